@@ -1,0 +1,140 @@
+"""Errors as problem+json (RFC 9457), always with `trace_id` and `request_id`."""
+
+from __future__ import annotations
+
+import json
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpResponse
+from django_telemetry import context
+from rest_framework import exceptions, status
+from rest_framework.renderers import JSONRenderer
+from rest_framework.response import Response
+
+from contracts import media_types
+
+logger = logging.getLogger(__name__)
+
+CONTENT_TYPE = media_types.PROBLEM
+
+
+class ProblemRenderer(JSONRenderer):
+    """JSON under the media type of problem details."""
+
+    media_type = CONTENT_TYPE
+
+
+class Problem(exceptions.APIException):
+    """An error answer. `code` is stable and for programs, `detail` is for people.
+
+    `retry_after` (seconds) becomes the Retry-After header; `extra` becomes members beside the standard ones.
+    """
+
+    def __init__(
+        self,
+        status_code: int,
+        code: str,
+        detail: str,
+        *,
+        retry_after: int | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(detail, code)
+        self.status_code = status_code
+        self.problem_code = code
+        self.wait = retry_after
+        self.extra = extra or {}
+
+
+class PayloadTooLarge(exceptions.APIException):
+    """413: the body is over the service's limit."""
+
+    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
+    default_detail = "The request body is too large."
+    default_code = "payload_too_large"
+
+
+class DependencyUnavailable(Problem):
+    """503 with Retry-After: something that this service needs doesn't answer. Names it."""
+
+    def __init__(self, dependency: str, *, retry_after: int = 2, code: str = "dependency_unavailable") -> None:
+        super().__init__(
+            status.HTTP_503_SERVICE_UNAVAILABLE,
+            code,
+            f"{dependency} is not available at the moment. Try again later.",
+            retry_after=retry_after,
+            extra={"dependency": dependency},
+        )
+
+
+def problem_body(status_code: int, code: str, detail: str, **extra: Any) -> dict[str, Any]:
+    """The members of a problem: standard ones, `code`, and the ids that lead to its trace and logs."""
+    ids = context.trace_ids()
+    return {
+        "type": "about:blank",
+        "title": HTTPStatus(status_code).phrase,
+        "status": status_code,
+        "code": code,
+        "detail": detail,
+        **extra,
+        "trace_id": ids[0] if ids else None,
+        "request_id": context.request_id(),
+    }
+
+
+def problem_response(status_code: int, code: str, detail: str, **extra: Any) -> HttpResponse:
+    """A problem outside of REST framework."""
+    body = json.dumps(problem_body(status_code, code, detail, **extra)).encode()
+    return HttpResponse(body, status=status_code, content_type=CONTENT_TYPE)
+
+
+def exception_handler(exc: Exception, handler_context: dict[str, Any]) -> Response | None:
+    """REST framework's EXCEPTION_HANDLER: every expected error as a problem; the rest stays an exception (500)."""
+    # Here, since rest_framework.views itself imports this module by way of the default authentication class.
+    from rest_framework.views import set_rollback
+
+    if isinstance(exc, Http404):
+        exc = exceptions.NotFound()
+    elif isinstance(exc, PermissionDenied):
+        exc = exceptions.PermissionDenied()
+    elif isinstance(exc, OperationalError | InterfaceError):
+        # Away, out of connections, or a lock or statement that took too long: none of it is the request's fault.
+        logger.error("The database can't serve this request", exc_info=exc)
+        exc = DependencyUnavailable("postgresql")
+    if not isinstance(exc, exceptions.APIException):
+        return None
+    set_rollback()
+    headers: dict[str, str] = {}
+    if auth_header := getattr(exc, "auth_header", None):
+        headers["WWW-Authenticate"] = auth_header
+    if wait := getattr(exc, "wait", None):
+        headers["Retry-After"] = str(int(wait))
+    extra: dict[str, Any] = {}
+    if isinstance(exc, Problem):
+        code, detail, extra = exc.problem_code, str(exc.detail), exc.extra
+    elif isinstance(exc, exceptions.ValidationError):
+        code, detail = "invalid", "The request is not valid. See `errors`."
+        extra["errors"] = _flatten(exc.detail)
+    elif isinstance(exc.detail, dict):  # simplejwt gives {"detail", "code", ...}
+        code, detail = str(exc.detail.get("code", exc.default_code)), str(exc.detail.get("detail", exc.default_detail))
+    else:
+        code, detail = str(exc.get_codes()), str(exc.detail)
+    body = problem_body(exc.status_code, code, detail, **extra)
+    return Response(body, status=exc.status_code, headers=headers, content_type=CONTENT_TYPE)
+
+
+def _flatten(detail: Any, path: str = "") -> list[dict[str, str]]:
+    """REST framework's nested errors as a flat list of {field, code, message}; field: items.0.quantity."""
+    if isinstance(detail, dict):
+        parts = [(f"{path}.{key}" if path else str(key), value) for key, value in detail.items()]
+    elif isinstance(detail, list) and any(isinstance(item, dict | list) for item in detail):
+        parts = [(f"{path}.{index}" if path else str(index), item) for index, item in enumerate(detail)]
+    else:
+        items = detail if isinstance(detail, list) else [detail]
+        field = path.removesuffix(".non_field_errors")
+        return [{"field": field, "code": getattr(item, "code", "invalid"), "message": str(item)} for item in items]
+    return [error for sub_path, value in parts for error in _flatten(value, sub_path)]

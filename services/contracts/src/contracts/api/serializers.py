@@ -1,0 +1,117 @@
+"""Serializers that take exactly what the schema says: unknown members and coerced types are errors."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+CENT = Decimal("0.01")
+
+
+class StrictCharField(serializers.CharField):
+    """A string; numbers and booleans are not coerced."""
+
+    def to_internal_value(self, data: Any) -> str:
+        """Refuse what isn't a JSON string."""
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class StrictUUIDField(serializers.UUIDField):
+    """A UUID as a JSON string; integers are not coerced."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Refuse what isn't a JSON string."""
+        if not isinstance(data, str):
+            self.fail("invalid", value=data)
+        return super().to_internal_value(data)
+
+
+class StrictEmailField(serializers.EmailField):
+    """An e-mail address as a JSON string."""
+
+    def to_internal_value(self, data: Any) -> str:
+        """Refuse what isn't a JSON string."""
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class StrictIntegerField(serializers.IntegerField):
+    """An integer; "5", 5.0 and true are not coerced."""
+
+    def to_internal_value(self, data: Any) -> int:
+        """Refuse what isn't a JSON integer."""
+        if not isinstance(data, int) or isinstance(data, bool):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class StrictSerializer(serializers.Serializer[Any]):
+    """Refuses members that it doesn't know."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Fail with code `unknown_field` for each unknown member, together with the other errors."""
+        errors: dict[str, Any] = {}
+        if isinstance(data, dict):
+            writable = {name for name, field in self.fields.items() if not field.read_only}
+            for name in sorted(set(data) - writable):
+                errors[name[:100]] = [serializers.ErrorDetail("This field is not known.", code="unknown_field")]
+        try:
+            value = super().to_internal_value(data)
+        except serializers.ValidationError as error:
+            detail = error.detail if isinstance(error.detail, dict) else {"non_field_errors": error.detail}
+            raise serializers.ValidationError({**detail, **errors}) from None
+        if errors:
+            raise serializers.ValidationError(errors)
+        return value
+
+
+@extend_schema_field(
+    {
+        "type": "object",
+        "properties": {
+            "amount": {"type": "string", "pattern": r"^\d+\.\d{2}$", "example": "19.90"},
+            "currency": {"type": "string", "pattern": "^[A-Z]{3}$", "example": "EUR"},
+        },
+        "required": ["amount", "currency"],
+    }
+)
+class MoneyField(serializers.Field[Any, Any, Any, Any]):
+    """Read-only {amount, currency}: amount as a decimal string. Reads `<source>` and the instance's `currency`.
+
+    Use with `source="*"` and the attribute's name: `MoneyField("total")`.
+    """
+
+    def __init__(self, attribute: str, **kwargs: Any) -> None:
+        self.attribute = attribute
+        super().__init__(source="*", read_only=True, **kwargs)
+
+    def to_representation(self, value: Any) -> dict[str, str]:
+        """The amount with two places and its currency."""
+        return money(getattr(value, self.attribute), value.currency)
+
+
+def money(amount: Decimal, currency: str) -> dict[str, str]:
+    """An amount as it goes over the wire: {"amount": "19.90", "currency": "EUR"}."""
+    return {"amount": str(amount.quantize(CENT)), "currency": currency}
+
+
+class ProblemSerializer(serializers.Serializer[Any]):
+    """The shape of every error answer (RFC 9457), for the OpenAPI schema."""
+
+    type = serializers.CharField()
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    code = serializers.CharField()
+    detail = serializers.CharField()
+    trace_id = serializers.CharField()
+    request_id = serializers.CharField()
+    # The base class has a property of that name; here it is a member of the answer.
+    errors = serializers.ListField(  # type: ignore[assignment]
+        child=serializers.DictField(child=serializers.CharField()), required=False
+    )

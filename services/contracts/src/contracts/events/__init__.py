@@ -1,0 +1,33 @@
+"""Events between services: CloudEvents 1.0 envelopes, their JSON Schemas, and the broker topology they travel on."""
+
+from contracts.events.envelope import InvalidEvent, decode, encode, new_event
+from contracts.events.topology import (
+    DEAD_LETTER_EXCHANGE,
+    DELIVERY_LIMIT,
+    EVENT_EXCHANGE,
+    NOTIFICATIONS_ORDERS,
+    PAYMENTS_ORDER_CANCELLED,
+    QUEUES,
+    Queue,
+    declare_topology,
+)
+
+ORDER_CONFIRMED = "order.confirmed.v1"
+ORDER_CANCELLED = "order.cancelled.v1"
+
+__all__ = [
+    "DEAD_LETTER_EXCHANGE",
+    "DELIVERY_LIMIT",
+    "EVENT_EXCHANGE",
+    "NOTIFICATIONS_ORDERS",
+    "ORDER_CANCELLED",
+    "ORDER_CONFIRMED",
+    "PAYMENTS_ORDER_CANCELLED",
+    "QUEUES",
+    "InvalidEvent",
+    "Queue",
+    "declare_topology",
+    "decode",
+    "encode",
+    "new_event",
+]

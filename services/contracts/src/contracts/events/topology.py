@@ -1,0 +1,64 @@
+"""Exchanges and queues. Each side declares what it needs at start; declaring again is harmless."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+EVENT_EXCHANGE = "events"
+DEAD_LETTER_EXCHANGE = "dead-letters"
+# A message that failed five times won't succeed by itself: keep it with its reason and go on.
+DELIVERY_LIMIT = 5
+
+
+@dataclass(frozen=True)
+class Queue:
+    """A consumer's queue, bound to the event exchange; what it can't handle goes to `dead_letter_queue`."""
+
+    name: str
+    bindings: tuple[str, ...]
+
+    @property
+    def dead_letter_queue(self) -> str:
+        return f"{self.name}.dead"
+
+
+NOTIFICATIONS_ORDERS = Queue("notifications.orders", ("order.#",))
+PAYMENTS_ORDER_CANCELLED = Queue("payments.order-cancelled", ("order.cancelled.v1",))
+QUEUES = (NOTIFICATIONS_ORDERS, PAYMENTS_ORDER_CANCELLED)
+
+
+class Channel(Protocol):
+    """The part of pika's BlockingChannel that is needed here."""
+
+    def exchange_declare(self, exchange: str, exchange_type: str, *, durable: bool) -> Any: ...
+    def queue_declare(self, queue: str, *, durable: bool, arguments: dict[str, Any]) -> Any: ...
+    def queue_bind(self, queue: str, exchange: str, routing_key: str) -> Any: ...
+
+
+def declare_topology(channel: Channel, queues: tuple[Queue, ...] = QUEUES) -> None:
+    """Declare the exchanges, and for each queue the queue, its bindings and its dead-letter queue.
+
+    Publishers declare everything too: an event published before its consumer's first start must wait, not vanish.
+    """
+    channel.exchange_declare(EVENT_EXCHANGE, "topic", durable=True)
+    channel.exchange_declare(DEAD_LETTER_EXCHANGE, "direct", durable=True)
+    for queue in queues:
+        channel.queue_declare(queue.dead_letter_queue, durable=True, arguments={"x-queue-type": "quorum"})
+        channel.queue_bind(queue.dead_letter_queue, DEAD_LETTER_EXCHANGE, queue.name)
+        channel.queue_declare(
+            queue.name,
+            durable=True,
+            arguments={
+                "x-queue-type": "quorum",
+                # The broker's own limit is the net below the consumer's: it catches what kills the consumer itself.
+                "x-delivery-limit": DELIVERY_LIMIT,
+                "x-dead-letter-exchange": DEAD_LETTER_EXCHANGE,
+                "x-dead-letter-routing-key": queue.name,
+                # At-least-once dead lettering needs reject-publish (RabbitMQ's documentation on quorum queues).
+                "x-dead-letter-strategy": "at-least-once",
+                "x-overflow": "reject-publish",
+            },
+        )
+        for binding in queue.bindings:
+            channel.queue_bind(queue.name, EVENT_EXCHANGE, binding)

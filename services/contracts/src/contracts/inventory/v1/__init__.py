@@ -1,0 +1,1 @@
+"""inventory.v1, generated from inventory.proto by generate.sh."""

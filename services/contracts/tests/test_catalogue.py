@@ -1,0 +1,42 @@
+"""The catalogue loads, knows its graph, and refuses to contradict itself."""
+
+from pathlib import Path
+
+import pytest
+from contracts import catalogue
+from contracts.events import EVENT_EXCHANGE, QUEUES, envelope
+
+
+def changed(tmp_path: Path, old: str, new: str) -> Path:
+    text = catalogue.default_path().read_text()
+    assert old in text, f"the catalogue no longer holds {old!r}; adapt this test"
+    path = tmp_path / "catalogue.yaml"
+    path.write_text(text.replace(old, new, 1))
+    return path
+
+
+def test_the_graph_reaches_over_several_hops():
+    assert catalogue.load().upstream_of("card-provider") == {"payments", "orders"}
+
+
+def test_every_event_has_a_schema_and_a_queue():
+    events = catalogue.load().events
+    assert {event.type for event in events} == envelope.event_types()
+    assert {queue for event in events for queue in event.consumers.values()} == {queue.name for queue in QUEUES}
+    assert EVENT_EXCHANGE
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("service: users, protocol: http", "service: nobody, protocol: http", "nobody"),
+        ("protocol: grpc", "protocol: soap", "soap"),
+        ("metrics_port: 8102", "metrics_port: 8101", "8101"),
+        ("kind: grpc", "kind: magic", "magic"),
+        ("publisher: orders", "publisher: nobody", "nobody"),
+        ("service: orders\n    route", "service: nobody\n    route", "nobody"),
+    ],
+)
+def test_a_contradiction_is_refused_and_named(tmp_path, old, new, says):
+    with pytest.raises(catalogue.CatalogueError, match=says):
+        catalogue.load(changed(tmp_path, old, new))

@@ -1,0 +1,91 @@
+"""Events keep their schema, and a schema keeps its consumers."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from contracts import events
+from contracts.events import envelope
+
+from tests.compatibility import schema_breaks
+from tests.examples import CANCELLED, CONFIRMED
+
+BASELINE = Path(__file__).parent / "baseline"
+
+
+@pytest.mark.parametrize("event", [CONFIRMED, CANCELLED], ids=lambda event: event["type"])
+def test_a_golden_event_survives_the_wire(event):
+    assert events.decode(events.encode(event)) == event
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "malformed_json"),
+        (b"{", "malformed_json"),
+        (b"[" * 100_000, "malformed_json"),
+        (b"[]", "not_an_object"),
+        (b"{}", "unknown_type"),
+        (b'{"type": 5}', "unknown_type"),
+        (b'{"type": "../../../etc/passwd"}', "unknown_type"),
+        (b'{"type": "order.confirmed.v1"}', "schema_violation"),
+        (b"x" * (envelope.MAX_BODY_BYTES + 1), "too_large"),
+    ],
+)
+def test_what_is_not_an_event_is_refused_with_its_reason(body, reason):
+    with pytest.raises(events.InvalidEvent) as caught:
+        events.decode(body)
+    assert caught.value.reason == reason
+
+
+def test_a_refusal_names_the_place_but_not_the_value():
+    event = copy.deepcopy(CONFIRMED)
+    event["data"]["customer"]["email"] = "someone private"
+    with pytest.raises(events.InvalidEvent) as caught:
+        events.decode(events.encode(event))
+    assert str(caught.value) == "schema_violation: data/customer/email: pattern"
+
+
+def test_a_new_event_gets_an_id_of_its_own():
+    first, second = (
+        events.new_event(events.ORDER_CONFIRMED, service="orders", subject=CONFIRMED["subject"], data=CONFIRMED["data"])
+        for _ in range(2)
+    )
+    assert first["id"] != second["id"]
+
+
+@pytest.mark.parametrize("event_type", sorted(envelope.event_types()))
+def test_no_schema_breaks_its_consumers(event_type):
+    baseline = json.loads((BASELINE / f"{event_type}.json").read_text())
+    assert schema_breaks(baseline, envelope.schema(event_type)) == []
+
+
+def _without(schema: dict[str, Any], *path: str) -> dict[str, Any]:
+    changed = copy.deepcopy(schema)
+    node = changed
+    for key in path[:-1]:
+        node = node[key]
+    if isinstance(node, dict) and path[-1] in node:
+        del node[path[-1]]
+    return changed
+
+
+def test_the_compatibility_check_sees_a_break():
+    schema = envelope.schema("order.confirmed.v1")
+    no_longer_required = copy.deepcopy(schema)
+    no_longer_required["properties"]["data"]["required"].remove("customer")
+    other_type = copy.deepcopy(schema)
+    other_type["properties"]["data"]["properties"]["order_id"]["type"] = "integer"
+    gone = _without(schema, "properties", "data", "properties", "total")
+    assert schema_breaks(schema, no_longer_required) == ["data: customer is no longer guaranteed"]
+    assert schema_breaks(schema, other_type) == ["data.order_id: type changed from string to integer"]
+    assert schema_breaks(schema, gone) == ["data.total: gone"]
+
+
+def test_the_compatibility_check_allows_an_addition():
+    schema = envelope.schema("order.confirmed.v1")
+    more = copy.deepcopy(schema)
+    more["properties"]["data"]["properties"]["coupon"] = {"type": "string"}
+    assert schema_breaks(schema, more) == []

@@ -1,0 +1,101 @@
+"""Keys are fetched rarely, kept when users is away, and never asked for in a storm."""
+
+import json
+from typing import Any
+
+import jwt
+import pytest
+from contracts.api.authentication import (
+    EMPTY_COOLDOWN_SECONDS,
+    KEYS_COOLDOWN_SECONDS,
+    KEYS_TTL_SECONDS,
+    KeysUnavailable,
+    RemoteKeys,
+)
+from contracts.testing.tokens import private_key
+
+
+class Users:
+    """Stands where the users service's JWKS would be."""
+
+    def __init__(self, *key_ids: str) -> None:
+        self.key_ids = key_ids
+        self.calls = 0
+        self.away = False
+        self.now = 1000.0
+
+    def fetch(self) -> dict[str, Any]:
+        self.calls += 1
+        if self.away:
+            raise ConnectionError("users is away")
+        key = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(private_key().public_key()))
+        return {"keys": [{**key, "kid": key_id, "use": "sig"} for key_id in self.key_ids]}
+
+    def keys(self) -> RemoteKeys:
+        return RemoteKeys(self.fetch, clock=lambda: self.now)
+
+
+def test_keys_are_fetched_once_and_then_known():
+    users = Users("a")
+    keys = users.keys()
+    assert [keys.key("a") is not None for _ in range(5)] == [True] * 5
+    assert users.calls == 1
+
+
+def test_keys_are_fetched_again_after_their_time():
+    users = Users("a")
+    keys = users.keys()
+    keys.key("a")
+    users.now += KEYS_TTL_SECONDS + 1
+    keys.key("a")
+    assert users.calls == 2
+
+
+def test_known_keys_stay_in_use_while_users_is_away():
+    users = Users("a")
+    keys = users.keys()
+    keys.key("a")
+    users.away = True
+    users.now += KEYS_TTL_SECONDS + 1
+    assert keys.key("a") is not None
+
+
+def test_without_any_key_and_without_users_it_says_so_and_recovers():
+    users = Users("a")
+    users.away = True
+    keys = users.keys()
+    with pytest.raises(KeysUnavailable):
+        keys.key("a")
+    users.away = False
+    users.now += EMPTY_COOLDOWN_SECONDS + 0.1
+    assert keys.key("a") is not None
+
+
+def test_a_new_key_is_found_after_a_roll_over():
+    users = Users("old")
+    keys = users.keys()
+    keys.key("old")
+    users.key_ids = ("old", "new")
+    users.now += KEYS_COOLDOWN_SECONDS + 1
+    assert keys.key("new") is not None
+
+
+def test_a_forged_key_id_asks_at_most_once_in_the_cooldown():
+    users = Users("a")
+    keys = users.keys()
+    keys.key("a")
+    users.now += KEYS_COOLDOWN_SECONDS + 1
+    for number in range(50):
+        with pytest.raises(KeyError):
+            keys.key(f"forged-{number}")
+    assert users.calls == 2
+
+
+def test_requests_do_not_each_ask_while_users_is_away_and_nothing_is_known():
+    users = Users("a")
+    users.away = True
+    keys = users.keys()
+    for _ in range(50):
+        with pytest.raises(KeysUnavailable):
+            keys.key("a")
+    assert users.calls == 1
