@@ -1,0 +1,144 @@
+"""The API: sign-up, tokens, accounts, keys."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from contracts.api.authentication import KEYS_TTL_SECONDS, IsService, ServiceTokenAuthentication
+from contracts.api.problems import Problem
+from contracts.api.serializers import ProblemSerializer
+from django.http import Http404
+from django.utils.cache import patch_cache_control
+from drf_spectacular.utils import extend_schema
+from rest_framework import status
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts import domain
+from accounts.api import serializers
+from accounts.keys import key_ring
+from accounts.models import User
+
+
+class Unauthorized(Problem):
+    """401 from a view that takes its credentials from the body."""
+
+    auth_header = 'Bearer realm="api"'
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(status.HTTP_401_UNAUTHORIZED, code, detail)
+
+
+class PublicView(APIView):
+    """Open to everybody; a token that comes along is not looked at."""
+
+    authentication_classes: Any = []
+    permission_classes = [AllowAny]
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Response:
+        """Tokens and accounts are nobody's to cache, unless the view says so."""
+        finalized = super().finalize_response(request, response, *args, **kwargs)
+        if "Cache-Control" not in finalized:
+            patch_cache_control(finalized, no_store=True)
+        return finalized
+
+
+class SignUpView(PublicView):
+    """Accounts."""
+
+    @extend_schema(
+        operation_id="sign_up",
+        request=serializers.SignUpSerializer,
+        responses={201: serializers.UserSerializer, 409: ProblemSerializer},
+    )
+    def post(self, request: Request) -> Response:
+        """Create an account. 409 `email_taken` when the address has one."""
+        body = serializers.SignUpSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        try:
+            user = domain.sign_up(**body.validated_data)
+        except domain.EmailTaken:
+            raise Problem(409, "email_taken", "There is an account with this e-mail address.") from None
+        return Response(serializers.UserSerializer(user).data, status=status.HTTP_201_CREATED)
+
+
+class TokenView(PublicView):
+    """Logging in."""
+
+    @extend_schema(
+        operation_id="log_in",
+        request=serializers.CredentialsSerializer,
+        responses={200: serializers.TokenPairSerializer, 401: ProblemSerializer},
+    )
+    def post(self, request: Request) -> Response:
+        """Tokens for an e-mail address and its password. 401 `invalid_credentials` otherwise."""
+        body = serializers.CredentialsSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        try:
+            pair = domain.log_in(**body.validated_data)
+        except domain.InvalidCredentials:
+            raise Unauthorized("invalid_credentials", "No account has this e-mail address and password.") from None
+        return Response(serializers.TokenPairSerializer(pair).data)
+
+
+class TokenRefreshView(PublicView):
+    """Staying logged in."""
+
+    @extend_schema(
+        operation_id="refresh_token",
+        request=serializers.RefreshSerializer,
+        responses={200: serializers.TokenPairSerializer, 401: ProblemSerializer},
+    )
+    def post(self, request: Request) -> Response:
+        """A new access token for a refresh token. 401 `token_expired` or `token_invalid`."""
+        body = serializers.RefreshSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        try:
+            pair = domain.refresh(body.validated_data["refresh"])
+        except domain.RefreshRefused as refusal:
+            if refusal.expired:
+                raise Unauthorized("token_expired", "The refresh token has expired. Log in again.") from None
+            raise Unauthorized("token_invalid", "The refresh token is not valid.") from None
+        return Response(serializers.TokenPairSerializer(pair).data)
+
+
+class MeView(APIView):
+    """One's own account."""
+
+    @extend_schema(operation_id="get_me", responses={200: serializers.UserSerializer})
+    def get(self, request: Request) -> Response:
+        """The account that the access token belongs to."""
+        user = domain.active_user(str(request.user.pk))
+        if user is None:
+            raise AuthenticationFailed("The account of this token is gone or inactive.", code="account_inactive")
+        return Response(serializers.UserSerializer(user).data)
+
+
+class InternalUserView(APIView):
+    """Accounts, for other services."""
+
+    authentication_classes = [ServiceTokenAuthentication]
+    permission_classes = [IsService]
+
+    @extend_schema(operation_id="get_user", responses={200: serializers.InternalUserSerializer})
+    def get(self, request: Request, user_id: UUID) -> Response:
+        """An account, active or not."""
+        user = User.objects.filter(pk=user_id).first()
+        if user is None:
+            raise Http404
+        return Response(serializers.InternalUserSerializer(user).data)
+
+
+class JwksView(PublicView):
+    """The public keys of access tokens."""
+
+    @extend_schema(operation_id="get_jwks", responses={200: serializers.JwksSerializer})
+    def get(self, request: Request) -> Response:
+        """The keys that access tokens are verified with (RFC 7517), to be kept for five minutes."""
+        response = Response(key_ring().jwks())
+        patch_cache_control(response, public=True, max_age=int(KEYS_TTL_SECONDS))
+        return response

@@ -1,0 +1,57 @@
+"""Access and refresh tokens: simplejwt's, signed and verified by the process's key ring, with the key's id."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import jwt
+from django.conf import settings
+from rest_framework_simplejwt import tokens
+from rest_framework_simplejwt.backends import TokenBackend
+from rest_framework_simplejwt.exceptions import TokenBackendError
+
+from accounts.keys import key_ring
+
+
+class KeyRingBackend(TokenBackend):
+    """simplejwt's backend with the `kid` header, which it can't set and by which others choose the key."""
+
+    def encode(self, payload: dict[str, Any]) -> str:
+        """The signed token."""
+        ring = key_ring()
+        claims = {**payload, "iss": self.issuer, "aud": self.audience}
+        return jwt.encode(claims, ring.signing_key, algorithm=self.algorithm, headers={"kid": ring.key_id})
+
+    def get_verifying_key(self, token: Any) -> Any:
+        """The key that the token names. TokenBackendError when it is unreadable or none of ours."""
+        try:
+            return key_ring().key(str(jwt.get_unverified_header(token).get("kid")))
+        except (jwt.PyJWTError, KeyError):
+            raise TokenBackendError("Token is invalid") from None
+
+
+@cache
+def _backend() -> KeyRingBackend:
+    options = settings.SIMPLE_JWT
+    return KeyRingBackend(options["ALGORITHM"], audience=options["AUDIENCE"], issuer=options["ISSUER"])
+
+
+class AccessToken(tokens.AccessToken):
+    """What a person shows to every service; valid for 15 minutes."""
+
+    @property
+    def token_backend(self) -> TokenBackend:
+        """The backend with the key ring."""
+        return _backend()
+
+
+class RefreshToken(tokens.RefreshToken):
+    """What a person shows to this service for a new access token; valid for a day."""
+
+    access_token_class = AccessToken
+
+    @property
+    def token_backend(self) -> TokenBackend:
+        """The backend with the key ring."""
+        return _backend()

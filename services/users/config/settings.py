@@ -1,0 +1,102 @@
+"""Django's settings. What differs between places comes from the environment (config/environment.py)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from contracts.api import conf
+
+from config import environment as _environment
+
+ENV = _environment.load()
+
+SECRET_KEY = ENV.secret_key
+DEBUG = False
+ALLOWED_HOSTS = list(ENV.allowed_hosts)
+USE_TZ = True
+TIME_ZONE = "UTC"
+USE_I18N = False
+APPEND_SLASH = False
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+DATA_UPLOAD_MAX_MEMORY_SIZE = conf.MAX_BODY_BYTES
+
+INSTALLED_APPS = [
+    "django_telemetry",
+    # Needed by simplejwt's token classes; this service uses neither groups nor permissions.
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    "rest_framework",
+    "drf_spectacular",
+    "accounts",
+]
+MIDDLEWARE = conf.MIDDLEWARE
+# For the page of /api/docs/ only.
+TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
+
+_SECONDS = 1000
+DATABASES = {
+    "default": {
+        **ENV.database,
+        "ENGINE": "django_prometheus.db.backends.postgresql",
+        # The pool keeps connections; Django hands them back after each request.
+        "CONN_MAX_AGE": 0,
+        # A connection that died with its server is replaced before it is handed out.
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {
+            **ENV.database.get("OPTIONS", {}),
+            "pool": {
+                "min_size": 1,
+                "max_size": ENV.database_pool_max_size,
+                "timeout": 5,
+                # The pool's pauses between attempts double until this many seconds: keep them short, so that the
+                # service is back soon after its database is.
+                "reconnect_timeout": 5,
+            },
+            "connect_timeout": 3,
+            "options": " ".join(
+                f"-c {name}={milliseconds}"
+                for name, milliseconds in {
+                    "statement_timeout": 10 * _SECONDS,
+                    "lock_timeout": 5 * _SECONDS,
+                    "idle_in_transaction_session_timeout": 30 * _SECONDS,
+                }.items()
+            ),
+        },
+        "TEST": {"NAME": ENV.test_database_name},
+    }
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTH_USER_MODEL = "accounts.User"
+PASSWORD_HASHERS = ["accounts.hashers.PasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+
+SERVICE_TOKENS = ENV.service_tokens
+# Only other services continue their traces here; a public request starts its own.
+TELEMETRY_TRUSTED_TOKENS = SERVICE_TOKENS
+ACCESS_TOKEN_ISSUER = ENV.jwt_issuer
+ACCESS_TOKEN_AUDIENCE = ENV.jwt_audience
+# This service holds the keys; the others ask for its JWKS.
+ACCESS_TOKEN_KEY_SOURCE = "accounts.keys.key_ring"  # noqa: S105  (a dotted path)
+JWT_PRIVATE_KEY_FILE = ENV.jwt_private_key_file
+JWT_PREVIOUS_PUBLIC_KEY_FILES = ENV.jwt_previous_public_key_files
+SIMPLE_JWT = {
+    "ALGORITHM": "RS256",
+    "ACCESS_TOKEN_LIFETIME": timedelta(minutes=15),
+    "REFRESH_TOKEN_LIFETIME": timedelta(days=1),
+    "ISSUER": ENV.jwt_issuer,
+    "AUDIENCE": ENV.jwt_audience,
+}
+
+REST_FRAMEWORK = conf.REST_FRAMEWORK
+SPECTACULAR_SETTINGS = conf.spectacular("Users", "Accounts, login, access tokens and their keys.", ENV.service_version)
+READINESS_CHECKS = {
+    "postgresql": "contracts.api.health.database",
+    "migrations": "contracts.api.health.migrations",
+}
+
+LOGGING_CONFIG = "django_telemetry.logs.configure"

@@ -1,0 +1,189 @@
+"""POST /api/v1/token and /api/v1/token/refresh."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from datetime import timedelta
+from typing import Any
+
+import jwt
+import pytest
+from accounts import metrics
+from accounts.keys import key_ring
+from accounts.models import User
+from accounts.tokens import AccessToken, RefreshToken
+from conftest import PASSWORD
+from contracts.testing import tokens
+from contracts.testing.bodies import BAD_BODIES, assert_problem
+from django.test import Client
+from jwt.algorithms import RSAAlgorithm
+
+ADDRESSES = ["/api/v1/token", "/api/v1/token/refresh"]
+
+pytestmark = pytest.mark.django_db
+
+
+def log_in(client: Client, email: str, password: str) -> Any:
+    return client.post("/api/v1/token", {"email": email, "password": password}, content_type="application/json")
+
+
+def refresh(client: Client, token: str) -> Any:
+    return client.post("/api/v1/token/refresh", {"refresh": token}, content_type="application/json")
+
+
+def verified_by_jwks(client: Client, token: str) -> dict[str, Any]:
+    """The token's claims, verified as another service does it: by the published keys alone."""
+    keys = {key["kid"]: key for key in client.get("/.well-known/jwks.json").json()["keys"]}
+    public_key: Any = RSAAlgorithm.from_jwk(json.dumps(keys[jwt.get_unverified_header(token)["kid"]]))
+    return jwt.decode(token, public_key, algorithms=["RS256"], audience=tokens.TEST_AUDIENCE, issuer=tokens.TEST_ISSUER)
+
+
+def count(outcome: str) -> float:
+    return metrics.logins_total.labels(outcome)._value.get()
+
+
+def test_a_login_gives_an_access_token_that_others_can_verify_by_the_published_keys(client: Client, user: User) -> None:
+    before = count("ok")
+    response = log_in(client, user.email.upper(), PASSWORD)
+    assert response.status_code == 200, response.content
+    assert response["Cache-Control"] == "no-store"
+    claims = verified_by_jwks(client, response.json()["access"])
+    assert claims["user_id"] == str(user.id)
+    assert claims["token_type"] == "access"
+    assert claims["exp"] - claims["iat"] == 15 * 60
+    assert verified_by_jwks(client, response.json()["refresh"])["token_type"] == "refresh"
+    assert count("ok") == before + 1
+
+
+def test_an_access_token_holds_nothing_personal(client: Client, user: User) -> None:
+    claims = verified_by_jwks(client, log_in(client, user.email, PASSWORD).json()["access"])
+    assert set(claims) == {"token_type", "exp", "iat", "jti", "user_id", "iss", "aud"}
+
+
+def without_ids(problem: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in problem.items() if name not in ("trace_id", "request_id")}
+
+
+def test_wrong_password_unknown_address_and_inactive_account_get_the_same_answer(client: Client, user: User) -> None:
+    wrong = log_in(client, user.email, "not the password")
+    unknown = log_in(client, "nobody@example.com", PASSWORD)
+    User.objects.update(is_active=False)
+    inactive = log_in(client, user.email, PASSWORD)
+    problem = assert_problem(wrong, 401, "invalid_credentials")
+    assert wrong["WWW-Authenticate"] == 'Bearer realm="api"'
+    for other in (unknown, inactive):
+        assert without_ids(assert_problem(other, 401)) == without_ids(problem)
+        assert {name for name, _ in other.items()} == {name for name, _ in wrong.items()}
+
+
+def test_each_refused_login_is_counted_by_its_reason(client: Client, user: User) -> None:
+    before = {outcome: count(outcome) for outcome in metrics.LOGIN_OUTCOMES}
+    log_in(client, user.email, "not the password")
+    log_in(client, "nobody@example.com", PASSWORD)
+    User.objects.update(is_active=False)
+    log_in(client, user.email, PASSWORD)
+    grown = {outcome: count(outcome) - before[outcome] for outcome in metrics.LOGIN_OUTCOMES}
+    assert grown == {"ok": 0, "invalid_credentials": 2, "inactive": 1}
+
+
+def test_an_unknown_address_takes_as_long_as_a_wrong_password(client: Client, user: User) -> None:
+    def milliseconds(email: str) -> float:
+        start = time.thread_time()
+        log_in(client, email, "not the password")
+        return (time.thread_time() - start) * 1000
+
+    milliseconds(user.email)
+    known = statistics.median(milliseconds(user.email) for _ in range(7))
+    unknown = statistics.median(milliseconds("nobody@example.com") for _ in range(7))
+    assert 0.6 < unknown / known < 1.6, f"expected about the same, came known {known:.1f} ms, unknown {unknown:.1f} ms"
+
+
+def test_a_refresh_gives_a_new_access_token_and_no_longer_session(client: Client, user: User) -> None:
+    token = log_in(client, user.email, PASSWORD).json()["refresh"]
+    response = refresh(client, token)
+    assert response.status_code == 200, response.content
+    assert response.json()["refresh"] == token
+    claims = verified_by_jwks(client, response.json()["access"])
+    assert (claims["user_id"], claims["token_type"]) == (str(user.id), "access")
+
+
+def test_an_access_token_is_no_refresh_token(client: Client, user: User) -> None:
+    assert_problem(refresh(client, str(AccessToken.for_user(user))), 401, "token_invalid")
+
+
+def test_an_expired_refresh_token_says_so(client: Client, user: User) -> None:
+    token = RefreshToken.for_user(user)
+    token.set_exp(lifetime=timedelta(seconds=-1))
+    assert_problem(refresh(client, str(token)), 401, "token_expired")
+
+
+@pytest.mark.parametrize("change", ["inactive", "gone"])
+def test_an_account_that_is_inactive_or_gone_gets_no_new_token(client: Client, user: User, change: str) -> None:
+    token = str(RefreshToken.for_user(user))
+    assert refresh(client, token).status_code == 200
+    if change == "gone":
+        user.delete()
+    else:
+        User.objects.update(is_active=False)
+    assert_problem(refresh(client, token), 401, "token_invalid")
+
+
+@pytest.mark.parametrize("what", sorted(tokens.bad_tokens()))
+def test_a_bad_refresh_token_is_refused(client: Client, what: str) -> None:
+    claims = {"token_type": "refresh"} if what not in ("a refresh token",) else {"token_type": "access"}
+    assert_problem(refresh(client, {**tokens.bad_tokens(), "expired": _expired(**claims)}[what]), 401)
+
+
+def _expired(**claims: Any) -> str:
+    return tokens.access_token(exp=int(time.time()) - 10, **claims)
+
+
+def test_a_refresh_token_whose_user_is_no_id_is_refused(client: Client) -> None:
+    token = tokens.access_token("no uuid", token_type="refresh")
+    assert_problem(refresh(client, token), 401, "token_invalid")
+
+
+def test_a_token_of_a_key_that_is_not_ours_is_refused(
+    client: Client, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert refresh(client, tokens.access_token(str(user.id), token_type="refresh")).status_code == 200
+    monkeypatch.setattr(tokens, "KEY_ID", "unknown")
+    assert key_ring().key_id != "unknown"
+    assert_problem(refresh(client, tokens.access_token(str(user.id), token_type="refresh")), 401, "token_invalid")
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+@pytest.mark.parametrize(("what", "body", "content_type", "status"), BAD_BODIES, ids=[bad[0] for bad in BAD_BODIES])
+def test_a_bad_body_is_refused(
+    client: Client, address: str, what: str, body: bytes, content_type: str, status: int
+) -> None:
+    assert_problem(client.post(address, body, content_type=content_type), status)
+
+
+@pytest.mark.parametrize(
+    ("address", "body", "field", "code"),
+    [
+        ("/api/v1/token", {"email": "a@example.com"}, "password", "required"),
+        ("/api/v1/token", {"password": PASSWORD}, "email", "required"),
+        ("/api/v1/token", {"email": 5, "password": PASSWORD}, "email", "invalid"),
+        ("/api/v1/token", {"email": "a@example.com", "password": True}, "password", "invalid"),
+        ("/api/v1/token", {"email": "a@example.com", "password": "x" * 129}, "password", "max_length"),
+        (
+            "/api/v1/token",
+            {"email": "a@example.com", "password": "a\u0000b"},
+            "password",
+            "null_characters_not_allowed",
+        ),
+        ("/api/v1/token", {"email": "a@example.com", "password": PASSWORD, "x": 1}, "x", "unknown_field"),
+        ("/api/v1/token/refresh", {}, "refresh", "required"),
+        ("/api/v1/token/refresh", {"refresh": None}, "refresh", "null"),
+        ("/api/v1/token/refresh", {"refresh": {}}, "refresh", "invalid"),
+        ("/api/v1/token/refresh", {"refresh": "x" * 4097}, "refresh", "max_length"),
+        ("/api/v1/token/refresh", {"refresh": "x", "access": "y"}, "access", "unknown_field"),
+    ],
+)
+def test_a_bad_field_is_named(client: Client, address: str, body: dict[str, Any], field: str, code: str) -> None:
+    problem = assert_problem(client.post(address, body, content_type="application/json"), 400, "invalid")
+    assert (field, code) in {(error["field"], error["code"]) for error in problem["errors"]}, problem
