@@ -1,0 +1,19 @@
+"""What comes out of the API."""
+
+from __future__ import annotations
+
+from contracts.api.serializers import MoneyField
+from rest_framework import serializers
+
+from stock.models import Product
+
+
+class ProductSerializer(serializers.ModelSerializer[Product]):
+    """A product. `available` is what can be ordered right now."""
+
+    price = MoneyField("price")
+
+    class Meta:
+        model = Product
+        fields = ["id", "sku", "name", "price", "available"]
+        read_only_fields = fields

@@ -1,0 +1,102 @@
+"""Products and the reservations of their stock."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from decimal import Decimal
+
+from django.db import models
+from django.utils import timezone
+
+MAX_QUANTITY = 100
+
+
+class Product(models.Model):
+    """What is for sale. `available` is what nobody has reserved or bought."""
+
+    id: models.UUIDField[uuid.UUID, uuid.UUID] = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    sku: models.CharField[str, str] = models.CharField(max_length=64, unique=True)
+    name: models.CharField[str, str] = models.CharField(max_length=200)
+    price: models.DecimalField[Decimal, Decimal] = models.DecimalField(max_digits=12, decimal_places=2)
+    currency: models.CharField[str, str] = models.CharField(max_length=3)
+    available: models.IntegerField[int, int] = models.IntegerField()
+    created_at: models.DateTimeField[datetime, datetime] = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            # The last line against over-selling: whatever the code does, stock doesn't go below nothing.
+            models.CheckConstraint(condition=models.Q(available__gte=0), name="product_available_is_not_negative"),
+            models.CheckConstraint(condition=models.Q(price__gte=0), name="product_price_is_not_negative"),
+            models.CheckConstraint(
+                condition=models.Q(currency__regex="^[A-Z]{3}$"), name="product_currency_is_iso_4217"
+            ),
+        ]
+        indexes = [models.Index(fields=["-created_at", "id"], name="product_by_age")]
+
+    def __str__(self) -> str:
+        return self.sku
+
+
+class ReservationStatus(models.TextChoices):
+    """Held until it expires; committed, released and expired are final, but for a release of what was committed."""
+
+    HELD = "held"
+    COMMITTED = "committed"
+    RELEASED = "released"
+    EXPIRED = "expired"
+
+
+class Reservation(models.Model):
+    """Stock taken out of `available` for one order."""
+
+    id: models.UUIDField[uuid.UUID, uuid.UUID] = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    order_id: models.UUIDField[uuid.UUID, uuid.UUID] = models.UUIDField(unique=True)
+    status: models.CharField[str, str] = models.CharField(
+        max_length=9, choices=ReservationStatus.choices, default=ReservationStatus.HELD
+    )
+    expires_at: models.DateTimeField[datetime, datetime] = models.DateTimeField()
+    created_at: models.DateTimeField[datetime, datetime] = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(status__in=ReservationStatus.values), name="reservation_status_is_known"
+            ),
+        ]
+        indexes = [
+            # Small whatever the number of orders: what the sweep looks for.
+            models.Index(
+                fields=["expires_at"],
+                condition=models.Q(status=ReservationStatus.HELD),
+                name="reservation_held_by_expiry",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.order_id}: {self.status}"
+
+
+class ReservationItem(models.Model):
+    """One product of a reservation, at the price it had then."""
+
+    reservation: models.ForeignKey[Reservation, Reservation] = models.ForeignKey(
+        Reservation, on_delete=models.CASCADE, related_name="items"
+    )
+    product: models.ForeignKey[Product, Product] = models.ForeignKey(
+        Product, on_delete=models.PROTECT, related_name="+"
+    )
+    quantity: models.IntegerField[int, int] = models.IntegerField()
+    unit_price: models.DecimalField[Decimal, Decimal] = models.DecimalField(max_digits=12, decimal_places=2)
+    currency: models.CharField[str, str] = models.CharField(max_length=3)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["reservation", "product"], name="reservation_has_a_product_once"),
+            models.CheckConstraint(
+                condition=models.Q(quantity__gte=1, quantity__lte=MAX_QUANTITY), name="reservation_quantity_is_in_range"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.quantity} x {self.product}"

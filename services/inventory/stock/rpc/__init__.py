@@ -1,0 +1,1 @@
+"""The gRPC server of this service: contracts.inventory.v1."""
