@@ -1,0 +1,132 @@
+"""The API: placing orders, and looking at one's own."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from uuid import UUID
+
+from contracts.api.problems import CONTENT_TYPE, Problem, problem_body
+from contracts.api.serializers import ProblemSerializer
+from django.db.models import QuerySet
+from django.http import Http404
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework import status
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.generics import GenericAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from ordering import domain
+from ordering.api import serializers
+from ordering.idempotency import Answer
+from ordering.models import Order
+from ordering.placement import Placement
+
+_KEY = r"[ -~]{1,255}"
+_KEY_PARAMETER = OpenApiParameter(
+    "Idempotency-Key",
+    {"type": "string", "minLength": 1, "maxLength": 255, "pattern": f"^{_KEY}$"},
+    OpenApiParameter.HEADER,
+    required=True,
+    description="Chosen by the client, one for each order. The same key with the same body never makes a second order; "
+    "it gets the first one's answer. Printable ASCII.",
+)
+_REPLAYED = OpenApiParameter(
+    "Idempotent-Replayed",
+    OpenApiTypes.STR,
+    OpenApiParameter.HEADER,
+    enum=["true"],
+    description="There when the answer is the kept one of an earlier request.",
+    response=[201, 402, 409],
+)
+
+
+class OrdersView(GenericAPIView):
+    """Orders."""
+
+    serializer_class = serializers.OrderSerializer
+
+    def get_queryset(self) -> QuerySet[Order]:
+        """The caller's own orders."""
+        return _own_orders(self.request)
+
+    @extend_schema(operation_id="list_orders", responses={200: serializers.OrderSerializer(many=True)})
+    def get(self, request: Request) -> Response:
+        """One's own orders, newest first."""
+        page = self.paginate_queryset(self.get_queryset())
+        return self.get_paginated_response(self.get_serializer(page, many=True).data)
+
+    @extend_schema(
+        operation_id="place_order",
+        parameters=[_KEY_PARAMETER, _REPLAYED],
+        request=serializers.NewOrderSerializer,
+        responses={
+            201: serializers.OrderSerializer,
+            402: OpenApiResponse(serializers.DeclinedSerializer, "`card_declined` or `insufficient_funds`."),
+            409: OpenApiResponse(
+                serializers.ConflictSerializer,
+                "`out_of_stock` with the products, or `request_in_progress` (with Retry-After) while an earlier "
+                "request with this key isn't finished.",
+            ),
+            422: OpenApiResponse(ProblemSerializer, "`idempotency_key_reused`: the key came with another body before."),
+            503: OpenApiResponse(
+                serializers.UnavailableSerializer,
+                "A dependency (named) failed; nothing was ordered. The same request may be sent again then.",
+            ),
+        },
+    )
+    def post(self, request: Request) -> Response:
+        """Place an order: reserves the stock, charges the card, and only then answers 201."""
+        user_id = _user_id(request)
+        key = _idempotency_key(request)
+        body = serializers.NewOrderSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        placement = Placement(user_id, key, body.lines, body.validated_data["payment_token"])
+        return _response(domain.place(placement, lambda order: serializers.OrderSerializer(order).data))
+
+
+class OrderView(APIView):
+    """One order."""
+
+    @extend_schema(operation_id="get_order", responses={200: serializers.OrderSerializer})
+    def get(self, request: Request, order_id: UUID) -> Response:
+        """One's own order. 404 for anybody else's."""
+        order = _own_orders(request).filter(pk=order_id).first()
+        if order is None:
+            raise Http404
+        return Response(serializers.OrderSerializer(order).data)
+
+
+def _user_id(request: Request) -> UUID:
+    try:
+        return UUID(request.user.pk)
+    except ValueError:
+        raise AuthenticationFailed("The access token is not valid.", code="token_invalid") from None
+
+
+def _own_orders(request: Request) -> QuerySet[Order]:
+    return Order.objects.filter(user_id=_user_id(request)).prefetch_related("items")
+
+
+def _idempotency_key(request: Request) -> str:
+    key: str | None = request.META.get("HTTP_IDEMPOTENCY_KEY")
+    if not key:
+        raise Problem(400, "idempotency_key_missing", "The Idempotency-Key header is missing.")
+    if not re.fullmatch(_KEY, key):
+        raise Problem(400, "idempotency_key_invalid", "Idempotency-Key has to be 1 to 255 printable ASCII characters.")
+    return key
+
+
+def _response(answer: Answer) -> Response:
+    headers: dict[str, str] = {"Idempotent-Replayed": "true"} if answer.replayed else {}
+    body: Any = answer.body
+    if answer.status >= 400:
+        # The ids are this request's own, also in a kept answer: they lead to what happened now.
+        members = dict(answer.body)
+        body = problem_body(answer.status, members.pop("code"), members.pop("detail"), **members)
+        return Response(body, answer.status, headers=headers, content_type=CONTENT_TYPE)
+    headers["Location"] = f"/api/v1/orders/{body['id']}"
+    return Response(body, status.HTTP_201_CREATED, headers=headers)

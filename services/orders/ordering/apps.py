@@ -1,0 +1,16 @@
+"""The app of the orders service."""
+
+from django.apps import AppConfig
+
+
+class OrderingConfig(AppConfig):
+    """Orders."""
+
+    name = "ordering"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Register the metrics, so that they stand at 0 before the first order."""
+        from ordering import clients, metrics  # noqa: F401
+
+        clients.declare_edges()

@@ -1,0 +1,204 @@
+"""Orders, the answers kept for idempotency keys, and the outbox."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+
+if TYPE_CHECKING:
+    from django.db.models.fields.related_descriptors import RelatedManager
+
+MAX_ITEMS = 50
+MAX_QUANTITY = 100
+MAX_NAME = 150
+
+
+class OrderStatus(models.TextChoices):
+    """Where an order is. Confirmed and cancelled are final."""
+
+    PENDING = "pending"
+    CONFIRMED = "confirmed"
+    CANCELLED = "cancelled"
+
+
+class Reason(models.TextChoices):
+    """Why an order was cancelled. All but `users_unavailable` are also reasons of the order.cancelled.v1 event."""
+
+    PAYMENT_DECLINED = "payment_declined"
+    INSUFFICIENT_FUNDS = "insufficient_funds"
+    PAYMENT_UNAVAILABLE = "payment_unavailable"
+    OUT_OF_STOCK = "out_of_stock"
+    INVENTORY_UNAVAILABLE = "inventory_unavailable"
+    USERS_UNAVAILABLE = "users_unavailable"
+    INTERRUPTED = "interrupted"
+
+
+class Order(models.Model):
+    """What a person ordered. E-mail and name are as they were then; prices as they were reserved."""
+
+    id: models.UUIDField[uuid.UUID, uuid.UUID] = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user_id: models.UUIDField[uuid.UUID, uuid.UUID] = models.UUIDField()
+    customer_email: models.CharField[str, str] = models.CharField(max_length=254, blank=True)
+    customer_name: models.CharField[str, str] = models.CharField(max_length=MAX_NAME, blank=True)
+    status: models.CharField[str, str] = models.CharField(
+        max_length=16, choices=OrderStatus.choices, default=OrderStatus.PENDING
+    )
+    reason: models.CharField[str, str] = models.CharField(max_length=32, choices=Reason.choices, blank=True)
+    total: models.DecimalField[Decimal | None, Decimal | None] = models.DecimalField(
+        max_digits=12, decimal_places=2, null=True
+    )
+    currency: models.CharField[str, str] = models.CharField(max_length=3, blank=True)
+    payment_id: models.CharField[str, str] = models.CharField(
+        max_length=64, blank=True, help_text="The charge's id at payments."
+    )
+    # Written before the charge is sent: whoever finds this order interrupted knows that there may be a charge.
+    charge_attempted: models.BooleanField[bool, bool] = models.BooleanField(default=False)
+    # Stock that may still be held for this cancelled order; the reconciler releases it.
+    stock_release_pending: models.BooleanField[bool, bool] = models.BooleanField(default=False)
+    carrier: models.JSONField[Any, Any] = models.JSONField(
+        default=dict, help_text="Trace context and request id of the request that placed it."
+    )
+    created_at: models.DateTimeField[datetime, datetime] = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at: models.DateTimeField[datetime, datetime] = models.DateTimeField(auto_now=True)
+
+    if TYPE_CHECKING:
+        items: RelatedManager[OrderItem]
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(status__in=OrderStatus.values), name="order_status_known"),
+            models.CheckConstraint(condition=Q(reason__in=["", *Reason.values]), name="order_reason_known"),
+            models.CheckConstraint(
+                condition=(Q(status=OrderStatus.CANCELLED) & ~Q(reason=""))
+                | (~Q(status=OrderStatus.CANCELLED) & Q(reason="")),
+                name="order_reason_iff_cancelled",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status=OrderStatus.CONFIRMED)
+                | (
+                    Q(total__isnull=False, charge_attempted=True, stock_release_pending=False)
+                    & ~Q(currency="")
+                    & ~Q(payment_id="")
+                    & ~Q(customer_email="")
+                ),
+                name="order_confirmed_complete",
+            ),
+            models.CheckConstraint(condition=Q(total__isnull=True) | Q(total__gte=0), name="order_total_not_negative"),
+        ]
+        indexes = [
+            # The list of one's own orders, newest first.
+            models.Index(F("user_id"), F("created_at").desc(), F("id"), name="order_of_user"),
+            # The reconciler's two questions; both indexes are nearly empty.
+            models.Index(fields=["created_at"], condition=Q(status=OrderStatus.PENDING), name="order_pending"),
+            models.Index(fields=["updated_at"], condition=Q(stock_release_pending=True), name="order_stock_release"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.id} ({self.status})"
+
+
+class OrderItem(models.Model):
+    """One product of an order. Name, SKU and price are unknown until the stock is reserved."""
+
+    id: models.BigAutoField[int, int] = models.BigAutoField(primary_key=True)
+    order: models.ForeignKey[Order, Order] = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="items")
+    product_id: models.UUIDField[uuid.UUID, uuid.UUID] = models.UUIDField()
+    quantity: models.PositiveSmallIntegerField[int, int] = models.PositiveSmallIntegerField()
+    sku: models.CharField[str, str] = models.CharField(max_length=64, blank=True)
+    name: models.CharField[str, str] = models.CharField(max_length=200, blank=True)
+    unit_price: models.DecimalField[Decimal | None, Decimal | None] = models.DecimalField(
+        max_digits=12, decimal_places=2, null=True
+    )
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["order", "product_id"], name="item_product_once"),
+            models.CheckConstraint(condition=Q(quantity__range=(1, MAX_QUANTITY)), name="item_quantity_in_range"),
+            models.CheckConstraint(
+                condition=Q(unit_price__isnull=True) | Q(unit_price__gte=Decimal(0)), name="item_price_not_negative"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.quantity} × {self.sku or self.product_id}"
+
+    @property
+    def currency(self) -> str:
+        """The order's currency."""
+        return self.order.currency
+
+
+class KeyState(models.TextChoices):
+    """What is known about an idempotency key: being worked on, answered for good, or failed and free for a retry."""
+
+    IN_PROGRESS = "in_progress"
+    ANSWERED = "answered"
+    RETRYABLE = "retryable"
+
+
+class IdempotencyKey(models.Model):
+    """A person's key for one order: what was asked under it and what was answered."""
+
+    id: models.BigAutoField[int, int] = models.BigAutoField(primary_key=True)
+    user_id: models.UUIDField[uuid.UUID, uuid.UUID] = models.UUIDField()
+    key: models.CharField[str, str] = models.CharField(max_length=255)
+    fingerprint: models.CharField[str, str] = models.CharField(
+        max_length=64, help_text="SHA-256 of the request's content."
+    )
+    order: models.ForeignKey[Order, Order] = models.ForeignKey(
+        Order, on_delete=models.CASCADE, related_name="idempotency_keys"
+    )
+    state: models.CharField[str, str] = models.CharField(
+        max_length=16, choices=KeyState.choices, default=KeyState.IN_PROGRESS
+    )
+    response_status: models.PositiveSmallIntegerField[int | None, int | None] = models.PositiveSmallIntegerField(
+        null=True
+    )
+    # Text, not jsonb: the answer comes again as it was, with its members in the same order.
+    response_body: models.TextField[str | None, str | None] = models.TextField(null=True, help_text="JSON.")  # noqa: DJ001  (no answer is not an empty one)
+    created_at: models.DateTimeField[datetime, datetime] = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["user_id", "key"], name="idempotency_key_once"),
+            models.CheckConstraint(condition=Q(state__in=KeyState.values), name="idempotency_key_state_known"),
+            models.CheckConstraint(
+                condition=Q(state=KeyState.ANSWERED, response_status__isnull=False, response_body__isnull=False)
+                | (~Q(state=KeyState.ANSWERED) & Q(response_status__isnull=True, response_body__isnull=True)),
+                name="idempotency_key_answer_iff_answered",
+            ),
+        ]
+        indexes = [models.Index(fields=["created_at"], name="idempotency_key_age")]
+
+    def __str__(self) -> str:
+        return f"{self.key[:16]} ({self.state})"
+
+
+class OutboxEvent(models.Model):
+    """An event to publish, written in the transaction that it tells of. The id is the event's id."""
+
+    id: models.UUIDField[uuid.UUID, uuid.UUID] = models.UUIDField(primary_key=True, editable=False)
+    type: models.CharField[str, str] = models.CharField(max_length=64)
+    body: models.JSONField[Any, Any] = models.JSONField()
+    carrier: models.JSONField[Any, Any] = models.JSONField(
+        default=dict, help_text="Trace context and request id to publish it with."
+    )
+    created_at: models.DateTimeField[datetime, datetime] = models.DateTimeField(default=timezone.now, editable=False)
+    published_at: models.DateTimeField[datetime | None, datetime | None] = models.DateTimeField(null=True)
+    attempts: models.PositiveIntegerField[int, int] = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["created_at"], condition=Q(published_at__isnull=True), name="outbox_unpublished"),
+            models.Index(fields=["published_at"], condition=Q(published_at__isnull=False), name="outbox_published"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.id}"
