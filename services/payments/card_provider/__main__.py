@@ -1,0 +1,43 @@
+"""`python -m card_provider`: serves on 127.0.0.1:HTTP_PORT (default 8006) until SIGTERM or SIGINT."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from types import FrameType
+
+from card_provider.server import CardProvider
+
+HOST = "127.0.0.1"
+
+
+def _port() -> int:
+    given = os.environ.get("HTTP_PORT", "8006")
+    if not (given.isascii() and given.isdigit() and len(given) <= 5 and int(given) <= 65535):
+        raise SystemExit(f"HTTP_PORT={given!r}: allowed is a number from 0 to 65535")
+    return int(given)
+
+
+def main() -> None:
+    """Serve until told to stop, then finish what is in hand."""
+    try:
+        provider = CardProvider(HOST, _port())
+    except OSError as error:
+        raise SystemExit(f"HTTP_PORT={_port()}: can't listen on {HOST}: {error.strerror}") from None
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        # shutdown() waits for serve_forever(), which runs in this very thread.
+        threading.Thread(target=provider.shutdown).start()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    sys.stdout.write(f"card-provider listens on {HOST}:{provider.server_address[1]}\n")
+    sys.stdout.flush()
+    provider.serve_forever(poll_interval=0.2)
+    provider.server_close()
+
+
+if __name__ == "__main__":
+    main()

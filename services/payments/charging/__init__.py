@@ -1,0 +1,1 @@
+"""Charges: money taken for an order, at most once, and given back."""

@@ -1,0 +1,33 @@
+"""`manage.py consume`: voids the charges of cancelled orders, until SIGTERM or SIGINT."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from contracts.events import PAYMENTS_ORDER_CANCELLED, declare_topology
+from django.conf import settings
+from django.core.management.base import BaseCommand
+from django_telemetry.amqp import Consumer
+
+from charging.clients import card_provider
+from charging.consumer import OrderCancelledHandler
+
+
+class Command(BaseCommand):
+    """Consumes payments.order-cancelled."""
+
+    help = "Voids the charges of cancelled orders, until SIGTERM or SIGINT; finishes the message in hand."
+    requires_system_checks = ()
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Consume until told to stop, which also ends a pause that the handler makes."""
+        handler = OrderCancelledHandler(card_provider(), pause=lambda seconds: consumer.stopping.wait(seconds))
+        consumer = Consumer(
+            settings.RABBITMQ_URL,
+            PAYMENTS_ORDER_CANCELLED.name,
+            handler,
+            # The broker counts a delivery when a consumer dies with messages it had only prefetched: have none.
+            prefetch=1,
+            setup=lambda channel: declare_topology(channel, (PAYMENTS_ORDER_CANCELLED,)),
+        )
+        consumer.run()

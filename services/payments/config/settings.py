@@ -1,0 +1,82 @@
+"""Django's settings. What differs between places comes from the environment (config/environment.py)."""
+
+from __future__ import annotations
+
+from contracts.api import conf
+
+from config import environment as _environment
+
+ENV = _environment.load()
+
+SECRET_KEY = ENV.secret_key
+DEBUG = False
+ALLOWED_HOSTS = list(ENV.allowed_hosts)
+USE_TZ = True
+TIME_ZONE = "UTC"
+USE_I18N = False
+APPEND_SLASH = False
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+DATA_UPLOAD_MAX_MEMORY_SIZE = conf.MAX_BODY_BYTES
+
+INSTALLED_APPS = ["django_telemetry", "rest_framework", "drf_spectacular", "charging"]
+MIDDLEWARE = conf.MIDDLEWARE
+# For the page of /api/docs/ only.
+TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
+
+_SECONDS = 1000
+DATABASES = {
+    "default": {
+        **ENV.database,
+        "ENGINE": "django_prometheus.db.backends.postgresql",
+        # The pool keeps connections; Django hands them back after each request.
+        "CONN_MAX_AGE": 0,
+        # A connection that died with its server is replaced before it is handed out.
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {
+            **ENV.database.get("OPTIONS", {}),
+            "pool": {
+                "min_size": 1,
+                "max_size": ENV.database_pool_max_size,
+                "timeout": 5,
+                # The pool's pauses between attempts double until this many seconds: keep them short, so that the
+                # service is back soon after its database is.
+                "reconnect_timeout": 5,
+            },
+            "connect_timeout": 3,
+            "options": " ".join(
+                f"-c {name}={milliseconds}"
+                for name, milliseconds in {
+                    "statement_timeout": 10 * _SECONDS,
+                    "lock_timeout": 5 * _SECONDS,
+                    "idle_in_transaction_session_timeout": 30 * _SECONDS,
+                }.items()
+            ),
+        },
+        "TEST": {"NAME": ENV.test_database_name},
+    }
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+RABBITMQ_URL = ENV.rabbitmq_url
+CARD_PROVIDER_URL = ENV.card_provider_url
+
+SERVICE_TOKENS = ENV.service_tokens
+# A caller with one of these tokens may hand on its trace; anybody else's starts anew here.
+TELEMETRY_TRUSTED_TOKENS = ENV.service_tokens
+
+# No address here is for people: services only, with their own tokens.
+REST_FRAMEWORK = {
+    **conf.REST_FRAMEWORK,
+    "DEFAULT_AUTHENTICATION_CLASSES": ["contracts.api.authentication.ServiceTokenAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["contracts.api.authentication.IsService"],
+}
+SPECTACULAR_SETTINGS = conf.spectacular(
+    "Payments", "Charges cards once for each order, and gives back.", ENV.service_version
+)
+READINESS_CHECKS = {
+    "postgresql": "contracts.api.health.database",
+    "migrations": "contracts.api.health.migrations",
+}
+
+LOGGING_CONFIG = "django_telemetry.logs.configure"

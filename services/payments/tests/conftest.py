@@ -1,0 +1,119 @@
+"""What the tests share: a card provider over real HTTP, callers with tokens, and requests that are right."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from card_provider.behaviour import Behaviour, Control
+from card_provider.ledger import Ledger
+from card_provider.server import CardProvider as Simulator
+from charging import clients
+from contracts.events import PAYMENTS_ORDER_CANCELLED
+from contracts.testing.broker import Broker
+from contracts.testing.plugin import SERVICE_TOKENS
+from django.test import Client
+
+AT_ONCE = Behaviour(median_ms=0, p99_ms=0)
+
+
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    """The real simulator, answering at once; `simulator.control.behaviour` makes it slow or faulty."""
+    server = Simulator("127.0.0.1", 0, Control(AT_ONCE, seed=1), Ledger())
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close(grace=0)
+
+
+@pytest.fixture
+def provider_at(settings: Any) -> Iterator[Callable[[str], clients.CardProvider]]:
+    """Makes the service use the card provider at an address; returns its client."""
+
+    def use(address: str) -> clients.CardProvider:
+        settings.CARD_PROVIDER_URL = address
+        clients.card_provider.cache_clear()
+        return clients.card_provider()
+
+    yield use
+    clients.card_provider.cache_clear()
+
+
+@pytest.fixture
+def provider(simulator: Simulator, provider_at: Callable[[str], clients.CardProvider]) -> clients.CardProvider:
+    """The client of the simulator, which the views use too."""
+    return provider_at(url_of(simulator))
+
+
+@pytest.fixture
+def api(provider: clients.CardProvider) -> Client:
+    """An HTTP client with the token of orders."""
+    return Client(headers={"Authorization": f"Bearer {SERVICE_TOKENS['orders']}"})
+
+
+@pytest.fixture
+def answering() -> Iterator[Callable[[int, bytes], str]]:
+    """Starts a server that gives every request one and the same answer; returns its address."""
+    started: list[ThreadingHTTPServer] = []
+
+    def start(status: int, content: bytes) -> str:
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["Content-Length"]))
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, format: str, *args: Any) -> None:
+                """Quiet."""
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        started.append(server)
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}).start()
+        return url_of(server)
+
+    yield start
+    for server in started:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def broker(broker_url: str) -> Iterator[Broker]:
+    """The run's broker, with the consumer's queue empty."""
+    broker = Broker(broker_url)
+    broker.prepare(PAYMENTS_ORDER_CANCELLED)
+    yield broker
+    broker.close()
+
+
+def url_of(server: Any) -> str:
+    """The address of a server that listens on a port of its own choice."""
+    return f"http://127.0.0.1:{server.server_address[1]}"
+
+
+def body(**changes: Any) -> dict[str, Any]:
+    """A charge's body that is right, but for `changes`; None leaves a member out."""
+    right = {"order_id": str(uuid.uuid4()), "amount": "19.90", "currency": "EUR", "payment_token": "tok_ok"}
+    return {name: value for name, value in {**right, **changes}.items() if value is not None}
+
+
+def post_charge(client: Client, data: Any, key: str | None = "") -> Any:
+    """POST a charge; without `key` the order's id is the key, None sends none."""
+    if key == "":
+        key = str(data["order_id"])
+    headers = {"Idempotency-Key": key} if key is not None else {}
+    return client.post("/internal/v1/charges", data, content_type="application/json", headers=headers)
+
+
+def post_void(client: Client, order_id: Any) -> Any:
+    """POST a void."""
+    return client.post(f"/internal/v1/charges/{order_id}/void")

@@ -1,0 +1,348 @@
+"""The consumer on a real broker: every cancelled order is voided once, and nothing gets lost or stuck."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+from card_provider.behaviour import Behaviour
+from card_provider.ledger import REFUNDED
+from card_provider.server import CardProvider as Simulator
+from card_provider.server import Handler
+from charging import clients, domain
+from charging.consumer import PAUSE_SECONDS, OrderCancelledHandler
+from charging.models import Charge, InboxEvent, Status
+from contracts.events import ORDER_CANCELLED, PAYMENTS_ORDER_CANCELLED, encode, new_event
+from contracts.testing.broker import Broker, DeadLetter
+from contracts.testing.polling import poll_until
+from django.db import connection
+from django.test import Client
+from django_telemetry.amqp import Consumer, Message
+
+from tests.conftest import AT_ONCE, body, post_charge, url_of
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+QUEUE = PAYMENTS_ORDER_CANCELLED
+SERVICE_FOLDER = Path(__file__).parent.parent
+
+
+def cancelled(order_id: Any = None) -> dict[str, Any]:
+    """An event of a cancelled order."""
+    order_id = str(order_id or uuid.uuid4())
+    data = {
+        "order_id": order_id,
+        "customer": {"id": str(uuid.uuid4()), "email": "ann@example.com", "name": "Ann"},
+        "items": [{"product_id": str(uuid.uuid4()), "quantity": 1}],
+        "placed_at": "2026-01-02T03:04:05.678+00:00",
+        "reason": "payment_unavailable",
+        "charge_attempted": True,
+    }
+    return new_event(ORDER_CANCELLED, service="orders", subject=order_id, data=data)
+
+
+class Running:
+    """A consumer in a thread, with pauses noted instead of made."""
+
+    def __init__(self, url: str, provider: clients.CardProvider) -> None:
+        self.pauses: list[float] = []
+        self.consumer = Consumer(url, QUEUE.name, OrderCancelledHandler(provider, self.pauses.append), prefetch=1)
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self.consumer.run()
+        finally:
+            connection.close()
+
+    def stop(self) -> None:
+        """Stop and wait for the end."""
+        self.consumer.stop()
+        self._thread.join(20)
+        assert not self._thread.is_alive(), "the consumer doesn't stop"
+
+
+@pytest.fixture
+def consumer(broker: Broker, broker_url: str, provider: clients.CardProvider) -> Iterator[Running]:
+    """A running consumer."""
+    running = Running(broker_url, provider)
+    yield running
+    running.stop()
+
+
+def dead_letter(broker: Broker, timeout: float = 15) -> DeadLetter:
+    return poll_until(lambda: broker.dead_letter(QUEUE), f"a message in {QUEUE.dead_letter_queue}", timeout)
+
+
+def voided(order_id: Any) -> Callable[[], bool]:
+    return lambda: Charge.objects.filter(order_id=order_id, status=Status.VOIDED).exists()
+
+
+def test_a_cancelled_order_is_given_its_money_back(
+    api: Client, broker: Broker, consumer: Running, simulator: Simulator
+) -> None:
+    data = body()
+    post_charge(api, data)
+    event = cancelled(data["order_id"])
+    broker.publish(event, ORDER_CANCELLED)
+    poll_until(voided(data["order_id"]), "the charge to be voided")
+    assert [charge.status for charge in simulator.ledger.charges()] == [REFUNDED]
+    assert InboxEvent.objects.get().event_id == uuid.UUID(event["id"])
+
+
+def test_an_order_that_was_not_charged_gets_a_tombstone(
+    broker: Broker, consumer: Running, simulator: Simulator
+) -> None:
+    event = cancelled()
+    broker.publish(event, ORDER_CANCELLED)
+    poll_until(voided(event["subject"]), "the tombstone")
+    assert InboxEvent.objects.filter(event_id=event["id"]).exists()
+    assert len(simulator.ledger) == 0
+
+
+def test_an_event_that_comes_twice_is_handled_once(
+    broker: Broker, consumer: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handled: list[Any] = []
+    void = domain.void
+
+    def note(*args: Any, **kwargs: Any) -> Charge:
+        handled.append(args)
+        return void(*args, **kwargs)
+
+    monkeypatch.setattr(domain, "void", note)
+    event, last = cancelled(), cancelled()
+    for message in (event, event, last):
+        broker.publish(message, ORDER_CANCELLED)
+    poll_until(voided(last["subject"]), "the last event to be handled")
+    assert [args[0] for args in handled] == [uuid.UUID(event["subject"]), uuid.UUID(last["subject"])]
+    assert InboxEvent.objects.count() == 2
+
+
+def _changed(**changes: Any) -> bytes:
+    return json.dumps({**cancelled(), **changes}).encode()
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        (b"", "malformed_json"),
+        (b"{", "malformed_json"),
+        (b"\xff\xfe", "malformed_json"),
+        (b"[" * 5000, "malformed_json"),
+        (b"[]", "not_an_object"),
+        (b"{}", "unknown_type"),
+        (_changed(type="order.cancelled.v9"), "unknown_type"),
+        (_changed(type="../../etc/passwd"), "unknown_type"),
+        (_changed(id="7"), "schema_violation"),
+        (_changed(data={}), "schema_violation"),
+        (_changed(data=None), "schema_violation"),
+        (_changed(source="/services/elsewhere"), "schema_violation"),
+        (_changed(time="yesterday"), "schema_violation"),
+        (_changed(type="order.confirmed.v1"), "schema_violation"),
+        (b'{"filling": "' + b"x" * 300_000 + b'"}', "too_large"),
+    ],
+)
+def test_a_poison_message_goes_to_the_dead_letters_with_its_reason(
+    broker: Broker, consumer: Running, message: bytes, reason: str
+) -> None:
+    broker.publish(message, ORDER_CANCELLED)
+    dead = dead_letter(broker)
+    assert (dead.body, dead.reason) == (message, reason)
+    good = cancelled()
+    broker.publish(good, ORDER_CANCELLED)
+    poll_until(voided(good["subject"]), "the next message to be handled")
+
+
+def test_another_valid_type_is_not_for_this_queue(broker: Broker, consumer: Running) -> None:
+    event = cancelled()
+    item = {"sku": "A", "name": "A", "unit_price": "1.00", **event["data"]["items"][0]}
+    data = {**event["data"], "items": [item], "total": {"amount": "1.00", "currency": "EUR"}}
+    confirmed = new_event("order.confirmed.v1", service="orders", subject=event["subject"], data=data)
+    broker.publish(encode(confirmed), ORDER_CANCELLED)
+    assert dead_letter(broker).reason == "unexpected_type"
+    assert not Charge.objects.exists()
+
+
+def test_a_refused_refund_goes_to_the_dead_letters(api: Client, broker: Broker, consumer: Running) -> None:
+    data = body()
+    post_charge(api, data)
+    Charge.objects.update(provider_ref=f"ch_{'0' * 32}")
+    broker.publish(cancelled(data["order_id"]), ORDER_CANCELLED)
+    assert dead_letter(broker).reason == "refund_refused"
+    assert Charge.objects.get().status == Status.CAPTURED
+    assert not InboxEvent.objects.exists()
+
+
+def test_a_provider_that_comes_back_costs_nothing(
+    api: Client, broker: Broker, consumer: Running, simulator: Simulator
+) -> None:
+    data = body()
+    post_charge(api, data)
+    simulator.control.behaviour = Behaviour(error_ratio=1, median_ms=0, p99_ms=0)
+    broker.publish(cancelled(data["order_id"]), ORDER_CANCELLED)
+    poll_until(lambda: len(consumer.pauses) >= 2, "two failed deliveries")
+    simulator.control.behaviour = AT_ONCE
+    poll_until(voided(data["order_id"]), "the charge to be voided")
+    assert broker.dead_letter(QUEUE) is None
+
+
+def test_a_message_that_fails_five_times_goes_to_the_dead_letters(
+    api: Client, broker: Broker, consumer: Running, simulator: Simulator
+) -> None:
+    data = body()
+    post_charge(api, data)
+    simulator.control.behaviour = Behaviour(error_ratio=1, median_ms=0, p99_ms=0)
+    event = cancelled(data["order_id"])
+    broker.publish(event, ORDER_CANCELLED)
+    dead = dead_letter(broker, 30)
+    assert dead.reason == "delivery_limit: ProviderUnavailable"
+    assert json.loads(dead.body) == event
+    assert len(consumer.pauses) == len(PAUSE_SECONDS)
+    for pause, nominal in zip(consumer.pauses, PAUSE_SECONDS, strict=True):
+        assert 0.75 * nominal <= pause <= 1.25 * nominal
+    assert Charge.objects.get().status == Status.CAPTURED
+    assert not InboxEvent.objects.exists()
+
+
+def test_the_effect_and_the_inbox_are_one_transaction(
+    api: Client, provider: clients.CardProvider, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = body()
+    post_charge(api, data)
+    event = cancelled(data["order_id"])
+    message = Message(encode(event), event["id"], ORDER_CANCELLED, 0)
+    handler = OrderCancelledHandler(provider, pause=lambda seconds: None)
+
+    def fail(*args: Any) -> None:
+        raise RuntimeError("between the effect and the inbox")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(domain, "_keep", fail)
+        with pytest.raises(RuntimeError):
+            handler(message)
+    assert Charge.objects.get().status == Status.CAPTURED, "the effect stands without its inbox row"
+    handler(message)
+    assert Charge.objects.get().status == Status.VOIDED
+    assert InboxEvent.objects.count() == 1
+
+
+def test_the_trace_of_the_message_goes_on_at_the_provider(
+    broker: Broker, consumer: Running, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order_id = uuid.uuid4()
+    money = {"amount": "19.90", "currency": "EUR"}
+    taken = simulator.ledger.charge(key=str(order_id), source="tok_ok", **money)
+    Charge.objects.create(
+        order_id=order_id, status=Status.CAPTURED, provider_ref=taken.id, idempotency_key=str(order_id), **money
+    )
+    seen: list[str] = []
+    answer = Handler.do_POST
+
+    def note(handler: Handler) -> None:
+        seen.append(handler.headers.get("traceparent", ""))
+        answer(handler)
+
+    monkeypatch.setattr(Handler, "do_POST", note)
+    trace_id = "0af7651916cd43dd8448eb211c80319c"
+    headers = {"traceparent": f"00-{trace_id}-b7ad6b7169203331-01"}
+    broker.publish(cancelled(order_id), ORDER_CANCELLED, headers=headers)
+    poll_until(voided(order_id), "the charge to be voided")
+    assert [traceparent.split("-")[1] for traceparent in seen] == [trace_id]
+
+
+class TestProcess:
+    """`manage.py consume` as a process of its own."""
+
+    @pytest.fixture
+    def start(
+        self, broker: Broker, broker_url: str, simulator: Simulator
+    ) -> Iterator[Callable[[], subprocess.Popen[str]]]:
+        """Starts the command on the test's database; kills what is left at the end."""
+        parts = urlsplit(os.environ["DATABASE_URL"])
+        database = urlunsplit((parts.scheme, parts.netloc, f"/{connection.settings_dict['NAME']}", "", ""))
+        environ = {
+            **os.environ,
+            "DATABASE_URL": database,
+            "CARD_PROVIDER_URL": url_of(simulator),
+            "RABBITMQ_URL": broker_url,
+        }
+        started: list[subprocess.Popen[str]] = []
+
+        def run() -> subprocess.Popen[str]:
+            command = [sys.executable, "manage.py", "consume"]
+            process = subprocess.Popen(command, cwd=SERVICE_FOLDER, env=environ, stdout=subprocess.PIPE, text=True)
+            started.append(process)
+            poll_until(lambda: broker.consumers(QUEUE) or process.poll() is not None, "the consumer to connect", 30)
+            assert process.poll() is None, process.communicate()
+            return process
+
+        yield run
+        for process in started:
+            process.kill()
+            process.communicate()
+
+    def test_a_killed_consumer_loses_nothing(
+        self, api: Client, broker: Broker, simulator: Simulator, start: Callable[[], subprocess.Popen[str]]
+    ) -> None:
+        data = body()
+        post_charge(api, data)
+        simulator.control.behaviour = Behaviour(median_ms=0, p99_ms=0, extra_latency_ms=2500)
+        process = start()
+        broker.publish(cancelled(data["order_id"]), ORDER_CANCELLED)
+        poll_until(lambda: REFUNDED in {charge.status for charge in simulator.ledger.charges()}, "the message in hand")
+        process.kill()
+        process.wait()
+        assert Charge.objects.get().status == Status.CAPTURED, "killed before the answer came: not written yet"
+        poll_until(lambda: broker.ready(QUEUE) == 1, "the message to be back in the queue")
+        simulator.control.behaviour = AT_ONCE
+        start()
+        poll_until(voided(data["order_id"]), "the charge to be voided by the next consumer")
+        assert [charge.status for charge in simulator.ledger.charges()] == [REFUNDED]
+        assert InboxEvent.objects.count() == 1
+
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+    def test_a_stop_finishes_the_message_in_hand(
+        self, api: Client, broker: Broker, simulator: Simulator, start: Callable[[], subprocess.Popen[str]], number: int
+    ) -> None:
+        data = body()
+        post_charge(api, data)
+        simulator.control.behaviour = Behaviour(median_ms=0, p99_ms=0, extra_latency_ms=1000)
+        process = start()
+        broker.publish(cancelled(data["order_id"]), ORDER_CANCELLED)
+        poll_until(lambda: REFUNDED in {charge.status for charge in simulator.ledger.charges()}, "the message in hand")
+        later = cancelled()
+        broker.publish(later, ORDER_CANCELLED)
+        process.send_signal(number)
+        assert process.wait(timeout=15) == 0
+        assert voided(data["order_id"])()
+        poll_until(lambda: broker.ready(QUEUE) == 1, "the next message to wait for the next consumer")
+        assert not Charge.objects.filter(order_id=later["subject"]).exists()
+
+    def test_a_stop_cuts_a_pause_short(
+        self, api: Client, broker: Broker, simulator: Simulator, start: Callable[[], subprocess.Popen[str]]
+    ) -> None:
+        data = body()
+        post_charge(api, data)
+        simulator.control.behaviour = Behaviour(error_ratio=1, median_ms=0, p99_ms=0)
+        process = start()
+        broker.publish(cancelled(data["order_id"]), ORDER_CANCELLED)
+        assert process.stdout is not None
+        failures = (line for line in process.stdout if "is put back" in line)
+        for _ in range(3):
+            next(failures)  # the next failure pauses for 6 to 10 s
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=5) == 0
+        poll_until(lambda: broker.ready(QUEUE) == 1, "the message to be back in the queue")
+        assert Charge.objects.get().status == Status.CAPTURED

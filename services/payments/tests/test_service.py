@@ -1,0 +1,186 @@
+"""What every service has: health, problems for what no view sees, its OpenAPI document, its environment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from config import environment
+from contracts.testing.bodies import assert_problem
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
+from django.test import Client
+
+from tests.metrics import counted
+
+
+def test_livez_asks_nobody() -> None:
+    response = Client().get("/livez")
+    assert (response.status_code, response.json()) == (200, {"status": "alive"})
+
+
+@pytest.mark.django_db
+def test_readyz_is_ready_with_its_database() -> None:
+    response = Client().get("/readyz")
+    assert (response.status_code, response.json()) == (200, {"status": "ready", "checks": ["migrations", "postgresql"]})
+
+
+@pytest.fixture
+def database_away(transactional_db: None) -> Iterator[None]:
+    """The database's address is one where nothing listens."""
+    connection = connections["default"]
+    right = connection.settings_dict
+    options = {**right["OPTIONS"], "pool": {**right["OPTIONS"]["pool"], "timeout": 0.3}}
+    _use(connection, {**right, "HOST": "127.0.0.1", "PORT": "9", "OPTIONS": options})
+    yield
+    _use(connection, right)
+
+
+def _use(connection: Any, settings: dict[str, Any]) -> None:
+    connection.close()
+    connection.close_pool()
+    connection.settings_dict = settings
+
+
+@pytest.mark.usefixtures("database_away")
+def test_readyz_names_the_database_that_is_missing() -> None:
+    response = Client().get("/readyz")
+    problem = assert_problem(response, 503, "not_ready")
+    assert "postgresql" in problem["missing"]
+    assert response["Retry-After"]
+
+
+@pytest.mark.usefixtures("database_away")
+def test_a_request_without_the_database_answers_503(internal: Client) -> None:
+    problem = assert_problem(internal.get("/internal/v1/charges/a1b2c3d4-0000-4000-8000-000000000000"), 503)
+    assert problem["dependency"] == "postgresql"
+
+
+def test_an_invalid_host_is_a_problem() -> None:
+    assert_problem(Client(headers={"Host": "evil.example"}).get("/livez"), 400)
+
+
+@pytest.mark.parametrize("length", ["many", "-1", "1e3", "٣", "+5"])
+def test_a_malformed_content_length_is_a_problem(internal: Client, length: str) -> None:
+    response = internal.post("/internal/v1/charges", b"{}", content_type="application/json", CONTENT_LENGTH=length)
+    assert_problem(response, 400, "bad_content_length")
+
+
+def test_a_declared_length_over_the_limit_is_a_problem(internal: Client) -> None:
+    response = internal.post("/internal/v1/charges", b"{}", content_type="application/json", CONTENT_LENGTH="9" * 30)
+    assert_problem(response, 413, "payload_too_large")
+
+
+@pytest.mark.parametrize("path", ["/", "/internal/v1/nothing", "/api/v1/charges", "/internal/v1/charges/", "/%ff"])
+def test_an_unknown_address_is_a_problem(internal: Client, path: str) -> None:
+    assert_problem(internal.get(path), 404, "not_found")
+
+
+def test_every_answer_has_its_ids() -> None:
+    response = Client(headers={"X-Request-ID": "a-callers.id_1"}).get("/livez")
+    assert response["X-Request-ID"] == "a-callers.id_1"
+    assert response["traceresponse"].startswith("00-")
+
+
+def test_the_documentation_is_open() -> None:
+    assert Client().get("/api/docs/").status_code == 200
+
+
+def test_every_metric_starts_at_zero() -> None:
+    for outcome in ("captured", "declined", "failed", "cancelled", "unavailable"):
+        with counted("payments_total", outcome=outcome):
+            pass
+    for outcome in ("refunded", "cancelled", "nothing_taken", "recorded", "repeated", "refused", "unavailable"):
+        with counted("voids_total", outcome=outcome):
+            pass
+    edge = {
+        "dependency": "card-provider",
+        "protocol": "http",
+        "operation": "POST /v1/cancellations",
+        "outcome": "timeout",
+    }
+    with counted("dependency_call_duration_seconds_count", **edge):
+        pass
+
+
+class TestEnvironment:
+    """config.environment."""
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("ENVIRONMENT", "staging"),
+            ("SECRET_KEY", "short"),
+            ("ALLOWED_HOSTS", "a,,b"),
+            ("SERVICE_VERSION", "v" * 65),
+            ("HTTP_PORT", "0"),
+            ("HTTP_PORT", "http"),
+            ("DATABASE_URL", "mysql://a:b@c/d"),
+            ("DATABASE_URL", "postgres://"),
+            ("DATABASE_URL", "postgres://a:b@c:port/d"),
+            ("DATABASE_POOL_MAX_SIZE", "0"),
+            ("RABBITMQ_URL", "http://broker"),
+            ("RABBITMQ_URL", "amqp://user@host:port/vhost"),
+            ("CARD_PROVIDER_URL", "127.0.0.1:8006"),
+            ("CARD_PROVIDER_URL", "ftp://127.0.0.1"),
+            ("SERVICE_TOKENS", "orders"),
+            ("SERVICE_TOKENS", "=token"),
+        ],
+    )
+    def test_a_wrong_value_stops_the_start_with_what_is_allowed(
+        self, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+    ) -> None:
+        monkeypatch.setenv(name, value)
+        with pytest.raises(ImproperlyConfigured) as error:
+            environment.load()
+        assert f"{name}: allowed is {environment.ALLOWED[name]}" in str(error.value)
+
+    def test_all_wrong_values_are_named_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("HTTP_PORT", "none")
+        monkeypatch.setenv("CARD_PROVIDER_URL", "none")
+        with pytest.raises(ImproperlyConfigured, match=r"(?s)CARD_PROVIDER_URL.*HTTP_PORT"):
+            environment.load()
+
+    @pytest.mark.parametrize(
+        "weak",
+        [
+            {"SECRET_KEY": environment.DEVELOPMENT_SECRET_KEY},
+            {"ALLOWED_HOSTS": "*"},
+            {"DATABASE_URL": "postgres://payments:payments@db/payments"},
+            {"DATABASE_URL": "postgres://payments@db/payments"},
+            {"RABBITMQ_URL": "amqp://payments:payments@mq/platform"},
+            {"RABBITMQ_URL": "amqp://mq/platform"},
+            {"SERVICE_TOKENS": "orders=short"},
+        ],
+        ids=lambda weak: next(iter(weak)),
+    )
+    def test_production_refuses_weak_secrets(self, monkeypatch: pytest.MonkeyPatch, weak: dict[str, str]) -> None:
+        strong = {
+            "ENVIRONMENT": "production",
+            "SECRET_KEY": "s" * 50,
+            "ALLOWED_HOSTS": "payments",
+            "DATABASE_URL": "postgres://payments:7f2c@db/payments",
+            "RABBITMQ_URL": "amqp://payments:7f2c@mq/platform",
+            "SERVICE_TOKENS": f"orders={'t' * 40}",
+        }
+        for name, value in strong.items():
+            monkeypatch.setenv(name, value)
+        assert environment.load().name == "production"
+        for name, value in weak.items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(ImproperlyConfigured, match=next(iter(weak))):
+            environment.load()
+
+    def test_secrets_stay_out_of_the_representation(self) -> None:
+        shown = repr(environment.load())
+        for secret in ("test-token-of-orders", "a key for tests", "amqp://"):
+            assert secret not in shown
+
+
+@pytest.fixture
+def internal() -> Client:
+    """A caller with a good token, for addresses that ask nobody else."""
+    from contracts.testing.plugin import SERVICE_TOKENS
+
+    return Client(headers={"Authorization": f"Bearer {SERVICE_TOKENS['orders']}"})
