@@ -1,0 +1,81 @@
+"""Django's settings. What differs between places comes from the environment (config/environment.py)."""
+
+from __future__ import annotations
+
+from contracts.api import conf
+
+from config import environment as _environment
+
+ENV = _environment.load()
+
+SECRET_KEY = ENV.secret_key
+DEBUG = False
+ALLOWED_HOSTS = list(ENV.allowed_hosts)
+USE_TZ = True
+TIME_ZONE = "UTC"
+USE_I18N = False
+APPEND_SLASH = False
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+DATA_UPLOAD_MAX_MEMORY_SIZE = conf.MAX_BODY_BYTES
+
+INSTALLED_APPS = ["django_telemetry", "rest_framework", "drf_spectacular", "mailing"]
+MIDDLEWARE = conf.MIDDLEWARE
+# For the page of /api/docs/ only.
+TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
+
+_SECONDS = 1000
+DATABASES = {
+    "default": {
+        **ENV.database,
+        "ENGINE": "django_prometheus.db.backends.postgresql",
+        # The pool keeps connections; Django hands them back after each request.
+        "CONN_MAX_AGE": 0,
+        # A connection that died with its server is replaced before it is handed out.
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {
+            **ENV.database.get("OPTIONS", {}),
+            "pool": {
+                "min_size": 1,
+                "max_size": ENV.database_pool_max_size,
+                "timeout": 5,
+                # The pool's pauses between attempts double until this many seconds: keep them short, so that the
+                # service is back soon after its database is.
+                "reconnect_timeout": 5,
+            },
+            "connect_timeout": 3,
+            "options": " ".join(
+                f"-c {name}={milliseconds}"
+                for name, milliseconds in {
+                    "statement_timeout": 10 * _SECONDS,
+                    "lock_timeout": 5 * _SECONDS,
+                    # A mail is handed over inside its transaction (mailing/domain.py): above any SMTP conversation that
+                    # goes on at all, below what would hold rows locked for good.
+                    "idle_in_transaction_session_timeout": 60 * _SECONDS,
+                }.items()
+            ),
+        },
+        "TEST": {"NAME": ENV.test_database_name},
+    }
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+RABBITMQ_URL = ENV.rabbitmq_url
+USERS_URL = ENV.users_url
+
+globals().update(ENV.email)
+DEFAULT_FROM_EMAIL = ENV.mail_from
+
+ACCESS_TOKEN_ISSUER = ENV.jwt_issuer
+ACCESS_TOKEN_AUDIENCE = ENV.jwt_audience
+# Tests sign their own tokens; anywhere else the keys are those of the users service.
+ACCESS_TOKEN_KEY_SOURCE = "contracts.testing.tokens.TestKeys" if ENV.name == "test" else "mailing.clients.user_keys"
+
+REST_FRAMEWORK = conf.REST_FRAMEWORK
+SPECTACULAR_SETTINGS = conf.spectacular("Notifications", "The mails that were sent about orders.", ENV.service_version)
+READINESS_CHECKS = {
+    "postgresql": "contracts.api.health.database",
+    "migrations": "contracts.api.health.migrations",
+}
+
+LOGGING_CONFIG = "django_telemetry.logs.configure"

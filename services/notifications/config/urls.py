@@ -1,0 +1,8 @@
+"""Addresses of the notifications service."""
+
+from django.urls import include, path
+
+urlpatterns = [
+    path("", include("contracts.api.urls")),
+    path("", include("mailing.api.urls")),
+]

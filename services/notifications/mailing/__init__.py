@@ -1,0 +1,1 @@
+"""Mails about orders: sent once for each event, and kept."""

@@ -1,0 +1,15 @@
+"""The app's registration."""
+
+from importlib import import_module
+
+from django.apps import AppConfig
+
+
+class MailingConfig(AppConfig):
+    """Mails about orders."""
+
+    name = "mailing"
+
+    def ready(self) -> None:
+        """Make the metrics now: every series is there, at 0, before the first request or message."""
+        import_module("mailing.metrics")

@@ -1,0 +1,35 @@
+"""`manage.py consume`: sends the mails about orders, until SIGTERM or SIGINT."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from contracts.events import NOTIFICATIONS_ORDERS, declare_topology
+from django.conf import settings
+from django.core.mail import get_connection
+from django.core.management.base import BaseCommand
+from django_telemetry.amqp import Consumer
+
+from mailing.consumer import OrderEventHandler
+
+
+class Command(BaseCommand):
+    """Consumes notifications.orders."""
+
+    help = "Sends the mails about orders, until SIGTERM or SIGINT; finishes the message in hand."
+    requires_system_checks = ()
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Consume until told to stop, which also ends a pause that the handler makes."""
+        # A mail folder that can't be written stops the start, not the first mail.
+        get_connection()
+        handler = OrderEventHandler(pause=lambda seconds: consumer.stopping.wait(seconds))
+        consumer = Consumer(
+            settings.RABBITMQ_URL,
+            NOTIFICATIONS_ORDERS.name,
+            handler,
+            # The broker counts a delivery when a consumer dies with messages it had only prefetched: have none.
+            prefetch=1,
+            setup=lambda channel: declare_topology(channel, (NOTIFICATIONS_ORDERS,)),
+        )
+        consumer.run()

@@ -1,0 +1,44 @@
+"""What is kept of each mail."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+
+from django.db import models
+from django.db.models import Q
+
+
+class Kind(models.TextChoices):
+    """What a mail is about."""
+
+    ORDER_CONFIRMED = "order_confirmed"
+    ORDER_CANCELLED = "order_cancelled"
+
+
+class Notification(models.Model):
+    """A mail that was handed over. Its event id is the inbox: the same event sends no second mail."""
+
+    id: models.UUIDField[uuid.UUID, uuid.UUID] = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    event_id: models.UUIDField[uuid.UUID, uuid.UUID] = models.UUIDField()
+    order_id: models.UUIDField[uuid.UUID, uuid.UUID] = models.UUIDField()
+    user_id: models.UUIDField[uuid.UUID, uuid.UUID] = models.UUIDField()
+    kind: models.CharField[str, str] = models.CharField(max_length=20, choices=Kind)
+    recipient: models.EmailField[str, str] = models.EmailField()
+    subject: models.CharField[str, str] = models.CharField(max_length=200)
+    # When the mail was handed over, within the time that this took.
+    sent_at: models.DateTimeField[datetime, datetime] = models.DateTimeField()
+    # 32 hex digits; the trace of the order that the mail is about. Empty when the event came without one.
+    trace_id: models.CharField[str, str] = models.CharField(max_length=32, default="", blank=True)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=["event_id"], name="notification_once_for_each_event"),
+            models.CheckConstraint(condition=Q(kind__in=Kind.values), name="notification_kind_known"),
+            models.CheckConstraint(condition=Q(trace_id__regex="^([0-9a-f]{32})?$"), name="notification_trace_id_hex"),
+        )
+        # The one list there is: a person's own, newest first.
+        indexes = (models.Index(fields=["user_id", "-sent_at", "id"], name="notification_own_newest"),)
+
+    def __str__(self) -> str:
+        return f"{self.kind} of order {self.order_id}"

@@ -1,0 +1,198 @@
+"""What every service has: health, problems for what no view sees, its OpenAPI document, its environment."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from config import environment
+from contracts.testing.bodies import assert_problem
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
+from django.test import Client
+
+from tests.conftest import person
+from tests.metrics import counted
+
+
+def test_livez_asks_nobody() -> None:
+    response = Client().get("/livez")
+    assert (response.status_code, response.json()) == (200, {"status": "alive"})
+
+
+@pytest.mark.django_db
+def test_readyz_is_ready_with_its_database() -> None:
+    response = Client().get("/readyz")
+    assert (response.status_code, response.json()) == (200, {"status": "ready", "checks": ["migrations", "postgresql"]})
+
+
+@pytest.fixture
+def database_away(transactional_db: None) -> Iterator[None]:
+    """The database's address is one where nothing listens."""
+    connection = connections["default"]
+    right = connection.settings_dict
+    options = {**right["OPTIONS"], "pool": {**right["OPTIONS"]["pool"], "timeout": 0.3}}
+    _use(connection, {**right, "HOST": "127.0.0.1", "PORT": "9", "OPTIONS": options})
+    yield
+    _use(connection, right)
+
+
+def _use(connection: Any, settings: dict[str, Any]) -> None:
+    connection.close()
+    connection.close_pool()
+    connection.settings_dict = settings
+
+
+@pytest.mark.usefixtures("database_away")
+def test_readyz_names_the_database_that_is_missing() -> None:
+    response = Client().get("/readyz")
+    problem = assert_problem(response, 503, "not_ready")
+    assert "postgresql" in problem["missing"]
+    assert response["Retry-After"]
+
+
+@pytest.mark.usefixtures("database_away")
+def test_a_request_without_the_database_answers_503() -> None:
+    problem = assert_problem(person(uuid.uuid4()).get("/api/v1/notifications"), 503)
+    assert problem["dependency"] == "postgresql"
+
+
+def test_an_invalid_host_is_a_problem() -> None:
+    assert_problem(Client(headers={"Host": "evil.example"}).get("/livez"), 400)
+
+
+@pytest.mark.parametrize("length", ["many", "-1", "1e3", "٣", "+5"])
+def test_a_malformed_content_length_is_a_problem(length: str) -> None:
+    response = Client().get("/api/v1/notifications", CONTENT_LENGTH=length)
+    assert_problem(response, 400, "bad_content_length")
+
+
+def test_a_declared_length_over_the_limit_is_a_problem() -> None:
+    assert_problem(Client().get("/api/v1/notifications", CONTENT_LENGTH="9" * 30), 413, "payload_too_large")
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/api/v1/nothing", "/internal/v1/notifications", "/api/v1/notifications/", "/%ff"]
+)
+def test_an_unknown_address_is_a_problem(path: str) -> None:
+    assert_problem(person(uuid.uuid4()).get(path), 404, "not_found")
+
+
+def test_every_answer_has_its_ids() -> None:
+    response = Client(headers={"X-Request-ID": "a-callers.id_1"}).get("/livez")
+    assert response["X-Request-ID"] == "a-callers.id_1"
+    assert response["traceresponse"].startswith("00-")
+
+
+def test_the_documentation_is_open() -> None:
+    assert Client().get("/api/docs/").status_code == 200
+
+
+def test_every_metric_starts_at_zero() -> None:
+    for kind in ("order_confirmed", "order_cancelled"):
+        with counted("mails_sent_total", kind=kind):
+            pass
+    for reason in ("invalid_event", "invalid_recipient", "recipient_refused", "message_refused", "unavailable"):
+        with counted("mails_failed_total", reason=reason):
+            pass
+    edge = {"dependency": "users", "protocol": "http", "operation": "GET /.well-known/jwks.json", "outcome": "timeout"}
+    with counted("dependency_call_duration_seconds_count", **edge):
+        pass
+
+
+class TestEnvironment:
+    """config.environment."""
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("ENVIRONMENT", "staging"),
+            ("SECRET_KEY", "short"),
+            ("ALLOWED_HOSTS", "a,,b"),
+            ("SERVICE_VERSION", "v" * 65),
+            ("HTTP_PORT", "0"),
+            ("HTTP_PORT", "http"),
+            ("DATABASE_URL", "mysql://a:b@c/d"),
+            ("DATABASE_URL", "postgres://"),
+            ("DATABASE_URL", "postgres://a:b@c:port/d"),
+            ("DATABASE_POOL_MAX_SIZE", "0"),
+            ("RABBITMQ_URL", "http://broker"),
+            ("RABBITMQ_URL", "amqp://user@host:port/vhost"),
+            ("USERS_URL", "127.0.0.1:8001"),
+            ("EMAIL_URL", "var/mail"),
+            ("EMAIL_URL", "file://var/mail"),
+            ("EMAIL_URL", "file:///"),
+            ("EMAIL_URL", "console://"),
+            ("EMAIL_URL", "smtp://"),
+            ("EMAIL_URL", "smtp://host:port"),
+            ("MAIL_FROM", "nobody"),
+        ],
+    )
+    def test_a_wrong_value_stops_the_start_with_what_is_allowed(
+        self, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+    ) -> None:
+        monkeypatch.setenv(name, value)
+        with pytest.raises(ImproperlyConfigured) as error:
+            environment.load()
+        assert f"{name}: allowed is {environment.ALLOWED[name]}" in str(error.value)
+
+    def test_all_wrong_values_are_named_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("HTTP_PORT", "none")
+        monkeypatch.setenv("USERS_URL", "none")
+        with pytest.raises(ImproperlyConfigured, match=r"(?s)HTTP_PORT.*USERS_URL"):
+            environment.load()
+
+    @pytest.mark.parametrize(
+        "weak",
+        [
+            {"SECRET_KEY": environment.DEVELOPMENT_SECRET_KEY},
+            {"ALLOWED_HOSTS": "*"},
+            {"DATABASE_URL": "postgres://notifications:notifications@db/notifications"},
+            {"DATABASE_URL": "postgres://notifications@db/notifications"},
+            {"RABBITMQ_URL": "amqp://notifications:notifications@mq/platform"},
+            {"RABBITMQ_URL": "amqp://mq/platform"},
+        ],
+        ids=lambda weak: next(iter(weak)),
+    )
+    def test_production_refuses_weak_secrets(self, monkeypatch: pytest.MonkeyPatch, weak: dict[str, str]) -> None:
+        strong = {
+            "ENVIRONMENT": "production",
+            "SECRET_KEY": "s" * 50,
+            "ALLOWED_HOSTS": "notifications",
+            "DATABASE_URL": "postgres://notifications:7f2c@db/notifications",
+            "RABBITMQ_URL": "amqp://notifications:7f2c@mq/platform",
+        }
+        for name, value in strong.items():
+            monkeypatch.setenv(name, value)
+        assert environment.load().name == "production"
+        for name, value in weak.items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(ImproperlyConfigured, match=next(iter(weak))):
+            environment.load()
+
+    def test_secrets_stay_out_of_the_representation(self) -> None:
+        shown = repr(environment.load())
+        for secret in ("a key for tests", "amqp://"):
+            assert secret not in shown
+
+    def test_a_mail_folder_is_absolute(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("EMAIL_URL", "file:///var/spool/shop")
+        assert environment.load().email["EMAIL_FILE_PATH"] == "/var/spool/shop"
+
+    @pytest.mark.parametrize(("scheme", "port", "tls"), [("smtp", 25, False), ("submission", 587, True)])
+    def test_a_mail_server_has_its_port_login_and_timeout(
+        self, monkeypatch: pytest.MonkeyPatch, scheme: str, port: int, tls: bool
+    ) -> None:
+        monkeypatch.setenv("EMAIL_URL", f"{scheme}://shop:a%40b@mail.example")
+        email = environment.load().email
+        expected = {
+            "HOST": "mail.example",
+            "PORT": port,
+            "HOST_USER": "shop",
+            "HOST_PASSWORD": "a@b",
+            "USE_TLS": tls,
+            "TIMEOUT": 10,
+        }
+        assert {name: email[f"EMAIL_{name}"] for name in expected} == expected
