@@ -15,11 +15,11 @@ def changed(tmp_path: Path, old: str, new: str) -> Path:
     return path
 
 
-def test_the_graph_reaches_over_several_hops():
+def test_the_graph_reaches_over_several_hops() -> None:
     assert catalogue.load().upstream_of("card-provider") == {"payments", "orders"}
 
 
-def test_every_event_has_a_schema_and_a_queue():
+def test_every_event_has_a_schema_and_a_queue() -> None:
     events = catalogue.load().events
     assert {event.type for event in events} == envelope.event_types()
     assert {queue for event in events for queue in event.consumers.values()} == {queue.name for queue in QUEUES}
@@ -37,6 +37,6 @@ def test_every_event_has_a_schema_and_a_queue():
         ("service: orders\n    route", "service: nobody\n    route", "nobody"),
     ],
 )
-def test_a_contradiction_is_refused_and_named(tmp_path, old, new, says):
+def test_a_contradiction_is_refused_and_named(tmp_path: Path, old: str, new: str, says: str) -> None:
     with pytest.raises(catalogue.CatalogueError, match=says):
         catalogue.load(changed(tmp_path, old, new))

@@ -16,7 +16,7 @@ BASELINE = Path(__file__).parent / "baseline"
 
 
 @pytest.mark.parametrize("event", [CONFIRMED, CANCELLED], ids=lambda event: event["type"])
-def test_a_golden_event_survives_the_wire(event):
+def test_a_golden_event_survives_the_wire(event: dict[str, Any]) -> None:
     assert events.decode(events.encode(event)) == event
 
 
@@ -34,13 +34,13 @@ def test_a_golden_event_survives_the_wire(event):
         (b"x" * (envelope.MAX_BODY_BYTES + 1), "too_large"),
     ],
 )
-def test_what_is_not_an_event_is_refused_with_its_reason(body, reason):
+def test_what_is_not_an_event_is_refused_with_its_reason(body: bytes, reason: str) -> None:
     with pytest.raises(events.InvalidEvent) as caught:
         events.decode(body)
     assert caught.value.reason == reason
 
 
-def test_a_refusal_names_the_place_but_not_the_value():
+def test_a_refusal_names_the_place_but_not_the_value() -> None:
     event = copy.deepcopy(CONFIRMED)
     event["data"]["customer"]["email"] = "someone private"
     with pytest.raises(events.InvalidEvent) as caught:
@@ -48,7 +48,7 @@ def test_a_refusal_names_the_place_but_not_the_value():
     assert str(caught.value) == "schema_violation: data/customer/email: pattern"
 
 
-def test_a_new_event_gets_an_id_of_its_own():
+def test_a_new_event_gets_an_id_of_its_own() -> None:
     first, second = (
         events.new_event(events.ORDER_CONFIRMED, service="orders", subject=CONFIRMED["subject"], data=CONFIRMED["data"])
         for _ in range(2)
@@ -57,7 +57,7 @@ def test_a_new_event_gets_an_id_of_its_own():
 
 
 @pytest.mark.parametrize("event_type", sorted(envelope.event_types()))
-def test_no_schema_breaks_its_consumers(event_type):
+def test_no_schema_breaks_its_consumers(event_type: str) -> None:
     baseline = json.loads((BASELINE / f"{event_type}.json").read_text())
     assert schema_breaks(baseline, envelope.schema(event_type)) == []
 
@@ -72,7 +72,7 @@ def _without(schema: dict[str, Any], *path: str) -> dict[str, Any]:
     return changed
 
 
-def test_the_compatibility_check_sees_a_break():
+def test_the_compatibility_check_sees_a_break() -> None:
     schema = envelope.schema("order.confirmed.v1")
     no_longer_required = copy.deepcopy(schema)
     no_longer_required["properties"]["data"]["required"].remove("customer")
@@ -84,7 +84,7 @@ def test_the_compatibility_check_sees_a_break():
     assert schema_breaks(schema, gone) == ["data.total: gone"]
 
 
-def test_the_compatibility_check_allows_an_addition():
+def test_the_compatibility_check_allows_an_addition() -> None:
     schema = envelope.schema("order.confirmed.v1")
     more = copy.deepcopy(schema)
     more["properties"]["data"]["properties"]["coupon"] = {"type": "string"}

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 STUBS = ("inventory_pb2.py", "inventory_pb2.pyi", "inventory_pb2_grpc.py")
 
 
-def test_the_stubs_are_current(tmp_path):
+def test_the_stubs_are_current(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHON": sys.executable}
     subprocess.run([ROOT / "generate.sh", tmp_path], check=True, env=environment, timeout=50)
     stale = [
@@ -26,12 +26,12 @@ def test_the_stubs_are_current(tmp_path):
     assert not stale, f"{stale} differ from inventory.proto; run services/contracts/generate.sh"
 
 
-def test_the_proto_keeps_everything_that_clients_were_built_against():
+def test_the_proto_keeps_everything_that_clients_were_built_against() -> None:
     baseline = json.loads((ROOT / "tests/baseline/inventory.v1.json").read_text())
     assert surface_breaks(baseline, proto_surface(inventory_pb2.DESCRIPTOR)) == []
 
 
-def test_the_check_sees_a_renumbered_field_and_a_lost_method():
+def test_the_check_sees_a_renumbered_field_and_a_lost_method() -> None:
     now = proto_surface(inventory_pb2.DESCRIPTOR)
     changed = dict(now)
     changed["inventory.v1.Item#3"] = changed.pop("inventory.v1.Item#2")

@@ -35,14 +35,14 @@ class Users:
         return RemoteKeys(self.fetch, clock=lambda: self.now)
 
 
-def test_keys_are_fetched_once_and_then_known():
+def test_keys_are_fetched_once_and_then_known() -> None:
     users = Users("a")
     keys = users.keys()
     assert [keys.key("a") is not None for _ in range(5)] == [True] * 5
     assert users.calls == 1
 
 
-def test_keys_are_fetched_again_after_their_time():
+def test_keys_are_fetched_again_after_their_time() -> None:
     users = Users("a")
     keys = users.keys()
     keys.key("a")
@@ -51,7 +51,7 @@ def test_keys_are_fetched_again_after_their_time():
     assert users.calls == 2
 
 
-def test_known_keys_stay_in_use_while_users_is_away():
+def test_known_keys_stay_in_use_while_users_is_away() -> None:
     users = Users("a")
     keys = users.keys()
     keys.key("a")
@@ -60,7 +60,7 @@ def test_known_keys_stay_in_use_while_users_is_away():
     assert keys.key("a") is not None
 
 
-def test_without_any_key_and_without_users_it_says_so_and_recovers():
+def test_without_any_key_and_without_users_it_says_so_and_recovers() -> None:
     users = Users("a")
     users.away = True
     keys = users.keys()
@@ -71,7 +71,7 @@ def test_without_any_key_and_without_users_it_says_so_and_recovers():
     assert keys.key("a") is not None
 
 
-def test_a_new_key_is_found_after_a_roll_over():
+def test_a_new_key_is_found_after_a_roll_over() -> None:
     users = Users("old")
     keys = users.keys()
     keys.key("old")
@@ -80,7 +80,7 @@ def test_a_new_key_is_found_after_a_roll_over():
     assert keys.key("new") is not None
 
 
-def test_a_forged_key_id_asks_at_most_once_in_the_cooldown():
+def test_a_forged_key_id_asks_at_most_once_in_the_cooldown() -> None:
     users = Users("a")
     keys = users.keys()
     keys.key("a")
@@ -91,7 +91,7 @@ def test_a_forged_key_id_asks_at_most_once_in_the_cooldown():
     assert users.calls == 2
 
 
-def test_requests_do_not_each_ask_while_users_is_away_and_nothing_is_known():
+def test_requests_do_not_each_ask_while_users_is_away_and_nothing_is_known() -> None:
     users = Users("a")
     users.away = True
     keys = users.keys()

@@ -6,6 +6,7 @@ from contracts.api.authentication import IsService, ServiceTokenAuthentication
 from contracts.api.problems import Problem
 from contracts.api.serializers import StrictCharField, StrictIntegerField, StrictSerializer
 from contracts.api.urls import urlpatterns as convention_urls
+from django.db import OperationalError
 from django.urls import path
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -34,7 +35,7 @@ class Things(APIView):
         """Echo the validated body."""
         body = Body(data=request.data)
         body.is_valid(raise_exception=True)
-        return Response({**body.validated_data, "user": request.user.id}, status=201)
+        return Response({**body.validated_data, "user": request.user.pk}, status=201)
 
 
 class Internal(APIView):
@@ -45,7 +46,7 @@ class Internal(APIView):
 
     def get(self, request: Request) -> Response:
         """Say who called."""
-        return Response({"service": request.user.name})
+        return Response({"service": request.user.pk})
 
 
 class Failing(APIView):
@@ -58,6 +59,8 @@ class Failing(APIView):
         """Raise."""
         if how == "problem":
             raise Problem(409, "out_of_stock", "Nothing left.", retry_after=3, extra={"product_ids": ["a"]})
+        if how == "database":
+            raise OperationalError("a secret detail")
         raise RuntimeError("a secret detail")
 
 
