@@ -78,7 +78,7 @@ def test_clients_that_stop_half_way_do_not_keep_the_threads(address: tuple[str, 
     begun = (
         b"POST /things HTTP/1.1\r\nHost: testserver\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{"
     )
-    stalled = [socket.create_connection(address, timeout=20) for _ in range(4)]  # twice the threads
+    stalled = [socket.create_connection(address, timeout=20) for _ in range(8)]
     try:
         for connection in stalled:
             connection.sendall(begun)
