@@ -1,0 +1,248 @@
+"""django-prometheus's HTTP families, fed by one small tally for each kind of request.
+
+Updating a dozen metrics costs twenty times as much as counting once, and most of them follow from the others. So a
+request adds to the tally of its kind, and the tallies go into django-prometheus's own metrics when these are read.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from bisect import bisect_left
+from collections.abc import Iterable
+
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django_prometheus.middleware import Metrics
+from prometheus_client import REGISTRY, Histogram
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+from prometheus_client.samples import Exemplar
+from prometheus_client.values import ValueClass
+
+from ._fork import after_fork
+from .metrics import OVERFLOW, Family, overflow_total, series_limit
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "TRACE", "OPTIONS", "CONNECT", "PATCH"})
+INVALID_METHOD = "<invalid method>"
+UNNAMED_VIEW = "<unnamed view>"
+_MAX_DIGITS = 18
+
+Kind = tuple[int, str, str, str, "str | None", "str | None", bool, bool]
+Ids = tuple[str, str]
+
+
+def content_length(raw: str | None) -> int:
+    """The request's declared body size in bytes; 0 when it is missing or malformed."""
+    if raw and len(raw) <= _MAX_DIGITS and raw.isascii() and raw.isdigit():
+        return int(raw)
+    return 0
+
+
+class _Sizes:
+    """What a histogram collects, as plain numbers."""
+
+    __slots__ = ("bounds", "buckets", "exemplars", "total")
+
+    def __init__(self, bounds: list[float]) -> None:
+        self.bounds = bounds
+        self.clear()
+
+    def clear(self) -> None:
+        self.total = 0.0
+        self.buckets: dict[int, int] = {}
+        self.exemplars: dict[int, tuple[Ids, float, float]] = {}
+
+    def add(self, amount: float, ids: Ids | None = None) -> None:
+        index = bisect_left(self.bounds, amount)
+        self.total += amount
+        self.buckets[index] = self.buckets.get(index, 0) + 1
+        if ids is not None:
+            self.exemplars[index] = (ids, amount, time.time())
+
+    def pour(self, *histograms: Histogram) -> None:
+        """Move everything into ``histograms``."""
+        for histogram in histograms:
+            histogram._sum.inc(self.total)
+            for index, count in self.buckets.items():
+                histogram._buckets[index].inc(count)
+            for index, (ids, amount, at) in self.exemplars.items():
+                bucket = histogram._buckets[index]
+                known = bucket.get_exemplar()
+                if known is None or known.timestamp < at:  # another kind of request may have left a newer one
+                    bucket.set_exemplar(Exemplar({"trace_id": ids[0], "span_id": ids[1]}, amount, at))
+        self.clear()
+
+
+class _Tally:
+    """Requests of one kind since the metrics were last read."""
+
+    __slots__ = ("count", "kind", "lock", "received", "seconds", "sent")
+
+    def __init__(self, kind: Kind, seconds: list[float], sizes: list[float]) -> None:
+        self.kind = kind
+        self.lock = threading.Lock()
+        self.count = 0
+        self.seconds = _Sizes(seconds)
+        self.received = _Sizes(sizes)
+        self.sent = _Sizes(sizes)
+
+
+class HttpMetrics(Collector):
+    """The families of django_prometheus.middleware.Metrics; names, labels and meaning are the package's own."""
+
+    def __init__(self) -> None:
+        metrics = Metrics.get_instance()
+        self._requests = metrics.requests_total
+        self._responses = metrics.responses_total
+        self._latency_all = metrics.requests_latency_before
+        self._latency = Family(metrics.requests_latency_by_view_method)
+        self._by_method = Family(metrics.requests_by_method)
+        self._by_transport = Family(metrics.requests_by_transport)
+        self._by_view = Family(metrics.requests_by_view_transport_method)
+        self._request_bytes = metrics.requests_body_bytes
+        self._response_bytes = metrics.responses_body_bytes
+        self._by_status = Family(metrics.responses_by_status)
+        self._by_status_view = Family(metrics.responses_by_status_view_method)
+        self._by_charset = Family(metrics.responses_by_charset)
+        self._by_template = Family(metrics.responses_by_templatename)
+        self._streaming = metrics.responses_streaming
+        self._ajax = metrics.requests_ajax
+        self._exceptions_by_type = Family(metrics.exceptions_by_type)
+        self._exceptions_by_view = Family(metrics.exceptions_by_view)
+        self._tallies: dict[Kind, _Tally] = {}
+        self._lock = threading.Lock()
+        self._charsets: dict[str, str] = {}
+        # In prometheus_client's multiprocess mode another process reads the values, which can't ask for the tallies.
+        self._at_once = bool(ValueClass._multiprocess)
+        self._read_before(metrics)
+        after_fork(self._reset)
+
+    def _reset(self) -> None:
+        # In a forked child: a lock may have been held by a thread that exists only in the parent.
+        self._lock = threading.Lock()
+        self._tallies = {}
+
+    def _read_before(self, metrics: Metrics) -> None:
+        """Be collected before the families that the tallies go into: a registry collects in order of registration."""
+        REGISTRY.register(self)
+        for family in {id(value): value for value in vars(metrics).values()}.values():
+            REGISTRY.unregister(family)
+            REGISTRY.register(family)
+
+    def observe(
+        self,
+        request: HttpRequest,
+        response: HttpResponseBase | None,
+        seconds: float,
+        request_size: int,
+        response_size: int | None,
+        ids: Ids | None,
+    ) -> None:
+        """Count a finished request. ``response`` is None when none was made; ``ids`` are of a sampled trace."""
+        match = request.resolver_match
+        view = None if match is None else match.view_name or UNNAMED_VIEW
+        method = request.method if request.method in METHODS else INVALID_METHOD
+        ajax = request.META.get("HTTP_X_REQUESTED_WITH") == "XMLHttpRequest"
+        if response is None:
+            kind: Kind = (0, view or "", method, request.scheme or "http", None, None, False, ajax)
+        else:
+            template = getattr(response, "template_name", self)
+            kind = (
+                response.status_code,
+                view or "",
+                method,
+                request.scheme or "http",
+                self._charset(response),
+                None if template is self else str(template),
+                response.streaming,
+                ajax,
+            )
+        tally = self._tallies.get(kind) or self._open(kind)
+        with tally.lock:
+            tally.count += 1
+            tally.seconds.add(seconds, ids)
+            tally.received.add(request_size)
+            if response_size is not None:
+                tally.sent.add(response_size)
+        if self._at_once:
+            self._pour(tally)
+
+    def _open(self, kind: Kind) -> _Tally:
+        with self._lock:
+            if kind not in self._tallies and len(self._tallies) >= 8 * series_limit():
+                overflow_total.labels("django_http_requests").inc()
+                kind = (kind[0], OVERFLOW, kind[2], kind[3], None, None, kind[6], kind[7])
+            tally = self._tallies.get(kind)
+            if tally is None:
+                seconds, sizes = self._latency_all._upper_bounds, self._request_bytes._upper_bounds
+                tally = self._tallies[kind] = _Tally(kind, seconds, sizes)
+            return tally
+
+    def _charset(self, response: HttpResponseBase) -> str:
+        """As response.charset has it, without searching the same header again and again."""
+        own: str | None = getattr(response, "_charset", None)
+        if own is not None:
+            return own
+        content_type = response.headers.get("Content-Type", "")
+        charset = self._charsets.get(content_type)
+        if charset is None:
+            charset = str(response.charset)
+            if len(self._charsets) < 256:
+                self._charsets[content_type] = charset
+        return charset
+
+    def exception(self, request: HttpRequest, exc: Exception) -> None:
+        """Count an exception that left a view."""
+        self._exceptions_by_type[(type(exc).__name__,)].inc()
+        match = request.resolver_match
+        if match is not None:
+            self._exceptions_by_view[(match.view_name or UNNAMED_VIEW,)].inc()
+
+    def collect(self) -> Iterable[Metric]:
+        """Called when the metrics are read: brings the families up to date, and has none of its own."""
+        for tally in list(self._tallies.values()):
+            self._pour(tally)
+        return []
+
+    def _pour(self, tally: _Tally) -> None:
+        with tally.lock:
+            count, tally.count = tally.count, 0
+            if not count:
+                return
+            status, view, method, transport, charset, template, streaming, ajax = tally.kind
+            name = view or UNNAMED_VIEW
+            tally.seconds.pour(self._latency_all, self._latency[(name, method)])
+            tally.received.pour(self._request_bytes)
+            tally.sent.pour(self._response_bytes)
+        self._requests.inc(count)
+        self._by_method[(method,)].inc(count)
+        self._by_transport[(transport,)].inc(count)
+        if view:
+            self._by_view[(view, transport, method)].inc(count)
+        if ajax:
+            self._ajax.inc(count)
+        if not status:
+            return
+        self._responses.inc(count)
+        self._by_status[(str(status),)].inc(count)
+        self._by_status_view[(str(status), name, method)].inc(count)
+        if charset is not None:
+            self._by_charset[(charset,)].inc(count)
+        if template is not None:
+            self._by_template[(template,)].inc(count)
+        if streaming:
+            self._streaming.inc(count)
+
+
+_http_metrics: HttpMetrics | None = None
+_lock = threading.Lock()
+
+
+def http_metrics() -> HttpMetrics:
+    """The process's HTTP metrics, made once: every handler and test client has a middleware of its own."""
+    global _http_metrics
+    with _lock:
+        if _http_metrics is None:
+            _http_metrics = HttpMetrics()
+        return _http_metrics

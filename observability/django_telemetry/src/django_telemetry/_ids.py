@@ -1,0 +1,77 @@
+"""Identifiers on the wire: W3C trace context, request ids, event ids."""
+
+from __future__ import annotations
+
+import os
+import re
+from random import Random
+
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
+from opentelemetry.trace.span import TraceState
+
+REQUEST_ID_HEADER = "X-Request-ID"
+TRACE_RESPONSE_HEADER = "traceresponse"
+
+_TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?\Z", re.ASCII)
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}\Z", re.ASCII)
+_SAMPLED = 1
+
+# Not for secrets: ids need to be unique, and the system's generator costs a system call for each.
+_random = Random(os.urandom(16))  # noqa: S311
+if hasattr(os, "register_at_fork"):  # two processes must not draw the same ids
+    os.register_at_fork(after_in_child=lambda: _random.seed(os.urandom(16)))
+
+
+def new_request_id() -> str:
+    """A fresh request id: a random UUID (version 4)."""
+    bits = _random.getrandbits(128)
+    # By hand, since uuid.UUID takes three times as long and every request needs one.
+    digits = f"{bits:032x}"
+    variant = "89ab"[bits & 3]
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
+
+
+def new_event_id() -> str:
+    """A fresh log event id, 32 hex digits: the log store's document id, so a line shipped twice is stored once."""
+    return f"{_random.getrandbits(128):032x}"
+
+
+def accept_request_id(raw: str | None) -> str:
+    """``raw`` when it is a valid request id (1 to 128 of A-Z a-z 0-9 . _ -), else a new one."""
+    if raw and _REQUEST_ID.match(raw):
+        return raw
+    return new_request_id()
+
+
+def parse_traceparent(raw: str | None, tracestate: str | None = None) -> SpanContext | None:
+    """The remote span context in a ``traceparent`` value, or None when there is none or it is malformed."""
+    match = _TRACEPARENT.match(raw.strip()) if raw else None
+    if match is None:
+        return None
+    version, trace_id, span_id, flags, rest = match.groups()
+    if version == "ff" or (version == "00" and rest):
+        return None
+    context = SpanContext(
+        int(trace_id, 16),
+        int(span_id, 16),
+        is_remote=True,
+        trace_flags=TraceFlags(int(flags, 16)),
+        trace_state=TraceState.from_header([tracestate]) if tracestate else None,
+    )
+    return context if context.is_valid else None
+
+
+def format_traceparent(context: SpanContext, *, keep: bool = False) -> str:
+    """``context`` as a traceparent or traceresponse; ``keep`` sets the sampled flag whatever the sampler said."""
+    flags = int(context.trace_flags) | (_SAMPLED if keep else 0)
+    return f"00-{context.trace_id:032x}-{context.span_id:016x}-{flags:02x}"
+
+
+def hex_ids(context: SpanContext) -> tuple[str, str] | None:
+    """(trace id, span id) as 32 and 16 hex digits; None for an invalid context."""
+    return (f"{context.trace_id:032x}", f"{context.span_id:016x}") if context.is_valid else None
+
+
+def remote_span(context: SpanContext) -> NonRecordingSpan:
+    """A span that stands for the caller's, to start a child from."""
+    return NonRecordingSpan(context)

@@ -1,0 +1,66 @@
+"""What may be said about a request's URL and host: structure, never what a client put into it."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from django.conf import settings
+from django.http.request import split_domain_port, validate_host
+from django.urls import URLPattern, URLResolver, get_resolver
+
+_UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\Z", re.IGNORECASE | re.ASCII)
+_NUMBER = re.compile(r"\d{1,10}\Z", re.ASCII)
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.~-]*\Z", re.ASCII)
+
+HIDDEN = "*"
+_MAX_SEGMENTS = 16
+
+
+@lru_cache(maxsize=8)
+def _vocabulary(urlconf: str | None) -> frozenset[str]:
+    """The fixed words of all routes: the only path segments that surely aren't a client's own text."""
+    words: set[str] = set()
+
+    def visit(patterns: list[URLPattern | URLResolver]) -> None:
+        for entry in patterns:
+            for segment in re.split(r"[/^$\\()?<>:]+", str(entry.pattern)):
+                if _WORD.match(segment):
+                    words.add(segment)
+            if isinstance(entry, URLResolver):
+                visit(entry.url_patterns)
+
+    visit(get_resolver(urlconf).url_patterns)
+    return frozenset(words)
+
+
+@lru_cache(maxsize=1024)
+def safe_path(path: str, urlconf: str | None = None) -> str:
+    """``path`` with every segment hidden that is neither a word of a route, nor a UUID, nor a short number.
+
+    A path can carry a password-reset token or whatever else a client types; ids are what on-call needs.
+    """
+    words = _vocabulary(urlconf)
+    segments = path.split("/", _MAX_SEGMENTS)
+    return "/".join(
+        segment if not segment or segment in words or _UUID.match(segment) or _NUMBER.match(segment) else HIDDEN
+        for segment in segments
+    )
+
+
+def foreign_segments(path: str, urlconf: str | None = None) -> list[str]:
+    """The segments of ``path`` that safe_path() hides."""
+    shown = safe_path(path, urlconf).split("/")
+    return [own for own, safe in zip(path.split("/", _MAX_SEGMENTS), shown, strict=False) if safe == HIDDEN]
+
+
+@lru_cache(maxsize=256)
+def safe_host(host: str) -> tuple[str, int | None] | None:
+    """(address, port) of a Host header that ALLOWED_HOSTS accepts; None for any other, which is never repeated."""
+    domain, port = split_domain_port(host)
+    allowed = settings.ALLOWED_HOSTS
+    if settings.DEBUG and not allowed:
+        allowed = [".localhost", "127.0.0.1", "[::1]"]
+    if not domain or len(domain) > 255 or not validate_host(domain, allowed):
+        return None
+    return domain, int(port) if port and port.isdigit() and len(port) <= 5 else None

@@ -1,0 +1,91 @@
+"""The unit of work in hand: what a request, RPC, message or command shares with everything that it calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from opentelemetry import context as otel_context
+from opentelemetry.context import Context
+from opentelemetry.trace import Link, Span, SpanContext, SpanKind, StatusCode
+from opentelemetry.trace.propagation import _SPAN_KEY
+
+from ._taint import select
+from .deadlines import Deadline
+
+_WORK_KEY = otel_context.create_key("django-telemetry-work")
+
+# An unsampled unit of work remembers this many of its calls, for the case that it ends up worth keeping.
+MAX_REMEMBERED = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """A finished call of a unit of work that isn't sampled: enough to make its span should the work be kept."""
+
+    context: SpanContext
+    parent: SpanContext
+    name: str
+    kind: SpanKind
+    start_ns: int
+    end_ns: int
+    attributes: dict[str, Any]
+    status: StatusCode
+    status_text: str | None
+    links: tuple[Link, ...] = ()
+
+
+class Work:
+    """Ids, deadline and fate of one unit of work. Mutable, owned by the thread or task that does the work."""
+
+    __slots__ = ("_foreign", "_keep", "deadline", "received", "remembered", "request_id", "span", "summary")
+
+    def __init__(self, request_id: str, span: Span, deadline: Deadline | None, *, remember: bool) -> None:
+        self.request_id = request_id
+        self.span = span
+        self.deadline = deadline
+        self._keep = False
+        # None when there is nothing to remember: the work is sampled anyway, or the tail rule is off.
+        self.remembered: list[Remembered] | None = [] if remember else None
+        # What an error report says about the work: the route or method, set by whoever started it.
+        self.summary: dict[str, Any] | None = None
+        # Gives the values that the other side sent; asked only when something has failed.
+        self.received: Callable[[], Iterator[str]] | None = None
+        self._foreign: tuple[str, ...] | None = None
+
+    @property
+    def kept(self) -> bool:
+        """Whether the tail rule keeps this work's trace although the sampler had dropped it."""
+        return self._keep
+
+    def keep(self) -> None:
+        """Keep the trace: this work's spans are exported at its end, and callees are told from now on."""
+        if self.remembered is not None:
+            self._keep = True
+
+    def foreign_values(self) -> tuple[str, ...]:
+        """The values that the other side sent, the longest first."""
+        if self._foreign is None:
+            self._foreign = select(self.received()) if self.received is not None else ()
+        return self._foreign
+
+    def remember(self, call: Remembered) -> None:
+        if self.remembered is not None and len(self.remembered) < MAX_REMEMBERED:
+            self.remembered.append(call)
+
+
+def current_work() -> Work | None:
+    """The unit of work that this thread or task is busy with, if any."""
+    work: Any = otel_context.get_current().get(_WORK_KEY)
+    return work
+
+
+def context_for(work: Work, span: Span | None = None) -> Context:
+    """The OpenTelemetry context inside ``work``, with ``span`` (or the work's own) as the current span."""
+    return Context({**otel_context.get_current(), _WORK_KEY: work, _SPAN_KEY: span or work.span})
+
+
+def context_with_span(span: Span) -> Context:
+    """The current context with ``span`` as the current span."""
+    return Context({**otel_context.get_current(), _SPAN_KEY: span})

@@ -1,0 +1,82 @@
+"""What became of every telemetry item: made = delivered + lost by reason + still waiting, exactly."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+
+from prometheus_client import REGISTRY
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+REASONS = ("queue_full", "export_failed", "shutdown")
+
+
+class Account:
+    """The books of one signal. Plain numbers, since they move with every request; read at scrape time."""
+
+    __slots__ = ("_lock", "delivered", "lost", "made", "signal", "waiting")
+
+    def __init__(self, signal: str) -> None:
+        self.signal = signal
+        self._lock = threading.Lock()
+        self.made = 0
+        self.delivered = 0
+        self.lost = dict.fromkeys(REASONS, 0)
+        self.waiting: Callable[[], int] = lambda: 0
+
+    def make(self) -> None:
+        """One item was made."""
+        with self._lock:
+            self.made += 1
+
+    def deliver(self, count: int) -> None:
+        """``count`` items have arrived."""
+        with self._lock:
+            self.delivered += count
+
+    def lose(self, reason: str, count: int = 1) -> None:
+        """``count`` items are lost, for one of REASONS."""
+        with self._lock:
+            self.lost[reason] += count
+
+    def after_fork(self) -> None:
+        """A forked child keeps books of its own: its queue starts empty."""
+        self._lock = threading.Lock()
+        self.made = 0
+        self.delivered = 0
+        self.lost = dict.fromkeys(REASONS, 0)
+
+
+class _Books(Collector):
+    """Exposes all accounts as telemetry_items_total and telemetry_queue_items."""
+
+    def __init__(self) -> None:
+        self.accounts: dict[str, Account] = {}
+
+    def collect(self) -> Iterable[Metric]:
+        items = CounterMetricFamily(
+            "telemetry_items",
+            "Telemetry items by signal and what became of them: made, delivered, or lost with its reason.",
+            labels=["signal", "result", "reason"],
+        )
+        waiting = GaugeMetricFamily("telemetry_queue_items", "Telemetry items waiting to be sent.", labels=["signal"])
+        for account in list(self.accounts.values()):
+            items.add_metric([account.signal, "made", ""], account.made)
+            items.add_metric([account.signal, "delivered", ""], account.delivered)
+            for reason, count in list(account.lost.items()):
+                items.add_metric([account.signal, "lost", reason], count)
+            waiting.add_metric([account.signal], account.waiting())
+        return [items, waiting]
+
+
+_books = _Books()
+REGISTRY.register(_books)
+
+
+def account(signal: str) -> Account:
+    """The account of ``signal``, opened at first use."""
+    if signal not in _books.accounts:
+        _books.accounts[signal] = Account(signal)
+    return _books.accounts[signal]

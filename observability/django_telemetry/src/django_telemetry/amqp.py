@@ -1,0 +1,614 @@
+"""AMQP: a publisher that waits for the broker's confirm, and a consumer that loses nothing."""
+
+from __future__ import annotations
+
+import logging
+import random
+import re
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from time import perf_counter_ns, time_ns
+from types import FrameType
+from typing import Any
+
+import pika
+from django.db import close_old_connections
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+from opentelemetry.trace import SpanKind, StatusCode
+from pika.adapters.blocking_connection import BlockingChannel, BlockingConnection
+from pika.exceptions import AMQPError, NackError, UnroutableError
+
+from . import _taint, errors
+from ._ids import accept_request_id, hex_ids
+from ._work import Remembered, Work, context_for
+from .conf import get_config
+from .context import span_context_of
+from .deadlines import Deadline, current_deadline
+from .edges import (
+    ERROR,
+    OK,
+    Call,
+    DependencyError,
+    DependencyRefused,
+    DependencyRejected,
+    DependencyTimeout,
+    declare,
+    outcome_of,
+)
+from .edges import _durations as edge_durations
+from .logs import AccessLog
+from .metrics import Family, messages_dead_lettered_total, messaging_process_duration_seconds
+from .redaction import redact_failure
+from .tracing import exception_event, get_tracing
+
+__all__ = ["Consumer", "Message", "Publisher", "Reject"]
+
+logger = logging.getLogger(__name__)
+
+_SYSTEM = "rabbitmq"
+_CONNECT_TIMEOUT = 5.0
+_HEARTBEAT = 30
+REASON_HEADER = "x-error-reason"
+DEAD_LETTER_EXCHANGE = "dead-letters"
+MAX_DELIVERIES = 5
+
+
+class _TimedOut(Exception):
+    """Raised out of pika's event loop when a broker doesn't answer in time."""
+
+
+def _connect(url: str, dependency: str, timeout: float) -> BlockingConnection:
+    """Open a connection in ``timeout`` seconds. Raises DependencyTimeout or DependencyRefused."""
+    parameters = pika.URLParameters(url)
+    parameters.socket_timeout = timeout
+    parameters.stack_timeout = timeout
+    parameters.blocked_connection_timeout = timeout
+    parameters.heartbeat = _HEARTBEAT
+    parameters.connection_attempts = 1
+    parameters.client_properties = {"connection_name": get_config().instance_id}
+    start = perf_counter_ns()
+    outcome = OK
+    try:
+        return BlockingConnection(parameters)
+    except (AMQPError, OSError) as exc:
+        outcome = "timeout" if "timeout" in type(exc).__name__.lower() or "timed out" in str(exc) else "refused"
+        kind = DependencyTimeout if outcome == "timeout" else DependencyRefused
+        raise kind(dependency, "connect", type(exc).__name__) from exc
+    finally:
+        edge_durations[(dependency, "amqp", "connect", outcome)].observe((perf_counter_ns() - start) / 1e9)
+
+
+@contextmanager
+def _limit(connection: BlockingConnection, seconds: float) -> Iterator[None]:
+    """Bound whatever blocking call is made inside.
+
+    pika's blocking calls run its event loop until they are answered and take no timeout; a timer in that very loop
+    that raises ends them. The connection is unusable afterwards.
+    """
+
+    def expire() -> None:
+        raise _TimedOut
+
+    loop = connection._impl.ioloop
+    timer = loop.call_later(max(seconds, 0.001), expire)
+    try:
+        yield
+    finally:
+        loop.remove_timeout(timer)
+
+
+def _drop(connection: BlockingConnection | None) -> None:
+    """Close ``connection`` without waiting for the broker."""
+    if connection is None:
+        return
+    try:
+        transport = connection._impl._transport
+        if transport is not None:
+            transport.abort()
+        connection._cleanup()
+    except Exception:
+        # It is being thrown away, in whatever state it is.
+        logger.debug("A broken broker connection did not close cleanly.", exc_info=True)
+
+
+def _close(connection: BlockingConnection | None, seconds: float = 2.0) -> None:
+    """Close ``connection`` properly when the broker answers in time, else anyhow."""
+    if connection is None or not connection.is_open:
+        return
+    try:
+        with _limit(connection, seconds):
+            connection.close()
+    except Exception:
+        _drop(connection)
+
+
+class Publisher:
+    """Publishes persistent messages and returns when the broker has confirmed them. Thread-safe, connects at need."""
+
+    def __init__(
+        self, url: str, dependency: str = "rabbitmq", *, setup: Callable[[BlockingChannel], None] | None = None
+    ) -> None:
+        """``setup`` is called with the channel of each new connection, to declare exchanges and queues."""
+        self._url = url
+        self._setup = setup
+        self._dependency = dependency
+        self._lock = threading.Lock()
+        self._connection: BlockingConnection | None = None
+        self._channel: BlockingChannel | None = None
+        parameters = pika.URLParameters(url)
+        self._address = {"server.address": parameters.host, "server.port": parameters.port}
+        declare(dependency, "amqp", "connect")
+
+    def publish(
+        self,
+        exchange: str,
+        routing_key: str,
+        body: bytes,
+        *,
+        message_id: str,
+        headers: Mapping[str, Any] | None = None,
+        timeout: float = 5.0,
+        trace_context: Mapping[str, str] | None = None,
+        content_type: str = "application/json",
+        mandatory: bool = False,
+    ) -> None:
+        """Publish one message; return once the broker has taken responsibility for it.
+
+        ``trace_context`` is a stored carrier (``traceparent``, ``x-request-id``): the span then belongs to the work
+        that stored it, not to the loop that publishes. ``mandatory`` makes a message that no queue takes an error.
+        Raises DependencyTimeout, DependencyRefused, or DependencyRejected (deadline passed, nothing sent). After a
+        timeout or a broken connection the message may have arrived: publish it again with the same ``message_id``.
+        """
+        stored = span_context_of(trace_context)
+        operation = f"{exchange or 'default'} publish"
+        attributes = {
+            "messaging.system": _SYSTEM,
+            "messaging.operation.type": "send",
+            "messaging.operation.name": "publish",
+            "messaging.destination.name": exchange,
+            "messaging.rabbitmq.destination.routing_key": routing_key,
+            "messaging.message.id": message_id,
+            "messaging.message.body.size": len(body),
+            **self._address,
+        }
+        with Call(
+            self._dependency,
+            "amqp",
+            operation,
+            kind=SpanKind.PRODUCER,
+            attributes=attributes,
+            parent=trace.NonRecordingSpan(stored) if stored is not None else None,
+        ) as call:
+            deadline = Deadline.after(timeout).earliest(current_deadline())
+            if deadline.expired:
+                raise DependencyRejected(self._dependency, operation, "the deadline has passed")
+            carried = {key.lower(): value for key, value in call.propagation().items()}
+            if trace_context and trace_context.get("x-request-id"):
+                carried["x-request-id"] = accept_request_id(trace_context["x-request-id"])
+            properties = pika.BasicProperties(
+                content_type=content_type,
+                delivery_mode=2,
+                message_id=message_id,
+                headers={**(headers or {}), **carried},
+                timestamp=int(time.time()),
+            )
+            if not self._lock.acquire(timeout=max(deadline.remaining(), 0.001)):
+                raise DependencyTimeout(self._dependency, operation, "other publishes took too long")
+            try:
+                self._publish(exchange, routing_key, body, properties, mandatory, deadline, operation)
+            finally:
+                self._lock.release()
+
+    def _publish(
+        self,
+        exchange: str,
+        routing_key: str,
+        body: bytes,
+        properties: Any,
+        mandatory: bool,
+        deadline: Deadline,
+        operation: str,
+    ) -> None:
+        # An idle connection may have died unnoticed: the first failure on an old one is tried once more on a new one.
+        for fresh in (False, True):
+            reused = self._channel is not None and not fresh
+            try:
+                channel = self._ready(deadline)
+                with _limit(channel.connection, deadline.remaining()):
+                    channel.basic_publish(exchange, routing_key, body, properties, mandatory=mandatory)
+                return
+            except _TimedOut as exc:
+                self._forget()
+                raise DependencyTimeout(self._dependency, operation, "no confirm in time") from exc
+            except UnroutableError as exc:
+                raise DependencyError(self._dependency, operation, "no queue takes this message") from exc
+            except NackError as exc:
+                raise DependencyError(self._dependency, operation, "the broker refused the message") from exc
+            except DependencyError:
+                self._forget()
+                raise
+            except (AMQPError, OSError) as exc:
+                self._forget()
+                if reused and not deadline.expired:
+                    continue
+                raise DependencyRefused(self._dependency, operation, type(exc).__name__) from exc
+
+    def _ready(self, deadline: Deadline) -> BlockingChannel:
+        if self._channel is not None and self._channel.is_open:
+            return self._channel
+        self._forget()
+        timeout = min(_CONNECT_TIMEOUT, max(deadline.remaining(), 0.01))
+        connection = _connect(self._url, self._dependency, timeout)
+        self._connection = connection
+        with _limit(connection, deadline.remaining()):
+            channel = connection.channel()
+            if self._setup is not None:
+                self._setup(channel)
+            channel.confirm_delivery()
+        self._channel = channel
+        return channel
+
+    def _forget(self) -> None:
+        connection, self._connection, self._channel = self._connection, None, None
+        _drop(connection)
+
+    def keep_alive(self) -> None:
+        """Answer the broker's heartbeats; call it every few seconds from a loop that publishes rarely. Never raises."""
+        with self._lock:
+            if self._connection is None:
+                return
+            try:
+                with _limit(self._connection, 1.0):
+                    self._connection.process_data_events(0)
+            except (AMQPError, OSError, _TimedOut):
+                self._forget()
+
+    def close(self) -> None:
+        """Close the connection, waiting at most 2 s for the broker."""
+        with self._lock:
+            connection, self._connection, self._channel = self._connection, None, None
+            _close(connection)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A delivered message. ``delivery_count`` is how often it was delivered before: 0 at the first time."""
+
+    body: bytes
+    message_id: str
+    routing_key: str
+    delivery_count: int
+    headers: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Reject(Exception):
+    """Raised by a handler for a message that no further try will help; it goes to the dead-letter queue."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+Handler = Callable[[Message], None]
+
+
+class Consumer:
+    """Consumes one queue, one message at a time, until it is told to stop.
+
+    The handler returns: acknowledged. It raises Reject: published, confirmed, to the dead-letter exchange with the
+    queue's name as routing key and the reason in ``x-error-reason``, then acknowledged. Anything else: put back, and
+    at the fifth delivery dead-lettered with ``delivery_limit: <exception>``. The message's trace goes on in the
+    handler. A lost connection is opened again with growing, jittered pauses; the broker delivers again what was not
+    acknowledged, so handlers must be idempotent.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        queue: str,
+        handler: Handler,
+        *,
+        prefetch: int = 8,
+        max_deliveries: int = MAX_DELIVERIES,
+        dead_letter_exchange: str = DEAD_LETTER_EXCHANGE,
+        on_dead_letter: Callable[[Message, str], None] | None = None,
+        dependency: str = "rabbitmq",
+        setup: Callable[[BlockingChannel], None] | None = None,
+    ) -> None:
+        self._url = url
+        self._queue = queue
+        self._handler = handler
+        self._prefetch = prefetch
+        self._max_deliveries = max_deliveries
+        self._dead_letter_exchange = dead_letter_exchange
+        self._on_dead_letter = on_dead_letter
+        self._dependency = dependency
+        self._setup = setup
+        # Set by stop() and by the signals; a handler that waits may watch it.
+        self.stopping = threading.Event()
+        self.connected = threading.Event()
+        self._durations = Family(messaging_process_duration_seconds)
+        self._dead_lettered = Family(messages_dead_lettered_total)
+        self._dead_lettered[(queue, "delivery_limit")]
+        for outcome in ("ok", "requeued", "rejected"):
+            self._durations[(queue, outcome)]
+        declare(dependency, "amqp", "connect", f"{queue} ack", f"{dead_letter_exchange} publish")
+        config = get_config()
+        self._tracing = get_tracing()
+        self._timeout = config.request_timeout
+        self._slow = config.slow_routes.get(queue, config.slow_request)
+        self._access = AccessLog(config)
+
+    def stop(self) -> None:
+        """Finish the message in hand, then leave run(). From any thread or a signal handler."""
+        self.stopping.set()
+
+    def run(self) -> None:
+        """Consume until stop(), SIGTERM or SIGINT. In the main thread the signals are handled here."""
+        previous: dict[int, Any] = {}
+        if threading.current_thread() is threading.main_thread():
+
+            def on_signal(_number: int, _frame: FrameType | None) -> None:
+                self.stopping.set()
+
+            previous = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+        failures = 0
+        try:
+            while not self.stopping.is_set():
+                try:
+                    self._consume_until_stopped()
+                    failures = 0
+                except (AMQPError, OSError, DependencyError, _TimedOut) as exc:
+                    was_connected = self.connected.is_set()
+                    self.connected.clear()
+                    failures = 1 if was_connected else failures + 1
+                    pause = random.uniform(0.5, 1.0) * min(0.5 * 2 ** min(failures, 6), 15.0)  # noqa: S311
+                    logger.warning(
+                        "The connection to %s for queue %s failed (%s); trying again in %.1f s.",
+                        self._dependency,
+                        self._queue,
+                        type(exc).__name__,
+                        pause,
+                    )
+                    self.stopping.wait(pause)
+        finally:
+            self.connected.clear()
+            for stop_signal, handler in previous.items():
+                signal.signal(stop_signal, handler)
+
+    def _consume_until_stopped(self) -> None:
+        connection = _connect(self._url, self._dependency, _CONNECT_TIMEOUT)
+        clean = False
+        try:
+            with _limit(connection, 10.0):
+                channel = connection.channel()
+                publisher = connection.channel()
+                publisher.confirm_delivery()
+                if self._setup is not None:
+                    self._setup(channel)
+                channel.basic_qos(prefetch_count=self._prefetch)
+            self.connected.set()
+            # The short inactivity timeout is what lets a stop be noticed while the queue is quiet.
+            for method, properties, body in channel.consume(self._queue, inactivity_timeout=0.5):
+                if method is not None:
+                    self._process(connection, channel, publisher, method, properties, body)
+                if self.stopping.is_set():
+                    break
+            clean = True
+        finally:
+            self.connected.clear()
+            if clean:
+                _close(connection)
+            else:
+                _drop(connection)
+
+    def _process(
+        self,
+        connection: BlockingConnection,
+        channel: BlockingChannel,
+        publisher: BlockingChannel,
+        method: Any,
+        properties: Any,
+        body: bytes,
+    ) -> None:
+        headers: dict[str, Any] = dict(properties.headers or {})
+        count = headers.get("x-delivery-count")
+        message = Message(
+            body,
+            str(properties.message_id or ""),
+            str(method.routing_key or ""),
+            count if isinstance(count, int) else int(bool(method.redelivered)),
+            headers,
+        )
+        work, finish = self._begin(message)
+        token = otel_context.attach(context_for(work))
+        outcome, reason = "ok", ""
+        error: Exception | None = None
+        try:
+            with errors.isolated_scope():
+                close_old_connections()
+                try:
+                    self._handler(message)
+                except Reject as exc:
+                    outcome, error, reason = "rejected", exc, exc.reason
+                except Exception as exc:
+                    error = exc
+                    errors.capture_exception(exc)
+                    outcome = "requeued"
+                    if message.delivery_count + 1 >= self._max_deliveries:
+                        outcome, reason = "rejected", f"delivery_limit: {type(exc).__name__}"
+                finally:
+                    close_old_connections()
+            if outcome == "requeued":
+                logger.warning(
+                    "Message %s of queue %s failed and is put back.", message.message_id, self._queue, exc_info=error
+                )
+                # A fault that lasts a moment must not use up all deliveries in that moment.
+                self._pause(connection, min(0.2 * 2**message.delivery_count, 5.0))
+                self._settle(connection, lambda: channel.basic_nack(method.delivery_tag, requeue=True))
+            else:
+                if outcome == "rejected":
+                    self._dead_letter(connection, publisher, properties, message, reason, error)
+                self._settle(connection, lambda: channel.basic_ack(method.delivery_tag))
+        finally:
+            finish(outcome, error)
+            otel_context.detach(token)
+
+    def _pause(self, connection: BlockingConnection, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while not self.stopping.is_set() and (left := end - time.monotonic()) > 0:
+            connection.sleep(min(left, 0.2))
+
+    def _settle(self, connection: BlockingConnection, acknowledge: Callable[[], None]) -> None:
+        start = perf_counter_ns()
+        outcome = OK
+        try:
+            with _limit(connection, _CONNECT_TIMEOUT):
+                acknowledge()
+        except Exception as exc:
+            outcome = outcome_of(exc) if not isinstance(exc, _TimedOut) else "timeout"
+            if outcome == ERROR:
+                outcome = "refused"
+            raise
+        finally:
+            edge_durations[(self._dependency, "amqp", f"{self._queue} ack", outcome)].observe(
+                (perf_counter_ns() - start) / 1e9
+            )
+
+    def _dead_letter(
+        self,
+        connection: BlockingConnection,
+        publisher: BlockingChannel,
+        properties: Any,
+        message: Message,
+        reason: str,
+        error: BaseException | None,
+    ) -> None:
+        """Publish the message to the dead-letter exchange; acknowledge it only after the confirm."""
+        operation = f"{self._dead_letter_exchange} publish"
+        attributes = {
+            "messaging.system": _SYSTEM,
+            "messaging.operation.type": "send",
+            "messaging.operation.name": "publish",
+            "messaging.destination.name": self._dead_letter_exchange,
+            "messaging.rabbitmq.destination.routing_key": self._queue,
+            "messaging.message.id": message.message_id,
+        }
+        safe_reason = redact_failure(reason, 512)
+        with Call(self._dependency, "amqp", operation, kind=SpanKind.PRODUCER, attributes=attributes) as call:
+            kept = {key: value for key, value in message.headers.items() if key != "x-delivery-count"}
+            kept.update({key.lower(): value for key, value in call.propagation().items()})
+            kept[REASON_HEADER] = safe_reason
+            kept["x-original-routing-key"] = message.routing_key
+            dead = pika.BasicProperties(
+                content_type=properties.content_type,
+                delivery_mode=2,
+                message_id=properties.message_id,
+                headers=kept,
+                timestamp=properties.timestamp,
+            )
+            with _limit(connection, _CONNECT_TIMEOUT):
+                publisher.basic_publish(self._dead_letter_exchange, self._queue, message.body, dead, mandatory=True)
+        self._dead_lettered[(self._queue, _reason_kind(reason))].inc()
+        logger.error(
+            "Message %s of queue %s went to the dead letters: %s",
+            message.message_id,
+            self._queue,
+            safe_reason,
+            exc_info=error if not isinstance(error, Reject) else None,
+        )
+        if self._on_dead_letter is not None:
+            self._on_dead_letter(message, safe_reason)
+
+    def _begin(self, message: Message) -> tuple[Work, Callable[[str, BaseException | None], None]]:
+        """Start the consumer span and the unit of work around the handler."""
+        tracing = self._tracing
+        stored = {key.lower(): value for key, value in message.headers.items() if isinstance(value, str)}
+        # Whoever may publish to this queue has authenticated to the broker, so its context is believed.
+        parent = span_context_of(stored)
+        name = f"{self._queue} process"
+        start_ns, start = time_ns(), perf_counter_ns()
+        span = tracing.start(name, SpanKind.CONSUMER, parent, start_ns)
+        recording = span.is_recording()
+        work = Work(
+            accept_request_id(stored.get("x-request-id")),
+            span,
+            Deadline.after(self._timeout),
+            remember=tracing.remembers and not recording,
+        )
+        work.summary = {"transaction": name}
+        work.received = lambda: _taint.of_body(message.body)
+
+        def finish(outcome: str, error: BaseException | None) -> None:
+            elapsed = perf_counter_ns() - start
+            failed = error is not None
+            if failed or elapsed > self._slow * 1e9:
+                work.keep()
+            context = span.get_span_context()
+            exemplar = (
+                {"trace_id": f"{context.trace_id:032x}", "span_id": f"{context.span_id:016x}"}
+                if recording or work.kept
+                else None
+            )
+            self._durations[(self._queue, outcome)].observe(elapsed / 1e9, exemplar)
+            attributes: dict[str, Any] = {
+                "messaging.system": _SYSTEM,
+                "messaging.operation.type": "process",
+                "messaging.operation.name": "process",
+                "messaging.destination.name": self._queue,
+                "messaging.rabbitmq.destination.routing_key": message.routing_key,
+                "messaging.message.id": message.message_id,
+                "messaging.message.body.size": len(message.body),
+                "messaging.rabbitmq.delivery_count": message.delivery_count,
+                "request.id": work.request_id,
+            }
+            if error is not None:
+                attributes["error.type"] = type(error).__qualname__
+            if self._access.enabled():
+                fields: dict[str, Any] = {
+                    "request.id": work.request_id,
+                    "event.duration": elapsed,
+                    "event.outcome": "failure" if failed else "success",
+                    "messaging.destination.name": self._queue,
+                    "messaging.message.id": message.message_id,
+                    "messaging.rabbitmq.destination.routing_key": message.routing_key,
+                }
+                if error is not None:
+                    fields["error.type"] = type(error).__qualname__
+                self._access.write(f"{self._queue} {outcome}", fields, hex_ids(context), sampled=recording or work.kept)
+            status = StatusCode.ERROR if failed else StatusCode.UNSET
+            text = redact_failure(f"{type(error).__name__}: {error}", 256) if error is not None else None
+            if recording:
+                span.set_attributes(attributes)
+                if error is not None:
+                    exception_event(span, error)
+                    span.set_status(status, text)
+                span.end(start_ns + elapsed)
+            elif work.kept:
+                tracing.export_kept(
+                    work,
+                    Remembered(
+                        context,
+                        parent or trace.INVALID_SPAN_CONTEXT,
+                        name,
+                        SpanKind.CONSUMER,
+                        start_ns,
+                        start_ns + elapsed,
+                        attributes,
+                        status,
+                        text,
+                    ),
+                )
+
+        return work, finish
+
+
+def _reason_kind(reason: str) -> str:
+    """A reason as a label: its text up to the first colon, when that looks like a name, else ``other``."""
+    kind = reason.partition(":")[0].strip().lower().replace(" ", "_")
+    return kind if re.fullmatch(r"[a-z][a-z0-9_]{0,39}", kind) else "other"

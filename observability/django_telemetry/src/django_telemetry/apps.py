@@ -1,0 +1,75 @@
+"""The Django app: wires everything once, when Django is ready."""
+
+from __future__ import annotations
+
+import logging
+from importlib import import_module
+
+from django.apps import AppConfig
+from django.conf import settings
+from prometheus_client import disable_created_metrics
+
+from . import __version__, db, errors, exposition, lifecycle, logs, metrics, middleware, orm, redaction, tracing
+from .conf import TelemetryConfig, get_config
+from .instrumentor import instrument
+from .pipeline import SpanPipeline
+
+logger = logging.getLogger(__name__)
+
+_ready = False
+
+
+class DjangoTelemetryConfig(AppConfig):
+    """django_telemetry in INSTALLED_APPS."""
+
+    name = "django_telemetry"
+    label = "django_telemetry"
+    verbose_name = "Telemetry"
+
+    def ready(self) -> None:
+        """Start the signals that the configuration asks for. Raises ImproperlyConfigured when it is wrong."""
+        global _ready
+        if _ready:  # a second apps registry (tests) must not start a second pipeline
+            return
+        _ready = True
+        start(get_config())
+
+
+def start(config: TelemetryConfig) -> None:
+    """Start every signal that ``config`` has on."""
+    redaction.configure(config.redact_keys)
+    metrics.set_series_limit(config.series_limit)
+    if settings.LOGGING_CONFIG == "django_telemetry.logs.configure" and not logs.is_configured():
+        # Django calls LOGGING_CONFIG only when LOGGING isn't empty.
+        logs.configure(settings.LOGGING)
+    if config.http == "stock":
+        import_module("django_telemetry.stock").start(config)
+        return
+    if config.on("traces"):
+        provider = tracing.build_provider(config)
+        if config.export_traces:
+            pipeline = SpanPipeline(config)
+            provider.add_span_processor(pipeline)
+            lifecycle.at_exit(pipeline, config.shutdown_timeout)
+        tracing.install(config, provider)
+        tracing.set_tracing(tracing.Tracing(config, provider))
+    if config.on("errors"):
+        transport = errors.configure(config)
+        if transport is not None:
+            lifecycle.at_exit(transport, config.shutdown_timeout)
+    if config.on("metrics"):
+        disable_created_metrics()  # a second series for each counter and histogram, which nothing here reads
+        metrics.build_info.labels(__version__).set(1)
+        metrics.service_build_info.labels(config.service_name, config.service_version).set(1)
+        metrics.registry.register(db.PoolCollector())
+        orm.prepare()
+        server = exposition.start(config, metrics.registry)
+        if server is not None:
+            lifecycle.at_exit(server, config.shutdown_timeout)
+            orm.watch_migrations()
+    if config.signals:
+        db.install()
+        middleware.connect_signals()
+        instrument()
+    if config.on("logs"):
+        lifecycle.at_exit(logs.writer(), config.shutdown_timeout)

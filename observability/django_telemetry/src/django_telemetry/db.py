@@ -1,0 +1,280 @@
+"""The database edge: spans, the edge metric and pool gauges, for every engine Django has.
+
+Django's own hook (connection.execute_wrappers) sees each statement with its parameters apart, whatever the engine and
+whether django-prometheus wraps it, and costs less than wrapping cursors once more.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from time import perf_counter_ns, time_ns
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from opentelemetry import trace
+from opentelemetry.trace import SpanKind, StatusCode
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from . import orm
+from ._work import Remembered, current_work
+from .edges import ERROR, OK, REFUSED, TIMEOUT, declare
+from .edges import _durations as durations
+from .tracing import exception_event, get_tracing
+
+# Django's vendor names, and the names of the semantic conventions where they differ.
+_SYSTEMS = {"postgresql": "postgresql", "mysql": "mysql", "sqlite": "sqlite", "oracle": "oracle.db"}
+OPERATIONS = ("SELECT", "INSERT", "UPDATE", "DELETE", "connect", "other")
+
+_LITERALS = re.compile(r"'(?:[^']|'')*'|\$(\w*)\$[\s\S]*?\$\1\$|\b\d+(?:\.\d+)?\b")
+_TARGET = re.compile(r'(?:FROM|INTO|UPDATE|JOIN|TABLE)\s+(?:ONLY\s+)?((?:"[^"]{1,64}"|`[^`]{1,64}`|[\w.]{1,64}))', re.I)
+_LEADING = re.compile(r"^(?:\s|/\*[\s\S]*?\*/|--[^\n]*\n|\()*")
+_WRITES = frozenset({"INSERT", "UPDATE", "DELETE"})
+MAX_STATEMENT = 1024
+
+
+@lru_cache(maxsize=2048)
+def describe(sql: str) -> tuple[str, str, str, str]:
+    """(operation, summary, text, table) of a statement: its verb, verb and table, and its text without literals."""
+    body = sql[_LEADING.match(sql).end() :] if _LEADING.match(sql) else sql  # type: ignore[union-attr]
+    verb = (body.split(None, 1) or ["other"])[0].upper()[:32]
+    target = _TARGET.search(sql)
+    table = target.group(1).strip('"`') if target else ""
+    operation = verb if verb in OPERATIONS else "other"
+    return operation, f"{verb} {table}".strip(), _LITERALS.sub("?", sql[:MAX_STATEMENT]), table
+
+
+def _outcome(exc: BaseException) -> str:
+    """The edge outcome of a database exception; Django keeps the driver's own as the cause."""
+    cause = exc.__cause__ or exc
+    name = type(cause).__name__
+    if (
+        name in ("QueryCanceled", "PoolTimeout", "ConnectionTimeout", "LockNotAvailable")
+        or "timeout" in str(cause)[:200]
+    ):
+        return TIMEOUT
+    if name in ("ConnectionFailure", "AdminShutdown", "CrashShutdown", "CannotConnectNow", "TooManyConnections"):
+        return REFUSED
+    if name in ("OperationalError", "InterfaceError", "PoolClosed"):
+        return REFUSED
+    return ERROR
+
+
+def _is_answer(exc: BaseException) -> bool:
+    """Whether the database did its work and this is its answer: a constraint that held, or data it refused."""
+    name = type(exc).__name__
+    return name in ("IntegrityError", "DataError", "ProgrammingError", "NotSupportedError")
+
+
+class StatementObserver:
+    """An execute wrapper for one connection: one clock, one edge sample and one span for each statement."""
+
+    __slots__ = ("_attributes", "_dependency", "_namespace")
+
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        self._dependency = _SYSTEMS.get(connection.vendor, connection.vendor)
+        self._namespace = str(connection.settings_dict.get("NAME") or "")
+        self._attributes = connection_attributes(connection)
+
+    def __call__(self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
+        text = sql if isinstance(sql, str) else str(sql)
+        operation, summary, statement, table = describe(text)
+        parent = trace.get_current_span()
+        if not parent.get_span_context().is_valid:
+            # Outside of any unit of work (migrations, a shell) there is no trace to belong to.
+            return self._timed_only(execute, sql, params, many, context, operation, table)
+        start_ns, start = time_ns(), perf_counter_ns()
+        span = get_tracing().tracer.start_span(summary, kind=SpanKind.CLIENT, start_time=start_ns)
+        outcome, error = OK, None
+        try:
+            result = execute(sql, params, many, context)
+            if operation in _WRITES:
+                orm.count(operation, table, context["cursor"])
+            return result
+        except Exception as exc:
+            error = exc
+            outcome = OK if _is_answer(exc) else _outcome(exc)
+            raise
+        finally:
+            elapsed = perf_counter_ns() - start
+            recording = span.is_recording()
+            span_context = span.get_span_context()
+            durations[(self._dependency, "sql", operation, outcome)].observe(
+                elapsed / 1e9,
+                {"trace_id": f"{span_context.trace_id:032x}", "span_id": f"{span_context.span_id:016x}"}
+                if recording
+                else None,
+            )
+            if recording:
+                span.set_attributes(self._span_attributes(operation, summary, statement, error))
+                if error is not None:
+                    exception_event(span, error)
+                    span.set_status(StatusCode.ERROR, type(error).__qualname__)
+                span.end(start_ns + elapsed)
+            else:
+                work = current_work()
+                if work is not None and work.remembered is not None:
+                    work.remember(
+                        Remembered(
+                            span_context,
+                            parent.get_span_context(),
+                            summary,
+                            SpanKind.CLIENT,
+                            start_ns,
+                            start_ns + elapsed,
+                            self._span_attributes(operation, summary, statement, error),
+                            StatusCode.UNSET if error is None else StatusCode.ERROR,
+                            None if error is None else type(error).__qualname__,
+                        )
+                    )
+
+    def _timed_only(
+        self,
+        execute: Callable[..., Any],
+        sql: Any,
+        params: Any,
+        many: bool,
+        context: dict[str, Any],
+        operation: str,
+        table: str,
+    ) -> Any:
+        start = perf_counter_ns()
+        outcome = OK
+        try:
+            result = execute(sql, params, many, context)
+            if operation in _WRITES:
+                orm.count(operation, table, context["cursor"])
+            return result
+        except Exception as exc:
+            outcome = OK if _is_answer(exc) else _outcome(exc)
+            raise
+        finally:
+            durations[(self._dependency, "sql", operation, outcome)].observe((perf_counter_ns() - start) / 1e9)
+
+    def _span_attributes(
+        self, operation: str, summary: str, statement: str, error: BaseException | None
+    ) -> dict[str, Any]:
+        attributes = {**self._attributes, "db.query.summary": summary, "db.query.text": statement}
+        if operation != "other":
+            attributes["db.operation.name"] = operation
+        if error is not None:
+            attributes["error.type"] = type(error.__cause__ or error).__qualname__
+        return attributes
+
+
+def connection_attributes(connection: BaseDatabaseWrapper) -> dict[str, Any]:
+    """The span attributes that all statements of a connection share."""
+    settings = connection.settings_dict
+    system = _SYSTEMS.get(connection.vendor, connection.vendor)
+    attributes: dict[str, Any] = {"db.system.name": system, "peer.service": system}
+    if settings.get("NAME") and system != "sqlite":  # SQLite's name is a path
+        attributes["db.namespace"] = str(settings["NAME"])
+    if settings.get("HOST"):
+        attributes["server.address"] = str(settings["HOST"])
+    if str(settings.get("PORT") or "").isdigit():
+        attributes["server.port"] = int(settings["PORT"])
+    return attributes
+
+
+def install() -> None:
+    """Observe every connection that opens from now on, and time the opening itself."""
+    original = BaseDatabaseWrapper.connect
+    if getattr(original, "__telemetry__", False):
+        return
+
+    def connect(self: BaseDatabaseWrapper) -> None:
+        dependency = _SYSTEMS.get(self.vendor, self.vendor)
+        if not any(isinstance(wrapper, StatementObserver) for wrapper in self.execute_wrappers):
+            declare(dependency, "sql", *OPERATIONS)
+            self.execute_wrappers.insert(0, StatementObserver(self))
+        start_ns, start = time_ns(), perf_counter_ns()
+        try:
+            original(self)
+        except Exception as exc:
+            elapsed = perf_counter_ns() - start
+            durations[(dependency, "sql", "connect", _outcome(exc))].observe(elapsed / 1e9)
+            _failed_connect_span(self, exc, start_ns, start_ns + elapsed)
+            raise
+        durations[(dependency, "sql", "connect", OK)].observe((perf_counter_ns() - start) / 1e9)
+
+    connect.__telemetry__ = True  # type: ignore[attr-defined]
+    BaseDatabaseWrapper.connect = connect  # type: ignore[method-assign]
+
+
+def _failed_connect_span(connection: BaseDatabaseWrapper, exc: Exception, start_ns: int, end_ns: int) -> None:
+    """Opening a connection is no statement and has no span of its own, but when it fails the trace must show it."""
+    parent = trace.get_current_span().get_span_context()
+    if not parent.is_valid:
+        return
+    attributes = {**connection_attributes(connection), "error.type": type(exc.__cause__ or exc).__qualname__}
+    span = get_tracing().tracer.start_span("connect", kind=SpanKind.CLIENT, start_time=start_ns)
+    if span.is_recording():
+        span.set_attributes(attributes)
+        exception_event(span, exc)
+        span.set_status(StatusCode.ERROR, type(exc).__qualname__)
+        span.end(end_ns)
+        return
+    work = current_work()
+    if work is not None:
+        work.remember(
+            Remembered(
+                span.get_span_context(),
+                parent,
+                "connect",
+                SpanKind.CLIENT,
+                start_ns,
+                end_ns,
+                attributes,
+                StatusCode.ERROR,
+                type(exc).__qualname__,
+            )
+        )
+
+
+class PoolCollector(Collector):
+    """Reads psycopg's pools (Django's OPTIONS["pool"]) at scrape time; no pool, no series."""
+
+    def collect(self) -> Iterable[Metric]:
+        try:
+            from django.db.backends.postgresql.base import DatabaseWrapper
+        except Exception:  # psycopg is not installed; Django raises its own ImproperlyConfigured
+            return []
+        pools = getattr(DatabaseWrapper, "_connection_pools", {})
+        families: dict[str, Metric] = {
+            "db_pool_connections": GaugeMetricFamily(
+                "db_pool_connections", "Connections in the pool by state.", labels=["alias", "state"]
+            ),
+            "db_pool_max_connections": GaugeMetricFamily(
+                "db_pool_max_connections", "Upper bound of the pool.", labels=["alias"]
+            ),
+            "db_pool_requests_waiting": GaugeMetricFamily(
+                "db_pool_requests_waiting", "Threads that wait for a connection now.", labels=["alias"]
+            ),
+            "db_pool_requests": CounterMetricFamily(
+                "db_pool_requests", "Connections asked for, and how it went.", labels=["alias", "result"]
+            ),
+            "db_pool_wait_seconds": CounterMetricFamily(
+                "db_pool_wait_seconds", "Total time that threads waited for a connection.", labels=["alias"]
+            ),
+        }
+        for alias, pool in list(pools.items()):
+            stats = pool.get_stats()
+            size, idle = stats.get("pool_size", 0), stats.get("pool_available", 0)
+            add = families["db_pool_connections"].add_metric  # type: ignore[attr-defined]
+            add([alias, "used"], size - idle)
+            add([alias, "idle"], idle)
+            families["db_pool_max_connections"].add_metric([alias], stats.get("pool_max", 0))  # type: ignore[attr-defined]
+            families["db_pool_requests_waiting"].add_metric(  # type: ignore[attr-defined]
+                [alias], stats.get("requests_waiting", 0)
+            )
+            requests = families["db_pool_requests"].add_metric  # type: ignore[attr-defined]
+            errors = stats.get("requests_errors", 0)
+            requests([alias, "ok"], stats.get("requests_num", 0) - errors)
+            requests([alias, "error"], errors)
+            families["db_pool_wait_seconds"].add_metric(  # type: ignore[attr-defined]
+                [alias], stats.get("requests_wait_ms", 0) / 1000
+            )
+        return families.values() if pools else []

@@ -1,0 +1,232 @@
+"""Outgoing calls: one object makes the client span, the edge's sample and the outcome, for every protocol."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from time import perf_counter_ns, time_ns
+from types import TracebackType
+from typing import Any
+
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+from opentelemetry.trace import Span, SpanKind, StatusCode
+
+from ._ids import REQUEST_ID_HEADER, format_traceparent
+from ._work import Remembered, Work, context_with_span, current_work
+from .deadlines import current_deadline
+from .metrics import Family, dependency_call_duration_seconds, dependency_deadline_remaining_seconds
+from .redaction import redact_failure
+from .tracing import exception_event, get_tracing
+
+OK, ERROR, TIMEOUT, REFUSED, REJECTED = OUTCOMES = ("ok", "error", "timeout", "refused", "rejected")
+PROTOCOLS = ("http", "grpc", "amqp", "sql")
+
+_durations = Family(dependency_call_duration_seconds)
+_deadlines = Family(dependency_deadline_remaining_seconds)
+
+
+class DependencyError(Exception):
+    """A call to a dependency failed. ``outcome`` is what the edge metric says: error, timeout, refused or rejected."""
+
+    outcome = ERROR
+
+    def __init__(self, dependency: str, operation: str, detail: str = "") -> None:
+        super().__init__(f"{dependency}: {operation}: {detail or self.outcome}")
+        self.dependency = dependency
+        self.operation = operation
+
+
+class DependencyTimeout(DependencyError):
+    """No answer in time. Whether the dependency did the work is unknown."""
+
+    outcome = TIMEOUT
+
+
+class DependencyRefused(DependencyError):
+    """No connection, or it broke. Whether the work was done is unknown when the connection broke on the way."""
+
+    outcome = REFUSED
+
+
+class DependencyRejected(DependencyError):
+    """Not sent: the deadline had passed already. The dependency did nothing."""
+
+    outcome = REJECTED
+
+
+def outcome_of(exc: BaseException) -> str:
+    """The edge outcome that an exception stands for."""
+    if isinstance(exc, DependencyError):
+        return exc.outcome
+    if isinstance(exc, (TimeoutError, socket.timeout)):
+        return TIMEOUT
+    if isinstance(exc, (ConnectionError, socket.gaierror)):
+        return REFUSED
+    return ERROR
+
+
+def declare(dependency: str, protocol: str, *operations: str) -> None:
+    """Start the edge's series at 0 for all outcomes, so that its first failure already shows as an increase."""
+    for operation in operations:
+        for outcome in OUTCOMES:
+            _durations[(dependency, protocol, operation, outcome)]
+
+
+class Call:
+    """One outgoing call in flight. Used as a context manager; the outcome is ``ok`` unless set or an exception leaves.
+
+    The span is a child of the current span. In a unit of work that isn't sampled it is only remembered, and exported
+    if the work is kept.
+    """
+
+    __slots__ = (
+        "_attach",
+        "_attributes",
+        "_dependency",
+        "_kind",
+        "_name",
+        "_operation",
+        "_parent",
+        "_protocol",
+        "_start",
+        "_start_ns",
+        "_status",
+        "_status_text",
+        "_token",
+        "_work",
+        "outcome",
+        "span",
+    )
+
+    def __init__(
+        self,
+        dependency: str,
+        protocol: str,
+        operation: str,
+        *,
+        name: str | None = None,
+        kind: SpanKind = SpanKind.CLIENT,
+        attributes: Mapping[str, Any] | None = None,
+        attach: bool = False,
+        parent: Span | None = None,
+    ) -> None:
+        self._dependency = dependency
+        self._protocol = protocol
+        self._operation = operation
+        self._name = name or operation
+        self._kind = kind
+        self._attributes = dict(attributes) if attributes else {}
+        self._attach = attach
+        self._parent = parent
+        self._token: Any = None
+        self._status = StatusCode.UNSET
+        self._status_text: str | None = None
+        self.outcome = OK
+        self.span: Span = trace.INVALID_SPAN
+
+    def __enter__(self) -> Call:
+        self._work: Work | None = current_work()
+        if self._parent is None:
+            self._parent = trace.get_current_span()
+        deadline = current_deadline()
+        if deadline is not None:
+            _deadlines[(self._dependency, self._protocol)].observe(deadline.remaining())
+        self._start_ns = time_ns()
+        self._start = perf_counter_ns()
+        self.span = get_tracing().tracer.start_span(
+            self._name,
+            context=trace.set_span_in_context(self._parent),
+            kind=self._kind,
+            start_time=self._start_ns,
+        )
+        if self._attach:
+            self._token = otel_context.attach(context_with_span(self.span))
+        return self
+
+    def set(self, key: str, value: Any) -> None:
+        """Add an attribute to the call's span."""
+        self._attributes[key] = value
+
+    def fail(self, outcome: str, error_type: str, detail: str | None = None) -> None:
+        """Say that the call failed although no exception leaves the block."""
+        self.outcome = outcome
+        self._status = StatusCode.ERROR
+        self._status_text = redact_failure(detail, 256) if detail else None
+        self._attributes["error.type"] = error_type
+
+    def mark_error(self, error_type: str) -> None:
+        """Give the span error status without making the edge count it as a failure (a 4xx answer, say)."""
+        self._status = StatusCode.ERROR
+        self._attributes["error.type"] = error_type
+
+    def callee_kept(self, traceresponse: str | None) -> None:
+        """Read the callee's ``traceresponse``: sampled, in a trace we dropped, means that it keeps its part."""
+        work = self._work
+        if work is not None and work.remembered is not None and traceresponse and traceresponse[-1:] in "13579bdf":
+            work.keep()
+
+    def propagation(self) -> dict[str, str]:
+        """The headers that carry this call's context: traceparent, and the request id."""
+        context = self.span.get_span_context()
+        work = self._work
+        headers = {}
+        if context.is_valid:
+            headers["traceparent"] = format_traceparent(context, keep=work is not None and work.kept)
+            if context.trace_state:
+                headers["tracestate"] = context.trace_state.to_header()
+        if work is not None:
+            headers[REQUEST_ID_HEADER] = work.request_id
+        return headers
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        elapsed = perf_counter_ns() - self._start
+        if self._token is not None:
+            otel_context.detach(self._token)
+        if exc is not None and self._status is not StatusCode.ERROR:
+            self.fail(outcome_of(exc), type(exc).__qualname__, str(exc))
+        span = self.span
+        context = span.get_span_context()
+        recording = span.is_recording()
+        _durations[(self._dependency, self._protocol, self._operation, self.outcome)].observe(
+            elapsed / 1e9,
+            {"trace_id": f"{context.trace_id:032x}", "span_id": f"{context.span_id:016x}"} if recording else None,
+        )
+        if recording:
+            self._attributes["peer.service"] = self._dependency
+            span.set_attributes(self._attributes)
+            if self._status is StatusCode.ERROR:
+                span.set_status(StatusCode.ERROR, self._status_text)
+                if exc is not None:
+                    exception_event(span, exc)
+            span.end(self._start_ns + elapsed)
+        elif self._work is not None and self._work.remembered is not None and self._parent is not None:
+            self._attributes["peer.service"] = self._dependency
+            self._work.remember(
+                Remembered(
+                    context,
+                    self._parent.get_span_context(),
+                    self._name,
+                    self._kind,
+                    self._start_ns,
+                    self._start_ns + elapsed,
+                    self._attributes,
+                    self._status,
+                    self._status_text,
+                )
+            )
+
+
+@contextmanager
+def timed_call(
+    dependency: str, protocol: str, operation: str, *, attributes: Mapping[str, Any] | None = None
+) -> Iterator[Call]:
+    """Time a call that the library has no client for: a span, and a sample in dependency_call_duration_seconds.
+
+    ``operation`` is a template, never a value. Set ``.outcome`` or call ``.fail()`` when a failure isn't an exception.
+    """
+    with Call(dependency, protocol, operation, attributes=attributes, attach=True) as call:
+        yield call

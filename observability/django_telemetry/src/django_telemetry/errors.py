@@ -1,0 +1,223 @@
+"""Errors: sentry-sdk with the fewest integrations, trace and request ids on each event, a bounded transport."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from contextvars import Token
+from typing import TYPE_CHECKING, Any
+
+import sentry_sdk
+from opentelemetry import trace
+from sentry_sdk.integrations.dedupe import DedupeIntegration
+from sentry_sdk.integrations.excepthook import ExcepthookIntegration
+from sentry_sdk.scope import Scope, ScopeType, _isolation_scope, register_external_propagation_context
+
+from ._sentry_transport import BoundedTransport
+from ._work import current_work
+from .conf import TelemetryConfig
+from .redaction import redact_failure, redact_value
+
+if TYPE_CHECKING:
+    from sentry_sdk._types import Event, Hint
+
+logger = logging.getLogger(__name__)
+
+_enabled = False
+_CAPTURED = "__telemetry_captured__"
+
+
+class _LazyScope(Scope):
+    """An isolation scope that costs nothing until somebody touches it.
+
+    Every request needs its own, or a tag set in one shows on another's event; nearly none uses it. The slots stay
+    unset, so the first access lands in __getattr__, which then copies the process's scope.
+    """
+
+    __slots__ = ("_base",)
+
+    def __init__(self, base: Scope) -> None:
+        self._base = base
+
+    def __getattr__(self, name: str) -> Any:
+        # Only reached while the slots are unset.
+        if name.startswith("__") or name not in _SLOTS:
+            raise AttributeError(name)
+        source = Scope.__copy__(self._base)
+        for slot in _SLOTS:
+            try:
+                value = getattr(source, slot)
+            except AttributeError:
+                continue
+            object.__setattr__(self, slot, value)
+        return object.__getattribute__(self, name)
+
+    def __copy__(self) -> Scope:
+        _ = self._type  # copies now
+        copied = Scope.__new__(Scope)
+        for slot in _SLOTS:
+            try:
+                object.__setattr__(copied, slot, getattr(self, slot))
+            except AttributeError:
+                continue
+        return Scope.__copy__(copied)
+
+
+_SLOTS = frozenset(Scope.__slots__)
+
+
+def configure(config: TelemetryConfig) -> BoundedTransport | None:
+    """Start error reporting. None when there is neither a DSN nor a Spotlight to report to."""
+    global _enabled
+    if not (config.sentry_dsn or config.sentry_spotlight):
+        return None
+    transport = BoundedTransport(config.sentry_dsn, config.sentry_spotlight)
+    sentry_sdk.init(
+        dsn=config.sentry_dsn or None,
+        transport=transport,
+        # The stock Spotlight client posts inside the request without a timeout and switches personal data on.
+        spotlight=False,
+        environment=config.sentry_environment,
+        release=config.sentry_release or None,
+        server_name=config.instance_id,
+        sample_rate=config.sentry_sample_rate,
+        default_integrations=False,
+        auto_enabling_integrations=False,
+        integrations=[DedupeIntegration(), ExcepthookIntegration()],
+        send_default_pii=False,
+        include_local_variables=False,
+        max_request_body_size="never",
+        max_breadcrumbs=20,
+        auto_session_tracking=False,
+        traces_sample_rate=None,
+        trace_propagation_targets=[],
+        shutdown_timeout=config.shutdown_timeout,
+        before_send=_before_send,
+    )
+    register_external_propagation_context(_propagation_context)
+    previous = threading.excepthook
+
+    def thread_hook(args: threading.ExceptHookArgs) -> None:
+        if args.exc_value is not None:
+            capture_exception(args.exc_value)
+        previous(args)
+
+    threading.excepthook = thread_hook
+    _enabled = True
+    return transport
+
+
+def disable() -> None:
+    """Stop reporting; the client is left to its shutdown."""
+    global _enabled
+    _enabled = False
+
+
+def capture_exception(exc: BaseException) -> None:
+    """Report ``exc`` once, however many layers see it on its way. Does nothing when error reporting is off."""
+    if not _enabled or getattr(exc, _CAPTURED, False):
+        return
+    with suppress(AttributeError):  # an exception class with slots: reported, possibly twice
+        setattr(exc, _CAPTURED, True)
+    sentry_sdk.capture_exception(exc)
+
+
+def capture_log(record: logging.LogRecord) -> None:
+    """Report a log record of level ERROR or above: its exception when it has one, else its message."""
+    if not _enabled or record.name.startswith(("sentry_sdk", "django_telemetry")):
+        return
+    exc = record.exc_info[1] if record.exc_info else None
+    if exc is not None:
+        capture_exception(exc)
+        return
+    sentry_sdk.capture_event(
+        {
+            "level": "fatal" if record.levelno >= logging.CRITICAL else "error",
+            "logger": record.name,
+            "logentry": {"message": redact_failure(str(record.msg)), "formatted": redact_failure(record.getMessage())},
+        }
+    )
+
+
+def enter_scope() -> Token[Scope | None] | None:
+    """Give the work that starts here an isolation scope of its own; hand the token to leave_scope()."""
+    if not _enabled:
+        return None
+    return _isolation_scope.set(_LazyScope(Scope.get_isolation_scope()))
+
+
+def leave_scope(token: Token[Scope | None] | None) -> None:
+    if token is not None:
+        _isolation_scope.reset(token)
+
+
+@contextmanager
+def isolated_scope() -> Iterator[None]:
+    """A block with an isolation scope of its own: tags and breadcrumbs don't leak into other work."""
+    token = enter_scope()
+    try:
+        yield
+    finally:
+        leave_scope(token)
+
+
+def _propagation_context() -> tuple[str, str] | None:
+    context = trace.get_current_span().get_span_context()
+    return (f"{context.trace_id:032x}", f"{context.span_id:016x}") if context.is_valid else None
+
+
+def _before_send(event: Event, hint: Hint) -> Event | None:
+    """Put back what the left-out integrations would have added, and take out what must not leave the process."""
+    work = current_work()
+    if work is not None:
+        event.setdefault("tags", {})["request_id"] = work.request_id
+        summary = work.summary or {}
+        if "transaction" in summary:
+            event["transaction"] = summary["transaction"]
+        if "request" in summary:
+            event["request"] = summary["request"]
+    contexts = event.setdefault("contexts", {})
+    contexts["runtime"] = {"name": platform.python_implementation(), "version": platform.python_version()}
+    event["modules"] = _modules()
+    for item in (event.get("exception") or {}).get("values", ()):
+        if item.get("value"):
+            item["value"] = redact_failure(str(item["value"]))
+        for frame in (item.get("stacktrace") or {}).get("frames", ()):
+            frame.pop("vars", None)
+    for key in ("extra", "tags", "user", "breadcrumbs", "logentry"):
+        if event.get(key):
+            event[key] = redact_value(event[key])
+    return event
+
+
+_module_versions: dict[str, str] | None = None
+
+
+def _modules() -> dict[str, str]:
+    global _module_versions
+    if _module_versions is None:
+        from importlib.metadata import distributions
+
+        loaded = {name.partition(".")[0] for name in list(sys.modules)}
+        _module_versions = {
+            name: dist.version
+            for dist in distributions()
+            if (name := dist.metadata["Name"]) and name.lower().replace("-", "_") in loaded
+        }
+    return _module_versions
+
+
+__all__ = [
+    "ScopeType",
+    "capture_exception",
+    "capture_log",
+    "configure",
+    "disable",
+    "enter_scope",
+    "isolated_scope",
+    "leave_scope",
+]

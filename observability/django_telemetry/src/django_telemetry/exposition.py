@@ -1,0 +1,143 @@
+"""The metrics port: OpenMetrics with exemplars on a socket of its own, away from the public one."""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import hmac
+import logging
+import os
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from socketserver import ThreadingMixIn
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+
+from .conf import TelemetryConfig
+
+logger = logging.getLogger(__name__)
+
+_RETRY = 0.5
+
+
+class _Server(ThreadingMixIn, HTTPServer):
+    daemon_threads = True
+    request_queue_size = 16
+    registry: CollectorRegistry
+    token: str
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """Answers GET /metrics and nothing else."""
+
+    server_version = "django-telemetry"
+    sys_version = ""
+    # Seconds: a client that connects and says nothing must not hold a thread.
+    timeout = 10
+    server: _Server
+
+    def do_GET(self) -> None:
+        if self.path.partition("?")[0] != "/metrics":
+            self._answer(404, b"Only /metrics is here.\n", "text/plain; charset=utf-8")
+            return
+        if self.server.token:
+            offered = self.headers.get("Authorization", "")
+            if not hmac.compare_digest(offered.encode(), f"Bearer {self.server.token}".encode()):
+                self._answer(401, b"A bearer token is needed.\n", "text/plain; charset=utf-8", authenticate=True)
+                return
+        encoder, content_type = choose_encoder(self.headers.get("Accept", ""))
+        body = encoder(self.server.registry)
+        if "gzip" in self.headers.get("Accept-Encoding", ""):
+            self._answer(200, gzip.compress(body, 1), content_type, encoding="gzip")
+        else:
+            self._answer(200, body, content_type)
+
+    def _answer(
+        self, status: int, body: bytes, content_type: str, *, encoding: str = "", authenticate: bool = False
+    ) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        if encoding:
+            self.send_header("Content-Encoding", encoding)
+        if authenticate:
+            self.send_header("WWW-Authenticate", "Bearer")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing: a scrape every few seconds is not news."""
+
+
+class MetricsServer:
+    """Serves a registry. When the port is taken (the worker before us is still finishing) it keeps trying."""
+
+    def __init__(self, host: str, port: int, registry: CollectorRegistry, token: str = "") -> None:
+        self._address = (host, port)
+        self._registry = registry
+        self._token = token
+        self._closed = threading.Event()
+        self._server: _Server | None = None
+
+    def start(self) -> None:
+        """Begin to serve in a daemon thread. Never raises on a taken port: telemetry must not stop the service."""
+        threading.Thread(target=self._run, name="telemetry-metrics", daemon=True).start()
+
+    def _run(self) -> None:
+        warned = False
+        while not self._closed.is_set():
+            try:
+                server = _Server(self._address, _Handler)
+            except OSError as exc:
+                if not warned:
+                    warned = True
+                    reason = "is taken" if exc.errno == errno.EADDRINUSE else f"cannot be used ({exc.strerror})"
+                    logger.warning("Metrics port %s:%d %s; trying again until it is free.", *self._address, reason)
+                self._closed.wait(_RETRY)
+                continue
+            server.registry, server.token = self._registry, self._token
+            self._server = server
+            server.serve_forever(poll_interval=0.5)
+            server.server_close()
+            return
+
+    @property
+    def port(self) -> int | None:
+        """The port in use, None while there is none."""
+        return self._server.server_address[1] if self._server is not None else None
+
+    def wait_until_serving(self, timeout: float) -> bool:
+        """Wait for the port, ``timeout`` seconds at most."""
+        end = time.monotonic() + timeout
+        while self._server is None and time.monotonic() < end:
+            time.sleep(0.01)
+        return self._server is not None
+
+    def drain(self) -> None:
+        """Nothing to send: whoever scrapes comes by itself."""
+
+    def close(self, _timeout: float = 0.0) -> None:
+        """Stop serving."""
+        self._closed.set()
+        if self._server is not None:
+            threading.Thread(target=self._server.shutdown, daemon=True).start()
+
+
+def start(config: TelemetryConfig, registry: CollectorRegistry) -> MetricsServer | None:
+    """Serve ``registry`` on TELEMETRY_METRICS_PORT; None without a port and in the autoreloader's watching process."""
+    if config.metrics_port is None or not config.on("metrics"):
+        return None
+    if _is_autoreload_watcher():
+        return None
+    server = MetricsServer(config.metrics_host, config.metrics_port, registry, config.metrics_token)
+    server.start()
+    return server
+
+
+def _is_autoreload_watcher() -> bool:
+    """Whether this is runserver's outer process, which only watches files and would take the inner one's port."""
+    return "runserver" in sys.argv[1:2] and "--noreload" not in sys.argv and os.environ.get("RUN_MAIN") != "true"

@@ -1,0 +1,410 @@
+"""gRPC: a client channel and server interceptors with spans, edge metrics, deadlines, context and the access line."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from time import perf_counter_ns, sleep, time_ns
+from typing import Any
+
+import grpc
+from django.db import close_old_connections
+from opentelemetry import context as otel_context
+from opentelemetry.trace import Link, SpanContext, SpanKind, StatusCode
+
+from . import _taint, errors
+from ._ids import REQUEST_ID_HEADER, accept_request_id, format_traceparent, hex_ids, parse_traceparent
+from ._work import Remembered, Work, context_for
+from .conf import get_config
+from .deadlines import Deadline, current_deadline
+from .edges import ERROR, Call, DependencyRefused, DependencyRejected, DependencyTimeout
+from .logs import AccessLog
+from .metrics import Family, dependency_retries_total, rpc_server_handled_total, rpc_server_handling_seconds
+from .redaction import redact_failure
+from .retries import NO_RETRIES, RetryBudget, RetryPolicy
+from .tracing import Trust, exception_event, get_tracing
+
+_SYSTEM = "grpc"
+# What the semantic conventions call a server error. The others are answers to a wrong or unlucky request.
+_SERVER_ERRORS = frozenset(
+    {
+        grpc.StatusCode.UNKNOWN,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.UNIMPLEMENTED,
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.DATA_LOSS,
+    }
+)
+_CLIENT_FAULTS = _SERVER_ERRORS | {grpc.StatusCode.RESOURCE_EXHAUSTED}
+
+_OPTIONS = (
+    ("grpc.enable_retries", 0),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 2000),
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.enable_http_proxy", 0),
+)
+
+
+def client_channel(
+    dependency: str,
+    target: str,
+    token: str | None = None,
+    service_name: str | None = None,
+    *,
+    timeout: float = 3.0,
+    retries: RetryPolicy | None = None,
+    credentials: grpc.ChannelCredentials | None = None,
+) -> grpc.Channel:
+    """A channel to ``target`` (host:port) for stubs of ``dependency``. Make it after a fork, not before.
+
+    ``timeout`` bounds each attempt in seconds where the call itself gives none; the deadline of the work in hand cuts
+    it. ``token`` goes along as ``authorization: Bearer …``. ``service_name``, when given, is the only gRPC service
+    that may be called through this channel. ``retries`` apply to UNAVAILABLE and only when given: the methods must be
+    idempotent. Calls raise DependencyTimeout, DependencyRefused or DependencyRejected for what is the edge's fault,
+    and grpc.RpcError with its code for the callee's answers.
+    """
+    if credentials is not None:
+        channel = grpc.secure_channel(target, credentials, options=_OPTIONS)
+    else:
+        channel = grpc.insecure_channel(target, options=_OPTIONS)
+    interceptor = _ClientInterceptor(dependency, target, token, service_name, timeout, retries or NO_RETRIES)
+    return grpc.intercept_channel(channel, interceptor)
+
+
+class _CallDetails(grpc.ClientCallDetails):
+    def __init__(self, base: grpc.ClientCallDetails, timeout: float, metadata: list[tuple[str, str]]) -> None:
+        self.method = base.method
+        self.timeout = timeout
+        self.metadata = tuple(metadata)
+        self.credentials = base.credentials
+        self.wait_for_ready = getattr(base, "wait_for_ready", None)
+        self.compression = getattr(base, "compression", None)
+
+
+class _ClientInterceptor(grpc.UnaryUnaryClientInterceptor):
+    def __init__(
+        self,
+        dependency: str,
+        target: str,
+        token: str | None,
+        service_name: str | None,
+        timeout: float,
+        retries: RetryPolicy,
+    ) -> None:
+        self._dependency = dependency
+        host, _, port = target.rpartition(":")
+        self._address: dict[str, Any] = {"server.address": host.rsplit("/", 1)[-1] or target}
+        if port.isdigit():
+            self._address["server.port"] = int(port)
+        self._authorization = f"Bearer {token}" if token else None
+        self._service_name = service_name
+        self._timeout = timeout
+        self._retries = retries
+        self._budget = RetryBudget()
+
+    def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
+        method = _text(client_call_details.method).lstrip("/")
+        service, _, name = method.rpartition("/")
+        if self._service_name is not None and service != self._service_name:
+            raise ValueError(f"this channel is for {self._service_name}, not {service}")
+        limit = client_call_details.timeout or self._timeout
+        deadline = Deadline.after(limit * self._retries.attempts + 1).earliest(current_deadline())
+        self._budget.earn()
+        retry = 0
+        while True:
+            try:
+                return self._attempt(
+                    continuation, client_call_details, request, deadline, limit, method, service, name, retry
+                )
+            except DependencyRefused:
+                pause = self._retries.pause(retry)
+                last = retry + 1 >= self._retries.attempts
+                if last or pause >= deadline.remaining() or not self._budget.spend():
+                    raise
+                sleep(pause)
+                dependency_retries_total.labels(self._dependency, "grpc", name).inc()
+                retry += 1
+
+    def _attempt(
+        self,
+        continuation: Any,
+        details: Any,
+        request: Any,
+        deadline: Deadline,
+        limit: float,
+        method: str,
+        service: str,
+        name: str,
+        retry: int,
+    ) -> Any:
+        attributes = {"rpc.system": _SYSTEM, "rpc.service": service, "rpc.method": name, **self._address}
+        if retry:
+            attributes["rpc.resend_count"] = retry
+        with Call(self._dependency, "grpc", name, name=method, attributes=attributes) as call:
+            remaining = deadline.remaining()
+            if remaining <= 0:
+                raise DependencyRejected(self._dependency, name, "the deadline has passed")
+            metadata = [(key, value) for key, value in details.metadata or ()]
+            metadata.extend((key.lower(), value) for key, value in call.propagation().items())
+            if self._authorization:
+                metadata.append(("authorization", self._authorization))
+            outcome = continuation(_CallDetails(details, min(limit, remaining), metadata), request)
+            # Waits for the answer, so that the span and the sample cover the call and not only its sending.
+            code = outcome.code()
+            call.set("rpc.grpc.status_code", code.value[0])
+            call.callee_kept(dict(_pairs(outcome.trailing_metadata())).get("traceresponse"))
+            if code is grpc.StatusCode.OK:
+                return outcome
+            detail = redact_failure(str(outcome.details() or ""), 256)
+            if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+                raise DependencyTimeout(self._dependency, name, detail)
+            if code is grpc.StatusCode.UNAVAILABLE:
+                raise DependencyRefused(self._dependency, name, detail)
+            if code in _CLIENT_FAULTS:
+                call.fail(ERROR, code.name, detail)
+            else:
+                call.mark_error(code.name)
+            return outcome
+
+
+def server_interceptors(tokens: Mapping[str, str] | Iterable[str] = ()) -> list[grpc.ServerInterceptor]:
+    """The interceptors for grpc.server(): one that gives each RPC its span, ids, deadline, metrics and log line.
+
+    ``tokens`` (a mapping caller → token, or tokens) are those whose callers may continue their trace here, beside
+    TELEMETRY_TRUSTED_TOKENS. Deciding who may call at all is the service's own business.
+    """
+    values = tokens.values() if isinstance(tokens, Mapping) else tokens
+    return [_ServerInterceptor(tuple(values))]
+
+
+class _ServerInterceptor(grpc.ServerInterceptor):
+    def __init__(self, tokens: tuple[str, ...]) -> None:
+        config = get_config()
+        self._trust = Trust(config.trusted_parents, (*config.trusted_tokens, *tokens))
+        self._request_timeout = config.request_timeout
+        self._slow = config.slow_request
+        self._slow_routes = config.slow_routes
+        self._access = AccessLog(config)
+        self._tracing = get_tracing()
+        self._handled = Family(rpc_server_handled_total)
+        self._handling = Family(rpc_server_handling_seconds)
+
+    def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
+        handler = continuation(handler_call_details)
+        if handler is None:
+            return None
+        method = _text(handler_call_details.method).lstrip("/")
+        metadata = dict(_pairs(handler_call_details.invocation_metadata))
+        kind, behaviour, make = _behaviour(handler)
+        if handler.response_streaming:
+            wrapped: Callable[[Any, Any], Any] = self._streaming(behaviour, method, metadata, kind)
+        else:
+            wrapped = self._unary(behaviour, method, metadata, kind)
+        return make(
+            wrapped, request_deserializer=handler.request_deserializer, response_serializer=handler.response_serializer
+        )
+
+    def _unary(self, behaviour: Any, method: str, metadata: dict[str, str], kind: str) -> Callable[[Any, Any], Any]:
+        def handle(request: Any, context: grpc.ServicerContext) -> Any:
+            rpc = _Rpc(self, method, metadata, kind, context, request)
+            try:
+                answer = behaviour(request, rpc.context)
+            except BaseException as exc:
+                rpc.finish(exc)
+                raise
+            rpc.finish(None)
+            return answer
+
+        return handle
+
+    def _streaming(
+        self, behaviour: Any, method: str, metadata: dict[str, str], kind: str
+    ) -> Callable[[Any, Any], Iterator[Any]]:
+        def handle(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+            rpc = _Rpc(self, method, metadata, kind, context, request)
+            error: BaseException | None = None
+            try:
+                yield from behaviour(request, rpc.context)
+            except BaseException as exc:
+                error = exc
+                raise
+            finally:
+                rpc.finish(error)
+
+        return handle
+
+
+class _Context:
+    """A ServicerContext that remembers the status its handler sets; all else goes to the real one."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+        self.status: grpc.StatusCode | None = None
+        self.trailing: tuple[tuple[str, str | bytes], ...] = ()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def set_code(self, code: grpc.StatusCode) -> None:
+        self.status = code
+        self._inner.set_code(code)
+
+    def abort(self, code: grpc.StatusCode, details: str = "") -> Any:
+        self.status = code
+        return self._inner.abort(code, details)
+
+    def abort_with_status(self, status: Any) -> Any:
+        self.status = status.code
+        return self._inner.abort_with_status(status)
+
+    def set_trailing_metadata(self, trailing_metadata: Iterable[tuple[str, str | bytes]]) -> None:
+        self.trailing = tuple(trailing_metadata)
+        self._send_trailing()
+
+    def _send_trailing(self) -> None:
+        self._inner.set_trailing_metadata((*self.trailing, *self.extra))
+
+    extra: tuple[tuple[str, str], ...] = ()
+
+    def add_trailing(self, *pairs: tuple[str, str]) -> None:
+        self.extra = pairs
+        self._send_trailing()
+
+
+class _Rpc:
+    """One RPC in hand, from its first byte to its status."""
+
+    def __init__(
+        self, owner: _ServerInterceptor, method: str, metadata: dict[str, str], kind: str, context: Any, request: Any
+    ) -> None:
+        self._owner = owner
+        self._method = method
+        self._kind = kind
+        self._start_ns, self._start = time_ns(), perf_counter_ns()
+        tracing = owner._tracing
+        remote = parse_traceparent(metadata.get("traceparent"), metadata.get("tracestate"))
+        trusted = remote is not None and owner._trust.allows(metadata.get("authorization"))
+        self._parent: SpanContext | None = remote if trusted else None
+        self._links = (Link(remote),) if remote is not None and not trusted else ()
+        span = tracing.start(method, SpanKind.SERVER, self._parent, self._start_ns, self._links)
+        left = context.time_remaining()
+        timeout = owner._request_timeout if left is None else min(left, owner._request_timeout)
+        self._work = Work(
+            accept_request_id(metadata.get(REQUEST_ID_HEADER.lower())),
+            span,
+            Deadline.after(timeout),
+            remember=tracing.remembers and not span.is_recording(),
+        )
+        self._work.summary = {"transaction": method}
+        self._work.received = lambda: itertools.chain(metadata.values(), _taint.of_message(request))
+        self.context = _Context(context)
+        self._token = otel_context.attach(context_for(self._work))
+        self._scope = errors.enter_scope()
+        # Answered already now, so that it also goes with an abort.
+        self._announce()
+        close_old_connections()
+
+    def _announce(self) -> None:
+        context = self._work.span.get_span_context()
+        pairs = [(REQUEST_ID_HEADER.lower(), self._work.request_id)]
+        if context.is_valid:
+            pairs.append(("traceresponse", format_traceparent(context, keep=self._work.kept)))
+        self.context.add_trailing(*pairs)
+
+    def finish(self, exc: BaseException | None) -> None:
+        elapsed = perf_counter_ns() - self._start
+        close_old_connections()
+        code = self.context.status or (grpc.StatusCode.UNKNOWN if exc is not None else grpc.StatusCode.OK)
+        aborted = exc is not None and self.context.status is not None
+        failed = code in _SERVER_ERRORS
+        work, owner = self._work, self._owner
+        if failed or elapsed > owner._slow_routes.get(self._method, owner._slow) * 1e9:
+            work.keep()
+            if work.kept:
+                self._announce()
+        if exc is not None and not aborted:
+            errors.capture_exception(exc)
+        span = work.span
+        context = span.get_span_context()
+        recording = span.is_recording()
+        exemplar = (
+            {"trace_id": f"{context.trace_id:032x}", "span_id": f"{context.span_id:016x}"}
+            if recording or work.kept
+            else None
+        )
+        service, _, name = self._method.rpartition("/")
+        owner._handled[(self._kind, service, name, code.name)].inc(1, exemplar)
+        owner._handling[(self._kind, service, name)].observe(elapsed / 1e9, exemplar)
+        if owner._access.enabled():
+            fields: dict[str, Any] = {
+                "request.id": work.request_id,
+                "event.duration": elapsed,
+                "event.outcome": "failure" if failed else "success",
+                "rpc.system": _SYSTEM,
+                "rpc.service": service,
+                "rpc.method": name,
+                "rpc.grpc.status_code": code.value[0],
+            }
+            if exc is not None and not aborted:
+                fields["error.type"] = type(exc).__qualname__
+            owner._access.write(f"{self._method} {code.name}", fields, hex_ids(context), sampled=recording or work.kept)
+        attributes = {
+            "rpc.system": _SYSTEM,
+            "rpc.service": service,
+            "rpc.method": name,
+            "rpc.grpc.status_code": code.value[0],
+            "request.id": work.request_id,
+        }
+        if failed:
+            attributes["error.type"] = type(exc).__qualname__ if exc is not None and not aborted else code.name
+        if recording:
+            span.set_attributes(attributes)
+            if exc is not None and not aborted:
+                exception_event(span, exc)
+            if failed:
+                span.set_status(StatusCode.ERROR)
+            span.end(self._start_ns + elapsed)
+        elif work.kept:
+            owner._tracing.export_kept(
+                work,
+                Remembered(
+                    context,
+                    self._parent or SpanContext(0, 0, is_remote=False),
+                    self._method,
+                    SpanKind.SERVER,
+                    self._start_ns,
+                    self._start_ns + elapsed,
+                    attributes,
+                    StatusCode.ERROR if failed else StatusCode.UNSET,
+                    None,
+                    self._links,
+                ),
+            )
+        errors.leave_scope(self._scope)
+        otel_context.detach(self._token)
+
+
+def _behaviour(handler: Any) -> tuple[str, Any, Any]:
+    """(grpc_type, the handler's function, the constructor for a handler of the same shape)."""
+    if handler.request_streaming and handler.response_streaming:
+        return "bidi_stream", handler.stream_stream, grpc.stream_stream_rpc_method_handler
+    if handler.request_streaming:
+        return "client_stream", handler.stream_unary, grpc.stream_unary_rpc_method_handler
+    if handler.response_streaming:
+        return "server_stream", handler.unary_stream, grpc.unary_stream_rpc_method_handler
+    return "unary", handler.unary_unary, grpc.unary_unary_rpc_method_handler
+
+
+def _pairs(metadata: Any) -> Iterator[tuple[str, str]]:
+    """Metadata as pairs of text; binary values are left out."""
+    for key, value in metadata or ():
+        if isinstance(value, str):
+            yield key, value
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value

@@ -1,0 +1,247 @@
+"""Logs: one JSON object a line on stdout with ECS names, the ids of the work in hand, and no secrets."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import logging.config
+import os
+import sys
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from opentelemetry import trace
+from pythonjsonlogger.orjson import OrjsonFormatter
+
+from . import errors
+from ._ids import new_event_id
+from ._url import safe_path
+from ._work import current_work
+from .conf import TelemetryConfig, get_config, load
+from .redaction import REDACTED, is_denied, redact_exception, redact_failure, redact_text, redact_value
+from .writer import LineWriter
+
+ECS_VERSION = "8.11.0"
+ACCESS_LOGGER = "django_telemetry.access"
+
+_ORJSON_OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS | orjson.OPT_APPEND_NEWLINE
+_LEVELS = {level: logging.getLevelName(level).lower() for level in (10, 20, 30, 40, 50)}
+_RECORD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "request", "taskName"}
+
+
+def _jsonable(value: Any) -> str:
+    return redact_text(str(value), 512)
+
+
+def _message(record: logging.LogRecord) -> str:
+    """The record's message; what Django says about a request has the path in it, which a client made up."""
+    request = getattr(record, "request", None)
+    path = getattr(request, "path", None)
+    if path is None or not isinstance(record.args, tuple):
+        return record.getMessage()
+    shown = safe_path(path, getattr(request, "urlconf", None))
+    return str(record.msg) % tuple(shown if argument == path else argument for argument in record.args)
+
+
+class EcsFormatter(OrjsonFormatter):
+    """Formats a record as one ECS document. What a caller passes as ``extra`` is redacted by name and by pattern.
+
+    An extra whose name has a dot is taken for an ECS or semantic-convention field and kept (``order.id``); any other
+    goes below ``labels.`` as text, so that two services can't disagree about its type in the log store.
+    """
+
+    def __init__(self, config: TelemetryConfig | None = None) -> None:
+        super().__init__()
+        config = config or get_config()
+        self.base: dict[str, Any] = {
+            "ecs.version": ECS_VERSION,
+            "service.name": config.service_name,
+            "service.node.name": config.instance_id,
+            "service.environment": config.environment,
+        }
+        if config.service_version:
+            self.base["service.version"] = config.service_version
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self.format_bytes(record).decode().rstrip("\n")
+
+    def format_bytes(self, record: logging.LogRecord) -> bytes:
+        """The record as a line of UTF-8 with its newline."""
+        fields = self.document(record.created, record.levelno, record.name)
+        try:
+            message = _message(record)
+        except Exception:  # wrong arguments in a log call must not cost the line, and never the request
+            message = str(record.msg)
+        # What is said about a failure is likely to quote its cause.
+        redact = redact_failure if record.levelno >= logging.ERROR else redact_text
+        fields["message"] = redact(message, 8192)
+        for name, value in record.__dict__.items():
+            if name in _RECORD_ATTRIBUTES or name.startswith("_"):
+                continue
+            safe = REDACTED if is_denied(name) else redact_value(value)
+            if "." in name:
+                fields[name] = safe
+            else:
+                fields[f"labels.{name}"] = safe if isinstance(safe, str) else orjson.dumps(safe, _jsonable).decode()
+        if record.exc_info and record.exc_info[1] is not None:
+            exc = record.exc_info[1]
+            fields["error.type"] = type(exc).__qualname__
+            fields["error.message"], fields["error.stack_trace"] = redact_exception(exc)
+        elif record.stack_info:
+            fields["error.stack_trace"] = redact_text(record.stack_info, 16384)
+        return self.line(fields)
+
+    def document(self, created: float, level: int, logger: str) -> dict[str, Any]:
+        """The fields that every line has, with the ids of the current span and unit of work."""
+        fields: dict[str, Any] = {
+            "@timestamp": datetime.fromtimestamp(created, UTC),
+            "log.level": _LEVELS.get(level) or logging.getLevelName(level).lower(),
+            "log.logger": logger,
+            **self.base,
+            "event.id": new_event_id(),
+        }
+        context = trace.get_current_span().get_span_context()
+        if context.is_valid:
+            fields["trace.id"] = f"{context.trace_id:032x}"
+            fields["span.id"] = f"{context.span_id:016x}"
+            fields["trace.sampled"] = context.trace_flags.sampled
+        work = current_work()
+        if work is not None:
+            fields["request.id"] = work.request_id
+        return fields
+
+    def line(self, fields: Mapping[str, Any]) -> bytes:
+        return orjson.dumps(fields, _jsonable, _ORJSON_OPTIONS)
+
+
+class StdoutHandler(logging.Handler):
+    """Sends records to the process's line writer, and errors among them to error reporting."""
+
+    def __init__(self, level: int = logging.NOTSET) -> None:
+        super().__init__(level)
+        self.setFormatter(EcsFormatter())
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            formatter = self.formatter
+            if isinstance(formatter, EcsFormatter):
+                line = formatter.format_bytes(record)
+            else:
+                line = self.format(record).encode("utf-8", "backslashreplace") + b"\n"
+            writer().write(line)
+            if record.levelno >= logging.ERROR:
+                errors.capture_log(record)
+        except Exception:
+            self.handleError(record)
+
+
+_writer: LineWriter | None = None
+
+
+def writer() -> LineWriter:
+    """The process's line writer to stdout, made at first use."""
+    global _writer
+    if _writer is None:
+        try:
+            descriptor = sys.stdout.fileno()
+        except (AttributeError, OSError, ValueError):  # stdout is replaced by something without a descriptor
+            descriptor = 1
+        _writer = LineWriter(descriptor)
+    return _writer
+
+
+class AccessLog:
+    """The one line for each request, RPC and message, written inside its span without a trip through logging.
+
+    It obeys the level of the logger ``django_telemetry.access``. When that logger has handlers of its own the line goes
+    through logging like any other, so that foreign handlers see it.
+    """
+
+    def __init__(self, config: TelemetryConfig) -> None:
+        self._logger = logging.getLogger(ACCESS_LOGGER)
+        self._on = config.on("logs")
+        # What all lines share is serialised once.
+        shared = {
+            **EcsFormatter(config).base,
+            "log.logger": ACCESS_LOGGER,
+            "event.dataset": "access",
+            "log.level": "info",
+        }
+        self._shared = orjson.dumps(shared)[:-1] + b","
+
+    def enabled(self) -> bool:
+        return self._on and self._logger.isEnabledFor(logging.INFO)
+
+    def write(self, message: str, fields: dict[str, Any], ids: tuple[str, str] | None, *, sampled: bool) -> None:
+        """Write one line; ``ids`` are the trace and span id of the work, ``fields`` have its request.id."""
+        if ids is not None:
+            fields["trace.id"], fields["span.id"] = ids
+            fields["trace.sampled"] = sampled
+        if not _configured or self._logger.handlers:
+            self._logger.info("%s", message, extra={"event.dataset": "access", **fields})
+            return
+        fields["message"] = message
+        fields["@timestamp"] = datetime.fromtimestamp(time.time(), UTC)
+        fields["event.id"] = new_event_id()
+        writer().write(self._shared + orjson.dumps(fields, _jsonable, _ORJSON_OPTIONS)[1:])
+
+
+_configured = False
+
+_BASE_CONFIG: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "handlers": {"telemetry": {"class": "django_telemetry.logs.StdoutHandler"}},
+    "root": {"handlers": ["telemetry"], "level": "INFO"},
+    "loggers": {
+        "django": {"handlers": [], "level": "INFO", "propagate": True},
+        # 4xx are in the access line already; 5xx come here with their stack trace.
+        "django.request": {"level": "ERROR", "propagate": True},
+        # The message repeats the Host header that the client sent; the access line has the 400.
+        "django.security.DisallowedHost": {"level": "CRITICAL", "propagate": True},
+        "django.server": {"handlers": [], "level": "ERROR", "propagate": True},
+        # Logs each lost connection several times over, with stack traces; the consumer says it once.
+        "pika": {"level": "CRITICAL"},
+        "urllib3": {"level": "WARNING"},
+        # Says at every request that a long value was cut.
+        "opentelemetry.attributes": {"level": "ERROR"},
+    },
+}
+
+
+def configure(user_config: Mapping[str, Any] | None = None) -> None:
+    """Set up logging; the value for the Django setting LOGGING_CONFIG.
+
+    ``user_config`` is Django's LOGGING: its entries (loggers, handlers, filters, formatters, root) win over ours one
+    by one, so a project changes a level without repeating the rest. With the logs signal off only LOGGING applies.
+    """
+    global _configured
+    config = get_config()
+    user = dict(user_config or {})
+    if not config.on("logs"):
+        if user:
+            logging.config.dictConfig(user)
+        return
+    merged = copy.deepcopy(_BASE_CONFIG)
+    merged["root"]["level"] = config.log_level
+    for section, value in user.items():
+        if section in ("loggers", "handlers", "filters", "formatters"):
+            merged.setdefault(section, {}).update(value)
+        else:
+            merged[section] = value
+    logging.config.dictConfig(merged)
+    logging.captureWarnings(True)
+    _configured = True
+
+
+def is_configured() -> bool:
+    """Whether configure() has set up our handler in this process."""
+    return _configured
+
+
+def standalone_formatter() -> EcsFormatter:
+    """A formatter for a process without Django (gunicorn's master)."""
+    return EcsFormatter(load(os.environ))

@@ -1,0 +1,345 @@
+"""The middleware: one pass over the request makes the span, the metrics, the access line and the error scope."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextvars import Token
+from functools import partial
+from time import perf_counter_ns, time_ns
+from typing import Any, cast
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.core.exceptions import MiddlewareNotUsed
+from django.core.signals import got_request_exception
+from django.http import HttpRequest, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from opentelemetry import context as otel_context
+from opentelemetry.context import Context
+from opentelemetry.trace import Link, SpanContext, SpanKind, StatusCode
+
+from . import _taint, errors
+from ._http_metrics import METHODS, content_length, http_metrics
+from ._ids import REQUEST_ID_HEADER, TRACE_RESPONSE_HEADER, accept_request_id, hex_ids, parse_traceparent
+from ._url import safe_host, safe_path
+from ._work import Remembered, Work, context_for, current_work
+from .conf import get_config
+from .deadlines import META_KEY as DEADLINE_META_KEY
+from .deadlines import Deadline, parse_header
+from .logs import AccessLog
+from .tracing import exception_event, get_tracing
+
+GetResponse = Callable[[HttpRequest], HttpResponseBase]
+AsyncGetResponse = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
+
+_NO_PARENT = SpanContext(0, 0, is_remote=False)
+
+
+class _HttpWork(Work):
+    """A request's unit of work, with what is needed to finish it."""
+
+    __slots__ = ("exception", "ids", "links", "parent", "scope_token", "start", "start_ns", "token")
+
+    ids: tuple[str, str] | None
+    token: Token[Context]
+    scope_token: Any
+    exception: BaseException | None
+    start: int
+    start_ns: int
+    parent: SpanContext | None
+    links: tuple[Link, ...]
+
+
+class TelemetryMiddleware:
+    """Belongs first in MIDDLEWARE, so that whatever any other middleware does happens inside the span."""
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: GetResponse | AsyncGetResponse) -> None:
+        config = get_config()
+        if config.http != "onepass" or not config.signals:
+            raise MiddlewareNotUsed("TELEMETRY_HTTP or TELEMETRY_SIGNALS turns it off")
+        self.get_response = get_response
+        self._tracing = get_tracing()
+        self._metrics = http_metrics() if config.on("metrics") else None
+        self._access = AccessLog(config)
+        self._request_timeout = config.request_timeout
+        self._slow_default = config.slow_request
+        self._slow_routes = config.slow_routes
+        self._is_async = iscoroutinefunction(get_response)
+        if self._is_async:
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        if self._is_async:
+            return self.__acall__(request)
+        work = self._begin(request)
+        try:
+            response = cast(GetResponse, self.get_response)(request)
+        except BaseException as exc:
+            # Django turns exceptions into responses further in; what comes here stops the worker.
+            self._finish(work, request, None, exc)
+            self._leave(work)
+            raise
+        return self._respond(work, request, response)
+
+    async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
+        work = self._begin(request)
+        try:
+            response = await cast(AsyncGetResponse, self.get_response)(request)
+        except BaseException as exc:  # the client went away, or the server stops
+            self._finish(work, request, None, exc)
+            self._leave(work)
+            raise
+        return self._respond(work, request, response)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> None:
+        """Count exceptions that leave views, also those that Django answers with 404 or 403."""
+        if self._metrics is not None:
+            self._metrics.exception(request, exception)
+
+    def _begin(self, request: HttpRequest) -> _HttpWork:
+        meta = request.META
+        start_ns, start = time_ns(), perf_counter_ns()
+        parent: SpanContext | None = None
+        links: tuple[Link, ...] = ()
+        traceparent = meta.get("HTTP_TRACEPARENT")
+        if traceparent:
+            remote = parse_traceparent(traceparent, meta.get("HTTP_TRACESTATE"))
+            if remote is not None:
+                if self._tracing.trusts(meta.get("HTTP_AUTHORIZATION")):
+                    parent = remote
+                else:
+                    # Not believed, only pointed at: a public caller can neither force sampling nor join a trace.
+                    links = (Link(remote),)
+        method = request.method if request.method in METHODS else None
+        span = self._tracing.start(method or "HTTP", SpanKind.SERVER, parent, start_ns, links)
+        seconds = parse_header(meta.get(DEADLINE_META_KEY))
+        timeout = self._request_timeout if seconds is None else min(seconds, self._request_timeout)
+        work = _HttpWork(
+            accept_request_id(meta.get("HTTP_X_REQUEST_ID")),
+            span,
+            Deadline.after(timeout),
+            remember=self._tracing.remembers and not span.is_recording(),
+        )
+        work.received = partial(_taint.of_request, request)
+        work.ids = hex_ids(span.get_span_context())
+        work.start, work.start_ns, work.parent, work.links, work.exception = start, start_ns, parent, links, None
+        work.token = otel_context.attach(context_for(work))
+        work.scope_token = errors.enter_scope()
+        return work
+
+    def _respond(self, work: _HttpWork, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        if response.streaming:
+            # The sampling verdict for the traceresponse header is known only up to here.
+            self._judge(work, request, response.status_code, perf_counter_ns() - work.start)
+            self._stream(work, request, cast(StreamingHttpResponse, response))
+        else:
+            self._finish(work, request, response, work.exception)
+        # Past the header class's own checks: both values are made here, of hex digits and checked characters.
+        headers: dict[str, tuple[str, str]] = cast(Any, response.headers)._store
+        headers["x-request-id"] = (REQUEST_ID_HEADER, work.request_id)
+        if work.ids is not None:
+            flags = int(work.span.get_span_context().trace_flags) | work.kept
+            headers["traceresponse"] = (TRACE_RESPONSE_HEADER, f"00-{work.ids[0]}-{work.ids[1]}-{flags:02x}")
+        self._leave(work)
+        return response
+
+    def _leave(self, work: _HttpWork) -> None:
+        errors.leave_scope(work.scope_token)
+        otel_context.detach(work.token)
+
+    def _stream(self, work: _HttpWork, request: HttpRequest, response: StreamingHttpResponse) -> None:
+        """End the work at the response's close, and let the body be made inside the work's context."""
+        inside = context_for(work)
+        if getattr(response, "file_to_stream", None) is not None:
+            pass  # a file: no code of the service runs, and the server may send it without reading it into Python
+        elif response.is_async:
+            response.streaming_content = _run_async_inside(inside, response.streaming_content)
+        else:
+            response.streaming_content = _run_inside(inside, iter(cast(Iterator[bytes], response.streaming_content)))
+
+        def close() -> None:
+            token = otel_context.attach(inside)
+            try:
+                self._finish(work, request, response, work.exception)
+            finally:
+                otel_context.detach(token)
+
+        closers: list[Any] = cast(Any, response)._resource_closers
+        closers.append(close)
+
+    def _judge(self, work: _HttpWork, request: HttpRequest, status: int, elapsed: int) -> None:
+        """The tail rule: keep what failed or was slower than its route's threshold."""
+        if work.remembered is None:
+            return
+        match = request.resolver_match
+        slow = self._slow_routes.get(match.route, self._slow_default) if match is not None else self._slow_default
+        if status >= 500 or elapsed > slow * 1e9:
+            work.keep()
+
+    def _finish(
+        self, work: _HttpWork, request: HttpRequest, response: HttpResponseBase | None, exc: BaseException | None
+    ) -> None:
+        elapsed = perf_counter_ns() - work.start
+        status = response.status_code if response is not None else 499 if _went_away(exc) else 500
+        self._judge(work, request, status, elapsed)
+        recording = work.span.is_recording()
+        sampled = recording or work.kept
+        match = request.resolver_match
+        route = match.route if match is not None else None
+        method = request.method if request.method in METHODS else "_OTHER"
+        request_size = content_length(request.META.get("CONTENT_LENGTH"))
+        response_size = len(cast(Any, response).content) if response is not None and not response.streaming else None
+        if self._metrics is not None:
+            ids = work.ids if sampled else None
+            self._metrics.observe(request, response, elapsed / 1e9, request_size, response_size, ids)
+        path = None
+        if self._access.enabled():
+            path = _path(request)
+            fields: dict[str, Any] = {
+                "request.id": work.request_id,
+                "event.duration": elapsed,
+                "event.outcome": "failure" if status >= 500 else "success",
+                "http.request.method": method,
+                "http.response.status_code": status,
+                "url.path": path,
+                "http.request.body.bytes": request_size,
+            }
+            if route is not None:
+                fields["http.route"] = route
+            if response_size is not None:
+                fields["http.response.body.bytes"] = response_size
+            if exc is not None:
+                fields["error.type"] = type(exc).__qualname__
+            name = route if route is not None else path
+            self._access.write(f"{method} {name} {status}", fields, work.ids, sampled=sampled)
+        if sampled:
+            self._end_span(work, request, status, elapsed, method, route, path or _path(request), exc)
+
+    def _end_span(
+        self,
+        work: _HttpWork,
+        request: HttpRequest,
+        status: int,
+        elapsed: int,
+        method: str,
+        route: str | None,
+        path: str,
+        exc: BaseException | None,
+    ) -> None:
+        meta = request.META
+        attributes: dict[str, Any] = {
+            "http.request.method": method,
+            "url.scheme": request.scheme,
+            "url.path": path,
+            "http.response.status_code": status,
+            "request.id": work.request_id,
+        }
+        if route:
+            attributes["http.route"] = route
+        host = safe_host(meta.get("HTTP_HOST") or "")
+        if host is not None:
+            attributes["server.address"] = host[0]
+            port = host[1] or content_length(meta.get("SERVER_PORT"))
+            if port:
+                attributes["server.port"] = port
+        protocol: str | None = meta.get("SERVER_PROTOCOL")
+        if protocol is None:  # ASGI
+            attributes["network.protocol.version"] = getattr(request, "scope", {}).get("http_version", "1.1")
+        elif protocol.startswith("HTTP/"):
+            attributes["network.protocol.version"] = protocol[5:8]
+        name = "HTTP" if method == "_OTHER" else f"{method} {route}" if route else method
+        failed = status >= 500
+        if failed:
+            attributes["error.type"] = type(exc).__qualname__ if exc is not None else str(status)
+        span = work.span
+        end_ns = work.start_ns + elapsed
+        if span.is_recording():
+            span.update_name(name)
+            span.set_attributes(attributes)
+            if exc is not None:
+                exception_event(span, exc)
+            if failed:
+                span.set_status(StatusCode.ERROR)
+            span.end(end_ns)
+        else:
+            self._tracing.export_kept(
+                work,
+                Remembered(
+                    span.get_span_context(),
+                    work.parent or _NO_PARENT,
+                    name,
+                    SpanKind.SERVER,
+                    work.start_ns,
+                    end_ns,
+                    attributes,
+                    StatusCode.ERROR if failed else StatusCode.UNSET,
+                    None,
+                    work.links,
+                ),
+            )
+
+
+def _path(request: HttpRequest) -> str:
+    """The path as far as it may be shown."""
+    match = request.resolver_match
+    if match is not None and not match.kwargs and not match.args:
+        return request.path_info  # nothing in it but the route's own words
+    return safe_path(request.path_info, getattr(request, "urlconf", None))
+
+
+def _went_away(exc: BaseException | None) -> bool:
+    """Whether the client closed the connection: ASGI servers cancel the request's task then."""
+    return type(exc).__name__ == "CancelledError"
+
+
+def _run_inside(inside: Context, parts: Iterator[bytes]) -> Iterator[bytes]:
+    while True:
+        token = otel_context.attach(inside)
+        try:
+            part = next(parts)
+        except StopIteration:
+            return
+        finally:
+            otel_context.detach(token)
+        yield part
+
+
+async def _run_async_inside(inside: Context, parts: Any) -> AsyncIterator[bytes]:
+    iterator = aiter(parts)
+    while True:
+        token = otel_context.attach(inside)
+        try:
+            part = await anext(iterator)
+        except StopAsyncIteration:
+            return
+        finally:
+            otel_context.detach(token)
+        yield part
+
+
+def note_request_exception(sender: Any, request: HttpRequest | None = None, **_: Any) -> None:
+    """Receiver of Django's got_request_exception: an exception that nobody handled, in a view or a middleware."""
+    import sys
+
+    exc = sys.exc_info()[1]
+    if exc is None:
+        return
+    work = current_work()
+    if isinstance(work, _HttpWork):
+        work.exception = exc
+        if request is not None:
+            match = request.resolver_match
+            method = request.method if request.method in METHODS else "_OTHER"
+            route = match.route if match is not None else ""
+            work.summary = {
+                "transaction": f"{method} {route}".rstrip(),
+                "request": {"method": method, "url": safe_path(request.path_info, getattr(request, "urlconf", None))},
+            }
+    errors.capture_exception(exc)
+
+
+def connect_signals() -> None:
+    """Hear of unhandled exceptions, in sync and async handlers alike."""
+    got_request_exception.connect(note_request_exception, dispatch_uid="django_telemetry.request_exception")

@@ -1,0 +1,78 @@
+"""What a service does to its tables, and whether its migrations are applied, under django-prometheus's names.
+
+The package counts saves through a mixin in each model. Here the rows are counted where the statements pass anyway, for
+all models: without a mixin, including bulk operations, and without signal receivers, which would make Django fetch
+rows before it deletes them.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from django.apps import apps
+from django.db import connections
+from django.db.migrations.executor import MigrationExecutor
+from django_prometheus.migrations import ExportMigrationsForDatabase
+from django_prometheus.models import model_deletes, model_inserts, model_updates
+
+logger = logging.getLogger(__name__)
+
+_FIRST_PAUSE, _LONGEST_PAUSE, _INTERVAL = 1.0, 30.0, 300.0
+
+# By verb and table: what to call with the number of rows.
+_counters: dict[tuple[str, str], Callable[[float], None]] = {}
+
+
+def prepare() -> None:
+    """Start the counters of every model at 0, but for models that count themselves through the package's mixin."""
+    for model in apps.get_models(include_auto_created=True):
+        options = model._meta
+        if not options.managed or options.proxy or _counts_itself(model):
+            continue
+        table, name = options.db_table, options.model_name or options.label_lower
+        for verb, family in (("INSERT", model_inserts), ("UPDATE", model_updates), ("DELETE", model_deletes)):
+            _counters[(verb, table)] = family.labels(name).inc
+
+
+def _counts_itself(model: type[Any]) -> bool:
+    return any("ExportModelOperationsMixin" in base.__qualname__ for base in model.__mro__)
+
+
+def count(verb: str, table: str, cursor: Any) -> None:
+    """Count the rows that a successful INSERT, UPDATE or DELETE touched."""
+    counter = _counters.get((verb, table))
+    if counter is None:
+        return
+    rows = getattr(cursor, "rowcount", -1)
+    if isinstance(rows, int) and rows > 0:
+        counter(rows)
+
+
+def watch_migrations() -> threading.Event:
+    """Keep django_migrations_applied and _unapplied up to date in a thread. Set the event to end it.
+
+    Not at start itself: the database may be away, and a service must come up without it.
+    """
+    stop = threading.Event()
+
+    def watch() -> None:
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                for alias in connections:
+                    ExportMigrationsForDatabase(alias, MigrationExecutor(connections[alias]))
+            except Exception as exc:
+                logger.debug("Migrations could not be read: %s", type(exc).__name__)
+                wait, pause = pause, min(pause * 2, _LONGEST_PAUSE)
+            else:
+                wait, pause = _INTERVAL, _FIRST_PAUSE
+            finally:
+                connections.close_all()  # this thread's only
+            if stop.wait(wait):
+                return
+
+    threading.Thread(target=watch, name="telemetry-migrations", daemon=True).start()
+    return stop

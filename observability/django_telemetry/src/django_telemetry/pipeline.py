@@ -1,0 +1,244 @@
+"""From finished spans to the collector: bounded in memory and time, and every span accounted for."""
+
+from __future__ import annotations
+
+import gzip
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+import urllib3
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
+
+from ._fork import after_fork
+from .accounting import Account, account
+from .breaker import CircuitBreaker
+from .conf import TelemetryConfig
+from .encoding import encode_spans
+
+logger = logging.getLogger(__name__)
+
+_RETRYABLE = frozenset({408, 429, 500, 502, 503, 504})
+_MAX_ATTEMPTS = 6
+# A span costs about this much memory before its attributes, and each attribute before its text.
+_SPAN_BYTES = 640
+_ATTRIBUTE_BYTES = 80
+
+
+class SpanPipeline(SpanProcessor):
+    """Collects finished spans and sends them from one thread. The caller never waits and never fails.
+
+    Bounds: spans and estimated bytes in the queue. Beyond them a new span is dropped and counted (queue_full). A batch
+    that the collector doesn't take is tried again with growing, jittered pauses; after six attempts it is given up
+    and counted (export_failed), as is what the collector refuses for good. What is left at exit counts as shutdown.
+    """
+
+    def __init__(self, config: TelemetryConfig, books: Account | None = None) -> None:
+        self._endpoint = config.traces_endpoint
+        self._headers = {
+            **config.traces_headers,
+            "Content-Type": "application/x-protobuf",
+            "User-Agent": "django-telemetry",
+        }
+        self._gzip = config.traces_compression == "gzip"
+        if self._gzip:
+            self._headers["Content-Encoding"] = "gzip"
+        self._timeout = urllib3.Timeout(connect=min(2.0, config.traces_timeout), read=config.traces_timeout)
+        self._max_spans = config.queue_max_spans
+        self._max_bytes = config.queue_max_bytes
+        self._batch = min(config.batch_max_spans, config.queue_max_spans)
+        self._delay = config.batch_delay
+        self._books = books or account("traces")
+        self._reset()
+        after_fork(self._reset)
+
+    def _reset(self) -> None:
+        # Also in a forked child: what the parent had queued is the parent's to send, and its thread and sockets
+        # don't exist here.
+        self._books.after_fork()
+        self._lock = threading.Lock()
+        self._queue: deque[tuple[ReadableSpan, int]] = deque()
+        self._bytes = 0
+        self._in_hand: list[tuple[ReadableSpan, int]] = []
+        self._wake = threading.Event()
+        self._closing = threading.Event()
+        self._closed = False
+        self._thread: threading.Thread | None = None
+        self._breaker = CircuitBreaker()
+        self._http = urllib3.PoolManager(num_pools=1, maxsize=1, retries=False, timeout=self._timeout)
+        self._books.waiting = lambda: len(self._queue) + len(self._in_hand)
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Take a finished span."""
+        context = span.context
+        if context is None or not context.trace_flags.sampled:
+            return
+        size = _estimate(span)
+        with self._lock:
+            self._books.made += 1
+            if self._closing.is_set():
+                self._books.lost["shutdown"] += 1
+                return
+            if len(self._queue) + len(self._in_hand) >= self._max_spans or self._bytes + size > self._max_bytes:
+                self._books.lost["queue_full"] += 1
+                return
+            self._queue.append((span, size))
+            self._bytes += size
+            waiting = len(self._queue)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="telemetry-traces", daemon=True)
+                self._thread.start()
+        if waiting >= self._batch and not self._wake.is_set():
+            self._wake.set()
+
+    def _run(self) -> None:
+        while True:
+            self._wake.wait(self._delay)
+            self._wake.clear()
+            while self._take():
+                if not self._deliver():
+                    return
+            if self._closing.is_set():
+                return
+
+    def _take(self) -> bool:
+        with self._lock:
+            if self._closed:
+                return False
+            count = min(self._batch, len(self._queue))
+            self._in_hand = [self._queue.popleft() for _ in range(count)]
+            return bool(self._in_hand)
+
+    def _deliver(self) -> bool:
+        """Send the batch in hand until its fate is known. False when the process ends meanwhile."""
+        try:
+            body = encode_spans([span for span, _ in self._in_hand])
+        except Exception:
+            logger.exception("A batch of spans could not be encoded.")
+            return self._settle(delivered=0)
+        if self._gzip:
+            body = gzip.compress(body, 1)
+        for _attempt in range(_MAX_ATTEMPTS):
+            if self._closing.wait(self._breaker.pause()) and self._breaker.is_open:
+                return False  # the collector is known to be down: the exit doesn't wait for it
+            delivered, final = self._post(body)
+            if final:
+                return self._settle(delivered)
+        return self._settle(delivered=0)
+
+    def _post(self, body: bytes) -> tuple[int, bool]:
+        """One attempt: (spans taken by the collector, whether that is final)."""
+        size = len(self._in_hand)
+        try:
+            response = self._http.request(
+                "POST", self._endpoint, body=body, headers=self._headers, preload_content=False, redirect=False
+            )
+        except (urllib3.exceptions.HTTPError, OSError) as exc:
+            self._breaker.failed()
+            logger.debug("Spans could not be sent to %s: %s", self._endpoint, type(exc).__name__)
+            return 0, False
+        try:
+            try:
+                answer = response.read(65536)
+            except (urllib3.exceptions.HTTPError, OSError):
+                answer = b""  # the status says what became of the spans; a cut-off body doesn't change it
+            if 200 <= response.status < 300:
+                self._breaker.succeeded()
+                return size - min(size, _rejected(answer)), True
+            if response.status in _RETRYABLE:
+                self._breaker.failed(_retry_after(response.headers.get("Retry-After")))
+                return 0, False
+            self._breaker.succeeded()
+            logger.warning("The collector refused %d spans with status %d.", size, response.status)
+            return 0, True
+        finally:
+            response.release_conn()
+
+    def _settle(self, delivered: int) -> bool:
+        """Count the batch in hand. False when close() was faster and has counted it."""
+        with self._lock:
+            if self._closed:
+                return False
+            self._books.delivered += delivered
+            self._books.lost["export_failed"] += len(self._in_hand) - delivered
+            self._bytes -= sum(size for _, size in self._in_hand)
+            self._in_hand = []
+            return True
+
+    def drain(self) -> None:
+        """Begin to send what is queued, at once; new spans count as lost by shutdown."""
+        with self._lock:
+            self._closing.set()
+        self._wake.set()
+
+    def close(self, timeout: float) -> None:
+        """Send what is queued in ``timeout`` seconds at most; what is left is counted as lost by shutdown."""
+        self.drain()
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(timeout)
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            left = len(self._queue) + len(self._in_hand)
+            self._books.lost["shutdown"] += left
+            self._queue.clear()
+            self._in_hand = []
+            self._bytes = 0
+        if left:
+            logger.warning("%d spans were not sent before the process ended.", left)
+
+    def shutdown(self) -> None:
+        """Called by the SDK's provider."""
+        self.close(2.0)
+
+    def force_flush(self, timeout_millis: int = 30000) -> bool:
+        """Wait until everything queued has found its fate, ``timeout_millis`` at most. Whether it has."""
+        end = time.monotonic() + timeout_millis / 1000
+        while True:
+            with self._lock:
+                if not self._queue and not self._in_hand:
+                    return True
+            if time.monotonic() >= end:
+                return False
+            self._wake.set()
+            time.sleep(0.01)
+
+
+def _estimate(span: ReadableSpan) -> int:
+    """Bytes that the span takes in memory, roughly; texts dominate."""
+    size = _SPAN_BYTES + _text_bytes(span._attributes)
+    for event in span._events:
+        size += _SPAN_BYTES + _text_bytes(event.attributes)
+    return size
+
+
+def _text_bytes(attributes: Any) -> int:
+    values: Mapping[str, Any] = getattr(attributes, "_dict", attributes) or {}
+    size = _ATTRIBUTE_BYTES * len(values)
+    for value in values.values():
+        if type(value) is str:
+            size += len(value)
+        elif type(value) is not int:
+            size += len(str(value))
+    return size
+
+
+def _rejected(answer: bytes) -> int:
+    """Spans that the collector says it did not take, although it answered with success."""
+    if not answer:
+        return 0
+    try:
+        return max(0, ExportTraceServiceResponse.FromString(answer).partial_success.rejected_spans)
+    except Exception:  # an answer that is no protobuf says nothing about rejections
+        return 0
+
+
+def _retry_after(value: str | None) -> float:
+    """Seconds from a Retry-After header given as a number; dates are rare and count as none."""
+    return float(value) if value and value.isascii() and value.isdigit() and len(value) < 6 else 0.0

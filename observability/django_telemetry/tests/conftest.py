@@ -1,0 +1,66 @@
+"""Fixtures for all tests of the library."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from django.test import AsyncClient, Client
+from django_telemetry import logs
+
+from .harness import HttpBackend, Lines, MemoryProcessor, tracing_with
+
+
+@pytest.fixture
+def spans() -> Iterator[MemoryProcessor]:
+    """Every span is sampled and kept in memory."""
+    with tracing_with() as memory:
+        yield memory
+
+
+@pytest.fixture
+def lines(monkeypatch: pytest.MonkeyPatch) -> Lines:
+    """What would go to stdout."""
+    collected = Lines()
+    monkeypatch.setattr(logs, "_writer", collected)
+    return collected
+
+
+@pytest.fixture
+def http(spans: MemoryProcessor, lines: Lines) -> Client:
+    """A client whose requests go through the middleware; exceptions become 500 as in production."""
+    return Client(raise_request_exception=False)
+
+
+@pytest.fixture
+def ahttp(spans: MemoryProcessor, lines: Lines) -> AsyncClient:
+    """The same over the asynchronous handler."""
+    return AsyncClient(raise_request_exception=False)
+
+
+@pytest.fixture
+def backend() -> Iterator[HttpBackend]:
+    """An HTTP server to call."""
+    server = HttpBackend()
+    yield server
+    server.close()
+
+
+def _needed(name: str, example: str) -> str:
+    value = os.environ.get(name, "")
+    if not value:
+        pytest.skip(f"{name} is not set (for example {example}); make test sets it")
+    return value
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_url() -> str:
+    """A real broker. Not set: skipped; set and unreachable: the tests fail."""
+    return _needed("TEST_RABBITMQ_URL", "amqp://guest:guest@127.0.0.1:5672/")
+
+
+@pytest.fixture(scope="session")
+def postgresql_url() -> str:
+    """A real PostgreSQL. Not set: skipped; set and unreachable: the tests fail."""
+    return _needed("TEST_DATABASE_URL", "postgres://user:password@127.0.0.1:5432/name")

@@ -1,0 +1,169 @@
+"""Collects what the library says, so that tests look at all four signals the same way."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import orjson
+from django_telemetry import tracing
+from django_telemetry.conf import TelemetryConfig, get_config
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
+from prometheus_client import REGISTRY
+
+
+class MemoryProcessor(SpanProcessor):
+    """Keeps finished spans."""
+
+    def __init__(self) -> None:
+        self.spans: list[ReadableSpan] = []
+
+    def on_end(self, span: ReadableSpan) -> None:
+        context = span.context
+        if context is not None and context.trace_flags.sampled:
+            self.spans.append(span)
+
+    def named(self, name: str) -> ReadableSpan:
+        """The only span of that name; says which there are when it isn't so."""
+        found = [span for span in self.spans if span.name == name]
+        assert len(found) == 1, f"one span {name!r} expected, came: {[span.name for span in self.spans]}"
+        return found[0]
+
+    def only(self) -> ReadableSpan:
+        assert len(self.spans) == 1, f"one span expected, came: {[span.name for span in self.spans]}"
+        return self.spans[0]
+
+
+@contextmanager
+def tracing_with(**changes: Any) -> Iterator[MemoryProcessor]:
+    """Trace into memory, with a configuration that differs from the default by ``changes``."""
+    config: TelemetryConfig = replace(get_config(), **changes)
+    provider = tracing.build_provider(config)
+    memory = MemoryProcessor()
+    provider.add_span_processor(memory)
+    before = tracing.get_tracing()
+    tracing.set_tracing(tracing.Tracing(config, provider))
+    try:
+        yield memory
+    finally:
+        tracing.set_tracing(before)
+
+
+class Lines:
+    """A stand-in for the line writer."""
+
+    def __init__(self) -> None:
+        self.raw: list[bytes] = []
+
+    def write(self, line: bytes) -> None:
+        self.raw.append(line)
+
+    def documents(self) -> list[dict[str, Any]]:
+        return [orjson.loads(line) for line in self.raw]
+
+    def with_message(self, message: str) -> dict[str, Any]:
+        found = [document for document in self.documents() if document["message"] == message]
+        assert len(found) == 1, f"one line {message!r} expected, came: {[d['message'] for d in self.documents()]}"
+        return found[0]
+
+    def close(self, _timeout: float) -> None:
+        """Nothing to close."""
+
+
+def sample(family: str, /, **labels: str) -> float:
+    """A sample's value now; 0 when the series doesn't exist yet."""
+    return REGISTRY.get_sample_value(family, labels) or 0.0
+
+
+@contextmanager
+def grown(family: str, by: float = 1, /, **labels: str) -> Iterator[None]:
+    """Check that a sample grows by exactly ``by`` inside the block."""
+    before = sample(family, **labels)
+    yield
+    came = sample(family, **labels) - before
+    assert came == by, f"{family}{labels} should grow by {by}, grew by {came}"
+
+
+def eventually(check: Callable[[], Any], seconds: float = 10.0, what: str = "") -> Any:
+    """Poll until ``check`` returns something true; fails with what came last."""
+    end = time.monotonic() + seconds
+    while True:
+        came = check()
+        if came:
+            return came
+        assert time.monotonic() < end, f"not within {seconds} s: {what or check}; last came {came!r}"
+        time.sleep(0.01)
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class HttpBackend:
+    """A real HTTP server on loopback whose answer can be changed while it runs."""
+
+    def __init__(self, answer: Callable[[BaseHTTPRequestHandler, bytes], None] | None = None, port: int = 0) -> None:
+        self.requests: list[tuple[str, str, dict[str, str], bytes]] = []
+        self.answer = answer or respond(200)
+        backend = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def __getattr__(self, name: str) -> Any:
+                if name.startswith("do_"):
+                    return self._handle_any
+                raise AttributeError(name)
+
+            def _handle_any(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                backend.requests.append((self.command, self.path, headers, body))
+                backend.answer(self, body)
+
+            def log_message(self, format: str, *args: Any) -> None:
+                """Keep the test output readable."""
+
+        class Server(ThreadingHTTPServer):
+            daemon_threads = True
+
+            def handle_error(self, request: Any, client_address: Any) -> None:
+                """A client that hung up is part of the test."""
+
+        self._server = Server(("127.0.0.1", port), Handler)
+        self.port = int(self._server.server_address[1])
+        self.url = f"http://127.0.0.1:{self.port}"
+        threading.Thread(target=lambda: self._server.serve_forever(0.02), daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def respond(
+    status: int, body: Any = b"", headers: dict[str, str] | None = None, delay: float = 0.0
+) -> Callable[[BaseHTTPRequestHandler, bytes], None]:
+    """An answer with this status and body, after ``delay`` seconds."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+
+    def answer(handler: BaseHTTPRequestHandler, _request_body: bytes) -> None:
+        if delay:
+            time.sleep(delay)
+        handler.send_response(status)
+        for name, value in (headers or {}).items():
+            handler.send_header(name, value)
+        handler.send_header("Content-Length", str(len(content)))
+        handler.end_headers()
+        handler.wfile.write(content)
+
+    return answer

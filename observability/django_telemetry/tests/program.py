@@ -1,0 +1,165 @@
+"""A small Django program that tests run as a process of its own: exit, forks, a blocked stdout."""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import json
+import logging
+import os
+import sys
+import threading
+import time
+from typing import Any
+
+import django
+from django.conf import settings
+
+
+def configure() -> None:
+    """Settings like those of a new project that took the library on."""
+    settings.configure(
+        SECRET_KEY="only-for-tests-0123456789-0123456789-0123456789",
+        ALLOWED_HOSTS=["testserver"],
+        ROOT_URLCONF="tests.urls",
+        INSTALLED_APPS=["django_telemetry"],
+        MIDDLEWARE=["django_telemetry.middleware.TelemetryMiddleware"],
+        LOGGING_CONFIG="django_telemetry.logs.configure",
+        DATABASES={"default": {"ENGINE": "django_prometheus.db.backends.sqlite3", "NAME": ":memory:"}},
+    )
+    django.setup()
+
+
+def requests(count: int) -> list[float]:
+    """Serve ``count`` requests; the seconds that each took."""
+    from django.test import Client
+
+    client = Client()
+    took = []
+    for _ in range(count):
+        start = time.perf_counter()
+        client.get("/ok")
+        took.append(time.perf_counter() - start)
+    return took
+
+
+def books() -> dict[str, Any]:
+    from django_telemetry.accounting import account
+
+    return {
+        signal: {
+            "made": account(signal).made,
+            "delivered": account(signal).delivered,
+            "lost": account(signal).lost,
+            "waiting": account(signal).waiting(),
+        }
+        for signal in ("traces", "logs", "errors")
+    }
+
+
+def report(**values: Any) -> None:
+    """Tell the test what was seen, past stdout."""
+    os.write(int(os.environ["REPORT_FD"]), json.dumps(values).encode() + b"\n")
+
+
+def serve_and_exit() -> None:
+    requests(50)
+    report(at=time.time())
+
+
+def fail_and_exit() -> None:
+    from django.test import Client
+
+    Client(raise_request_exception=False).get("/boom")
+    report(at=time.time())
+
+
+def block() -> None:
+    took = requests(3000)
+    report(slowest=max(took), books=books(), at=time.time())
+
+
+def fork() -> None:
+    from django_telemetry import logs
+
+    requests(5)
+    pid = os.fork()
+    if pid == 0:
+        requests(7)
+        logs.writer().flush(5)
+        deadline = time.monotonic() + 5
+        while books()["traces"]["waiting"] and time.monotonic() < deadline:
+            time.sleep(0.01)
+        report(who="child", books=books())
+        os._exit(0)
+    os.waitpid(pid, 0)
+    requests(3)
+    logs.writer().flush(5)
+    report(who="parent", books=books())
+
+
+def work(count: int) -> None:
+    """Make all signals without Django's request handling, which has locks of its own that a fork may catch."""
+    from django_telemetry.context import unit_of_work
+    from django_telemetry.edges import timed_call
+
+    logger = logging.getLogger("work")
+    for _ in range(count):
+        with unit_of_work("work"), timed_call("somewhere", "http", "something"):
+            logger.info("working")
+
+
+def fork_while_locked() -> None:
+    """Fork at the worst moment: another thread holds every lock that telemetry has."""
+    from django.test import Client
+    from django_telemetry import logs
+    from django_telemetry._http_metrics import http_metrics
+    from django_telemetry.edges import _durations
+    from django_telemetry.pipeline import SpanPipeline
+    from opentelemetry import trace
+    from opentelemetry.sdk.trace import TracerProvider
+    from prometheus_client import REGISTRY, generate_latest
+
+    work(1)
+    Client().get("/ok")
+    provider = trace.get_tracer_provider()
+    assert isinstance(provider, TracerProvider)
+    (pipeline,) = provider._active_span_processor._span_processors
+    assert isinstance(pipeline, SpanPipeline)
+    edge = _durations[("somewhere", "http", "something", "ok")]
+    locks = [
+        pipeline._lock,
+        logs.writer()._lock,
+        REGISTRY._lock,
+        edge._sum._lock,
+        *(bucket._lock for bucket in edge._buckets),
+        http_metrics()._lock,
+        *(tally.lock for tally in http_metrics()._tallies.values()),
+    ]
+    held, release = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with contextlib.ExitStack() as stack:
+            for lock in locks:
+                stack.enter_context(lock)
+            held.set()
+            release.wait(30)
+
+    threading.Thread(target=hold, daemon=True).start()
+    held.wait(10)
+    pid = os.fork()
+    if pid == 0:
+        faulthandler.dump_traceback_later(10, exit=True)  # says where it is stuck
+        work(3)
+        Client().get("/ok")
+        generate_latest(REGISTRY)
+        written = logs.writer().flush(5)
+        os._exit(0 if written else 2)
+    _, status = os.waitpid(pid, 0)
+    release.set()
+    report(status=status)
+
+
+if __name__ == "__main__":
+    configure()
+    globals()[sys.argv[1]]()

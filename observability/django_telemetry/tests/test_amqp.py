@@ -1,0 +1,345 @@
+"""Publisher and consumer against a real RabbitMQ."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import pika
+import pytest
+from django_telemetry.amqp import Consumer, Message, Publisher, Reject
+from django_telemetry.context import carrier, request_id, trace_ids, unit_of_work
+from django_telemetry.deadlines import Deadline, use_deadline
+from django_telemetry.edges import DependencyError, DependencyRefused, DependencyRejected, DependencyTimeout
+from opentelemetry.trace import SpanKind, StatusCode
+
+from .harness import Lines, MemoryProcessor, eventually, free_port, grown, sample
+
+
+class _Broker:
+    """An exchange, a quorum queue and its dead-letter queue, with names of their own for each test."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        suffix = uuid.uuid4().hex[:12]
+        self.exchange, self.queue, self.dead_exchange = f"events-{suffix}", f"queue-{suffix}", f"dead-{suffix}"
+        self.dead = f"{self.queue}.dead"
+        self._connection = pika.BlockingConnection(pika.URLParameters(url))
+        self.channel = self._connection.channel()
+        self.channel.exchange_declare(self.exchange, "topic", durable=True)
+        self.channel.exchange_declare(self.dead_exchange, "direct", durable=True)
+        self.channel.queue_declare(self.queue, durable=True, arguments={"x-queue-type": "quorum"})
+        self.channel.queue_declare(self.dead, durable=True)
+        self.channel.queue_bind(self.queue, self.exchange, "order.#")
+        self.channel.queue_bind(self.dead, self.dead_exchange, self.queue)
+
+    def get(self, queue: str) -> tuple[Any, bytes] | None:
+        _, properties, body = self.channel.basic_get(queue, auto_ack=True)
+        return None if properties is None else (properties, body)
+
+    def close(self) -> None:
+        for queue in (self.queue, self.dead):
+            self.channel.queue_delete(queue)
+        for exchange in (self.exchange, self.dead_exchange):
+            self.channel.exchange_delete(exchange)
+        self._connection.close()
+
+
+@pytest.fixture
+def broker(rabbitmq_url: str, spans: MemoryProcessor, lines: Lines) -> Iterator[_Broker]:
+    made = _Broker(rabbitmq_url)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def publisher(broker: _Broker) -> Iterator[Publisher]:
+    made = Publisher(broker.url)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def consume(broker: _Broker) -> Iterator[Callable[..., Consumer]]:
+    """Start a consumer in a thread; it is stopped after the test."""
+    running: list[tuple[Consumer, threading.Thread]] = []
+
+    def start(handler: Callable[[Message], None], **options: Any) -> Consumer:
+        consumer = Consumer(broker.url, broker.queue, handler, dead_letter_exchange=broker.dead_exchange, **options)
+        thread = threading.Thread(target=consumer.run, daemon=True)
+        thread.start()
+        running.append((consumer, thread))
+        return consumer
+
+    yield start
+    for consumer, thread in running:
+        consumer.stop()
+        thread.join(10)
+        assert not thread.is_alive(), "the consumer did not stop within 10 s"
+
+
+def test_a_published_message_carries_its_trace_and_request_id(
+    broker: _Broker, publisher: Publisher, spans: MemoryProcessor
+) -> None:
+    labels = {
+        "dependency": "rabbitmq",
+        "protocol": "amqp",
+        "operation": f"{broker.exchange} publish",
+        "outcome": "ok",
+    }
+    with grown("dependency_call_duration_seconds_count", **labels), unit_of_work("job") as work:
+        publisher.publish(broker.exchange, "order.confirmed.v1", b"{}", message_id="m-1", headers={"own": "1"})
+    span, job = spans.named(f"{broker.exchange} publish"), spans.named("job")
+    assert span.kind is SpanKind.PRODUCER
+    assert span.context is not None
+    assert job.context is not None
+    assert span.parent is not None
+    assert span.parent.span_id == job.context.span_id
+    came = broker.get(broker.queue)
+    assert came is not None
+    properties, body = came
+    assert body == b"{}"
+    assert properties.message_id == "m-1"
+    assert properties.delivery_mode == 2
+    assert properties.headers["own"] == "1"
+    assert properties.headers["x-request-id"] == work.request_id
+    assert properties.headers["traceparent"].startswith(f"00-{span.context.trace_id:032x}-{span.context.span_id:016x}-")
+    attributes = dict(span.attributes or {})
+    assert attributes["messaging.system"] == "rabbitmq"
+    assert attributes["messaging.destination.name"] == broker.exchange
+    assert attributes["messaging.message.id"] == "m-1"
+
+
+def test_a_stored_event_belongs_to_the_trace_that_stored_it(
+    broker: _Broker, publisher: Publisher, spans: MemoryProcessor
+) -> None:
+    with unit_of_work("order") as order:
+        stored = carrier()
+    with unit_of_work("relay loop"):
+        publisher.publish(broker.exchange, "order.x", b"", message_id="m", trace_context=stored)
+    order_span, span = spans.named("order"), spans.named(f"{broker.exchange} publish")
+    assert order_span.context is not None
+    assert span.parent is not None
+    assert span.parent.span_id == order_span.context.span_id
+    came = broker.get(broker.queue)
+    assert came is not None
+    assert came[0].headers["x-request-id"] == order.request_id
+
+
+def test_the_handler_works_in_the_messages_trace(
+    broker: _Broker, publisher: Publisher, consume: Callable[..., Consumer], spans: MemoryProcessor, lines: Lines
+) -> None:
+    seen: list[Any] = []
+
+    def handle(message: Message) -> None:
+        seen.append((message.body, message.message_id, message.routing_key, message.delivery_count))
+        seen.append((request_id(), trace_ids()))
+
+    consume(handle)
+    with unit_of_work("order") as order:
+        publisher.publish(broker.exchange, "order.confirmed.v1", b"hello", message_id="m-7")
+    process = eventually(lambda: [s for s in spans.spans if s.name == f"{broker.queue} process"])[0]
+    publish = spans.named(f"{broker.exchange} publish")
+    assert seen[0] == (b"hello", "m-7", "order.confirmed.v1", 0)
+    assert process.kind is SpanKind.CONSUMER
+    assert process.context is not None
+    assert publish.context is not None
+    assert process.parent is not None
+    assert process.parent.span_id == publish.context.span_id
+    assert process.context.trace_id == publish.context.trace_id
+    assert seen[1] == (order.request_id, (f"{process.context.trace_id:032x}", f"{process.context.span_id:016x}"))
+    assert lines.with_message(f"{broker.queue} ok")["request.id"] == order.request_id
+    assert broker.get(broker.queue) is None
+
+
+def test_a_rejected_message_is_dead_lettered_with_its_reason(
+    broker: _Broker, publisher: Publisher, consume: Callable[..., Consumer]
+) -> None:
+    told: list[str] = []
+
+    def handle(message: Message) -> None:
+        raise Reject("not valid: token=verysecretvalue")
+
+    consume(handle, on_dead_letter=lambda message, reason: told.append(reason))
+    publisher.publish(broker.exchange, "order.x", b"bad", message_id="m-8")
+    properties, body = eventually(lambda: broker.get(broker.dead))
+    assert body == b"bad"
+    assert properties.message_id == "m-8"
+    assert properties.headers["x-error-reason"] == "not valid: token=[redacted]"
+    assert properties.headers["x-original-routing-key"] == "order.x"
+    eventually(lambda: told)
+    eventually(
+        lambda: sample("messaging_process_duration_seconds_count", destination=broker.queue, outcome="rejected") == 1
+    )
+    assert sample("messages_dead_lettered_total", queue=broker.queue, reason="not_valid") == 1
+
+
+def test_a_message_that_fails_five_times_is_dead_lettered(
+    broker: _Broker, publisher: Publisher, consume: Callable[..., Consumer], spans: MemoryProcessor
+) -> None:
+    counts: list[int] = []
+
+    def handle(message: Message) -> None:
+        counts.append(message.delivery_count)
+        raise LookupError("still missing")
+
+    consume(handle)
+    publisher.publish(broker.exchange, "order.x", b"poison", message_id="m-9")
+    properties, _ = eventually(lambda: broker.get(broker.dead), 20)
+    assert counts == [0, 1, 2, 3, 4]
+    assert properties.headers["x-error-reason"] == "delivery_limit: LookupError"
+    eventually(lambda: sample("messages_dead_lettered_total", queue=broker.queue, reason="delivery_limit") == 1)
+    process = [span for span in spans.spans if span.name == f"{broker.queue} process"]
+    assert all(span.status.status_code is StatusCode.ERROR for span in process)
+
+
+def test_a_stop_finishes_the_message_in_hand(
+    broker: _Broker, publisher: Publisher, consume: Callable[..., Consumer]
+) -> None:
+    started, release = threading.Event(), threading.Event()
+
+    def handle(message: Message) -> None:
+        started.set()
+        assert release.wait(10)
+
+    consumer = consume(handle)
+    publisher.publish(broker.exchange, "order.x", b"1", message_id="a")
+    assert started.wait(10)
+    consumer.stop()
+    release.set()
+    eventually(lambda: sample("messaging_process_duration_seconds_count", destination=broker.queue, outcome="ok") == 1)
+    eventually(lambda: not consumer.connected.is_set())
+    assert broker.get(broker.queue) is None, "the message in hand was not acknowledged"
+
+
+def test_an_unroutable_message_is_an_error_when_mandatory(broker: _Broker, publisher: Publisher) -> None:
+    publisher.publish(broker.exchange, "nobody.listens", b"", message_id="m")
+    with pytest.raises(DependencyError, match="no queue"):
+        publisher.publish(broker.exchange, "nobody.listens", b"", message_id="m", mandatory=True)
+    publisher.publish(broker.exchange, "order.x", b"", message_id="still-usable")
+
+
+def test_nobody_listening_is_refused(spans: MemoryProcessor) -> None:
+    publisher = Publisher(f"amqp://guest:guest@127.0.0.1:{free_port()}/")
+    with pytest.raises(DependencyRefused):
+        publisher.publish("events", "x", b"", message_id="m", timeout=2)
+
+
+def test_nothing_is_published_after_the_deadline(publisher: Publisher, broker: _Broker) -> None:
+    with use_deadline(Deadline.after(0)), pytest.raises(DependencyRejected):
+        publisher.publish(broker.exchange, "order.x", b"", message_id="m")
+    assert broker.get(broker.queue) is None
+
+
+class _Tap:
+    """A TCP relay to the broker that can stop passing on what the broker says, or cut the line."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self._target = (parts.hostname or "127.0.0.1", parts.port or 5672)
+        self.silent = threading.Event()
+        self._sockets: list[socket.socket] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        port = self._listener.getsockname()[1]
+        self.url = parts._replace(netloc=f"{parts.username}:{parts.password}@127.0.0.1:{port}").geturl()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            broker = socket.create_connection(self._target)
+            self._sockets += [client, broker]
+            threading.Thread(target=self._pass, args=(client, broker, False), daemon=True).start()
+            threading.Thread(target=self._pass, args=(broker, client, True), daemon=True).start()
+
+    def _pass(self, source: socket.socket, target: socket.socket, answers: bool) -> None:
+        try:
+            while data := source.recv(65536):
+                if answers and self.silent.is_set():
+                    continue
+                target.sendall(data)
+        except OSError:
+            return
+
+    def cut(self) -> None:
+        for each in self._sockets:
+            try:
+                each.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                continue
+        self._sockets.clear()
+
+    def close(self) -> None:
+        self._listener.close()
+        self.cut()
+
+
+@pytest.fixture
+def tap(rabbitmq_url: str) -> Iterator[_Tap]:
+    made = _Tap(rabbitmq_url)
+    yield made
+    made.close()
+
+
+def test_a_confirm_that_does_not_come_is_a_timeout(broker: _Broker, tap: _Tap) -> None:
+    publisher = Publisher(tap.url)
+    publisher.publish(broker.exchange, "order.x", b"1", message_id="m1")
+    tap.silent.set()
+    start = time.monotonic()
+    with pytest.raises(DependencyTimeout):
+        publisher.publish(broker.exchange, "order.x", b"2", message_id="m2", timeout=0.5)
+    assert time.monotonic() - start < 1.5
+    tap.silent.clear()
+    publisher.publish(broker.exchange, "order.x", b"3", message_id="m3")
+    publisher.close()
+
+
+def test_a_connection_that_died_while_idle_is_opened_again(broker: _Broker, tap: _Tap) -> None:
+    publisher = Publisher(tap.url)
+    publisher.publish(broker.exchange, "order.x", b"1", message_id="m1")
+    tap.cut()
+    publisher.publish(broker.exchange, "order.x", b"2", message_id="m2")
+    publisher.close()
+
+
+def test_a_consumer_comes_back_after_its_connection_broke(
+    broker: _Broker, publisher: Publisher, tap: _Tap, spans: MemoryProcessor
+) -> None:
+    seen: list[bytes] = []
+    consumer = Consumer(
+        tap.url, broker.queue, lambda message: seen.append(message.body), dead_letter_exchange=broker.dead_exchange
+    )
+    thread = threading.Thread(target=consumer.run, daemon=True)
+    thread.start()
+    assert consumer.connected.wait(10)
+    tap.cut()
+    publisher.publish(broker.exchange, "order.x", b"after", message_id="m")
+    eventually(lambda: seen == [b"after"], 15)
+    consumer.stop()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def test_threads_may_publish_at_once(broker: _Broker, publisher: Publisher) -> None:
+    threads = [
+        threading.Thread(
+            target=publisher.publish, args=(broker.exchange, "order.x", b""), kwargs={"message_id": str(n)}
+        )
+        for n in range(20)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    ids = set()
+    while came := broker.get(broker.queue):
+        ids.add(came[0].message_id)
+    assert ids == {str(n) for n in range(20)}

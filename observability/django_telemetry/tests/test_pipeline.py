@@ -1,0 +1,306 @@
+"""The span pipeline against backends that refuse, hang, fail, answer slowly, cut off, refuse a part, and come back."""
+
+from __future__ import annotations
+
+import gc
+import socket
+import threading
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+import pytest
+from django_telemetry import breaker, tracing
+from django_telemetry.accounting import Account
+from django_telemetry.conf import get_config
+from django_telemetry.pipeline import SpanPipeline
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTracePartialSuccess,
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
+from opentelemetry.sdk.trace import TracerProvider
+
+from .harness import HttpBackend, eventually, free_port, respond
+
+
+class _Rig:
+    """A pipeline with books of its own, and a provider that feeds it."""
+
+    def __init__(self, endpoint: str, **changes: Any) -> None:
+        self.books = Account("test")
+        defaults: dict[str, Any] = {"batch_delay": 0.02, "traces_timeout": 0.5, "batch_max_spans": 16}
+        config = replace(get_config(), traces_endpoint=endpoint, **{**defaults, **changes})
+        self.pipeline = SpanPipeline(config, self.books)
+        self.provider: TracerProvider = tracing.build_provider(config)
+        self.provider.add_span_processor(self.pipeline)
+        self.tracer = self.provider.get_tracer("test")
+
+    def make(self, count: int, text: str = "") -> None:
+        for number in range(count):
+            self.tracer.start_span(f"span {number}", attributes={"text": text} if text else None).end()
+
+    def check_books(self) -> None:
+        """made = delivered + lost by reason + waiting, exactly."""
+        books = self.books
+        came = books.delivered + sum(books.lost.values()) + books.waiting()
+        assert books.made == came, f"made {books.made}, but delivered {books.delivered} + {books.lost} = {came}"
+
+
+@pytest.fixture
+def rig(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., _Rig]]:
+    monkeypatch.setattr(breaker, "FIRST_PAUSE", 0.02)
+    monkeypatch.setattr(breaker, "LONGEST_PAUSE", 0.1)
+    made: list[_Rig] = []
+
+    def build(endpoint: str, **changes: Any) -> _Rig:
+        made.append(_Rig(endpoint, **changes))
+        return made[-1]
+
+    yield build
+    for each in made:
+        each.pipeline.close(0.1)
+
+
+def _spans_in(backend: HttpBackend) -> int:
+    total = 0
+    for _, _, _, body in list(backend.requests):
+        request = ExportTraceServiceRequest.FromString(body)
+        total += sum(len(scope.spans) for resource in request.resource_spans for scope in resource.scope_spans)
+    return total
+
+
+@contextmanager
+def _at_most(seconds: float, what: str) -> Iterator[None]:
+    start = time.monotonic()
+    yield
+    took = time.monotonic() - start
+    assert took < seconds, f"{what} took {took:.2f} s, allowed are {seconds} s"
+
+
+def test_everything_arrives_at_a_healthy_backend(rig: Callable[..., _Rig], backend: HttpBackend) -> None:
+    under = rig(f"{backend.url}/v1/traces", traces_headers={"api-key": "k"})
+    under.make(100)
+    assert under.pipeline.force_flush(5000)
+    assert (under.books.made, under.books.delivered) == (100, 100)
+    assert _spans_in(backend) == 100
+    method, path, headers, _ = backend.requests[0]
+    assert (method, path, headers["content-type"]) == ("POST", "/v1/traces", "application/x-protobuf")
+    assert headers["api-key"] == "k"
+    under.check_books()
+
+
+def test_spans_below_a_full_batch_are_sent_after_the_delay(rig: Callable[..., _Rig], backend: HttpBackend) -> None:
+    under = rig(backend.url)
+    under.make(1)
+    eventually(lambda: under.books.delivered == 1)
+
+
+def test_unsampled_spans_are_not_even_made(rig: Callable[..., _Rig], backend: HttpBackend) -> None:
+    under = rig(backend.url, sampler="always_off")
+    under.make(10)
+    assert under.books.made == 0
+
+
+def _hang(handler: BaseHTTPRequestHandler, _body: bytes) -> None:
+    time.sleep(30)
+
+
+def _cut_off(handler: BaseHTTPRequestHandler, _body: bytes) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Length", "1000")
+    handler.end_headers()
+    handler.wfile.write(b"\x0a")
+    handler.close_connection = True
+
+
+def _garbage(handler: BaseHTTPRequestHandler, _body: bytes) -> None:
+    handler.wfile.write(b"this is no HTTP\r\n\r\n")
+    handler.close_connection = True
+
+
+def _drop(handler: BaseHTTPRequestHandler, _body: bytes) -> None:
+    handler.connection.shutdown(socket.SHUT_RDWR)
+
+
+FAULTS: dict[str, Callable[[BaseHTTPRequestHandler, bytes], None]] = {
+    "503": respond(503),
+    "429 with Retry-After": respond(429, headers={"Retry-After": "0"}),
+    "garbage": _garbage,
+    "dropped": _drop,
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_retried_until_the_backend_comes_back(
+    rig: Callable[..., _Rig], backend: HttpBackend, fault: str
+) -> None:
+    backend.answer = FAULTS[fault]
+    under = rig(backend.url)
+    under.make(20)
+    eventually(lambda: len(backend.requests) >= 2)
+    backend.answer = respond(200)
+    eventually(lambda: under.books.delivered == 20)
+    assert sum(under.books.lost.values()) == 0
+    under.check_books()
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_stays_refused_is_given_up_and_counted(rig: Callable[..., _Rig], backend: HttpBackend, fault: str) -> None:
+    backend.answer = FAULTS[fault]
+    under = rig(backend.url)
+    under.make(10)
+    eventually(lambda: under.books.lost["export_failed"] == 10)
+    assert len(backend.requests) == 6, "six attempts, then it is given up"
+    under.check_books()
+
+
+def test_a_refusal_for_good_is_not_retried(rig: Callable[..., _Rig], backend: HttpBackend) -> None:
+    backend.answer = respond(400)
+    under = rig(backend.url)
+    under.make(5)
+    eventually(lambda: under.books.lost["export_failed"] == 5)
+    assert len(backend.requests) == 1
+
+
+def test_an_answer_cut_off_after_its_status_counts_by_the_status(
+    rig: Callable[..., _Rig], backend: HttpBackend
+) -> None:
+    backend.answer = _cut_off
+    under = rig(backend.url)
+    under.make(5)
+    eventually(lambda: under.books.delivered == 5)
+    assert len(backend.requests) == 1, "sending it again would store the spans twice"
+
+
+def test_spans_that_the_collector_rejects_are_counted(rig: Callable[..., _Rig], backend: HttpBackend) -> None:
+    answer = ExportTraceServiceResponse(partial_success=ExportTracePartialSuccess(rejected_spans=3))
+    backend.answer = respond(200, answer.SerializeToString())
+    under = rig(backend.url)
+    under.make(10)
+    eventually(lambda: (under.books.delivered, under.books.lost["export_failed"]) == (7, 3))
+
+
+def test_a_backend_that_comes_back_after_being_away_is_found_again(rig: Callable[..., _Rig]) -> None:
+    port = free_port()
+    under = rig(f"http://127.0.0.1:{port}", queue_max_spans=50)
+    under.make(80)
+    eventually(lambda: under.books.lost["queue_full"] == 30)
+    late = HttpBackend(port=port)
+    try:
+        eventually(lambda: under.books.delivered + under.books.lost["export_failed"] == 50, 20)
+        under.make(10)
+        before = under.books.delivered
+        eventually(lambda: under.books.delivered == before + 10 or under.books.delivered >= 10)
+        assert under.pipeline.force_flush(5000)
+        under.check_books()
+    finally:
+        late.close()
+
+
+@pytest.mark.parametrize("away", ["refuses", "hangs", "slow"])
+def test_the_caller_never_waits(rig: Callable[..., _Rig], backend: HttpBackend, away: str) -> None:
+    backend.answer = {"hangs": _hang, "slow": respond(200, delay=0.3), "refuses": respond(200)}[away]
+    under = rig(f"http://127.0.0.1:{free_port()}" if away == "refuses" else backend.url, queue_max_spans=200)
+    slow = 0
+    for _ in range(2000):
+        start = time.perf_counter()
+        under.make(1)
+        slow += time.perf_counter() - start > 0.1
+    # A busy machine may take the processor away now and then; waiting for the backend would show each time.
+    assert slow <= 5, f"ending a span took more than 0.1 s {slow} times of 2000"
+    under.check_books()
+
+
+def test_the_queue_is_bounded_by_count(rig: Callable[..., _Rig], backend: HttpBackend) -> None:
+    backend.answer = _hang
+    under = rig(backend.url, queue_max_spans=30)
+    under.make(100)
+    assert under.books.waiting() == 30
+    assert under.books.lost["queue_full"] == 70
+    under.check_books()
+
+
+def test_the_queue_is_bounded_by_bytes(rig: Callable[..., _Rig], backend: HttpBackend) -> None:
+    backend.answer = _hang
+    under = rig(backend.url, queue_max_bytes=100_000, attribute_value_limit=10_000)
+    under.make(100, text="x" * 9000)
+    assert 8 <= under.books.waiting() <= 11
+    under.check_books()
+
+
+def test_memory_stays_flat_while_the_backend_is_away(rig: Callable[..., _Rig], backend: HttpBackend) -> None:
+    backend.answer = _hang
+    under = rig(backend.url, queue_max_spans=500)
+    tracemalloc.start()
+    try:
+        under.make(1000, text="y" * 500)
+        gc.collect()
+        before = tracemalloc.get_traced_memory()[0]
+        under.make(5000, text="y" * 500)
+        gc.collect()
+        grown = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert grown < 200_000, f"{grown} bytes more after 5000 spans that could not be sent"
+
+
+def test_closing_sends_what_is_waiting(rig: Callable[..., _Rig], backend: HttpBackend) -> None:
+    under = rig(backend.url, batch_delay=60)
+    under.make(10)
+    under.pipeline.close(2)
+    assert under.books.delivered == 10
+    under.make(3)
+    assert under.books.lost["shutdown"] == 3
+    under.check_books()
+
+
+@pytest.mark.parametrize("away", ["refuses", "hangs", "503"])
+def test_closing_takes_at_most_its_time_and_counts_the_rest(
+    rig: Callable[..., _Rig], backend: HttpBackend, away: str
+) -> None:
+    backend.answer = {"hangs": _hang, "503": respond(503), "refuses": respond(200)}[away]
+    under = rig(
+        f"http://127.0.0.1:{free_port()}" if away == "refuses" else backend.url, traces_timeout=10.0, batch_delay=60
+    )
+    under.make(10)
+    with _at_most(1.5, "closing"):
+        under.pipeline.close(1.0)
+    assert under.books.lost["shutdown"] == 10
+    under.check_books()
+
+
+def test_many_threads_lose_nothing_in_the_books(rig: Callable[..., _Rig], backend: HttpBackend) -> None:
+    backend.answer = respond(200, delay=0.02)
+    under = rig(backend.url, queue_max_spans=100)
+    threads = [threading.Thread(target=under.make, args=(500,)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    under.pipeline.close(5)
+    assert under.books.made == 4000
+    under.check_books()
+    assert _spans_in(backend) == under.books.delivered
+
+
+def test_a_breaker_opens_longer_and_longer_and_closes_at_once() -> None:
+    now = [0.0]
+    under = breaker.CircuitBreaker(lambda: now[0])
+    pauses = []
+    for _ in range(8):
+        under.failed()
+        assert not under.allows()
+        pauses.append(under.pause())
+        now[0] += under.pause()
+        assert under.allows()
+    assert pauses[0] <= breaker.FIRST_PAUSE
+    assert breaker.LONGEST_PAUSE / 2 <= pauses[-1] <= breaker.LONGEST_PAUSE
+    under.failed(at_least=40)
+    assert under.pause() == pytest.approx(40)
+    under.succeeded()
+    assert under.allows()

@@ -1,0 +1,256 @@
+"""Secrets are planted wherever a client can put something, and must be found in none of the four signals."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from django.test import Client
+from django_telemetry import errors
+from django_telemetry.conf import get_config
+from django_telemetry.context import unit_of_work
+from django_telemetry.redaction import REDACTED, is_denied, redact_exception, redact_text, redact_value
+from prometheus_client import REGISTRY
+from prometheus_client.openmetrics.exposition import generate_latest
+
+from .harness import HttpBackend, Lines, MemoryProcessor
+
+# One that no pattern could know: it looks like a word.
+PLAIN = "hunter2planted"
+KNOWN = [
+    "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJwbGFudGVkIn0.c2lnbmF0dXJlcGxhbnRlZA",
+    "planted.person@example.com",
+    "4111 1111 1111 1111",
+    "4111111111111111",
+    "Bearer planted0123456789abcdef",
+    "sk_live_planted0123456789",
+    "postgres://user:plantedpassword@db/x",
+    "password=planted-value",
+    '{"api_key": "planted-value"}',
+    "-----BEGIN PRIVATE KEY-----\nplantedplantedplanted\n-----END PRIVATE KEY-----",
+]
+
+
+# Parts of the above that must not stay behind either.
+PARTS = ["planted0123456789abcdef", "plantedpassword", "planted-value", "plantedplanted", "planted.person"]
+
+
+class _Everything:
+    """All that left the process, as one text."""
+
+    def __init__(self, spans: MemoryProcessor, lines: Lines, backend: HttpBackend, flush: Callable[[], None]) -> None:
+        self._spans, self._lines, self._backend, self._flush = spans, lines, backend, flush
+
+    def text(self) -> dict[str, str]:
+        self._flush()
+        envelopes = []
+        for _, _, headers, body in self._backend.requests:
+            envelopes.append(gzip.decompress(body) if headers.get("content-encoding") == "gzip" else body)
+        return {
+            "traces": "\n".join(span.to_json() for span in self._spans.spans),
+            "logs": b"".join(self._lines.raw).decode(),
+            "errors": b"\n".join(envelopes).decode("utf-8", "replace"),
+            "metrics": generate_latest(REGISTRY).decode(),
+        }
+
+    def check(self, *secrets: str) -> None:
+        for signal, text in self.text().items():
+            for secret in secrets:
+                for form in (secret, json.dumps(secret)[1:-1]):
+                    at = text.find(form)
+                    assert at < 0, f"{secret!r} is in {signal}: …{text[max(0, at - 120) : at + 80]}…"
+
+
+@pytest.fixture
+def everything(
+    spans: MemoryProcessor, lines: Lines, backend: HttpBackend, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[_Everything]:
+    import sentry_sdk
+
+    config = replace(get_config(), sentry_dsn=f"http://key@127.0.0.1:{backend.port}/1")
+    transport = errors.configure(config)
+    assert transport is not None
+    yield _Everything(spans, lines, backend, lambda: transport.flush(5))
+    errors.disable()
+    transport.close(1)
+    sentry_sdk.get_global_scope().set_client(None)
+
+
+@pytest.fixture
+def client() -> Client:
+    return Client(raise_request_exception=False)
+
+
+@pytest.mark.parametrize("path", ["/boom", "/ok", "/nowhere", "/echo", "/status/503"])
+def test_nothing_that_a_client_sends_shows_in_any_signal(client: Client, everything: _Everything, path: str) -> None:
+    client.post(
+        f"{path}?who={PLAIN}&token={PLAIN}1&{PLAIN}2=x",
+        data=json.dumps({"password": f"{PLAIN}3", "deep": [{"note": f"{PLAIN}4"}], f"{PLAIN}5": 1}),
+        content_type="application/json",
+        headers={
+            "Authorization": f"Bearer {PLAIN}6",
+            "Cookie": f"sessionid={PLAIN}7; other={PLAIN}8",
+            "X-Api-Key": f"{PLAIN}9",
+            "User-Agent": f"{PLAIN}10",
+            "Referer": f"https://x/{PLAIN}11",
+            "X-Custom": f"{PLAIN}12",
+            "Tracestate": f"vendor={PLAIN}13",
+            "X-Forwarded-For": f"{PLAIN}14",
+            "Host": f"{PLAIN}15.example",
+        },
+    )
+    everything.check(PLAIN)
+
+
+@pytest.mark.parametrize("path", [f"/reset/{PLAIN}", f"/nowhere/{PLAIN}", f"/status/{PLAIN}", f"/boom/{PLAIN}?x=1"])
+def test_what_stands_in_the_path_is_not_shown(client: Client, everything: _Everything, path: str) -> None:
+    client.get(path)
+    everything.check(PLAIN)
+
+
+def test_an_exception_that_quotes_its_input_does_not_tell_it(client: Client, everything: _Everything) -> None:
+    client.get(f"/boom?who={PLAIN}")
+    texts = everything.text()
+    assert "boom for [redacted]" in texts["traces"]
+    assert "boom for [redacted]" in texts["logs"]
+    assert "boom for [redacted]" in texts["errors"]
+    everything.check(PLAIN)
+
+
+@pytest.mark.parametrize("secret", KNOWN)
+def test_known_kinds_of_secrets_are_taken_out_of_messages_and_exceptions(everything: _Everything, secret: str) -> None:
+    logger = logging.getLogger("tests.privacy")
+
+    def fail() -> None:
+        with unit_of_work("job"):
+            logger.info("seen %s here", secret, extra={"note": secret, "nested": {"a": [secret]}})
+            try:
+                raise LookupError(f"about {secret}")
+            except LookupError as exc:
+                raise ValueError(f"because of {secret}") from exc
+
+    with pytest.raises(ValueError):
+        fail()
+    logger.error("failed with %s", secret)
+    everything.check(secret, *PARTS)
+
+
+def test_values_under_denied_names_are_taken_out_of_extras(everything: _Everything) -> None:
+    logging.getLogger("tests.privacy").error(
+        "x", extra={"password": PLAIN, "order.card_number": PLAIN, "context": {"Authorization": PLAIN, "ok": 1}}
+    )
+    everything.check(PLAIN)
+
+
+def test_error_reports_have_no_local_variables(client: Client, everything: _Everything) -> None:
+    local_secret = PLAIN + "local"
+    try:
+        raise RuntimeError("short" + local_secret[:0])
+    except RuntimeError as exc:
+        errors.capture_exception(exc)
+    assert '"vars"' not in everything.text()["errors"]
+    assert "local_secret" in everything.text()["errors"], "the source line itself should be there"
+    assert f"'{local_secret}'" not in everything.text()["errors"]
+
+
+def test_error_reports_carry_the_ids_of_trace_and_request(client: Client, everything: _Everything) -> None:
+    response = client.get("/boom")
+    text = everything.text()["errors"]
+    payload = next(json.loads(line) for line in text.splitlines() if line.startswith("{") and '"exception"' in line)
+    _, trace_id, span_id, _ = response.headers["traceresponse"].split("-")
+    assert payload["contexts"]["trace"]["trace_id"] == trace_id
+    assert payload["contexts"]["trace"]["span_id"] == span_id
+    assert payload["tags"]["request_id"] == response.headers["X-Request-ID"]
+    assert payload["transaction"] == "GET boom"
+    assert payload["contexts"]["runtime"]["name"] == "CPython"
+    assert len([line for line in text.splitlines() if '"exception"' in line]) == 1, "reported more than once"
+
+
+def test_a_tag_set_in_one_request_does_not_show_in_the_next(client: Client, everything: _Everything) -> None:
+    import sentry_sdk
+
+    with errors.isolated_scope():
+        sentry_sdk.set_tag("mine", "tag-of-the-first")
+        errors.capture_exception(RuntimeError("one"))
+    with errors.isolated_scope():
+        errors.capture_exception(RuntimeError("two"))
+    assert everything.text()["errors"].count("tag-of-the-first") == 1
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Authorization",
+        "X-API-Key",
+        "Set-Cookie",
+        "password",
+        "new_password",
+        "accessToken",
+        "card-number",
+        "PAN",
+        "email",
+    ],
+)
+def test_denied_names(name: str) -> None:
+    assert is_denied(name)
+
+
+@pytest.mark.parametrize("name", ["company", "order_id", "http.route", "quantity", "japan"])
+def test_harmless_names(name: str) -> None:
+    assert not is_denied(name)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "GET api/v1/orders 200",
+        "order 11111111-2222-4333-8444-555555555555 confirmed",
+        "took 1234567890123 ns",
+        "trace 4bf92f3577b34da6a3ce929d0e0e4736",
+        "version 1.2.3, 12:30:59",
+    ],
+)
+def test_harmless_texts_stay_as_they_are(text: str) -> None:
+    assert redact_text(text) == text
+
+
+def test_texts_are_cut_to_their_limit() -> None:
+    assert len(redact_text("x" * 10_000)) <= 2049
+    message, stack = redact_exception(ValueError("y" * 100_000))
+    assert len(message) <= 2049
+    assert len(stack) <= 16_384
+
+
+def test_odd_values_become_harmless() -> None:
+    class Odd:
+        def __str__(self) -> str:
+            return "password=planted-value"
+
+    circle: dict[str, Any] = {}
+    circle["self"] = circle
+    assert "planted" not in json.dumps(redact_value({"a": Odd(), "circle": circle, "set": {1}}))
+
+
+def test_redaction_is_fast_on_hostile_texts() -> None:
+    import time
+
+    for piece in ("a", "@", "1 ", "token", '"', "eyJ.", "=:", "a.b@", "password=", "-----BEGIN A-----", "://:"):
+        text = piece * (100_000 // len(piece))
+        start = time.process_time()
+        redact_text(text, 16_384)
+        assert time.process_time() - start < 0.5, f"{text[:10]!r} took too long"
+
+
+def test_more_names_can_be_denied() -> None:
+    from django_telemetry import redaction
+
+    redaction.configure(("tax-id",))
+    try:
+        assert redact_value({"tax_id": "planted"}) == {"tax_id": REDACTED}
+    finally:
+        redaction.configure(())

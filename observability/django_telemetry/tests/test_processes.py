@@ -1,0 +1,152 @@
+"""Whole processes: leaving in time, a stdout that nobody reads, forks."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .harness import HttpBackend, free_port
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class _Program:
+    """tests/program.py in a process of its own, with a pipe for what it reports."""
+
+    def __init__(self, name: str, stdout: Any = subprocess.DEVNULL, **environ: str) -> None:
+        reader, writer = os.pipe()
+        clean = {
+            key: value for key, value in os.environ.items() if not key.startswith(("TELEMETRY_", "OTEL_", "SENTRY_"))
+        }
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.program", name],
+            cwd=ROOT,
+            env={**clean, "REPORT_FD": str(writer), **environ},
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            pass_fds=[writer],
+            start_new_session=True,
+        )
+        os.close(writer)
+        self._reports = os.fdopen(reader)
+
+    def report(self) -> dict[str, Any]:
+        """The next report; fails with the program's stderr when it ended without one."""
+        line = self._reports.readline()
+        if not line:
+            _, error = self.process.communicate(timeout=10)
+            raise AssertionError(f"the program reported nothing; its stderr: {error.decode()[-3000:]}")
+        return json.loads(line)
+
+    def left_after(self, start: float) -> float:
+        """Seconds from ``start`` to the end of the process."""
+        self.process.wait(30)
+        took = time.time() - start
+        assert self.process.returncode == 0, f"exit status {self.process.returncode}"
+        return took
+
+    def close(self) -> None:
+        # With its children: one that hangs must not outlive the test.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        with contextlib.suppress(ValueError):  # its pipes are read and closed already
+            self.process.communicate()
+        self._reports.close()
+
+
+@pytest.fixture
+def program() -> Iterator[Any]:
+    running: list[_Program] = []
+
+    def start(name: str, **options: Any) -> _Program:
+        running.append(_Program(name, **options))
+        return running[-1]
+
+    yield start
+    for each in running:
+        each.close()
+
+
+@pytest.fixture
+def hanging() -> Iterator[str]:
+    """A backend that accepts connections and never says anything."""
+    listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    listener.close()
+
+
+# Seconds that the library may add to the end of a process, whatever state its backends are in.
+LIMIT = 2.0
+
+
+@pytest.fixture
+def plain_end(program: Any) -> float:
+    """How long the same program takes to end without the library, on this machine, now."""
+    started = program("fail_and_exit", TELEMETRY_SIGNALS="none")
+    return float(started.left_after(started.report()["at"]))
+
+
+@pytest.mark.parametrize("away", ["refuses", "hangs"])
+def test_a_process_leaves_within_two_seconds_with_every_backend_dead(
+    program: Any, hanging: str, plain_end: float, away: str
+) -> None:
+    url = hanging if away == "hangs" else f"http://127.0.0.1:{free_port()}"
+    started = program(
+        "fail_and_exit",
+        stdout=subprocess.PIPE,
+        OTEL_EXPORTER_OTLP_ENDPOINT=url,
+        SENTRY_DSN=url.replace("http://", "http://key@") + "/1",
+        SENTRY_SPOTLIGHT=f"{url}/stream",
+    )
+    took = started.left_after(started.report()["at"]) - plain_end
+    assert took < LIMIT, f"leaving took {took:.2f} s more than without telemetry"
+
+
+def test_a_process_leaves_in_time_with_a_stdout_that_nobody_reads(program: Any, hanging: str, plain_end: float) -> None:
+    started = program("block", stdout=subprocess.PIPE, OTEL_EXPORTER_OTLP_ENDPOINT=hanging)
+    report = started.report()
+    assert report["slowest"] < 0.5, f"a request took {report['slowest']:.3f} s while stdout was full"
+    logs = report["books"]["logs"]
+    assert logs["made"] == 3000
+    assert logs["made"] == logs["delivered"] + sum(logs["lost"].values()) + logs["waiting"]
+    assert logs["delivered"] < 3000, "the pipe should have been full"
+    took = started.left_after(report["at"]) - plain_end
+    assert took < LIMIT, f"leaving took {took:.2f} s more than without telemetry"
+
+
+def test_everything_is_delivered_when_a_process_ends_normally(program: Any, backend: HttpBackend) -> None:
+    started = program("serve_and_exit", stdout=subprocess.PIPE, OTEL_EXPORTER_OTLP_ENDPOINT=backend.url)
+    started.report()
+    out, error = started.process.communicate(timeout=20)
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert sum(line["event.dataset"] == "access" for line in lines) == 50, error.decode()[-2000:]
+    from .test_pipeline import _spans_in
+
+    assert _spans_in(backend) == 50
+
+
+def test_a_forked_child_has_its_own_pipelines_and_books(program: Any, backend: HttpBackend) -> None:
+    started = program("fork", OTEL_EXPORTER_OTLP_ENDPOINT=backend.url, OTEL_BSP_SCHEDULE_DELAY="20")
+    child, parent = started.report(), started.report()
+    assert (child["who"], parent["who"]) == ("child", "parent")
+    assert (child["books"]["traces"]["made"], child["books"]["traces"]["delivered"]) == (7, 7)
+    assert child["books"]["logs"]["made"] == child["books"]["logs"]["delivered"] == 7
+    assert parent["books"]["traces"]["made"] == 8
+    assert parent["books"]["logs"]["made"] == parent["books"]["logs"]["delivered"] == 8
+
+
+def test_a_child_forked_while_another_thread_held_every_lock_can_work(program: Any, backend: HttpBackend) -> None:
+    started = program("fork_while_locked", OTEL_EXPORTER_OTLP_ENDPOINT=backend.url)
+    report = started.report()
+    assert report["status"] == 0, started.process.communicate()[1].decode()[-4000:]

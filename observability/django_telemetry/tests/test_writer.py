@@ -1,0 +1,140 @@
+"""The way to stdout: nothing waits for it, everything is accounted for."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from django_telemetry.accounting import Account
+from django_telemetry.writer import LineWriter
+
+from .harness import eventually
+
+
+class _Pipe:
+    """A pipe whose reading end may be left unread."""
+
+    def __init__(self) -> None:
+        self.reader, self.writer = os.pipe()
+        self.books = Account("test")
+        self._others = set(threading.enumerate())
+
+    def read_all(self, expected: int) -> bytes:
+        data = b""
+        while len(data) < expected:
+            data += os.read(self.reader, 65536)
+        return data
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            os.close(self.reader)
+        # Without a reader a blocked thread gets an error and ends; its descriptor may be reused only after that.
+        for thread in threading.enumerate():
+            if thread.name == "telemetry-stdout" and thread not in self._others:
+                thread.join(5)
+        os.close(self.writer)
+
+
+@pytest.fixture
+def pipe() -> Iterator[_Pipe]:
+    made = _Pipe()
+    yield made
+    made.close()
+
+
+def _check(books: Account) -> None:
+    came = books.delivered + sum(books.lost.values()) + books.waiting()
+    assert books.made == came, f"made {books.made}, accounted {came}: {books.delivered} delivered, {books.lost}"
+
+
+def test_lines_arrive_whole_and_in_order(pipe: _Pipe) -> None:
+    writer = LineWriter(pipe.writer, books=pipe.books)
+    expected = b"".join(b"line %d\n" % number for number in range(1000))
+    for number in range(1000):
+        writer.write(b"line %d\n" % number)
+    assert pipe.read_all(len(expected)) == expected
+    assert writer.flush(5)
+    assert (pipe.books.made, pipe.books.delivered) == (1000, 1000)
+    writer.close(1)
+    _check(pipe.books)
+
+
+def test_a_full_pipe_does_not_block_and_the_rest_is_counted(pipe: _Pipe) -> None:
+    writer = LineWriter(pipe.writer, max_lines=500, books=pipe.books)
+    start = time.monotonic()
+    for _ in range(5000):
+        writer.write(b"x" * 199 + b"\n")
+    assert time.monotonic() - start < 2
+    assert pipe.books.lost["queue_full"] >= 3500
+    _check(pipe.books)
+    start = time.monotonic()
+    writer.close(0.5)
+    assert time.monotonic() - start < 1.5
+    assert pipe.books.lost["shutdown"] > 0
+    _check(pipe.books)
+
+
+def test_the_queue_is_bounded_by_bytes_too(pipe: _Pipe) -> None:
+    writer = LineWriter(pipe.writer, max_bytes=100_000, books=pipe.books)
+    for _ in range(200):
+        writer.write(b"x" * 9_999 + b"\n")
+    assert pipe.books.waiting() <= 10
+    _check(pipe.books)
+    writer.close(0.1)
+
+
+def test_writing_goes_on_when_the_reader_does(pipe: _Pipe) -> None:
+    writer = LineWriter(pipe.writer, max_lines=100, books=pipe.books)
+    for _ in range(2000):
+        writer.write(b"x" * 999 + b"\n")
+    kept = pipe.books.made - pipe.books.lost["queue_full"]
+    data = pipe.read_all(kept * 1000)
+    assert len(data) == kept * 1000
+    eventually(lambda: pipe.books.delivered == kept)
+    writer.write(b"again\n")
+    assert pipe.read_all(6) == b"again\n"
+    writer.close(1)
+    _check(pipe.books)
+
+
+def test_a_reader_that_went_away_is_counted_and_does_not_raise(pipe: _Pipe) -> None:
+    writer = LineWriter(pipe.writer, books=pipe.books)
+    os.close(pipe.reader)
+    writer.write(b"lost\n")
+    eventually(lambda: pipe.books.lost["export_failed"] == 1)
+    writer.close(1)
+    _check(pipe.books)
+
+
+def test_a_descriptor_made_non_blocking_loses_nothing(pipe: _Pipe) -> None:
+    flags = fcntl.fcntl(pipe.writer, fcntl.F_GETFL)
+    fcntl.fcntl(pipe.writer, fcntl.F_SETFL, flags | os.O_NONBLOCK)
+    writer = LineWriter(pipe.writer, books=pipe.books)
+    for _ in range(300):
+        writer.write(b"x" * 999 + b"\n")
+    assert pipe.read_all(300_000) == (b"x" * 999 + b"\n") * 300
+    writer.close(1)
+    _check(pipe.books)
+
+
+def test_threads_write_whole_lines(pipe: _Pipe) -> None:
+    writer = LineWriter(pipe.writer, books=pipe.books)
+
+    def write(name: bytes) -> None:
+        for _ in range(200):
+            writer.write(name * 100 + b"\n")
+
+    threads = [threading.Thread(target=write, args=(b"%d" % number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    lines = pipe.read_all(8 * 200 * 101).splitlines()
+    assert len(lines) == 1600
+    assert all(len(set(line)) == 1 and len(line) == 100 for line in lines)
+    for thread in threads:
+        thread.join()
+    writer.close(1)
