@@ -1,0 +1,61 @@
+# The platform without Docker. `make` alone lists what there is.
+
+SHELL := /bin/bash
+PLATFORMCTL := observability/native/bootstrap
+
+.DEFAULT_GOAL := help
+.PHONY: help up down status logs restart reset probe test test-e2e test-alerts test-dashboards lint load generate lock
+
+help: ## List these targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+up: ## Install what is missing, start everything, prove it with one order (only=backends,orders: a part)
+	@$(PLATFORMCTL) up $(if $(only),--only $(only))
+
+down: ## Stop everything; data stays
+	@$(PLATFORMCTL) down
+
+status: ## A table of all processes: health, restarts, memory, URL
+	@$(PLATFORMCTL) status
+
+logs: ## Follow the log of one process (s=orders), or of all
+	@$(PLATFORMCTL) logs $(s)
+
+restart: ## Restart a process or a service (s=payments)
+	@$(PLATFORMCTL) restart $(or $(s),$(error which one? make restart s=payments))
+
+reset: ## Stop everything and drop all data; builds and downloads stay
+	@$(PLATFORMCTL) reset
+
+probe: ## Place one order and follow it through traces, logs, metrics and mail
+	@$(PLATFORMCTL) probe
+
+test: ## All tests, or one suite (s=orders)
+	@$(PLATFORMCTL) up --no-probe $(if $(s),--for-suite $(s))
+	@$(PLATFORMCTL) test $(s)
+
+test-e2e: ## The tests over the running platform
+	@$(PLATFORMCTL) up --no-probe
+	@$(PLATFORMCTL) test --e2e
+
+test-alerts: ## Rules, routing, inhibition, runbooks
+	@$(PLATFORMCTL) up --no-probe
+	@$(PLATFORMCTL) test watchdog alerts
+
+test-dashboards: ## Every panel's query against the running platform
+	@$(PLATFORMCTL) up --no-probe
+	@$(PLATFORMCTL) test dashboards
+
+lint: ## Style, types, shell scripts, generated files
+	@$(PLATFORMCTL) lint
+
+load: ## Put load on it: make load users=20 time=1m shape=steady|ramp|spike
+	@$(PLATFORMCTL) load $(foreach option,users time shape,$(if $($(option)),--$(option) $($(option))))
+
+generate: ## Write the files that are made from the catalogue
+	@$(PLATFORMCTL) generate
+	@.venv/bin/python -m alerts.generator
+	@.venv/bin/python -m dashboards.builder
+
+lock: ## Pin all Python packages again (requirements.lock)
+	@$(PLATFORMCTL) lock

@@ -1,0 +1,90 @@
+"""The ordinary system account under which backends run: several of them refuse to run as root, none needs to."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from platformctl.errors import PlatformError
+
+ACCOUNT = "django-observability"
+OUTSIDE_STATE = Path("/var/lib/django-observability")
+
+
+@dataclass(frozen=True)
+class Account:
+    """A system account by name and numbers."""
+
+    name: str
+    uid: int
+    gid: int
+
+    def command(self, *argv: str) -> tuple[str, ...]:
+        """The command, run as this account in the same process (setpriv replaces itself)."""
+        return (
+            "setpriv",
+            f"--reuid={self.uid}",
+            f"--regid={self.gid}",
+            "--clear-groups",
+            "--no-new-privs",
+            "--",
+            *argv,
+        )
+
+
+def ensure() -> Account:
+    """The account; made when the machine has none yet. Needs root."""
+    try:
+        entry = pwd.getpwnam(ACCOUNT)
+    except KeyError:
+        _create()
+        entry = pwd.getpwnam(ACCOUNT)
+    return Account(ACCOUNT, entry.pw_uid, entry.pw_gid)
+
+
+def _create() -> None:
+    made = subprocess.run(
+        [
+            *("useradd", "--system", "--user-group", "--no-create-home"),
+            *("--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin", ACCOUNT),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if made.returncode != 0:
+        raise PlatformError(f"could not create the account {ACCOUNT}", detail=made.stderr.splitlines())
+
+
+def prepare_var(var: Path, instance: str) -> None:
+    """Make sure that `var` exists where the account can reach it.
+
+    A clone below a folder that only root may enter (/root) keeps its state in /var/lib/django-observability instead,
+    and `var` becomes a link to it.
+    """
+    if var.is_symlink():
+        var.resolve().mkdir(parents=True, exist_ok=True)
+    elif var.is_dir() or all(_others_may_enter(parent) for parent in var.resolve().parents):
+        var.mkdir(exist_ok=True)
+    else:
+        outside = OUTSIDE_STATE / instance
+        outside.mkdir(parents=True, exist_ok=True)
+        var.symlink_to(outside)
+    for folder in (OUTSIDE_STATE, var.resolve()):
+        if folder.exists():
+            folder.chmod(0o755)
+
+
+def _others_may_enter(folder: Path) -> bool:
+    return bool(folder.stat().st_mode & 0o001)
+
+
+def own(path: Path, account: Account) -> None:
+    """Make `path` a folder that only the account may enter."""
+    path.mkdir(parents=True, exist_ok=True)
+    path.chmod(0o750)
+    if path.stat().st_uid != account.uid:
+        os.chown(path, account.uid, account.gid)

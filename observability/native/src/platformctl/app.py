@@ -1,0 +1,305 @@
+"""The platform of one clone, put together: what the command line and the tests work with."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+
+from contracts import catalogue as catalogue_module
+from contracts.catalogue import Catalogue
+from rich.console import Console
+
+from platformctl import account as accounts
+from platformctl import database, ports, processes, search, settings
+from platformctl.account import Account
+from platformctl.backends import SYSTEM_PATH, Backends, postgres_binaries
+from platformctl.environment import HOST, ServiceEnvironment
+from platformctl.errors import PlatformError
+from platformctl.install.locations import Locations
+from platformctl.install.plan import Installation, steps
+from platformctl.model import Group, Process
+from platformctl.one_shots import OneShots
+from platformctl.paths import Paths, repository_root
+from platformctl.render import Renderer
+from platformctl.runner import Runner
+from platformctl.secret_store import SecretStore
+from platformctl.settings import Settings
+from platformctl.supervisor import Supervisor
+
+# Backends with state keep it here, as the account.
+STATEFUL = ("postgres", "rabbitmq", "elasticsearch", "prometheus", "alertmanager", "spotlight")
+# Who must be there until the others have said their last word. Everything else of the backends goes before them.
+STORES = ("postgres", "rabbitmq", "epmd", "elasticsearch")
+# Seconds that `down` gives each phase: in all less than 15.
+SERVICES_STOP_SECONDS = 5.0
+PIPELINE_STOP_SECONDS = 4.0
+STORES_STOP_SECONDS = 5.0
+
+
+class Platform:
+    """One clone's platform."""
+
+    def __init__(self, root: Path | None = None, environ: Mapping[str, str] | None = None) -> None:
+        root = (root or repository_root()).resolve()
+        self.catalogue: Catalogue = catalogue_module.load(root / "services" / "catalogue.yaml")
+        self.settings: Settings = settings.load(root, self.catalogue, environ)
+        self.paths = Paths(root, self.settings.cache)
+        self.secrets = SecretStore(self.paths.secrets)
+
+    @cached_property
+    def account(self) -> Account:
+        """The account that backends run as; made at its first use."""
+        return accounts.ensure()
+
+    @cached_property
+    def environment(self) -> ServiceEnvironment:
+        """Builds services' environments."""
+        return ServiceEnvironment(self.paths, self.settings, self.secrets, self.catalogue)
+
+    @cached_property
+    def backends(self) -> Backends:
+        """Builds backends' processes."""
+        return Backends(self.paths, self.settings, self.secrets, self.account)
+
+    @cached_property
+    def processes(self) -> dict[str, Process]:
+        """Everything that can run."""
+        return processes.build(self.paths, self.settings, self.catalogue, self.backends, self.environment)
+
+    @cached_property
+    def renderer(self) -> Renderer:
+        """Writes var/etc."""
+        return Renderer(self.paths, self.settings, self.catalogue, self.secrets, self.account)
+
+    @cached_property
+    def runner(self) -> Runner:
+        """Starts and stops processes."""
+        return Runner(self.paths, self.processes, self.supervisor)
+
+    @cached_property
+    def supervisor(self) -> Supervisor:
+        """process-compose."""
+        return Supervisor(
+            Locations(self.paths).process_compose,
+            self.renderer.process_compose_file,
+            self.paths.socket,
+            self.paths.log / "process-compose.log",
+            self.paths.instance,
+        )
+
+    def up(self, names: Sequence[str], console: Console, uv: Path) -> None:
+        """Install what is missing and start `names` (everything when empty). Raises PlatformError.
+
+        When it fails or is interrupted, what it started itself is stopped again if nothing ran before.
+        """
+        with self.exclusive():
+            # Before anything takes minutes. Another object, as what is installed later decides some paths of this one.
+            Platform(self.paths.root).check_ports(names)
+            accounts.prepare_var(self.paths.var, self.paths.instance)
+            Installation(steps(self.paths, uv), self.paths.cache, console).run()
+            self._prepare()
+            wanted = processes.select(self.processes, names or self._everything())
+            was_running, changed = self._apply(console)
+            if not was_running:
+                ports.check_free(wanted, self.paths.instance)
+                self.supervisor.start(SYSTEM_PATH)
+            try:
+                self._stop_changed(changed, console)
+                self._start(wanted, console)
+            except KeyboardInterrupt:
+                if not was_running:
+                    console.print("Interrupted: stopping what was started.")
+                    self._stop()
+                raise
+
+    def check_ports(self, names: Sequence[str]) -> None:
+        """Raise PortsTaken when a stranger holds a port that `names` (everything when empty) need."""
+        ports.check_free(processes.select(self.processes, names or self._everything()), self.paths.instance)
+
+    def down(self) -> int:
+        """Stop everything; what doesn't stop in time is killed. Returns the number of processes that were running."""
+        with self.exclusive():
+            return self._stop()
+
+    def reset(self) -> None:
+        """Stop everything and drop all data. Builds and downloads stay in the cache."""
+        with self.exclusive():
+            self._stop()
+            for folder in (self.paths.lib, self.paths.log, self.paths.mail, self.paths.etc, self.paths.test_results):
+                shutil.rmtree(folder, ignore_errors=True)
+            # Passwords live as long as the data that knows them.
+            shutil.rmtree(self.paths.secrets, ignore_errors=True)
+
+    def process(self, name: str) -> Process:
+        """A process by name. Raises PlatformError when there is none."""
+        if name not in self.processes:
+            raise PlatformError(f"there is no process named {name!r}", advice=f"known are: {', '.join(self.processes)}")
+        return self.processes[name]
+
+    def traffic_wanted(self) -> bool:
+        """Whether background traffic belongs to `everything`."""
+        return self.settings.traffic
+
+    def url(self, variable: str, path: str = "") -> str:
+        """The address of a backend by its port variable."""
+        return f"http://{HOST}:{self.settings.ports[variable]}{path}"
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """One command that starts or stops things at a time. The lock falls with its process."""
+        lock_file = Path(f"/run/django-observability-{self.paths.instance}.lock")
+        with lock_file.open("a+") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                lock.seek(0)
+                raise PlatformError(
+                    f"another make up, down or reset is at work here (pid {lock.read().strip()})",
+                    advice="wait for it to end",
+                ) from None
+            lock.truncate(0)
+            lock.write(str(os.getpid()))
+            lock.flush()
+            yield
+
+    def _everything(self) -> list[str]:
+        groups = [Group.BACKEND, Group.SERVICE, *([Group.TRAFFIC] if self.traffic_wanted() else [])]
+        return [group.value for group in groups]
+
+    def _prepare(self) -> None:
+        """Folders, secrets, configuration. Harmless while everything runs."""
+        for folder in (self.paths.log, self.paths.run, self.paths.lib, self.paths.mail):
+            folder.mkdir(parents=True, exist_ok=True)
+        for backend in STATEFUL:
+            accounts.own(self.paths.lib / backend, self.account)
+        for part in ("data", "logs", "tmp"):
+            accounts.own(self.paths.lib / "elasticsearch" / part, self.account)
+        # The log shipper watches files that are there.
+        for process in self.catalogue.processes():
+            self.paths.log_of(process.name).touch(mode=0o600)
+        self._erlang_cookie()
+
+    def _erlang_cookie(self) -> None:
+        cookie = self.paths.lib / "rabbitmq" / ".erlang.cookie"
+        if not cookie.exists():
+            cookie.touch(mode=0o400)
+            cookie.write_text(self.secrets.get("erlang_cookie"))
+            os.chown(cookie, self.account.uid, self.account.gid)
+
+    def _apply(self, console: Console) -> tuple[bool, set[str]]:
+        """Write the configuration. Returns whether the platform runs, and which processes must read theirs again."""
+        before = self._read(self.renderer.process_compose_file)
+        self.renderer.render(self.processes.values())
+        after = self._read(self.renderer.process_compose_file)
+        fingerprints = self.renderer.fingerprints(self.processes.values())
+        applied = self.paths.run / "applied.json"
+        known = json.loads(self._read(applied) or "{}")
+        applied.write_text(json.dumps(fingerprints, indent=2))
+        if not self.supervisor.is_running():
+            return False, set()
+        # The names too: an interrupted up may have written the file without restarting the runner.
+        if before != after or set(self.processes) != set(self.supervisor.states()):
+            console.print("Settings or processes have changed: restarting everything.")
+            self._stop()
+            return False, set()
+        return True, {name for name, digest in fingerprints.items() if known.get(name) != digest}
+
+    def _stop_changed(self, names: set[str], console: Console) -> None:
+        for name in sorted(names):
+            if self.runner.pid(name):
+                console.print(f"{name}: its configuration has changed, restarting it.")
+                self.runner.stop(name)
+
+    @staticmethod
+    def _read(path: Path) -> str:
+        return path.read_text() if path.exists() else ""
+
+    def _start(self, wanted: Sequence[Process], console: Console) -> None:
+        running = self.runner.list(with_memory=False)
+        ready = {status.name for status in running if status.health in ("ready", "running", "done")}
+        one_shots = OneShots(self.paths.lib / "one-shots")
+        due = [process for process in wanted if not one_shots.is_current(process)]
+        missing = [process for process in due if process.name not in ready]
+        if missing:
+            ports.check_free(missing, self.paths.instance)
+            console.print(f"Starting {len(missing)} processes:")
+        progress = _Progress(len(missing), console)
+
+        def started(name: str, seconds: float) -> None:
+            one_shots.succeeded(self.processes[name])
+            progress.started(name, seconds)
+
+        self._create_postgres_cluster(wanted)
+        self.runner.bring_up(due, self._preparations(), started, threading.Event())
+
+    def _create_postgres_cluster(self, wanted: Sequence[Process]) -> None:
+        if any(process.name == "postgres" for process in wanted):
+            binaries = postgres_binaries(self.paths)
+            database.create_cluster(self.paths.lib / "postgres", binaries, self.account, self.secrets)
+
+    def _preparations(self) -> dict[str, Callable[[], None]]:
+        templates = self.paths.observability / "elasticsearch" / "index-templates"
+        return {
+            "postgres": lambda: database.ensure_roles(
+                self.settings.ports["POSTGRES_PORT"], self.catalogue, self.secrets
+            ),
+            "elasticsearch": lambda: search.ensure_templates(self.url("ELASTICSEARCH_PORT"), templates),
+        }
+
+    def _stop(self) -> int:
+        running = self.runner.leftovers()
+        if self.supervisor.is_running():
+            self.runner.stop_all(self._phases())
+            self.supervisor.shut_down()
+        for process in self.runner.leftovers():
+            process.kill()
+        self._wait_for_none(seconds=3.0)
+        return len(running)
+
+    def _phases(self) -> list[tuple[list[str], float]]:
+        stores = [name for name in STORES if name in self.processes]
+        services = [p.name for p in self.processes.values() if p.group is not Group.BACKEND]
+        pipeline = [name for name in self.processes if name not in (*services, *stores)]
+        return [
+            (services, SERVICES_STOP_SECONDS),
+            (pipeline, PIPELINE_STOP_SECONDS),
+            ([name for name in stores if name != "epmd"], STORES_STOP_SECONDS),
+            (["epmd"], 1.0),
+        ]
+
+    def _wait_for_none(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while left := self.runner.leftovers():
+            if time.monotonic() > deadline:
+                raise PlatformError(
+                    "these processes would not go",
+                    detail=[f"{process.pid} {process.name()}" for process in left],
+                    advice="kill -9 them by their pids",
+                )
+            time.sleep(0.1)
+
+
+class _Progress:
+    """One line for each process that is ready."""
+
+    def __init__(self, total: int, console: Console) -> None:
+        self._total = total
+        self._console = console
+        self._lock = threading.Lock()
+        self._began = time.monotonic()
+        self._count = 0
+
+    def started(self, name: str, seconds: float) -> None:
+        with self._lock:
+            self._count += 1
+            elapsed = time.monotonic() - self._began
+            line = f"  [{self._count}/{self._total}] {name} ready in {seconds:.1f} s ({elapsed:.0f} s)"
+            self._console.print(line, highlight=False, markup=False)

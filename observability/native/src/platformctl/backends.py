@@ -1,0 +1,386 @@
+"""The backends as processes: what each runs, with which options, on which ports."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from platformctl import versions
+from platformctl.account import Account
+from platformctl.environment import HOST
+from platformctl.install.locations import Locations
+from platformctl.model import ExecProbe, Group, HttpProbe, Process
+from platformctl.paths import Paths
+from platformctl.secret_store import SecretStore
+from platformctl.settings import Settings
+
+POSTGRES_ADMIN = "postgres"
+POSTGRES_EXPORTER_ROLE = "exporter"
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass(frozen=True)
+class Backends:
+    """Builds the process of each backend for one clone."""
+
+    paths: Paths
+    settings: Settings
+    secrets: SecretStore
+    account: Account
+
+    def all(self) -> Iterator[Process]:
+        """Every backend, in the order in which they are listed and started: what takes long first."""
+        yield self.elasticsearch()
+        yield self.epmd()
+        yield self.rabbitmq()
+        yield self.postgres()
+        yield self.postgres_exporter()
+        yield self.elasticsearch_retention()
+        yield self.jaeger()
+        yield self.jaeger_dependencies()
+        yield self.prometheus()
+        yield self.watchdog()
+        yield self.alertmanager()
+        yield self.rsyslog()
+        yield self.log_pipeline()
+        yield self.toxiproxy()
+        yield self.spotlight()
+
+    def postgres(self) -> Process:
+        binaries = postgres_binaries(self.paths)
+        port = self._port("POSTGRES_PORT")
+        return Process(
+            name="postgres",
+            group=Group.BACKEND,
+            configuration="postgres",
+            command=self.account.command(
+                str(binaries / "postgres"),
+                *("-D", str(self.paths.lib / "postgres")),
+                *("-c", f"config_file={self.paths.etc / 'postgres' / 'postgresql.conf'}"),
+                *("-c", f"hba_file={self.paths.etc / 'postgres' / 'pg_hba.conf'}"),
+                *("-c", f"port={port}"),
+            ),
+            probe=ExecProbe((str(binaries / "pg_isready"), "-q", "-h", HOST, "-p", str(port), "-t", "1")),
+            # Fast shutdown: open transactions are rolled back. SIGTERM would wait for every client to leave.
+            stop_signal=signal.SIGINT,
+            probe_seconds=3,
+            ports={"POSTGRES_PORT": port},
+        )
+
+    def postgres_exporter(self) -> Process:
+        port = self._port("POSTGRES_EXPORTER_PORT")
+        password = self.secrets.get(f"postgres_{POSTGRES_EXPORTER_ROLE}")
+        address = f"{HOST}:{self._port('POSTGRES_PORT')}"
+        return Process(
+            name="postgres-exporter",
+            group=Group.BACKEND,
+            configuration="postgres/exporter-queries.yaml",
+            command=self.account.command(
+                "prometheus-postgres-exporter",
+                f"--web.listen-address={HOST}:{port}",
+                f"--extend.query-path={self.paths.etc / 'postgres' / 'exporter-queries.yaml'}",
+                "--log.level=warn",
+            ),
+            environment={
+                "DATA_SOURCE_NAME": f"postgresql://{POSTGRES_EXPORTER_ROLE}:{password}@{address}/postgres?sslmode=disable"
+            },
+            probe=HttpProbe(port, "/"),
+            after=("postgres",),
+            ports={"POSTGRES_EXPORTER_PORT": port},
+        )
+
+    def epmd(self) -> Process:
+        port = self._port("RABBITMQ_EPMD_PORT")
+        return Process(
+            name="epmd",
+            group=Group.BACKEND,
+            command=self.account.command("epmd", "-address", HOST, "-port", str(port)),
+            probe=ExecProbe(("epmd", "-port", str(port), "-names")),
+            probe_seconds=15,
+            ports={"RABBITMQ_EPMD_PORT": port},
+        )
+
+    def rabbitmq(self) -> Process:
+        home = self.paths.lib / "rabbitmq"
+        etc = self.paths.etc / "rabbitmq"
+        metrics = self._port("RABBITMQ_METRICS_PORT")
+        distribution = self._port("RABBITMQ_DISTRIBUTION_PORT")
+        return Process(
+            name="rabbitmq",
+            group=Group.BACKEND,
+            configuration="rabbitmq",
+            command=self.account.command("/usr/lib/rabbitmq/bin/rabbitmq-server"),
+            environment=self.rabbitmq_environment()
+            | {
+                "RABBITMQ_CONFIG_FILES": str(etc / "conf.d"),
+                "RABBITMQ_MNESIA_BASE": str(home / "mnesia"),
+                "RABBITMQ_ENABLED_PLUGINS_FILE": str(etc / "enabled_plugins"),
+                "RABBITMQ_GENERATED_CONFIG_DIR": str(home / "config"),
+                "RABBITMQ_SCHEMA_DIR": str(home / "schema"),
+                "RABBITMQ_FEATURE_FLAGS_FILE": str(home / "feature_flags"),
+                "RABBITMQ_PID_FILE": str(home / "pid"),
+                # Everything goes to stdout, and from there into var/log/rabbitmq.log.
+                "RABBITMQ_LOGS": "-",
+                "RABBITMQ_DIST_PORT": str(distribution),
+                "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": (
+                    "-start_epmd false -kernel inet_dist_use_interface {127,0,0,1} +S 2:2 +sbwt none"
+                    # Its data is on disk within 0.1 s; after that it would wait 5 s for idle HTTP connections to close.
+                    " -shutdown_time 2500"
+                ),
+                # Makes the start script replace itself by the Erlang VM: signals reach the VM.
+                "RUNNING_UNDER_SYSTEMD": "true",
+            },
+            # Its management plugin starts last, and serves this page without a password.
+            probe=HttpProbe(self._port("RABBITMQ_MANAGEMENT_PORT"), "/"),
+            probe_seconds=3,
+            after=("epmd",),
+            stop_timeout=12,
+            ports={
+                "RABBITMQ_PORT": self._port("RABBITMQ_PORT"),
+                "RABBITMQ_MANAGEMENT_PORT": self._port("RABBITMQ_MANAGEMENT_PORT"),
+                "RABBITMQ_METRICS_PORT": metrics,
+                "RABBITMQ_DISTRIBUTION_PORT": distribution,
+            },
+            url=f"http://{HOST}:{self._port('RABBITMQ_MANAGEMENT_PORT')}",
+            ready_within=240.0,
+        )
+
+    def rabbitmq_environment(self) -> dict[str, str]:
+        """What both the server and rabbitmqctl need to find each other, apart from any system-wide broker."""
+        return {
+            "HOME": str(self.paths.lib / "rabbitmq"),
+            "RABBITMQ_NODENAME": f"platform-{self.paths.instance}@localhost",
+            # A file that isn't there, so that /etc/rabbitmq of a system-wide broker has no say here.
+            "RABBITMQ_CONF_ENV_FILE": str(self.paths.etc / "rabbitmq" / "no-rabbitmq-env.conf"),
+            "RABBITMQ_LOG_BASE": str(self.paths.lib / "rabbitmq"),
+            "ERL_EPMD_ADDRESS": HOST,
+            "ERL_EPMD_PORT": str(self._port("RABBITMQ_EPMD_PORT")),
+        }
+
+    def elasticsearch(self) -> Process:
+        port = self._port("ELASTICSEARCH_PORT")
+        transport = self._port("ELASTICSEARCH_TRANSPORT_PORT")
+        home = Locations(self.paths).elasticsearch
+        data = self.paths.lib / "elasticsearch"
+        return Process(
+            name="elasticsearch",
+            group=Group.BACKEND,
+            configuration="elasticsearch",
+            command=self.account.command(
+                str(home / "bin" / "elasticsearch"),
+                f"-Ehttp.port={port}",
+                f"-Etransport.port={transport}",
+                f"-Epath.data={data / 'data'}",
+                f"-Epath.logs={data / 'logs'}",
+            ),
+            environment={
+                "ES_PATH_CONF": str(self.paths.etc / "elasticsearch"),
+                "ES_TMPDIR": str(data / "tmp"),
+                "ES_JAVA_HOME": str(Locations(self.paths).java_home()),
+                # The launcher's own VM stays for as long as the server: it needs next to nothing.
+                "CLI_JAVA_OPTS": (
+                    "-Xms4m -Xmx32m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:-UsePerfData"
+                    f" -Djava.io.tmpdir={data / 'tmp'}"
+                ),
+            },
+            working_dir=data,
+            probe=HttpProbe(port, "/_cluster/health?wait_for_status=yellow&timeout=1s"),
+            probe_seconds=3,
+            stop_timeout=12,
+            ports={"ELASTICSEARCH_PORT": port, "ELASTICSEARCH_TRANSPORT_PORT": transport},
+            url=f"http://{HOST}:{port}/_cat/indices?v",
+            ready_within=240.0,
+        )
+
+    def elasticsearch_retention(self) -> Process:
+        return self._job("elasticsearch-retention", "platformctl.retention")
+
+    def jaeger_dependencies(self) -> Process:
+        return self._job("jaeger-dependencies", "jaeger_dependencies")
+
+    def jaeger(self) -> Process:
+        names = (
+            "JAEGER_QUERY_PORT",
+            "JAEGER_QUERY_GRPC_PORT",
+            "JAEGER_OTLP_GRPC_PORT",
+            "JAEGER_OTLP_HTTP_PORT",
+            "JAEGER_SPANMETRICS_PORT",
+            "JAEGER_METRICS_PORT",
+            "JAEGER_HEALTH_PORT",
+        )
+        return Process(
+            name="jaeger",
+            group=Group.BACKEND,
+            configuration="jaeger",
+            command=self.account.command(
+                str(Locations(self.paths).jaeger), "--config", str(self.paths.etc / "jaeger" / "config.yaml")
+            ),
+            environment={
+                "JAEGER_LISTEN_HOST": HOST,
+                **{name: str(self._port(name)) for name in names},
+                "ELASTICSEARCH_URL": f"http://{HOST}:{self._port('ELASTICSEARCH_PORT')}",
+                "PROMETHEUS_URL": f"http://{HOST}:{self._port('PROMETHEUS_PORT')}",
+                "GOMEMLIMIT": "200MiB",
+            },
+            probe=HttpProbe(self._port("JAEGER_HEALTH_PORT"), "/status"),
+            after=("elasticsearch",),
+            ports={name: self._port(name) for name in names},
+            url=f"http://{HOST}:{self._port('JAEGER_QUERY_PORT')}",
+        )
+
+    def prometheus(self) -> Process:
+        port = self._port("PROMETHEUS_PORT")
+        return Process(
+            name="prometheus",
+            group=Group.BACKEND,
+            configuration="prometheus",
+            command=self.account.command(
+                "prometheus",
+                f"--config.file={self.paths.etc / 'prometheus' / 'prometheus.yml'}",
+                f"--storage.tsdb.path={self.paths.lib / 'prometheus'}",
+                f"--storage.tsdb.retention.time={self.settings.metrics_retention_days}d",
+                "--storage.tsdb.retention.size=2GB",
+                "--enable-feature=exemplar-storage",
+                f"--web.listen-address={HOST}:{port}",
+                "--web.enable-lifecycle",
+                # The default of 1 min makes Alertmanager keep a dead Prometheus's Watchdog alive for 4 minutes.
+                "--rules.alert.resend-delay=10s",
+                "--log.format=json",
+            ),
+            probe=HttpProbe(port, "/-/ready"),
+            ports={"PROMETHEUS_PORT": port},
+            url=f"http://{HOST}:{port}",
+        )
+
+    def alertmanager(self) -> Process:
+        port = self._port("ALERTMANAGER_PORT")
+        return Process(
+            name="alertmanager",
+            group=Group.BACKEND,
+            configuration="alertmanager",
+            command=self.account.command(
+                "prometheus-alertmanager",
+                f"--config.file={self.paths.etc / 'alertmanager' / 'alertmanager.yml'}",
+                f"--storage.path={self.paths.lib / 'alertmanager'}",
+                f"--web.listen-address={HOST}:{port}",
+                # No cluster: nothing else listens.
+                "--cluster.listen-address=",
+                "--log.format=json",
+            ),
+            probe=HttpProbe(port, "/-/ready"),
+            ports={"ALERTMANAGER_PORT": port},
+            url=f"http://{HOST}:{port}/api/v2/alerts",
+        )
+
+    def watchdog(self) -> Process:
+        port = self._port("WATCHDOG_PORT")
+        return Process(
+            name="watchdog",
+            group=Group.BACKEND,
+            command=(str(self.paths.python), "-m", "watchdog"),
+            environment={
+                "WATCHDOG_HOST": HOST,
+                "WATCHDOG_PORT": str(port),
+                "WATCHDOG_RECORD": str(self.paths.lib / "watchdog" / "notifications.jsonl"),
+                "PYTHONUNBUFFERED": "1",
+            },
+            probe=HttpProbe(port, "/healthz"),
+            probe_seconds=5,
+            ports={"WATCHDOG_PORT": port},
+            url=f"http://{HOST}:{port}/notifications",
+        )
+
+    def log_pipeline(self) -> Process:
+        port = self._port("LOG_PIPELINE_PORT")
+        return Process(
+            name="log-pipeline-exporter",
+            group=Group.BACKEND,
+            command=(str(self.paths.python), "-m", "log_pipeline"),
+            environment={
+                "LOG_PIPELINE_HOST": HOST,
+                "LOG_PIPELINE_PORT": str(port),
+                "ELASTICSEARCH_URL": f"http://{HOST}:{self._port('ELASTICSEARCH_PORT')}",
+                "RSYSLOG_STATS": str(self.paths.lib / "rsyslog" / "stats.json"),
+                "PYTHONUNBUFFERED": "1",
+            },
+            probe=HttpProbe(port, "/healthz"),
+            probe_seconds=5,
+            ports={"LOG_PIPELINE_PORT": port},
+        )
+
+    def rsyslog(self) -> Process:
+        return Process(
+            name="rsyslog",
+            group=Group.BACKEND,
+            configuration="rsyslog.conf",
+            # Runs as root: it reads every process's log, which nobody else may.
+            command=(
+                "sh",
+                str(self.paths.observability / "rsyslog" / "start"),
+                str(self.paths.etc / "rsyslog.conf"),
+                str(self.paths.lib / "rsyslog"),
+                str(self.paths.log),
+            ),
+            after=("elasticsearch",),
+        )
+
+    def toxiproxy(self) -> Process:
+        port = self._port("TOXIPROXY_PORT")
+        proxies = {name: number for name, number in self.settings.ports.items() if name.endswith("_PROXY_PORT")}
+        return Process(
+            name="toxiproxy",
+            group=Group.BACKEND,
+            configuration="toxiproxy",
+            command=self.account.command(
+                str(Locations(self.paths).toxiproxy),
+                *("-host", HOST),
+                *("-port", str(port)),
+                *("-config", str(self.paths.etc / "toxiproxy" / "proxies.json")),
+                "-proxy-metrics",
+                "-runtime-metrics",
+            ),
+            environment={"LOG_LEVEL": "info"},
+            probe=HttpProbe(port, "/version"),
+            ports={"TOXIPROXY_PORT": port, **proxies},
+            url=f"http://{HOST}:{port}/proxies",
+        )
+
+    def spotlight(self) -> Process:
+        port = self._port("SPOTLIGHT_PORT")
+        return Process(
+            name="spotlight",
+            group=Group.BACKEND,
+            command=self.account.command(
+                *(str(Locations(self.paths).node()), "--max-old-space-size=96"),
+                *(str(Locations(self.paths).spotlight), "--port", str(port)),
+            ),
+            environment={"NODE_ENV": "production", "HOME": str(self.paths.lib / "spotlight")},
+            probe=HttpProbe(port, "/"),
+            probe_seconds=5,
+            ports={"SPOTLIGHT_PORT": port},
+            url=f"http://{HOST}:{port}",
+        )
+
+    def _job(self, name: str, module: str) -> Process:
+        return Process(
+            name=name,
+            group=Group.BACKEND,
+            command=(str(self.paths.python), "-m", module),
+            environment={
+                "ELASTICSEARCH_URL": f"http://{HOST}:{self._port('ELASTICSEARCH_PORT')}",
+                "LOGS_RETENTION_DAYS": str(self.settings.logs_retention_days),
+                "TRACES_RETENTION_DAYS": str(self.settings.traces_retention_days),
+                "PYTHONUNBUFFERED": "1",
+            },
+            after=("elasticsearch",),
+        )
+
+    def _port(self, variable: str) -> int:
+        return self.settings.ports[variable]
+
+
+def postgres_binaries(paths: Paths) -> Path:
+    """Where Debian keeps this server version's programs."""
+    return Path(f"/usr/lib/postgresql/{versions.load(paths.root)['POSTGRES_VERSION']}/bin")

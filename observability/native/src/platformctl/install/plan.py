@@ -1,0 +1,175 @@
+"""Installs what is missing: steps side by side where one doesn't need the other, with progress and an estimate."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+
+from platformctl.install.debian import DebianPackages
+from platformctl.install.elasticsearch import Elasticsearch
+from platformctl.install.gotools import GoTool, GoToolchain
+from platformctl.install.spotlight import Spotlight
+from platformctl.install.steps import Clock, Shell, Step
+from platformctl.paths import Paths
+
+SECONDS_BETWEEN_REPORTS = 15.0
+# One build keeps both cores busy; downloads and apt fit beside it.
+AT_ONCE = 3
+
+
+def steps(paths: Paths, uv: Path) -> list[Step]:
+    """Everything, in the order in which it is shown. Jaeger first: it takes longest."""
+    return [
+        GoToolchain(paths, uv),
+        GoTool(paths, "jaeger", 400),
+        DebianPackages(paths),
+        Elasticsearch(paths),
+        Spotlight(paths),
+        GoTool(paths, "process-compose", 45),
+        GoTool(paths, "toxiproxy", 15),
+    ]
+
+
+class Installation:
+    """One run over all steps."""
+
+    def __init__(self, all_steps: Sequence[Step], cache: Path, console: Console) -> None:
+        self._steps = all_steps
+        self._cache = cache
+        self._console = console
+        self._cancelled = threading.Event()
+        self._durations = _Durations(cache / "durations.json")
+
+    def run(self) -> int:
+        """Install what is missing and return how many steps that were. Raises InstallError at the first that fails."""
+        if all(step.is_done() for step in self._steps):
+            return 0
+        with _exclusive(self._cache, self._console):
+            missing = [step for step in self._steps if not step.is_done()]
+            if missing:
+                self._run(missing)
+                self._tidy()
+            return len(missing)
+
+    def _run(self, missing: list[Step]) -> None:
+        clock = Clock()
+        numbers = {step.name: number for number, step in enumerate(missing, start=1)}
+        self._say(f"Installing {len(missing)} of {len(self._steps)} parts, about {_minutes(self._estimate(missing))}:")
+        for step in missing:
+            self._say(f"  [{numbers[step.name]}/{len(missing)}] {step.title}, {_minutes(self._expected(step))}")
+        waiting = list(missing)
+        running: dict[Future[None], tuple[Step, Clock]] = {}
+        with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
+            try:
+                while waiting or running:
+                    for step in self._startable(waiting, [step for step, _ in running.values()]):
+                        waiting.remove(step)
+                        running[pool.submit(self._install, step)] = (step, Clock())
+                    done, _ = wait(running, timeout=SECONDS_BETWEEN_REPORTS, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        step, own = running.pop(future)
+                        future.result()
+                        self._durations.record(step.name, own.seconds)
+                        self._say(
+                            f"  [{numbers[step.name]}/{len(missing)}] {step.title}: done in {_minutes(own.seconds)}"
+                        )
+                    if not done:
+                        self._report(running, waiting, clock)
+            except BaseException:
+                self._cancelled.set()
+                raise
+
+    def _startable(self, waiting: Sequence[Step], running: Sequence[Step]) -> list[Step]:
+        unfinished = {step.name for step in (*waiting, *running)}
+        free = AT_ONCE - len(running)
+        building = any(isinstance(step, GoTool) for step in running)
+        chosen: list[Step] = []
+        for step in waiting:
+            is_build = isinstance(step, GoTool)
+            if len(chosen) < free and not unfinished & set(step.needs) and not (is_build and building):
+                chosen.append(step)
+                building = building or is_build
+        return chosen
+
+    def _install(self, step: Step) -> None:
+        step.install(Shell(self._cache / "log" / f"{step.name}.log", self._cancelled))
+
+    def _report(self, running: dict[Future[None], tuple[Step, Clock]], waiting: Sequence[Step], clock: Clock) -> None:
+        parts = [
+            f"{step.name} {_minutes(own.seconds)} of about {_minutes(self._expected(step))}"
+            for step, own in running.values()
+        ]
+        left = self._estimate([*waiting, *(step for step, _ in running.values())])
+        left -= max((own.seconds for _, own in running.values()), default=0.0)
+        self._say(f"  {_minutes(clock.seconds)} gone, about {_minutes(max(left, 10.0))} left: {', '.join(parts)}")
+
+    def _expected(self, step: Step) -> float:
+        return self._durations.of(step.name) or step.typical_seconds
+
+    def _estimate(self, missing: Sequence[Step]) -> float:
+        builds = sum(self._expected(step) for step in missing if isinstance(step, GoTool))
+        others = sum(self._expected(step) for step in missing if not isinstance(step, GoTool))
+        return max(builds, others)
+
+    def _tidy(self) -> None:
+        """Drop the compilers' caches, 3 GB, once everything is built. It takes a minute, for which nobody waits."""
+        caches = self._cache / "go"
+        rubbish = self._cache / f".rubbish.{os.getpid()}"
+        rubbish.mkdir(exist_ok=True)
+        for folder in ("build", "mod"):
+            if (caches / folder).exists():
+                (caches / folder).rename(rubbish / folder)
+        subprocess.Popen(["nice", "rm", "-rf", str(rubbish)], start_new_session=True, stderr=subprocess.DEVNULL)
+
+    def _say(self, line: str) -> None:
+        self._console.print(line, highlight=False, markup=False)
+        sys.stdout.flush()
+
+
+class _Durations:
+    """How long each step took on this machine."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def of(self, name: str) -> float | None:
+        return self._load().get(name)
+
+    def record(self, name: str, seconds: float) -> None:
+        self._path.write_text(json.dumps(self._load() | {name: round(seconds, 1)}))
+
+    def _load(self) -> dict[str, float]:
+        try:
+            known: dict[str, float] = json.loads(self._path.read_text())
+        except (OSError, ValueError):
+            return {}
+        return known
+
+
+@contextmanager
+def _exclusive(cache: Path, console: Console) -> Iterator[None]:
+    """One installation at a time: clones share the cache. The lock falls with its process, however that ends."""
+    cache.mkdir(parents=True, exist_ok=True)
+    cache.chmod(0o755)
+    with (cache / "lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            console.print("Another installation is running on this machine: waiting for it.")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _minutes(seconds: float) -> str:
+    whole = round(seconds)
+    return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{whole} s"

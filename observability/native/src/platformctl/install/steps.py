@@ -1,0 +1,125 @@
+"""One thing to install: what it needs first, whether it is there, how it gets there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from platformctl.errors import InstallError
+
+LINES_SHOWN = 20
+
+
+class Interrupted(InstallError):
+    """Another step failed, or somebody pressed Ctrl-C."""
+
+
+class Step(ABC):
+    """One thing to install. `typical_seconds` is what it took on two cores, until this machine has its own figure."""
+
+    name: str
+    title: str
+    typical_seconds: float
+    needs: tuple[str, ...] = ()
+
+    @abstractmethod
+    def is_done(self) -> bool:
+        """Whether it is there, whole."""
+
+    @abstractmethod
+    def install(self, shell: Shell) -> None:
+        """Bring it there. Whatever is half-done when this is interrupted is never taken for done."""
+
+
+class Shell:
+    """Runs a step's commands with their output in a log, and ends them when the installation is cancelled."""
+
+    def __init__(self, log: Path, cancelled: threading.Event) -> None:
+        self._log = log
+        self._cancelled = cancelled
+
+    def run(
+        self, command: Sequence[str], *, environment: Mapping[str, str] | None = None, folder: Path | None = None
+    ) -> None:
+        """Run to the end. Raises InstallError with the last lines when it fails, Interrupted when cancelled."""
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        with self._log.open("ab") as output:
+            output.write(f"$ {' '.join(command)}\n".encode())
+            output.flush()
+            # A session of its own: Ctrl-C reaches it through us, once, and then all of it.
+            process = subprocess.Popen(
+                command,
+                env={**os.environ, **(environment or {})},
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            try:
+                code = self._wait(process)
+            except BaseException:
+                self._end(process)
+                raise
+        if code != 0:
+            lines = self._log.read_text(errors="replace").splitlines()[-LINES_SHOWN:]
+            raise InstallError(
+                f"{command[0]} failed with exit code {code}", detail=lines, advice=f"the whole output: {self._log}"
+            )
+
+    def _wait(self, process: subprocess.Popen[bytes]) -> int:
+        while True:
+            try:
+                return process.wait(timeout=0.5)
+            except subprocess.TimeoutExpired:
+                if self._cancelled.is_set():
+                    raise Interrupted("interrupted") from None
+
+    @staticmethod
+    def _end(process: subprocess.Popen[bytes]) -> None:
+        for number, patience in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, number)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=patience)
+                return
+
+
+class Staging:
+    """A folder that appears in its place only when it is complete. Use as a context manager."""
+
+    def __init__(self, target: Path) -> None:
+        self._target = target
+        self.folder = target.with_name(f".{target.name}.partial")
+
+    def __enter__(self) -> Path:
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        self.folder.chmod(0o755)
+        return self.folder
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            shutil.rmtree(self._target, ignore_errors=True)
+            self.folder.rename(self._target)
+        else:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Clock:
+    """Seconds since it was made."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._began

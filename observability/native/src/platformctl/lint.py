@@ -1,0 +1,71 @@
+"""What `make lint` checks: style, formatting, types of each package, shell scripts, generated files."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from platformctl import generate
+from platformctl.app import Platform
+
+# Folders whose `config` packages share a name are checked one by one.
+PACKAGES = (
+    "services/contracts",
+    "observability/django_telemetry",
+    "observability/native",
+    "observability/jaeger/dependencies",
+    "observability/watchdog",
+    "load",
+    "tests",
+)
+# Flat packages, run from the root: (package, what says whether its generated files are current).
+GENERATORS = (("alerts", "alerts.generator"), ("dashboards", "dashboards.builder"))
+
+
+def run(platform: Platform, console: Console) -> int:
+    """Run every check, past failures. Returns the exit code."""
+    root = platform.paths.root
+    tools = platform.paths.python.parent
+    checks: list[tuple[str, Path, Sequence[str]]] = [
+        ("ruff check", root, [str(tools / "ruff"), "check", "--quiet", "."]),
+        ("ruff format", root, [str(tools / "ruff"), "format", "--quiet", "--check", "."]),
+        ("shellcheck", root, [str(tools / "shellcheck"), *map(str, shell_scripts(root))]),
+    ]
+    folders = [*PACKAGES, *(f"services/{name}" for name in platform.catalogue.services)]
+    for folder in filter(lambda name: (root / name).is_dir(), folders):
+        command = [str(tools / "mypy"), "--no-error-summary", "--config-file", str(root / "pyproject.toml"), "."]
+        checks.append((f"mypy {folder}", root / folder, command))
+    for package, generator in GENERATORS:
+        mypy = [str(tools / "mypy"), "--no-error-summary", "--config-file", str(root / "pyproject.toml"), "-p", package]
+        checks.append((f"mypy {package}", root, mypy))
+        checks.append((f"{generator} --check", root, [str(tools / "python"), "-m", generator, "--check"]))
+    failed = [name for name, cwd, command in checks if subprocess.run(command, cwd=cwd, check=False).returncode != 0]
+    if stale := generate.stale(platform):
+        failed.append("generated files")
+        for path in stale:
+            console.print(f"{path} is not current: make generate")
+    console.print(f"lint: {len(checks) + 1} checks, {len(failed)} failed{': ' if failed else ''}{', '.join(failed)}")
+    return 1 if failed else 0
+
+
+def shell_scripts(root: Path) -> list[Path]:
+    """Every file of the repository whose first line calls a shell."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split("\0")
+    return sorted(path for path in (root / name for name in listed if name) if _is_shell_script(path))
+
+
+def _is_shell_script(path: Path) -> bool:
+    if not path.is_file() or path.is_symlink():
+        return False
+    with path.open("rb") as file:
+        first = file.readline(100)
+    return first.startswith(b"#!") and first.rstrip().endswith((b"/sh", b"/bash", b" sh", b" bash"))

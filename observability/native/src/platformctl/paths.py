@@ -1,0 +1,85 @@
+"""Where everything is."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+# sockaddr_un holds 108 bytes, the closing zero among them.
+LONGEST_SOCKET_PATH = 107
+
+
+def repository_root() -> Path:
+    """The checkout this package belongs to."""
+    return Path(__file__).resolve().parents[4]
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The folders of one clone. Everything with state is below `var`; `cache` is shared among clones."""
+
+    root: Path
+    cache: Path
+
+    @cached_property
+    def instance(self) -> str:
+        """Tells this clone's processes from those of every other clone on the machine."""
+        return hashlib.sha256(str(self.root.resolve()).encode()).hexdigest()[:12]
+
+    @property
+    def var(self) -> Path:
+        return self.root / "var"
+
+    @property
+    def etc(self) -> Path:
+        return self.var / "etc"
+
+    @property
+    def lib(self) -> Path:
+        return self.var / "lib"
+
+    @property
+    def log(self) -> Path:
+        return self.var / "log"
+
+    @property
+    def run(self) -> Path:
+        return self.var / "run"
+
+    @property
+    def secrets(self) -> Path:
+        return self.var / "secrets"
+
+    @property
+    def mail(self) -> Path:
+        return self.var / "mail"
+
+    @property
+    def test_results(self) -> Path:
+        return self.var / "test-results"
+
+    @property
+    def native(self) -> Path:
+        return self.root / "observability" / "native"
+
+    @property
+    def observability(self) -> Path:
+        return self.root / "observability"
+
+    @property
+    def python(self) -> Path:
+        return self.root / ".venv" / "bin" / "python"
+
+    @cached_property
+    def socket(self) -> Path:
+        """The process runner's API. Moves to /run where the clone's own path is too long for a socket."""
+        inside = self.run.resolve() / "process-compose.sock"
+        if len(str(inside).encode()) <= LONGEST_SOCKET_PATH:
+            return inside
+        return Path(f"/run/django-observability-{self.instance}.sock")
+
+    def log_of(self, process: str) -> Path:
+        """The current log file of a process."""
+        return self.log / f"{process}.log"

@@ -1,0 +1,168 @@
+"""The list of everything that runs: backends, each service's processes from the catalogue, background traffic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from contracts.catalogue import Catalogue, Service
+from contracts.catalogue import Process as CatalogueProcess
+
+from platformctl.backends import Backends
+from platformctl.environment import HOST, ServiceEnvironment
+from platformctl.errors import PlatformError
+from platformctl.model import Group, HttpProbe, Process
+from platformctl.paths import Paths
+from platformctl.settings import Settings, port_variable
+
+# One-shot commands that a service needs beyond its migrations.
+SEED_COMMANDS: Mapping[str, str] = {"inventory": "seed_products"}
+BACKEND_OF_DEPENDENCY: Mapping[str, str] = {"rabbitmq": "rabbitmq"}
+
+
+def build(
+    paths: Paths, settings: Settings, catalogue: Catalogue, backends: Backends, environment: ServiceEnvironment
+) -> dict[str, Process]:
+    """Every process by name, backends first."""
+    services = _Services(paths, settings, catalogue, environment)
+    return {process.name: process for process in (*backends.all(), *services.all(), services.traffic())}
+
+
+def select(processes: Mapping[str, Process], names: Iterable[str]) -> list[Process]:
+    """The processes meant by `names` and what they need first. A name is a process, a service or a group ("backends").
+
+    Raises PlatformError for a name that means nothing.
+    """
+    wanted: dict[str, Process] = {}
+    for name in names:
+        found = [process for process in processes.values() if name in _names_of(process)]
+        if not found:
+            raise PlatformError(
+                f"there is no process, service or group named {name!r}", advice=f"known are: {', '.join(processes)}"
+            )
+        for process in found:
+            _add(process, processes, wanted)
+    return [process for process in processes.values() if process.name in wanted]
+
+
+def _names_of(process: Process) -> set[str]:
+    return {process.name, process.service, process.group.value, f"{process.group.value}s"}
+
+
+def _add(process: Process, processes: Mapping[str, Process], wanted: dict[str, Process]) -> None:
+    for name in process.after:
+        _add(processes[name], processes, wanted)
+    wanted[process.name] = process
+
+
+class _Services:
+    def __init__(self, paths: Paths, settings: Settings, catalogue: Catalogue, environment: ServiceEnvironment) -> None:
+        self._paths = paths
+        self._settings = settings
+        self._catalogue = catalogue
+        self._environment = environment
+
+    def all(self) -> Iterator[Process]:
+        for external in self._catalogue.external.values():
+            if external.process_name is not None:
+                yield self._external(external.process_name)
+        for service in self._catalogue.services.values():
+            yield from self._one_shots(service)
+            for process in service.processes:
+                yield self._long_running(service, process)
+
+    def traffic(self) -> Process:
+        """Locust in the background. Waits for every web process, or its first minute would be errors."""
+        web = [process for process in self._catalogue.processes() if process.kind == "web"]
+        urls = {f"{p.name.upper()}_URL": f"http://{HOST}:{self._settings.port(p.name)}" for p in web}
+        return Process(
+            name="traffic",
+            group=Group.TRAFFIC,
+            command=self._python("-m", "load.traffic"),
+            environment=urls | {"TRAFFIC_USERS": str(self._settings.traffic_users), "PYTHONUNBUFFERED": "1"},
+            working_dir=self._paths.root,
+            after=tuple(process.name for process in self._catalogue.processes()),
+        )
+
+    def _one_shots(self, service: Service) -> Iterator[Process]:
+        migrate = f"{service.name}-migrate"
+        yield self._one_shot(service, migrate, ("migrate", "--no-input"), ("postgres",))
+        if service.name in SEED_COMMANDS:
+            yield self._one_shot(service, f"{service.name}-seed", (SEED_COMMANDS[service.name],), (migrate,))
+
+    def _one_shot(self, service: Service, name: str, command: Sequence[str], after: tuple[str, ...]) -> Process:
+        return Process(
+            name=name,
+            group=Group.SERVICE,
+            service=service.name,
+            command=self._python("manage.py", *command),
+            environment=self._environment.of_command(service.name),
+            working_dir=self._folder(service.name),
+            after=after,
+            one_shot=True,
+            inputs=self._inputs(service),
+        )
+
+    def _inputs(self, service: Service) -> tuple[Path, ...]:
+        """Migrations and commands of the service, and the packages that bring migrations of their own."""
+        folder = self._folder(service.name)
+        parts = ("migrations", "management")
+        own = [file for part in parts for file in sorted(folder.glob(f"{service.app}/{part}/**/*.py"))]
+        return (self._paths.root / "requirements.lock", *own)
+
+    def _long_running(self, service: Service, process: CatalogueProcess) -> Process:
+        metrics = self._settings.port(process.name, "metrics")
+        ports = {port_variable(process.name, "metrics"): metrics}
+        probe = HttpProbe(metrics, "/metrics")
+        url = ""
+        command = self._python("manage.py", process.command or "")
+        if process.kind == "web":
+            port = self._settings.port(process.name)
+            probe, url = HttpProbe(port, "/readyz"), f"http://{HOST}:{port}/api/docs/"
+            command = self._python("-m", "gunicorn", "-c", "config/gunicorn.py", "config.wsgi")
+        if process.http_port is not None or process.grpc_port is not None:
+            ports[port_variable(process.name)] = self._settings.port(process.name)
+        return Process(
+            name=process.name,
+            group=Group.SERVICE,
+            service=service.name,
+            command=command,
+            environment=self._environment.of(process),
+            working_dir=self._folder(service.name),
+            probe=probe,
+            after=self._needed_by(service),
+            # gunicorn gives requests in flight 25 s.
+            stop_timeout=28,
+            ports=ports,
+            url=url,
+        )
+
+    def _needed_by(self, service: Service) -> tuple[str, ...]:
+        """What must be there before a service can become ready. Not other services: those it calls when asked to."""
+        one_shots = [f"{service.name}-{step}" for step in ("migrate", "seed")]
+        known = [name for name in one_shots if name.endswith("migrate") or service.name in SEED_COMMANDS]
+        needed = [BACKEND_OF_DEPENDENCY[e.callee] for e in service.depends_on if e.callee in BACKEND_OF_DEPENDENCY]
+        proxied = ["toxiproxy"] if any(edge.proxy_port for edge in service.depends_on) else []
+        return (*known, *needed, *proxied)
+
+    def _external(self, name: str) -> Process:
+        port = self._settings.port(name)
+        return Process(
+            name=name,
+            group=Group.SERVICE,
+            command=self._python("-m", name.replace("-", "_")),
+            environment={
+                "HTTP_PORT": str(port),
+                "ENVIRONMENT": self._settings.environment,
+                "PYTHONUNBUFFERED": "1",
+            },
+            working_dir=self._folder("payments"),
+            probe=HttpProbe(port, "/healthz"),
+            ports={port_variable(name): port},
+        )
+
+    def _folder(self, service: str) -> Path:
+        return self._paths.root / "services" / service
+
+    def _python(self, *arguments: str) -> tuple[str, ...]:
+        return (str(self._paths.python), *arguments)

@@ -1,0 +1,158 @@
+"""The test suites: each package's tests in a pytest of its own, one summary at the end."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from platformctl.app import Platform
+from platformctl.broker import ADMIN
+from platformctl.database import TESTS_ROLE
+from platformctl.environment import HOST
+from platformctl.errors import PlatformError
+
+END_TO_END = "e2e"
+# pytest's exit code for "no tests collected".
+NO_TESTS = 5
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A folder with tests. `needs` are the processes, services or groups that they use."""
+
+    name: str
+    folder: str
+    needs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of one suite. Seconds are wall clock."""
+
+    suite: str
+    passed: int
+    failed: int
+    skipped: int
+    seconds: float
+    broken: str = ""
+
+    @property
+    def is_good(self) -> bool:
+        return not self.failed and not self.broken
+
+
+def all_suites(platform: Platform) -> list[Suite]:
+    """Every suite that this checkout has, quick ones first."""
+    stores = ("postgres", "rabbitmq")
+    known = [
+        Suite("django_telemetry", "observability/django_telemetry", stores),
+        Suite("contracts", "services/contracts", stores),
+        *(Suite(name, f"services/{name}", stores) for name in platform.catalogue.services),
+        Suite("native", "observability/native"),
+        Suite("jaeger-dependencies", "observability/jaeger/dependencies", ("elasticsearch",)),
+        Suite("watchdog", "observability/watchdog"),
+        Suite("alerts", "alerts", ("backends", "services")),
+        Suite("dashboards", "dashboards", ("backends", "services")),
+        Suite("compose", "observability/compose"),
+        Suite("load", "load"),
+        Suite(END_TO_END, "tests", ("backends", "services")),
+    ]
+    return [suite for suite in known if (platform.paths.root / suite.folder).is_dir()]
+
+
+def select(platform: Platform, names: Sequence[str], *, end_to_end_only: bool = False) -> list[Suite]:
+    """The suites of those names; all without names. Raises PlatformError for one that isn't there."""
+    suites = all_suites(platform)
+    if end_to_end_only:
+        names = [END_TO_END]
+    if missing := set(names) - {suite.name for suite in suites}:
+        raise PlatformError(
+            f"there is no test suite {', '.join(sorted(missing))}",
+            advice=f"known are: {', '.join(suite.name for suite in suites)}",
+        )
+    return [suite for suite in suites if not names or suite.name in names]
+
+
+def needs(suites: Sequence[Suite]) -> list[str]:
+    """What must run for these suites."""
+    return list(dict.fromkeys(need for suite in suites for need in suite.needs))
+
+
+def environment(platform: Platform) -> dict[str, str]:
+    """Where tests find servers on which they may make databases and virtual hosts of their own."""
+    ports = platform.settings.ports
+    broker_password = platform.secrets.get(f"rabbitmq_{ADMIN}")
+    database_password = platform.secrets.get(f"postgres_{TESTS_ROLE}")
+    return {
+        "TEST_DATABASE_URL": f"postgres://{TESTS_ROLE}:{database_password}@{HOST}:{ports['POSTGRES_PORT']}/postgres",
+        "TEST_RABBITMQ_URL": f"amqp://{ADMIN}:{broker_password}@{HOST}:{ports['RABBITMQ_PORT']}/",
+        "TEST_RABBITMQ_ADMIN_URL": f"http://{ADMIN}:{broker_password}@{HOST}:{ports['RABBITMQ_MANAGEMENT_PORT']}",
+    }
+
+
+def run(platform: Platform, names: Sequence[str], console: Console, *, end_to_end_only: bool = False) -> int:
+    """Run suites one after the other, past failures, and print a table with the totals last. Returns the exit code."""
+    results = [_run(platform, suite, console) for suite in select(platform, names, end_to_end_only=end_to_end_only)]
+    _show(results, console)
+    passed, failed, skipped = (sum(getattr(r, key) for r in results) for key in ("passed", "failed", "skipped"))
+    broken = sum(1 for result in results if result.broken and not result.failed)
+    console.print(f"{passed} passed, {failed + broken} failed, {skipped} skipped", highlight=False)
+    return 0 if passed and all(result.is_good for result in results) else 1
+
+
+def _run(platform: Platform, suite: Suite, console: Console) -> Result:
+    console.rule(suite.name, align="left")
+    report = platform.paths.test_results / f"{suite.name}.xml"
+    report.parent.mkdir(parents=True, exist_ok=True)
+    report.unlink(missing_ok=True)
+    began = time.monotonic()
+    code = subprocess.run(
+        [
+            str(platform.paths.python),
+            "-m",
+            "pytest",
+            "-q",
+            f"--junitxml={report}",
+            "-o",
+            f"junit_suite_name={suite.name}",
+        ],
+        cwd=platform.paths.root / suite.folder,
+        env=os.environ | environment(platform),
+        check=False,
+    ).returncode
+    return read_report(suite.name, report, code, time.monotonic() - began)
+
+
+def read_report(suite: str, report: Path, code: int, seconds: float) -> Result:
+    """The counts of a JUnit file, with what pytest's exit code says about it."""
+    if code == NO_TESTS:
+        return Result(suite, 0, 0, 0, seconds, "no tests")
+    if not report.exists():
+        return Result(suite, 0, 0, 0, seconds, f"pytest ended with {code}, without a report")
+    root = ElementTree.parse(report).getroot()  # noqa: S314 - written by our own pytest
+    counts = {key: sum(int(s.get(key, "0")) for s in root.iter("testsuite")) for key in ("tests", "skipped")}
+    failed = sum(int(s.get("failures", "0")) + int(s.get("errors", "0")) for s in root.iter("testsuite"))
+    passed = counts["tests"] - failed - counts["skipped"]
+    broken = f"pytest ended with {code}" if code != 0 and not failed else ""
+    return Result(suite, passed, failed, counts["skipped"], seconds, broken)
+
+
+def _show(results: Sequence[Result], console: Console) -> None:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("SUITE")
+    for heading in ("PASSED", "FAILED", "SKIPPED", "SECONDS"):
+        table.add_column(heading, justify="right")
+    table.add_column("")
+    for result in results:
+        style = "" if result.is_good else "bold red"
+        counts = (str(result.passed), str(result.failed), str(result.skipped), f"{result.seconds:.0f}")
+        table.add_row(result.suite, *counts, result.broken, style=style)
+    console.print(table)

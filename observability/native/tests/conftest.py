@@ -1,0 +1,42 @@
+"""Shared by all tests of platformctl."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+from contracts import catalogue
+from contracts.catalogue import Catalogue
+from platformctl import settings
+from platformctl.paths import Paths, repository_root
+from platformctl.settings import Settings
+
+
+@pytest.fixture
+def root() -> Path:
+    """This checkout."""
+    return repository_root()
+
+
+@pytest.fixture
+def the_catalogue() -> Catalogue:
+    """services/catalogue.yaml."""
+    return catalogue.load()
+
+
+@pytest.fixture
+def load_settings(tmp_path: Path, the_catalogue: Catalogue) -> Callable[..., Settings]:
+    """Settings of an .env file with that text, and of an environment."""
+
+    def load(text: str = "", environ: Mapping[str, str] | None = None) -> Settings:
+        (tmp_path / ".env").write_text(text)
+        return settings.load(tmp_path, the_catalogue, environ or {})
+
+    return load
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    """Folders of a clone that is nowhere else."""
+    return Paths(tmp_path / "clone", tmp_path / "cache")

@@ -1,0 +1,61 @@
+"""Where state lies, so that backends' account can reach it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from platformctl import account
+from platformctl.account import Account
+
+
+@pytest.fixture
+def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "outside"
+    monkeypatch.setattr(account, "OUTSIDE_STATE", folder)
+    return folder
+
+
+def open_up(folder: Path, base: Path) -> None:
+    """Let others enter `folder` and whatever lies between it and `base`, which pytest keeps closed."""
+    while folder != base.parent:
+        folder.chmod(0o755)
+        folder = folder.parent
+
+
+@pytest.fixture
+def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """pytest's folder for this test. What lies above it is none of our business: it counts as open."""
+    above = set(tmp_path.parents)
+    real = account._others_may_enter
+    monkeypatch.setattr(account, "_others_may_enter", lambda folder: folder in above or real(folder))
+    return tmp_path
+
+
+def test_a_clone_that_all_may_enter_keeps_its_state_inside(base: Path, outside: Path) -> None:
+    clone = base / "clone"
+    clone.mkdir()
+    open_up(clone, base)
+    account.prepare_var(clone / "var", "abc")
+    assert not (clone / "var").is_symlink()
+    assert not outside.exists()
+
+
+def test_a_clone_in_a_closed_folder_keeps_its_state_outside_under_a_link(base: Path, outside: Path) -> None:
+    clone = base / "closed" / "clone"
+    clone.mkdir(parents=True)
+    open_up(clone, base)
+    clone.parent.chmod(0o700)
+    account.prepare_var(clone / "var", "abc")
+    assert (clone / "var").resolve() == outside / "abc"
+    account.prepare_var(clone / "var", "abc")
+    assert (outside / "abc").is_dir()
+
+
+def test_a_command_as_the_account_has_its_ids_and_no_group_of_ours() -> None:
+    command = Account("nobody", os.getuid(), 65534).command("id")
+    assert command[0] == "setpriv"
+    assert "--regid=65534" in command
+    assert "--clear-groups" in command
+    assert command[-1] == "id"

@@ -1,0 +1,188 @@
+"""Installing: order, resuming, verifying, giving up."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+from platformctl import memory
+from platformctl.errors import InstallError
+from platformctl.install import elasticsearch
+from platformctl.install.plan import Installation
+from platformctl.install.steps import Interrupted, Shell, Staging, Step
+from polling import until
+from rich.console import Console
+
+
+class Part(Step):
+    """A step that does what it is told."""
+
+    def __init__(
+        self, name: str, action: Callable[[Shell], None] = lambda _: None, needs: tuple[str, ...] = ()
+    ) -> None:
+        self.name = name
+        self.title = f"the {name}"
+        self.typical_seconds = 10.0
+        self.needs = needs
+        self._action = action
+        self._done = False
+
+    def is_done(self) -> bool:
+        return self._done
+
+    def install(self, shell: Shell) -> None:
+        self._action(shell)
+        self._done = True
+
+
+def install(steps: list[Part], cache: Path) -> tuple[int, str]:
+    """Run an installation; returns the number of steps and what it printed."""
+    printed = io.StringIO()
+    return Installation(steps, cache, Console(file=printed, width=200)).run(), printed.getvalue()
+
+
+def test_what_another_needs_comes_first(tmp_path: Path) -> None:
+    order: list[str] = []
+    steps = [
+        Part("roof", lambda _: order.append("roof"), needs=("walls",)),
+        Part("walls", lambda _: order.append("walls"), needs=("ground",)),
+        Part("ground", lambda _: order.append("ground")),
+    ]
+    assert install(steps, tmp_path)[0] == 3
+    assert order == ["ground", "walls", "roof"]
+
+
+def test_what_is_there_is_not_installed_again(tmp_path: Path) -> None:
+    calls: list[str] = []
+    steps = [Part("one", lambda _: calls.append("one")), Part("two", lambda _: calls.append("two"))]
+    assert install(steps, tmp_path)[0] == 2
+    assert install(steps, tmp_path) == (0, "")
+    assert sorted(calls) == ["one", "two"]
+
+
+def test_progress_says_which_of_how_many_and_how_long(tmp_path: Path) -> None:
+    _, printed = install([Part("one"), Part("two")], tmp_path)
+    assert "Installing 2 of 2 parts, about 20 s" in printed
+    assert "[1/2] the one, 10 s" in printed
+    assert "[2/2] the two: done in 0 s" in printed
+
+
+def test_the_estimate_uses_what_it_took_the_last_time_here(tmp_path: Path) -> None:
+    (tmp_path / "durations.json").write_text('{"one": 125.0}')
+    assert "[1/1] the one, 2 min 05 s" in install([Part("one")], tmp_path)[1]
+
+
+def test_a_failing_step_ends_the_others_and_shows_its_last_lines(tmp_path: Path) -> None:
+    pids: list[int] = []
+    begun = threading.Event()
+
+    def fail(shell: Shell) -> None:
+        begun.wait(10)
+        shell.run(["sh", "-c", "echo the reason; exit 7"])
+
+    def sleep(shell: Shell) -> None:
+        pid_file = tmp_path / "pid"
+        threading.Thread(target=_set_when, args=(begun, pid_file.exists)).start()
+        shell.run(["sh", "-c", f"echo $$ >{pid_file}.new; mv {pid_file}.new {pid_file}; sleep 300 & wait"])
+
+    with pytest.raises(InstallError) as caught:
+        install([Part("bad", fail), Part("long", sleep)], tmp_path)
+    assert "exit code 7" in str(caught.value)
+    assert "the reason" in str(caught.value)
+    pids.append(int((tmp_path / "pid").read_text()))
+    until(lambda: not psutil.pid_exists(pids[0]), "the other step's command to end")
+
+
+def test_a_cancelled_command_takes_its_children_with_it(tmp_path: Path) -> None:
+    cancelled = threading.Event()
+    pid_file = tmp_path / "pid"
+    threading.Thread(target=_set_when, args=(cancelled, pid_file.exists)).start()
+    with pytest.raises(Interrupted):
+        Shell(tmp_path / "log", cancelled).run(
+            ["sh", "-c", f"sleep 300 & echo $! >{pid_file}.new; mv {pid_file}.new {pid_file}; wait"]
+        )
+    child = int(pid_file.read_text())
+    until(lambda: not memory.is_alive(psutil.Process(child)) if psutil.pid_exists(child) else True, "the child's end")
+
+
+def test_an_interrupted_step_leaves_nothing_that_looks_complete(tmp_path: Path) -> None:
+    target = tmp_path / "tool"
+
+    def interrupted_step() -> None:
+        with Staging(target) as folder:
+            (folder / "half").touch()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted_step()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_step_that_was_killed_starts_over_and_succeeds(tmp_path: Path) -> None:
+    target = tmp_path / "tool"
+    script = (
+        "import os, pathlib, sys\n"
+        "from platformctl.install.steps import Staging\n"
+        "with Staging(pathlib.Path(sys.argv[1])) as folder:\n"
+        "    (folder / 'half').touch()\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", script, str(target)], check=False).returncode == -9
+    assert not target.exists()
+    with Staging(target) as folder:
+        (folder / "whole").touch()
+    assert [file.name for file in target.iterdir()] == ["whole"]
+    assert [file.name for file in tmp_path.iterdir()] == ["tool"]
+
+
+def test_an_archive_with_another_checksum_is_refused_and_deleted(tmp_path: Path) -> None:
+    archive = tmp_path / "elasticsearch.zip"
+    archive.write_bytes(b"something else")
+    with pytest.raises(InstallError) as caught:
+        elasticsearch.verify(archive, "0" * 128)
+    assert "not what observability/versions.env pins" in str(caught.value)
+    assert elasticsearch.hashlib.sha512(b"something else").hexdigest() in str(caught.value)
+    assert not archive.exists()
+
+
+def test_the_right_archive_is_unpacked_without_its_top_folder(tmp_path: Path) -> None:
+    archive = tmp_path / "server.zip"
+    with zipfile.ZipFile(archive, "w") as writing:
+        writing.writestr("server-1/bin/run", "#!/bin/sh\n")
+        writing.writestr("server-1/lib/a.jar", "jar")
+    elasticsearch.verify(archive, elasticsearch.sha512(archive))
+    folder = tmp_path / "server"
+    folder.mkdir()
+    elasticsearch.unpack(archive, folder)
+    assert (folder / "lib" / "a.jar").read_text() == "jar"
+    assert (folder / "bin" / "run").stat().st_mode & 0o111 == 0o111
+
+
+def test_a_second_installation_waits_for_the_first(tmp_path: Path) -> None:
+    inside: list[str] = []
+
+    def work(_: Shell) -> None:
+        inside.append("in")
+        time.sleep(0.2)
+        assert len(inside) == 1, "two installations were at work at once"
+        inside.clear()
+
+    threads = [threading.Thread(target=install, args=([Part("one", work)], tmp_path)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=10)
+        assert not thread.is_alive()
+
+
+def _set_when(event: threading.Event, condition: Callable[[], bool]) -> None:
+    until(condition, "the pid file")
+    event.set()

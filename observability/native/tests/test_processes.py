@@ -1,0 +1,135 @@
+"""The list of what runs, against the catalogue."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from contracts.catalogue import Catalogue
+from platformctl import processes
+from platformctl.app import Platform
+from platformctl.errors import PlatformError
+from platformctl.model import Group, HttpProbe
+from platformctl.runner import needs_among
+
+
+@pytest.fixture
+def platform(root: Path, tmp_path: Path) -> Platform:
+    made = Platform(root, environ={})
+    # Its secrets are this test's own.
+    made.secrets._folder = tmp_path / "secrets"
+    return made
+
+
+def test_every_process_of_the_catalogue_runs_with_its_ports(platform: Platform, the_catalogue: Catalogue) -> None:
+    for process in the_catalogue.processes():
+        listed = platform.processes[process.name]
+        wanted = {process.metrics_port, process.http_port, process.grpc_port} - {None}
+        assert set(listed.ports.values()) == wanted
+        assert listed.working_dir == platform.paths.root / "services" / process.service
+
+
+def test_every_service_process_is_in_the_catalogue(platform: Platform, the_catalogue: Catalogue) -> None:
+    known = {process.name for process in the_catalogue.processes()}
+    known |= {external.process_name for external in the_catalogue.external.values() if external.process_name}
+    running = {p.name for p in platform.processes.values() if p.group is Group.SERVICE and not p.one_shot}
+    assert running == known
+
+
+def test_web_processes_are_ready_when_readyz_says_so(platform: Platform, the_catalogue: Catalogue) -> None:
+    for process in the_catalogue.processes():
+        if process.kind == "web":
+            assert platform.processes[process.name].probe == HttpProbe(process.http_port or 0, "/readyz")
+
+
+def test_no_two_processes_listen_on_one_port(platform: Platform) -> None:
+    ports = [port for process in platform.processes.values() for port in process.ports.values()]
+    assert len(ports) == len(set(ports))
+
+
+def test_whatever_a_process_waits_for_exists_and_nothing_waits_for_itself(platform: Platform) -> None:
+    everything = platform.processes
+    for process in everything.values():
+        assert set(process.after) <= set(everything)
+        assert process.name not in _all_needs(process.name, platform)
+
+
+def test_a_service_starts_after_its_migrations_and_those_after_the_database(platform: Platform) -> None:
+    for service in platform.catalogue.services:
+        assert "postgres" in _all_needs(f"{service}-migrate", platform)
+        for process in platform.catalogue.services[service].processes:
+            assert f"{service}-migrate" in platform.processes[process.name].after
+
+
+def test_a_service_waits_for_the_database_also_when_its_migrations_are_left_out(platform: Platform) -> None:
+    names = {name for name, process in platform.processes.items() if not process.one_shot}
+    assert "postgres" in needs_among(platform.processes["users"], names, platform.processes)
+
+
+def test_callers_get_the_proxys_address_not_the_callees(platform: Platform, the_catalogue: Catalogue) -> None:
+    orders = platform.processes["orders"].environment
+    proxy = {edge.callee: edge.proxy_port for edge in the_catalogue.proxied_edges() if edge.caller == "orders"}
+    assert orders["USERS_URL"] == f"http://127.0.0.1:{proxy['users']}"
+    assert orders["PAYMENTS_URL"] == f"http://127.0.0.1:{proxy['payments']}"
+    assert orders["INVENTORY_GRPC_TARGET"] == f"127.0.0.1:{proxy['inventory']}"
+
+
+def test_a_service_knows_no_credential_of_another(platform: Platform, the_catalogue: Catalogue) -> None:
+    for process in the_catalogue.processes():
+        text = "\n".join(platform.processes[process.name].environment.values())
+        for other in set(the_catalogue.services) - {process.service}:
+            for secret in (f"secret_key_{other}", f"postgres_{other}", f"rabbitmq_{other}"):
+                assert platform.secrets.get(secret) not in text, f"{process.name} knows {secret}"
+
+
+def test_an_internal_api_knows_the_tokens_of_its_callers_only(platform: Platform) -> None:
+    accepted = {
+        name: {pair.partition("=")[0] for pair in process.environment.get("SERVICE_TOKENS", "").split(",") if pair}
+        for name, process in platform.processes.items()
+        if name in platform.catalogue.services
+    }
+    assert accepted == {
+        "users": {"orders", "console"},
+        "inventory": {"orders", "console"},
+        "payments": {"orders", "console"},
+        "orders": set(),
+        "notifications": set(),
+    }
+
+
+def test_only_users_has_the_private_key(platform: Platform) -> None:
+    holders = {p.service for p in platform.processes.values() if "JWT_PRIVATE_KEY_FILE" in p.environment}
+    assert holders == {"users"}
+
+
+def test_a_one_shot_serves_no_metrics_and_sends_no_spans(platform: Platform) -> None:
+    for process in platform.processes.values():
+        if process.one_shot:
+            assert "TELEMETRY_METRICS_PORT" not in process.environment
+            assert process.environment["OTEL_SDK_DISABLED"] == "true"
+
+
+def test_choosing_a_service_brings_what_it_needs(platform: Platform) -> None:
+    names = {process.name for process in processes.select(platform.processes, ["orders"])}
+    assert {"orders", "orders-relay", "orders-migrate", "postgres", "rabbitmq", "epmd", "toxiproxy"} <= names
+    assert not {"users", "elasticsearch", "traffic"} & names
+
+
+def test_choosing_a_group_takes_all_of_it_and_no_other(platform: Platform) -> None:
+    chosen = processes.select(platform.processes, ["backends"])
+    assert {process.group for process in chosen} == {Group.BACKEND}
+    assert len(chosen) == sum(1 for p in platform.processes.values() if p.group is Group.BACKEND)
+
+
+def test_an_unknown_name_is_refused_with_those_that_are_known(platform: Platform) -> None:
+    with pytest.raises(PlatformError) as caught:
+        processes.select(platform.processes, ["order"])
+    assert "'order'" in str(caught.value)
+    assert "orders-relay" in str(caught.value)
+
+
+def _all_needs(name: str, platform: Platform) -> set[str]:
+    needs: set[str] = set()
+    for direct in platform.processes[name].after:
+        needs |= {direct} | _all_needs(direct, platform)
+    return needs

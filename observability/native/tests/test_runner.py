@@ -1,0 +1,289 @@
+"""The process runner with the real process-compose: what the drills and `make up` rely on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+from platformctl import memory, supervisor
+from platformctl.errors import PlatformError, ProcessFailed
+from platformctl.install.locations import Locations
+from platformctl.model import ExecProbe, Group, HttpProbe, Process
+from platformctl.paths import Paths
+from platformctl.runner import Runner
+from platformctl.settings import DEFAULT_CACHE
+from platformctl.supervisor import Supervisor
+from polling import until
+
+Start = Callable[..., Runner]
+SERVER = "import http.server as h; h.HTTPServer(('127.0.0.1', {port}), h.SimpleHTTPRequestHandler).serve_forever()"
+
+
+@pytest.fixture
+def start(root: Path, tmp_path: Path) -> Iterator[Start]:
+    """Starts a process-compose of this test's own with these processes, none of them running yet."""
+    binary = Locations(Paths(root, Path(os.environ.get("CACHE_DIR", DEFAULT_CACHE)))).process_compose
+    assert binary.exists(), f"{binary} is missing: run `make up` first"
+    instance = f"test-{uuid.uuid4().hex[:8]}"
+    paths = Paths(tmp_path / "clone", tmp_path)
+    paths.__dict__["instance"] = instance
+    paths.log.mkdir(parents=True)
+    made: list[Supervisor] = []
+
+    def run(*processes: Process) -> Runner:
+        configuration = tmp_path / "process-compose.yaml"
+        configuration.write_text(supervisor.configuration(processes, paths.log))
+        # pytest's folders are too long for a socket's path.
+        socket_path = Path(f"/tmp/{instance}.sock")
+        made.append(Supervisor(binary, configuration, socket_path, tmp_path / "process-compose.log", instance))
+        made[0].start(os.environ["PATH"])
+        return Runner(paths, {process.name: process for process in processes}, made[0])
+
+    yield run
+    for left in supervisor.processes_of(instance):
+        with suppress(psutil.NoSuchProcess):
+            left.kill()
+    for each in made:
+        each.shut_down()
+
+
+def python(name: str, code: str, **options: object) -> Process:
+    return Process(name, Group.SERVICE, (sys.executable, "-u", "-c", code), **options)  # type: ignore[arg-type]
+
+
+def sleeper(name: str, **options: object) -> Process:
+    return Process(name, Group.SERVICE, ("sleep", "300"), **options)  # type: ignore[arg-type]
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return int(listening.getsockname()[1])
+
+
+def test_lines_arrive_in_the_log_as_they_were_written(start: Start, tmp_path: Path) -> None:
+    lines = [
+        '{"message": "100 % of %s and %d", "nested": {"a": [1, 2]}, "escaped": "\\u0001 \\" \\\\"}',
+        "\x1b[31mred\x1b[0m and ünïcödé 日本 🎉\u2028",
+        "<nil> INF <b>&amp;</b>\t tab",
+        "",
+        "   spaces at both ends   ",
+        "x%y" * 70_000,
+        "carriage return\r",
+    ]
+    expected = tmp_path / "expected"
+    expected.write_text("".join(f"{line}\n" for line in lines), newline="")
+    runner = start(Process("writer", Group.SERVICE, ("cat", str(expected)), one_shot=True))
+    runner.start("writer")
+    log = tmp_path / "clone" / "var" / "log" / "writer.log"
+    assert log.read_bytes() == expected.read_bytes()
+
+
+def test_rotation_keeps_every_line_whole(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "LOG_FILE_MEGABYTES", 1)
+    code = "import sys\nfor i in range(9000): sys.stdout.write(f'{i} ' + 'x' * (i % 900) + '\\n')"
+    runner = start(python("writer", code, one_shot=True))
+    runner.start("writer")
+    folder = tmp_path / "clone" / "var" / "log"
+    rotated = sorted(folder.glob("writer-20*.log"))
+    assert len(rotated) >= 2, [file.name for file in folder.iterdir()]
+    text = "".join(file.read_text() for file in (*rotated, folder / "writer.log"))
+    assert text == "".join(f"{i} {'x' * (i % 900)}\n" for i in range(9000))
+
+
+def test_the_pid_is_the_processs_own(start: Start) -> None:
+    runner = start(sleeper("one"))
+    runner.start("one")
+    assert psutil.Process(runner.pid("one")).cmdline() == ["sleep", "300"]
+
+
+def test_a_killed_process_is_back_by_itself(start: Start) -> None:
+    runner = start(sleeper("one"))
+    runner.start("one")
+    first = runner.pid("one")
+    assert runner.signal("one", signal.SIGKILL) == [first]
+    until(lambda: runner.pid("one") not in (0, first), "the process to be started again")
+    assert runner.status("one").restarts == 1
+
+
+def test_a_stopped_process_stays_stopped_until_it_is_started(start: Start) -> None:
+    runner = start(sleeper("one"), sleeper("two"))
+    runner.start("one")
+    runner.start("two")
+    runner.stop("one")
+    assert runner.status("one").health == "stopped"
+    time.sleep(supervisor.RESTART_BACKOFF_SECONDS + 0.5)
+    assert (runner.pid("one"), runner.status("two").health) == (0, "running")
+    runner.start("one")
+    assert runner.status("one").health == "running"
+
+
+def test_stopping_a_process_that_waits_to_be_restarted_works(start: Start) -> None:
+    runner = start(sleeper("one"))
+    runner.start("one")
+    runner.signal("one", signal.SIGKILL)
+    until(lambda: runner.status("one").health == "restarting", "the pause before its restart")
+    runner.stop("one")
+    time.sleep(supervisor.RESTART_BACKOFF_SECONDS + 0.5)
+    assert runner.pid("one") == 0
+
+
+def test_restarting_gives_another_pid(start: Start) -> None:
+    runner = start(sleeper("one"))
+    runner.start("one")
+    first = runner.pid("one")
+    runner.restart("one")
+    assert runner.pid("one") not in (0, first)
+
+
+def test_stop_and_continue_reach_the_whole_family_and_a_frozen_process_can_be_stopped(start: Start) -> None:
+    code = "import subprocess; subprocess.run(['sleep', '300'])"
+    runner = start(python("parent", code, stop_timeout=5))
+    runner.start("parent")
+    until(lambda: len(psutil.Process(runner.pid("parent")).children()) == 1, "the child")
+    family = runner.signal("parent", signal.SIGSTOP)
+    assert len(family) == 2
+    until(lambda: {psutil.Process(pid).status() for pid in family} == {psutil.STATUS_STOPPED}, "both to be frozen")
+    runner.signal("parent", signal.SIGCONT)
+    until(lambda: psutil.STATUS_STOPPED not in {psutil.Process(pid).status() for pid in family}, "both to go on")
+    runner.signal("parent", signal.SIGSTOP)
+    runner.stop("parent")
+    assert runner.pid("parent") == 0
+
+
+def test_a_child_that_outlives_its_parent_does_not_outlive_the_stop(start: Start) -> None:
+    runner = start(python("parent", "import subprocess; subprocess.run(['sleep', '300'])"))
+    runner.start("parent")
+    until(lambda: len(psutil.Process(runner.pid("parent")).children()) == 1, "the child")
+    (child,) = psutil.Process(runner.pid("parent")).children()
+    runner.stop("parent")
+    until(lambda: not memory.is_alive(child), "the child's end", timeout=3)
+
+
+def test_other_signals_reach_the_process_alone(start: Start) -> None:
+    code = (
+        "import signal, subprocess\n"
+        "signal.signal(signal.SIGHUP, lambda *_: print('hup'))\n"
+        "child = subprocess.Popen(['sleep', '300'])\n"
+        "while True: signal.pause()\n"
+    )
+    runner = start(python("parent", code))
+    runner.start("parent")
+    until(lambda: len(psutil.Process(runner.pid("parent")).children()) == 1, "the child")
+    assert runner.signal("parent", signal.SIGHUP) == [runner.pid("parent")]
+    until(lambda: runner.log_tail("parent") == ["hup"], "the handler's line")
+    assert len(psutil.Process(runner.pid("parent")).children()) == 1
+
+
+def test_what_depends_on_another_starts_when_that_is_ready(start: Start, tmp_path: Path) -> None:
+    ready, port = tmp_path / "ready", free_port()
+    late = f"import pathlib, time; time.sleep(1); pathlib.Path({str(ready)!r}).touch(); {SERVER.format(port=port)}"
+    seen = f"import pathlib, time; print(pathlib.Path({str(ready)!r}).exists()); time.sleep(300)"
+    first = python("first", late, probe=HttpProbe(port))
+    runner = start(python("second", seen, after=("first",)), first)
+    order: list[str] = []
+    runner.bring_up(
+        list(runner.processes.values()),
+        {"first": lambda: order.append("prepared")},
+        lambda name, _: order.append(name),
+        threading.Event(),
+    )
+    assert order == ["prepared", "first", "second"]
+    assert runner.log_tail("second") == ["True"]
+
+
+def test_bringing_up_what_runs_leaves_it_alone(start: Start) -> None:
+    runner = start(sleeper("one"), Process("once", Group.SERVICE, ("true",), one_shot=True))
+    started: list[str] = []
+    for _ in range(2):
+        runner.bring_up(list(runner.processes.values()), {}, lambda name, _: started.append(name), threading.Event())
+        until(lambda: runner.status("one").age_seconds > 1.1, "it to count as ready")
+    assert sorted(started) == ["once", "one"]
+
+
+def test_a_failing_process_is_named_with_its_last_lines_and_what_to_do(start: Start) -> None:
+    runner = start(python("bad", "raise SystemExit('the reason')", one_shot=True), sleeper("next", after=("bad",)))
+    with pytest.raises(ProcessFailed) as caught:
+        runner.bring_up(list(runner.processes.values()), {}, lambda *_: None, threading.Event())
+    assert "bad failed with exit code 1" in str(caught.value)
+    assert "the reason" in str(caught.value)
+    assert "make logs s=bad" in str(caught.value)
+    assert runner.pid("next") == 0
+
+
+def test_a_process_that_never_becomes_ready_is_given_up_with_what_its_probe_says(start: Start) -> None:
+    port = free_port()
+    runner = start(sleeper("deaf", probe=HttpProbe(port, "/readyz"), ready_within=1.0))
+    with pytest.raises(ProcessFailed) as caught:
+        runner.start("deaf")
+    assert "did not become ready within 1 s" in str(caught.value)
+    assert f"GET http://127.0.0.1:{port}/readyz" in str(caught.value)
+
+
+def test_a_process_that_crashes_again_and_again_is_given_up_early(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "RESTART_BACKOFF_SECONDS", 1)
+    runner = start(python("bad", "raise SystemExit('no')", probe=ExecProbe(("false",)), ready_within=60.0))
+    began = time.monotonic()
+    with pytest.raises(ProcessFailed, match="crashes again and again"):
+        runner.start("bad")
+    assert time.monotonic() - began < 30
+
+
+def test_a_process_whose_probe_fails_for_long_is_not_killed_for_it(start: Start) -> None:
+    runner = start(sleeper("one", probe=ExecProbe(("false",)), probe_seconds=1))
+    with pytest.raises(ProcessFailed):
+        runner.start("one", ready_within=0.1)
+    until(lambda: runner.status("one").health == "not ready", "the probe's verdict")
+    first = runner.pid("one")
+    time.sleep(5)
+    assert runner.pid("one") == first
+
+
+def test_whoever_ignores_the_stop_signal_is_killed_in_time(start: Start) -> None:
+    code = "import signal, subprocess; signal.signal(signal.SIGTERM, signal.SIG_IGN); subprocess.run(['sleep', '300'])"
+    runner = start(python("stubborn", code, stop_timeout=60), sleeper("one"))
+    for name in ("stubborn", "one"):
+        runner.start(name)
+    until(lambda: len(psutil.Process(runner.pid("stubborn")).children()) == 1, "the child")
+    family = [process.pid for process in psutil.Process(runner.pid("stubborn")).children()]
+    family.append(runner.pid("stubborn"))
+    began = time.monotonic()
+    runner.stop_all([(["stubborn", "one"], 1.0)])
+    assert time.monotonic() - began < 8
+    until(lambda: not any(psutil.pid_exists(pid) for pid in family), "parent and child to be gone")
+
+
+def test_the_callers_environment_does_not_leak_into_processes(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DJANGO_SECRET_OF_THE_SHELL", "x")
+    show = "import os; print(sorted(k for k in os.environ if 'SECRET' in k)); print(os.environ['GIVEN'])"
+    runner = start(python("one", show, environment={"GIVEN": "a $HOME ${PATH} {{.x}} %s"}, one_shot=True))
+    runner.start("one")
+    assert runner.log_tail("one") == ["[]", "a $HOME ${PATH} {{.x}} %s"]
+
+
+def test_nothing_is_left_when_all_has_been_stopped(start: Start) -> None:
+    runner = start(sleeper("one"), sleeper("two"))
+    runner.start("one")
+    runner.start("two")
+    assert len(runner.leftovers()) == 3
+    runner.stop_all([(["one", "two"], 3.0)])
+    runner._supervisor.shut_down()
+    assert runner.leftovers() == []
+
+
+def test_an_unknown_name_is_refused(start: Start) -> None:
+    runner = start(sleeper("one"))
+    for call in (runner.start, runner.stop, runner.restart, runner.pid, runner.status):
+        with pytest.raises(PlatformError, match="no process named 'two'"):
+            call("two")

@@ -1,0 +1,107 @@
+"""`python -m log_pipeline` serves /metrics until SIGTERM. Elasticsearch is asked at each scrape, at most every 4 s."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import requests
+from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from log_pipeline import elasticsearch, shipper
+
+FRESH_SECONDS = 4.0
+
+
+class PipelineCollector(Collector):
+    """Looks at both ends when it is scraped."""
+
+    def __init__(self, url: str, stats: Path) -> None:
+        self._url = url
+        self._stats = stats
+        self._session = requests.Session()
+        self._lock = threading.Lock()
+        self._looked = -FRESH_SECONDS
+        self._snapshot = elasticsearch.Snapshot()
+        # A service that has been silent for longer than a look goes back keeps its last line's time.
+        self._newest: dict[str, float] = {}
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: registering must not ask Elasticsearch."""
+        return []
+
+    def collect(self) -> Iterable[Metric]:
+        """Every family."""
+        with self._lock:
+            if time.monotonic() - self._looked >= FRESH_SECONDS:
+                self._snapshot = elasticsearch.look(self._url, self._session)
+                self._newest.update(self._snapshot.newest)
+                self._looked = time.monotonic()
+            seen = self._snapshot
+        yield GaugeMetricFamily("elasticsearch_up", "Whether Elasticsearch answers.", value=int(seen.up))
+        if seen.up:
+            yield GaugeMetricFamily(
+                "elasticsearch_read_only_indices", "Indices that refuse writes.", value=seen.read_only_indices
+            )
+        if seen.disk_used_ratio is not None:
+            yield GaugeMetricFamily(
+                "elasticsearch_disk_used_ratio", "Share of its disk that is used.", value=seen.disk_used_ratio
+            )
+        yield _gauges(
+            "log_pipeline_newest_timestamp_seconds", "Time of the newest line found.", "service", self._newest
+        )
+        yield _gauges("log_pipeline_recent_lines", "Lines of the last 60 s found.", "service", seen.recent_lines)
+        figures = shipper.read(self._stats)
+        yield _gauges("log_shipper_queue_size", "Lines that wait to be shipped.", "queue", figures.queues)
+        for name, help_text, values in (
+            ("log_shipper_processed", "Lines given to an action.", figures.processed),
+            ("log_shipper_failed", "Lines that an action failed to deliver.", figures.failed),
+        ):
+            counter = CounterMetricFamily(name, help_text, labels=["action"])
+            for action, value in values.items():
+                counter.add_metric([action], value)
+            yield counter
+        if figures.at:
+            yield GaugeMetricFamily(
+                "log_shipper_stats_timestamp_seconds", "When the shipper last wrote its figures.", value=figures.at
+            )
+
+
+def _gauges(name: str, help_text: str, label: str, values: Mapping[str, float]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, help_text, labels=[label])
+    for key, value in values.items():
+        family.add_metric([key], value)
+    return family
+
+
+def main() -> int:
+    """Exit code 2 when the port is wrong."""
+    port = os.environ.get("LOG_PIPELINE_PORT", "9096")
+    if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+        print(f"LOG_PIPELINE_PORT is {port!r}; allowed: 1 to 65535", file=sys.stderr)
+        return 2
+    registry = CollectorRegistry()
+    registry.register(
+        PipelineCollector(
+            os.environ.get("ELASTICSEARCH_URL", "http://127.0.0.1:9200").rstrip("/"),
+            Path(os.environ.get("RSYSLOG_STATS", "var/lib/rsyslog/stats.json")),
+        )
+    )
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    start_http_server(int(port), addr=os.environ.get("LOG_PIPELINE_HOST", "127.0.0.1"), registry=registry)
+    stop.wait()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

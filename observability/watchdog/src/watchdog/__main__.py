@@ -1,0 +1,37 @@
+"""`python -m watchdog` runs until SIGTERM."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+
+from watchdog import settings
+from watchdog.server import Watchdog, server
+
+
+def main() -> int:
+    """Exit code 2 when a setting is wrong."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stdout)
+    try:
+        chosen = settings.load()
+    except settings.SettingsError as error:
+        print(error, file=sys.stderr)
+        return 2
+    watchdog = Watchdog(chosen)
+    listening = server(watchdog)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    threading.Thread(target=listening.serve_forever, name="http", daemon=True).start()
+    logging.getLogger("watchdog").info(
+        "listening on %s:%s, silence after %g s", chosen.host, chosen.port, chosen.silence
+    )
+    watchdog.watch(stop)
+    listening.shutdown()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,132 @@
+"""The HTTP side: heartbeats and notifications in, the record and metrics out."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from watchdog.alarm import Alarm
+from watchdog.record import Record
+from watchdog.settings import Settings
+from watchdog.switch import Change, Switch
+
+LARGEST_BODY_BYTES = 2 * 1024 * 1024
+READ_SECONDS = 10.0
+# How often the clock is looked at.
+TICK_SECONDS = 1.0
+
+
+@dataclass
+class Watchdog:
+    """The parts together. `watch` runs until `stop` is set."""
+
+    settings: Settings
+
+    def __post_init__(self) -> None:
+        self.record = Record(self.settings.record)
+        self.switch = Switch(self.settings.silence)
+        self.alarm = Alarm(self.settings, self.record)
+
+    def heartbeat(self, notification: dict[str, Any]) -> None:
+        """Alertmanager has sent the Watchdog alert: firing is alive; resolved, Prometheus has stopped sending it."""
+        self.announce(self.switch.stopped() if notification.get("status") == "resolved" else self.switch.heartbeat())
+
+    def announce(self, change: Change | None) -> None:
+        """Tell of a change."""
+        if change == "silent":
+            self.alarm.raise_(self.switch.age)
+        elif change == "heard":
+            self.alarm.resolve()
+
+    def watch(self, stop: threading.Event) -> None:
+        """Look at the clock every second."""
+        while not stop.wait(TICK_SECONDS):
+            self.announce(self.switch.check())
+
+    def metrics(self) -> str:
+        """Prometheus's text format."""
+        return (
+            "# HELP watchdog_heartbeat_age_seconds Since Alertmanager's last heartbeat.\n"
+            "# TYPE watchdog_heartbeat_age_seconds gauge\n"
+            f"watchdog_heartbeat_age_seconds {self.switch.age:.3f}\n"
+            "# HELP watchdog_silent Whether the alarm is raised.\n"
+            "# TYPE watchdog_silent gauge\n"
+            f"watchdog_silent {int(self.switch.is_silent)}\n"
+            "# HELP watchdog_notifications_total Notifications written down since the start.\n"
+            "# TYPE watchdog_notifications_total counter\n"
+            f"watchdog_notifications_total {self.record.count}\n"
+        )
+
+
+def server(watchdog: Watchdog) -> ThreadingHTTPServer:
+    """A server for it, listening already."""
+
+    class Handler(BaseHTTPRequestHandler):
+        timeout = READ_SECONDS
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            parts = urlsplit(self.path)
+            query = parse_qs(parts.query)
+            if parts.path == "/healthz":
+                self._answer(200, "text/plain", "ok\n")
+            elif parts.path == "/metrics":
+                self._answer(200, "text/plain; version=0.0.4", watchdog.metrics())
+            elif parts.path == "/notifications":
+                try:
+                    after, since = int(query.get("after", ["0"])[0]), float(query.get("since", ["0"])[0])
+                except ValueError:
+                    self._answer(400, "text/plain", "after and since are numbers\n")
+                    return
+                self._answer(
+                    200, "application/json", json.dumps({"notifications": watchdog.record.after(after, since)})
+                )
+            else:
+                self._answer(404, "text/plain", "no such page\n")
+
+        def do_POST(self) -> None:
+            notification = self._body()
+            if notification is None:
+                return
+            if self.path == "/heartbeat":
+                watchdog.heartbeat(notification)
+            elif self.path == "/notifications":
+                watchdog.record.add("alertmanager", notification)
+            else:
+                self._answer(404, "text/plain", "no such page\n")
+                return
+            self._answer(204, "text/plain", "")
+
+        def _body(self) -> dict[str, Any] | None:
+            length = self.headers.get("Content-Length", "")
+            if not length.isascii() or not length.isdigit() or int(length) > LARGEST_BODY_BYTES:
+                self.close_connection = True
+                self._answer(413, "text/plain", "a body of at most 2 MiB is needed\n")
+                return None
+            try:
+                document = json.loads(self.rfile.read(int(length)))
+            except ValueError:
+                document = None
+            if not isinstance(document, dict):
+                self._answer(400, "text/plain", "a JSON object is needed\n")
+                return None
+            return document
+
+        def _answer(self, status: int, content_type: str, body: str) -> None:
+            encoded = body.encode()
+            self.send_response(status)
+            self.send_header("Content-Type", content_type)
+            self.send_header("Content-Length", str(len(encoded)))
+            self.end_headers()
+            self.wfile.write(encoded)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Heartbeats come every ten seconds: no access log."""
+
+    listening = ThreadingHTTPServer((watchdog.settings.host, watchdog.settings.port), Handler)
+    listening.daemon_threads = True
+    return listening

@@ -1,0 +1,54 @@
+"""The switch itself: when was the last heartbeat, and is that too long ago?"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Literal
+
+Change = Literal["silent", "heard"]
+
+
+class Switch:
+    """Thread-safe. At the start the heartbeat counts as heard, so a restart doesn't raise an alarm."""
+
+    def __init__(self, silence: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._silence = silence
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._last = clock()
+        self._silent = False
+
+    @property
+    def age(self) -> float:
+        """Seconds since the last heartbeat."""
+        return self._clock() - self._last
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the alarm is raised."""
+        return self._silent
+
+    def heartbeat(self) -> Change | None:
+        """Note a heartbeat; "heard" when it ends a silence."""
+        with self._lock:
+            self._last = self._clock()
+            if not self._silent:
+                return None
+            self._silent = False
+            return "heard"
+
+    def stopped(self) -> Change | None:
+        """Note that alerting itself says the heartbeat has ended: no need to wait for the silence to last."""
+        with self._lock:
+            self._last = min(self._last, self._clock() - self._silence)
+        return self.check()
+
+    def check(self) -> Change | None:
+        """Look at the clock; "silent" when the silence has just become too long."""
+        with self._lock:
+            if self._silent or self._clock() - self._last < self._silence:
+                return None
+            self._silent = True
+            return "silent"

@@ -1,0 +1,104 @@
+"""Reading Elasticsearch's and rsyslog's figures."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from log_pipeline import elasticsearch, shipper
+from log_pipeline.__main__ import PipelineCollector
+
+STATS = """Sun Nov 22 12:17:09 2026: { "name": "elasticsearch", "origin": "core.action", "processed": 5, "failed": 0 }
+Sun Nov 22 12:17:09 2026: { "name": "main Q", "origin": "core.queue", "size": 3, "enqueued": 9 }
+not a line of figures
+Sun Nov 22 12:17:19 2026: { "name": "elasticsearch", "origin": "core.action", "processed": 8, "failed": 2 }
+Sun Nov 22 12:17:19 2026: { "name": "main Q", "origin": "core.queue", "size": 7, "enqueued": 19 }
+Sun Nov 22 12:17:19 2026: { "name": "main Q", "origin": "core.que"""
+
+
+class Stub:
+    """Answers as Elasticsearch does."""
+
+    def __init__(self) -> None:
+        self.services: dict[str, tuple[float, int]] = {"orders": (1_700_000_000_000.0, 12)}
+        self.blocks: dict[str, str] = {}
+        self.url = ""
+
+    def answer(self, path: str) -> Any:
+        if "_settings" in path:
+            return {"logs": {"settings": self.blocks}, "other": {"settings": {}}}
+        if "_cat" in path:
+            return [{"disk.used": "30", "disk.total": "40"}, {"disk.used": None, "disk.total": None}]
+        buckets = [
+            {"key": name, "newest": {"value": at}, "recent": {"doc_count": count}}
+            for name, (at, count) in self.services.items()
+        ]
+        return {"aggregations": {"services": {"buckets": buckets}}}
+
+
+@pytest.fixture
+def stub() -> Iterator[Stub]:
+    found = Stub()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = json.dumps(found.answer(self.path)).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.do_GET()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=listening.serve_forever)
+    thread.start()
+    found.url = f"http://127.0.0.1:{listening.server_port}"
+    yield found
+    listening.shutdown()
+    thread.join()
+    listening.server_close()
+
+
+def test_a_look_finds_lines_blocks_and_disk(stub: Stub) -> None:
+    stub.blocks = {"index.blocks.read_only_allow_delete": "true"}
+    seen = elasticsearch.look(stub.url, requests.Session())
+    assert seen == elasticsearch.Snapshot(True, 1, 0.75, {"orders": 1_700_000_000.0}, {"orders": 12})
+
+
+def test_elasticsearch_away_is_not_up() -> None:
+    assert elasticsearch.look("http://127.0.0.1:1", requests.Session()) == elasticsearch.Snapshot()
+
+
+def test_the_last_figures_of_the_shipper_count(tmp_path: Path) -> None:
+    (tmp_path / "stats").write_text(STATS)
+    found = shipper.read(tmp_path / "stats")
+    assert (found.queues, found.processed, found.failed) == ({"main Q": 7}, {"elasticsearch": 8}, {"elasticsearch": 2})
+    assert found.at > 0
+
+
+def test_a_shipper_without_figures_is_nothing(tmp_path: Path) -> None:
+    assert shipper.read(tmp_path / "none") == shipper.Shipper()
+
+
+def test_a_silent_service_keeps_its_last_lines_time(
+    stub: Stub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("log_pipeline.__main__.FRESH_SECONDS", 0.0)
+    collector = PipelineCollector(stub.url, tmp_path / "none")
+    list(collector.collect())
+    stub.services = {}
+    families = {family.name: family for family in collector.collect()}
+    newest = families["log_pipeline_newest_timestamp_seconds"].samples
+    assert [(sample.labels, sample.value) for sample in newest] == [({"service": "orders"}, 1_700_000_000.0)]

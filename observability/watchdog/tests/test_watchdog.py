@@ -1,0 +1,181 @@
+"""The switch, the alarm and the HTTP side."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+import requests
+from watchdog.alarm import ALERT, Alarm
+from watchdog.record import Record
+from watchdog.settings import Settings, SettingsError, load
+from watchdog.switch import Switch
+
+from .conftest import Running
+
+FIRING = {"status": "firing", "alerts": [{"labels": {"alertname": "Watchdog"}}]}
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_heartbeat_in_time_keeps_the_alarm_down() -> None:
+    clock = Clock()
+    switch = Switch(45, clock)
+    clock.now += 44
+    switch.heartbeat()
+    clock.now += 44
+    assert switch.check() is None
+    assert not switch.is_silent
+
+
+def test_silence_is_told_once_and_its_end_once() -> None:
+    clock = Clock()
+    switch = Switch(45, clock)
+    clock.now += 45
+    assert [switch.check(), switch.check()] == ["silent", None]
+    assert [switch.heartbeat(), switch.heartbeat()] == ["heard", None]
+
+
+def test_a_resolved_heartbeat_counts_as_silence_at_once() -> None:
+    switch = Switch(45, Clock())
+    assert switch.stopped() == "silent"
+    assert switch.stopped() is None
+
+
+def test_a_start_counts_as_a_heartbeat() -> None:
+    assert Switch(45, Clock()).check() is None
+
+
+def test_silence_raises_a_notification_and_a_heartbeat_resolves_it(running: Running) -> None:
+    time.sleep(0.31)  # the silence itself is what is tested
+    running.watchdog.announce(running.watchdog.switch.check())
+    running.post("/heartbeat", FIRING)
+    found = [(entry["source"], entry["notification"]["status"]) for entry in running.notifications()]
+    assert found == [("watchdog", "firing"), ("watchdog", "resolved")]
+    alert = running.notifications()[0]["notification"]["alerts"][0]
+    assert alert["labels"]["alertname"] == ALERT
+    assert alert["labels"]["severity"] == "page"
+
+
+def test_prometheus_gone_is_told_by_the_resolved_heartbeat(running: Running) -> None:
+    running.post("/heartbeat", {**FIRING, "status": "resolved"})
+    assert [entry["notification"]["status"] for entry in running.notifications()] == ["firing"]
+
+
+def test_notifications_are_kept_in_order_and_on_disk(running: Running) -> None:
+    for status in ("firing", "resolved"):
+        assert running.post("/notifications", {"status": status}).status_code == 204
+    assert [entry["number"] for entry in running.notifications()] == [1, 2]
+    assert [entry["number"] for entry in running.get("/notifications?after=1").json()["notifications"]] == [2]
+    lines = running.watchdog.settings.record.read_text().splitlines()
+    assert [json.loads(line)["notification"]["status"] for line in lines] == ["firing", "resolved"]
+
+
+@pytest.mark.parametrize("body", ["", "no json", "[1]", '"text"'])
+def test_what_is_no_json_object_is_refused_and_not_written_down(running: Running, body: str) -> None:
+    answer = requests.post(f"{running.url}/notifications", data=body, timeout=5)
+    assert answer.status_code == 400
+    assert running.notifications() == []
+
+
+@pytest.mark.parametrize("length", ["-1", "x", "99999999999", "²"])
+def test_a_strange_length_is_refused(running: Running, length: str) -> None:
+    host, port = running.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=5) as connection:
+        connection.sendall(f"POST /heartbeat HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n".encode())
+        assert connection.recv(100).startswith(b"HTTP/1.1 413")
+
+
+def test_pages_that_are_not_there_are_404(running: Running) -> None:
+    assert running.get("/").status_code == 404
+    assert running.post("/other", {}).status_code == 404
+    assert running.get("/notifications?after=x").status_code == 400
+
+
+def test_metrics_tell_the_age_and_the_alarm(running: Running) -> None:
+    lines = dict(line.split() for line in running.get("/metrics").text.splitlines() if not line.startswith("#"))
+    assert lines["watchdog_silent"] == "0"
+    assert float(lines["watchdog_heartbeat_age_seconds"]) < 5
+
+
+def test_the_alarm_goes_to_the_webhook_with_its_token(tmp_path: Path) -> None:
+    received: list[tuple[str, dict[str, object]]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            received.append((self.headers["Authorization"], body))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    receiver = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=receiver.handle_request)
+    thread.start()
+    (tmp_path / "token").write_text("secret\n")
+    settings = Settings(
+        webhook=f"http://127.0.0.1:{receiver.server_port}/",
+        webhook_token_file=str(tmp_path / "token"),
+        record=tmp_path / "r",
+    )
+    Alarm(settings, Record(settings.record)).raise_(50)
+    thread.join()
+    receiver.server_close()
+    assert received[0][0] == "Bearer secret"
+    assert received[0][1]["status"] == "firing"
+
+
+def test_a_receiver_that_is_away_stops_nothing(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    settings = Settings(webhook=f"http://127.0.0.1:{port}/", email_to="a@b", smtp_port=port, record=tmp_path / "r")
+    record = Record(settings.record)
+    Alarm(settings, record).raise_(50)
+    assert record.count == 1
+
+
+def test_every_wrong_setting_is_named() -> None:
+    with pytest.raises(SettingsError) as error:
+        load({"WATCHDOG_PORT": "0", "WATCHDOG_SILENCE_SECONDS": "soon", "WATCHDOG_WEBHOOK": "ftp://x"})
+    assert all(name in str(error.value) for name in ("WATCHDOG_PORT", "WATCHDOG_SILENCE_SECONDS", "WATCHDOG_WEBHOOK"))
+
+
+def test_the_program_starts_raises_the_alarm_and_stops_on_sigterm(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {
+        **os.environ,
+        "WATCHDOG_PORT": str(port),
+        "WATCHDOG_SILENCE_SECONDS": "1",
+        "WATCHDOG_RECORD": str(tmp_path / "r"),
+    }
+    process = subprocess.Popen([sys.executable, "-m", "watchdog"], env=environment, stdout=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 15
+        while not (tmp_path / "r").exists():
+            assert time.monotonic() < deadline, "no alarm within 15 s of silence"
+            assert process.poll() is None, "the watchdog stopped"
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=5) == 0
+    finally:
+        process.kill()
