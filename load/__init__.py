@@ -1,0 +1,1 @@
+"""Load on the platform's public API: journeys (Locust), the `run` command, and the steady background traffic."""

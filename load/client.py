@@ -1,0 +1,101 @@
+"""One service's API as one user sees it: every answer is checked, every failure keeps its trace id."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from locust.contrib.fasthttp import FastHttpSession, FastResponse
+from locust.exception import RescheduleTask
+
+from load.answers import Answer, fault_in, trace_id_of
+
+
+class UnexpectedAnswer(RescheduleTask):
+    """The answer wasn't what the journey expects. It is counted already; the user goes on with another task.
+
+    The message has no ids in it: Locust groups failures by message. `status` is 0 when no answer came.
+    """
+
+    def __init__(self, fault: str, status: int = 0) -> None:
+        super().__init__(fault)
+        self.status = status
+
+
+def read(response: FastResponse) -> Answer:
+    """A response as an Answer. Never raises: what can't be read is None."""
+    headers = {name.lower(): value for name, value in response.headers.items()} if response.headers else {}
+    try:
+        body = json.loads(response.content) if response.content else None
+    except ValueError:
+        body = None
+    return Answer(response.status_code, headers.get("content-type", ""), body, trace_id_of(headers, body))
+
+
+class ServiceClient:
+    """Requests to one service, over its user's session."""
+
+    def __init__(
+        self, session: FastHttpSession, service: str, base_url: str, on_answer: Callable[[int], None] | None = None
+    ) -> None:
+        """`on_answer` hears each answer's status (0: none came)."""
+        self._session = session
+        self._service = service
+        self._base_url = base_url
+        self._on_answer = on_answer
+
+    def get(self, path: str, *, expect: int = 200, **options: Any) -> Answer:
+        """GET; see request()."""
+        return self.request("GET", path, expect=expect, **options)
+
+    def post(self, path: str, *, expect: int, **options: Any) -> Answer:
+        """POST; see request()."""
+        return self.request("POST", path, expect=expect, **options)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        expect: int,
+        code: str | None = None,
+        route: str | None = None,
+        payload: Any = None,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        check: Callable[[Any], str | None] | None = None,
+    ) -> Answer:
+        """Send and check one request.
+
+        `expect` is the status that must come and `code` the problem's code. `route` stands for the path in the
+        statistics: give it for each path with an id in it. `payload` is sent as JSON, `body` as it is. `check` gets the
+        decoded body and says what is wrong with it, if anything (without ids). Raises UnexpectedAnswer.
+        """
+        sent = dict(headers or {})
+        sent.setdefault("Content-Type", "application/json")
+        if payload is not None:
+            body = json.dumps(payload).encode()
+        with self._session.request(
+            method,
+            self._base_url + path,
+            name=f"{self._service} {route or path}",
+            data=body,  # type: ignore[arg-type]  # bytes are sent as they are
+            headers=sent,
+            allow_redirects=False,
+            catch_response=True,
+        ) as response:
+            error = response.request_meta["exception"] if response.status_code == 0 else None
+            answer = read(response)
+            fault = f"no answer: {type(error).__name__}" if error else fault_in(answer, expect, code)
+            if fault is None and check is not None:
+                fault = check(answer.body)
+            # Before the verdict: the user's wait depends on it also when the task ends here.
+            if self._on_answer:
+                self._on_answer(answer.status)
+            if fault is None:
+                response.success()
+                return answer
+            failure = UnexpectedAnswer(fault, answer.status)
+            response.failure(failure)
+        raise failure

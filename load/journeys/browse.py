@@ -1,0 +1,25 @@
+"""Looks around and buys nothing."""
+
+from __future__ import annotations
+
+import random
+
+from locust import task
+
+from load.shopper import Shopper
+
+
+class Browse(Shopper):
+    """Nobody in particular: no account, only the public catalogue."""
+
+    weight = 5
+
+    @task(3)
+    def look_at_the_list(self) -> None:
+        """The first page of products."""
+        self.list_products()
+
+    @task(2)
+    def look_at_one(self) -> None:
+        """Some product of the list."""
+        self.look_at_product(random.choice(self.known_products()))

@@ -1,0 +1,82 @@
+"""The running platform and its backends, as fixtures. Settings, ports and secrets come from platformctl."""
+
+from __future__ import annotations
+
+import pytest
+from platformctl.app import Platform
+from platformctl.broker import ADMIN
+from platformctl.environment import HOST, VIRTUAL_HOST
+from platformctl.runner import Runner
+
+from tests.support.elasticsearch import Elasticsearch
+from tests.support.jaeger import Jaeger
+from tests.support.mail import Mailbox
+from tests.support.prometheus import Prometheus
+from tests.support.rabbitmq import RabbitMq
+from tests.support.shop import Customer, Shop, Urls
+from tests.support.spotlight import Spotlight
+
+
+@pytest.fixture(scope="session")
+def platform() -> Platform:
+    """This checkout's platform; it must be up."""
+    here = Platform()
+    if not here.runner.is_up():
+        pytest.exit("The platform isn't running. Start it by `make up`, or run these tests by `make test-e2e`.", 2)
+    return here
+
+
+@pytest.fixture(scope="session")
+def runner(platform: Platform) -> Runner:
+    """Starts, stops and signals single processes."""
+    return platform.runner
+
+
+@pytest.fixture(scope="session")
+def shop(platform: Platform) -> Shop:
+    """The public API."""
+    return Shop(Urls(**{name: f"http://{HOST}:{platform.settings.port(name)}" for name in platform.catalogue.services}))
+
+
+@pytest.fixture
+def customer(shop: Shop) -> Customer:
+    """Somebody new, logged in."""
+    return shop.new_customer()
+
+
+@pytest.fixture(scope="session")
+def jaeger(platform: Platform) -> Jaeger:
+    """Traces."""
+    return Jaeger(platform.url("JAEGER_QUERY_PORT"))
+
+
+@pytest.fixture(scope="session")
+def elasticsearch(platform: Platform) -> Elasticsearch:
+    """Logs."""
+    return Elasticsearch(platform.url("ELASTICSEARCH_PORT"))
+
+
+@pytest.fixture(scope="session")
+def prometheus(platform: Platform) -> Prometheus:
+    """Metrics."""
+    return Prometheus(platform.url("PROMETHEUS_PORT"))
+
+
+@pytest.fixture(scope="session")
+def spotlight(platform: Platform) -> Spotlight:
+    """Errors."""
+    return Spotlight(platform.url("SPOTLIGHT_PORT"))
+
+
+@pytest.fixture(scope="session")
+def rabbitmq(platform: Platform) -> RabbitMq:
+    """Queues and messages."""
+    password = platform.secrets.get(f"rabbitmq_{ADMIN}")
+    amqp_url = platform.environment.rabbitmq_url(ADMIN)
+    return RabbitMq(platform.url("RABBITMQ_MANAGEMENT_PORT"), ADMIN, password, VIRTUAL_HOST, amqp_url)
+
+
+@pytest.fixture(scope="session")
+def mailbox(platform: Platform) -> Mailbox:
+    """Mails that were sent."""
+    return Mailbox(platform.paths.mail)

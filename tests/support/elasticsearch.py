@@ -1,0 +1,62 @@
+"""Log documents, as Elasticsearch gives them back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+
+LOGS = "logs-*"
+TIMEOUT_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Document:
+    """One log line. Fields are asked for by their dotted ECS name, however the document nests them."""
+
+    id: str
+    source: Mapping[str, Any]
+
+    def __getitem__(self, name: str) -> Any:
+        return _get(self.source, name)
+
+    def __str__(self) -> str:
+        return f"{self['service.name']}: {self['message']}"
+
+
+class Elasticsearch:
+    """Elasticsearch's search API."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def search_url(self, query: str) -> str:
+        """An address that shows what the query string finds."""
+        return f"{self.url}/{LOGS}/_search?q={query}"
+
+    def logs(self, **terms: str) -> list[Document]:
+        """The log lines with these fields (with `__` for the dot), oldest first, 500 at most."""
+        filters = [{"term": {name.replace("__", "."): value}} for name, value in terms.items()]
+        response = requests.post(
+            f"{self.url}/{LOGS}/_search",
+            json={"query": {"bool": {"filter": filters}}, "size": 500, "sort": ["@timestamp"]},
+            timeout=TIMEOUT_SECONDS,
+        )
+        response.raise_for_status()
+        return [Document(hit["_id"], hit["_source"]) for hit in response.json()["hits"]["hits"]]
+
+
+def _get(source: Any, name: str) -> Any:
+    if not isinstance(source, Mapping):
+        return None
+    if name in source:
+        return source[name]
+    head, _, rest = name.partition(".")
+    while rest:
+        if head in source:
+            return _get(source[head], rest)
+        part, _, rest = rest.partition(".")
+        head = f"{head}.{part}"
+    return None

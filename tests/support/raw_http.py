@@ -1,0 +1,52 @@
+"""HTTP as no well-behaved client would send it: bytes to a socket, and what comes back."""
+
+from __future__ import annotations
+
+import json
+import socket
+from dataclasses import dataclass
+from http.client import HTTPException, HTTPResponse
+from typing import Any
+from urllib.parse import urlsplit
+
+TIMEOUT_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class RawAnswer:
+    """An answer as it came. `status` is 0 when nothing (or no HTTP) came; then `body` says why."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The decoded body, or None."""
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            return None
+
+
+def send(base_url: str, data: bytes, *, half_close: bool = False) -> RawAnswer:
+    """Send bytes and read one answer. Raises OSError when nobody listens.
+
+    `half_close` ends the sending side after the bytes, as a client does that goes away.
+    """
+    parts = urlsplit(base_url)
+    with socket.create_connection((parts.hostname or "", parts.port or 80), timeout=TIMEOUT_SECONDS) as connection:
+        try:
+            connection.sendall(data)
+            if half_close:
+                connection.shutdown(socket.SHUT_WR)
+        except (BrokenPipeError, ConnectionResetError):
+            # Refused before everything was sent; the answer is there to be read all the same.
+            pass
+        response = HTTPResponse(connection)
+        try:
+            response.begin()
+            body = response.read()
+        except (HTTPException, OSError) as error:
+            return RawAnswer(0, {}, repr(error).encode())
+        return RawAnswer(response.status, {name.lower(): value for name, value in response.getheaders()}, body)

@@ -1,0 +1,167 @@
+"""Every service of the catalogue stands in every list, and what is generated from it is current."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from contracts import catalogue
+from platformctl import generate
+from platformctl.app import Platform
+from platformctl.model import Group
+from platformctl.settings import port_variable
+
+from tests.support.expect import expect
+
+ROOT = Path(__file__).resolve().parents[1]
+CATALOGUE = catalogue.load()
+PROCESSES = list(CATALOGUE.processes())
+SERVICES = list(CATALOGUE.services.values())
+
+
+def read(path: str) -> str:
+    """A file of the repository; a missing one fails the test."""
+    file = ROOT / path
+    expect(file.exists(), path, "no such file", path)
+    return file.read_text()
+
+
+def missing_in(text: str, names: list[str]) -> list[str]:
+    """The names that don't stand in the text as words of their own."""
+    return [name for name in names if not re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text)]
+
+
+def test_generated_files_are_current() -> None:
+    stale = generate.stale(Platform())
+    expect(not stale, "generated files that are current", [str(path) for path in stale], "make generate")
+
+
+def test_the_grpc_stubs_are_current(tmp_path: Path) -> None:
+    contracts = ROOT / "services" / "contracts"
+    made = subprocess.run(
+        ["bash", str(contracts / "generate.sh"), str(tmp_path)],
+        env={**os.environ, "PYTHON": sys.executable},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    expect(made.returncode == 0, "generate.sh succeeds", made.stderr, "services/contracts/generate.sh")
+    generated = [path for path in tmp_path.rglob("*") if path.is_file()]
+    expect(len(generated) == 3, "three generated files", generated, "services/contracts/generate.sh")
+    for path in generated:
+        committed = contracts / "src" / path.relative_to(tmp_path)
+        expect(
+            committed.read_text() == path.read_text(),
+            f"{committed.relative_to(ROOT)} as generate.sh makes it",
+            "a difference",
+            "services/contracts/generate.sh",
+        )
+
+
+def test_every_process_is_run_natively() -> None:
+    wanted = {process.name for process in PROCESSES} | {
+        external.process_name for external in CATALOGUE.external.values() if external.process_name
+    }
+    document = yaml.safe_load(read("observability/native/process-compose.yaml"))
+    running = {
+        name
+        for name, process in document["processes"].items()
+        if process["namespace"] == Group.SERVICE.value and process["availability"]["restart"] == "always"
+    }
+    expect(running == wanted, f"{sorted(wanted)}", sorted(running), "observability/native/process-compose.yaml")
+
+
+def test_every_process_that_runs_is_the_catalogues(platform: Platform) -> None:
+    states = {status.name: status for status in platform.runner.list(with_memory=False)}
+    for process in PROCESSES:
+        status = states.get(process.name)
+        expect(status is not None, f"a process {process.name}", sorted(states), "make status")
+        assert status is not None
+        expect(status.health in ("ready", "running"), f"{process.name} ready", status.health, "make status")
+
+
+def test_every_process_is_a_scrape_target() -> None:
+    groups = json.loads(read("observability/prometheus/targets/native/django.json"))
+    came = {(group["labels"]["service"], group["labels"]["process"], group["targets"][0]) for group in groups}
+    wanted = {(process.service, process.name, f"127.0.0.1:{process.metrics_port}") for process in PROCESSES}
+    expect(came == wanted, f"{sorted(wanted)}", sorted(came), "observability/prometheus/targets/native/django.json")
+
+
+def test_every_proxied_edge_is_a_toxiproxy_proxy() -> None:
+    proxies = json.loads(read("observability/toxiproxy/proxies.json"))
+    came = {(proxy["name"], proxy["listen"]) for proxy in proxies}
+    wanted = {(edge.proxy_name, f"127.0.0.1:{edge.proxy_port}") for edge in CATALOGUE.proxied_edges()}
+    expect(came == wanted, f"{sorted(wanted)}", sorted(came), "observability/toxiproxy/proxies.json")
+
+
+def test_every_port_can_be_set_in_the_env_file() -> None:
+    text = read(".env.example")
+    variables = [
+        port_variable(process.name, use)
+        for process in PROCESSES
+        for use, port in (("", process.http_port or process.grpc_port), ("metrics", process.metrics_port))
+        if port
+    ]
+    missing = missing_in(text, variables)
+    expect(not missing, "every port variable", f"missing: {missing}", ".env.example")
+
+
+def test_every_process_and_port_stands_in_the_readme() -> None:
+    text = read("README.md")
+    names = [process.name for process in PROCESSES]
+    ports = [str(port) for process in PROCESSES for port in (process.http_port, process.grpc_port) if port]
+    missing = missing_in(text, [*names, *ports])
+    expect(not missing, "every process and port", f"missing: {missing}", "README.md")
+
+
+@pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
+def test_every_service_has_the_same_rooms(service: catalogue.Service) -> None:
+    folder = ROOT / "services" / service.name
+    rooms = [
+        "README.md",
+        "pyproject.toml",
+        "manage.py",
+        *(f"config/{name}.py" for name in ("environment", "settings", "urls", "wsgi", "gunicorn")),
+        *(f"{service.app}/{name}" for name in ("models.py", "api/views.py", "api/urls.py", "migrations/__init__.py")),
+        "tests",
+    ]
+    missing = [room for room in rooms if not (folder / room).exists()]
+    expect(not missing, f"{rooms} in services/{service.name}", f"missing: {missing}", f"services/{service.name}")
+
+
+def test_every_service_is_a_member_of_the_workspace() -> None:
+    text = read("pyproject.toml")
+    missing = [service.name for service in SERVICES if f'"services/{service.name}"' not in text]
+    expect(not missing, "every service among the workspace's members", f"missing: {missing}", "pyproject.toml")
+
+
+@pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
+def test_no_service_imports_another(service: catalogue.Service) -> None:
+    others = "|".join(other.app for other in SERVICES if other is not service)
+    pattern = re.compile(rf"^\s*(?:from|import)\s+(?:{others})(?:\.|\s|$)", re.MULTILINE)
+    folder = ROOT / "services" / service.name
+    guilty = [str(path.relative_to(ROOT)) for path in folder.rglob("*.py") if pattern.search(path.read_text())]
+    expect(not guilty, f"{service.name} imports no other service", guilty, f"services/{service.name}")
+
+
+# What comes later in the same form: checked as soon as it is there.
+LATER = {
+    "docker-compose.yml": [process.name for process in PROCESSES],
+    "dashboards": [service.name for service in SERVICES],
+    "alerts/rules": [service.name for service in SERVICES],
+}
+
+
+@pytest.mark.parametrize("path", [path for path in LATER if (ROOT / path).exists()])
+def test_every_service_stands_in(path: str) -> None:
+    place = ROOT / path
+    files = [place] if place.is_file() else [file for file in place.rglob("*") if file.suffix in {".json", ".yml"}]
+    missing = missing_in("\n".join(file.read_text() for file in files), LATER[path])
+    expect(not missing, f"every service or process in {path}", f"missing: {missing}", path)

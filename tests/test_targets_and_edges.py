@@ -1,0 +1,90 @@
+"""What Prometheus scrapes, and the edges seen in traffic, against the catalogue."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from contracts.catalogue import Catalogue
+from platformctl.app import Platform
+
+from tests.support.expect import eventually, expect
+from tests.support.jaeger import Jaeger
+from tests.support.prometheus import Prometheus
+from tests.support.shop import Shop
+
+Edges = set[tuple[str, str, str]]
+LOOKBACK_SECONDS = 3600
+# The job that fills Jaeger's graph runs each minute.
+GRAPH_WITHIN_SECONDS = 150
+
+
+@pytest.fixture(scope="module")
+def traffic(shop: Shop) -> None:
+    """One order of each kind, so that every edge was used since the platform started."""
+    customer = shop.new_customer()
+    customer.order(shop.items())
+    declined = customer.try_to_order(shop.items(), card="tok_declined")
+    expect(declined.status_code == 402, "402", declined.status_code, f"{shop.urls.orders}/api/docs/")
+    customer.notifications()
+
+
+def test_every_target_is_up(prometheus: Prometheus) -> None:
+    eventually(
+        lambda: [target for target in prometheus.targets() if target.health != "up"],
+        lambda missing: not missing,
+        "no target that isn't up",
+        f"{prometheus.url}/targets",
+        timeout=40,
+    )
+
+
+def test_every_process_of_the_catalogue_is_scraped_under_its_name(platform: Platform, prometheus: Prometheus) -> None:
+    wanted = {(process.service, process.name) for process in platform.catalogue.processes()}
+    came = {(target.service, target.process) for target in prometheus.targets() if target.job == "django"}
+    expect(came == wanted, f"targets of job django: {sorted(wanted)}", sorted(came), f"{prometheus.url}/targets")
+
+
+def test_every_backend_is_scraped(prometheus: Prometheus) -> None:
+    wanted = {"jaeger", "spanmetrics", "rabbitmq", "postgres", "prometheus", "alertmanager", "toxiproxy"}
+    came = {target.job for target in prometheus.targets()}
+    expect(wanted <= came, f"jobs {sorted(wanted)}", sorted(came), f"{prometheus.url}/targets")
+
+
+@pytest.mark.usefixtures("traffic")
+def test_the_edges_that_callers_measure_are_the_catalogues(platform: Platform, prometheus: Prometheus) -> None:
+    wanted: Edges = {(edge.caller, edge.callee, edge.protocol) for edge in platform.catalogue.edges()}
+    # Series start at 0 for what may be called: an edge is what was called.
+    query = "sum by (service, dependency, protocol) (dependency_call_duration_seconds_count) > 0"
+
+    def measured() -> Edges:
+        return {(labels["service"], labels["dependency"], labels["protocol"]) for labels, _ in prometheus.query(query)}
+
+    eventually(
+        measured, lambda came: came == wanted, f"the edges {sorted(wanted)}", prometheus.graph_url(query), timeout=30
+    )
+
+
+def service_edges(catalogue: Catalogue) -> set[tuple[str, str]]:
+    """(caller, callee) of every edge: calls, and events from publisher to consumer."""
+    return {(edge.caller, edge.callee) for edge in catalogue.edges()} | catalogue.event_edges()
+
+
+@pytest.mark.usefixtures("traffic")
+@pytest.mark.timeout(GRAPH_WITHIN_SECONDS + 60)
+def test_jaegers_graph_has_the_catalogues_edges(platform: Platform, jaeger: Jaeger) -> None:
+    wanted = service_edges(platform.catalogue)
+
+    def drawn() -> set[tuple[str, str]]:
+        edges = jaeger.dependencies(int(time.time() * 1000), LOOKBACK_SECONDS * 1000)
+        # Whatever else sent spans to this Jaeger (a developer's own service, a test) is not the catalogue's business.
+        return {(caller, callee) for caller, callee in edges if caller in platform.catalogue.services}
+
+    eventually(
+        drawn,
+        lambda came: came == wanted,
+        f"the edges {sorted(wanted)}",
+        f"{jaeger.url}/api/dependencies?endTs={int(time.time() * 1000)}&lookback={LOOKBACK_SECONDS * 1000}",
+        timeout=GRAPH_WITHIN_SECONDS,
+        interval=5,
+    )
