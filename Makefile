@@ -41,6 +41,7 @@ test-e2e: ## The tests over the running platform
 test-alerts: ## Rules, routing, inhibition, runbooks
 	@$(PLATFORMCTL) up --no-probe
 	@$(PLATFORMCTL) test watchdog alerts
+	@.venv/bin/python -m pytest -q -s alerts/tests/test_mutants.py -o timeout=3000
 
 test-dashboards: ## Every panel's query against the running platform
 	@$(PLATFORMCTL) up --no-probe
@@ -56,6 +57,7 @@ generate: ## Write the files that are made from the catalogue
 	@$(PLATFORMCTL) generate
 	@.venv/bin/python -m alerts.generator
 	@.venv/bin/python -m dashboards.builder
+	@PYTHONPATH=observability/compose/src .venv/bin/python -m platform_compose generate
 
 lock: ## Pin all Python packages again (requirements.lock)
 	@$(PLATFORMCTL) lock

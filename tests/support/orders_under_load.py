@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import time
 import uuid
+from collections import deque
+from http import HTTPStatus
 from types import TracebackType
 from typing import Self
 
@@ -12,17 +14,18 @@ import requests
 
 from tests.support.shop import Customer, Shop
 
-PAUSE_SECONDS = 0.1
-REPEAT_AFTER_SECONDS = 0.5
+PAUSE_SECONDS = 0.2
 # An order whose process was killed is in progress until the reconciler cancels it after 60 s; then it can be repeated.
 ANSWERED_WITHIN_SECONDS = 120.0
+# Not final: "this order is being placed now", and whatever the platform says of itself.
+NOT_FINAL = {HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS}
 
 
 class OrdersUnderLoad:
     """Customers who order one after the other. Context manager: orders come inside the block and end with it.
 
-    A customer repeats an order with its idempotency key until it is answered for good (201, 402 or 409); a broken
-    connection, a timeout and 5xx are tried again, as a well-behaved client does.
+    What isn't answered for good (a broken connection, a timeout, 409 in progress, 5xx) is repeated later with its
+    idempotency key, as a well-behaved client does, between new orders and after the last one.
     """
 
     def __init__(self, shop: Shop, customers: int = 2) -> None:
@@ -64,29 +67,33 @@ class OrdersUnderLoad:
             return len(self.acknowledged)
 
     def _shop(self, customer: Customer) -> None:
+        """One new order at a time, and between them another try of the oldest that is still open."""
+        still_open: deque[str] = deque()
         while not self._stop.wait(PAUSE_SECONDS):
-            self._order(customer)
-
-    def _order(self, customer: Customer) -> None:
-        key = str(uuid.uuid4())
+            for key in (str(uuid.uuid4()), *([still_open.popleft()] if still_open else [])):
+                if not self._is_answered(customer, key):
+                    still_open.append(key)
         deadline = time.monotonic() + ANSWERED_WITHIN_SECONDS
-        while time.monotonic() < deadline:
-            try:
-                response = customer.try_to_order(self._items, key=key)
-            except requests.RequestException:
-                response = None
-            if response is not None and response.status_code == 201:
-                with self._lock:
-                    self.acknowledged[response.json()["id"]] = customer
-                return
-            # 409 is also "the first attempt is still in progress", which isn't final.
-            if response is not None and response.status_code < 500 and response.status_code not in (409, 429):
-                with self._lock:
-                    self.refused.append(f"{response.status_code} {response.text[:200]}")
-                return
-            with self._lock:
-                self.repeated += 1
-            # Goes on also after the end: an order that was begun gets its answer.
-            time.sleep(REPEAT_AFTER_SECONDS)
+        while still_open and time.monotonic() < deadline:
+            time.sleep(PAUSE_SECONDS)
+            key = still_open.popleft()
+            if not self._is_answered(customer, key):
+                still_open.append(key)
         with self._lock:
-            self.unanswered.append(key)
+            self.unanswered += still_open
+
+    def _is_answered(self, customer: Customer, key: str) -> bool:
+        """Send the order once. Whether its answer is final."""
+        try:
+            response = customer.try_to_order(self._items, key=key)
+        except requests.RequestException:
+            response = None
+        with self._lock:
+            if response is None or response.status_code >= 500 or response.status_code in NOT_FINAL:
+                self.repeated += 1
+                return False
+            if response.status_code == HTTPStatus.CREATED:
+                self.acknowledged[response.json()["id"]] = customer
+            else:
+                self.refused.append(f"{response.status_code} {response.text[:200]}")
+            return True

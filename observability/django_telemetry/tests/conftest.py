@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Iterator
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
+import requests
 from django.test import AsyncClient, Client
 from django_telemetry import logs
 
@@ -55,9 +58,19 @@ def _needed(name: str, example: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def rabbitmq_url() -> str:
-    """A real broker. Not set: skipped; set and unreachable: the tests fail."""
-    return _needed("TEST_RABBITMQ_URL", "amqp://guest:guest@127.0.0.1:5672/")
+def rabbitmq_url() -> Iterator[str]:
+    """A virtual host of this run's own on a real broker. Not set: skipped; set and unreachable: the tests fail."""
+    url = urlsplit(_needed("TEST_RABBITMQ_URL", "amqp://guest:guest@127.0.0.1:5672/"))
+    admin = _needed("TEST_RABBITMQ_ADMIN_URL", "http://guest:guest@127.0.0.1:15672").rstrip("/")
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    address = f"{admin}/api/vhosts/{name}"
+    requests.put(address, timeout=10).raise_for_status()
+    try:
+        permissions = {"configure": ".*", "write": ".*", "read": ".*"}
+        requests.put(f"{admin}/api/permissions/{name}/{url.username}", json=permissions, timeout=10).raise_for_status()
+        yield urlunsplit((url.scheme, url.netloc, f"/{name}", "", ""))
+    finally:
+        requests.delete(address, timeout=10).raise_for_status()
 
 
 @pytest.fixture(scope="session")

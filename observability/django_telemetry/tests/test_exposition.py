@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 import time
 import urllib.error
 import urllib.request
@@ -76,3 +77,15 @@ def test_a_client_that_says_nothing_does_not_hold_up_the_others(server: MetricsS
         start = time.monotonic()
         assert _get(server)[0] == 200
         assert time.monotonic() - start < 2
+
+
+def test_a_scraper_that_goes_away_leaves_no_stack_trace(
+    server: MetricsServer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert server.port is not None
+    for _ in range(5):
+        with socket.create_connection(("127.0.0.1", server.port)) as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert _get(server)[0] == 200
+    assert "Traceback" not in capfd.readouterr().err

@@ -145,6 +145,44 @@ def test_restarting_gives_another_pid(start: Start) -> None:
     assert runner.pid("one") not in (0, first)
 
 
+def test_a_one_shot_can_be_run_again_and_its_last_run_counts(start: Start, tmp_path: Path) -> None:
+    marker = tmp_path / "marker"
+    code = f"import pathlib, time; time.sleep(0.3); p = pathlib.Path({str(marker)!r}); raise SystemExit(p.exists())"
+    runner = start(python("once", code, one_shot=True))
+    runner.start("once")
+    marker.touch()
+    with pytest.raises(ProcessFailed, match="once failed with exit code 1"):
+        runner.start("once")
+    marker.unlink()
+    runner.restart("once")
+    assert runner.status("once").health == "done"
+
+
+def test_restarting_a_quick_process_over_and_over_works(start: Start) -> None:
+    runner = start(sleeper("one", probe=ExecProbe(("true",))))
+    runner.start("one")
+    pids = set()
+    for _ in range(5):
+        runner.restart("one")
+        pids.add(runner.pid("one"))
+    assert len(pids) == 5
+
+
+def test_starting_what_waits_to_be_restarted_waits_with_it(start: Start) -> None:
+    runner = start(sleeper("one"))
+    runner.start("one")
+    runner.signal("one", signal.SIGKILL)
+    until(lambda: runner.status("one").health == "restarting", "the pause before its restart")
+    runner.start("one")
+    assert runner.status("one").health == "running"
+
+
+def test_a_command_that_does_not_exist_is_named(start: Start) -> None:
+    runner = start(Process("bad", Group.SERVICE, ("/no/such/program",), one_shot=True))
+    with pytest.raises(ProcessFailed, match="bad failed"):
+        runner.start("bad")
+
+
 def test_stop_and_continue_reach_the_whole_family_and_a_frozen_process_can_be_stopped(start: Start) -> None:
     code = "import subprocess; subprocess.run(['sleep', '300'])"
     runner = start(python("parent", code, stop_timeout=5))
@@ -280,6 +318,16 @@ def test_nothing_is_left_when_all_has_been_stopped(start: Start) -> None:
     runner.stop_all([(["one", "two"], 3.0)])
     runner._supervisor.shut_down()
     assert runner.leftovers() == []
+
+
+def test_it_can_be_ended_and_started_again(start: Start) -> None:
+    runner = start(sleeper("one"))
+    for _ in range(2):
+        runner.start("one")
+        runner.stop_all([(["one"], 3.0)])
+        runner._supervisor.shut_down()
+        assert not runner.is_up()
+        runner._supervisor.start(os.environ["PATH"])
 
 
 def test_an_unknown_name_is_refused(start: Start) -> None:

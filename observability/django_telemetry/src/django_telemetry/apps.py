@@ -9,7 +9,7 @@ from django.apps import AppConfig
 from django.conf import settings
 from prometheus_client import disable_created_metrics
 
-from . import __version__, db, errors, exposition, lifecycle, logs, metrics, middleware, orm, redaction, tracing
+from . import __version__, checks, db, errors, exposition, lifecycle, logs, metrics, middleware, orm, redaction, tracing
 from .conf import TelemetryConfig, get_config
 from .instrumentor import instrument
 from .pipeline import SpanPipeline
@@ -33,6 +33,7 @@ class DjangoTelemetryConfig(AppConfig):
             return
         _ready = True
         start(get_config())
+        checks.connect()
 
 
 def start(config: TelemetryConfig) -> None:

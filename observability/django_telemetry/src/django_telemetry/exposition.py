@@ -30,6 +30,10 @@ class _Server(ThreadingMixIn, HTTPServer):
     registry: CollectorRegistry
     token: str
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A scraper that went away is no news, and the default prints a stack trace past the logs."""
+        logger.debug("A scrape from %s was broken off.", client_address)
+
 
 class _Handler(BaseHTTPRequestHandler):
     """Answers GET /metrics and nothing else."""

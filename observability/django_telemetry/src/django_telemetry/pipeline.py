@@ -53,6 +53,8 @@ class SpanPipeline(SpanProcessor):
         self._batch = min(config.batch_max_spans, config.queue_max_spans)
         self._delay = config.batch_delay
         self._books = books or account("traces")
+        # Why the last attempt failed, for the check command.
+        self.last_failure = ""
         self._reset()
         after_fork(self._reset)
 
@@ -139,6 +141,7 @@ class SpanPipeline(SpanProcessor):
             )
         except (urllib3.exceptions.HTTPError, OSError) as exc:
             self._breaker.failed()
+            self.last_failure = type(exc).__name__
             logger.debug("Spans could not be sent to %s: %s", self._endpoint, type(exc).__name__)
             return 0, False
         try:
@@ -149,6 +152,7 @@ class SpanPipeline(SpanProcessor):
             if 200 <= response.status < 300:
                 self._breaker.succeeded()
                 return size - min(size, _rejected(answer)), True
+            self.last_failure = f"status {response.status}"
             if response.status in _RETRYABLE:
                 self._breaker.failed(_retry_after(response.headers.get("Retry-After")))
                 return 0, False

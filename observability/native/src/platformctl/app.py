@@ -38,10 +38,10 @@ from platformctl.supervisor import Supervisor
 STATEFUL = ("postgres", "rabbitmq", "elasticsearch", "prometheus", "alertmanager", "spotlight")
 # Who must be there until the others have said their last word. Everything else of the backends goes before them.
 STORES = ("postgres", "rabbitmq", "epmd", "elasticsearch")
-# Seconds that `down` gives each phase: in all less than 15.
-SERVICES_STOP_SECONDS = 5.0
-PIPELINE_STOP_SECONDS = 4.0
-STORES_STOP_SECONDS = 5.0
+# Seconds that `down` gives each phase: with what it needs itself, in all less than 15.
+SERVICES_STOP_SECONDS = 4.5
+PIPELINE_STOP_SECONDS = 2.5
+STORES_STOP_SECONDS = 4.0
 
 
 class Platform:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -195,10 +195,15 @@ class Backends:
         )
 
     def elasticsearch_retention(self) -> Process:
-        return self._job("elasticsearch-retention", "platformctl.retention")
+        days = {
+            "LOGS_RETENTION_DAYS": str(self.settings.logs_retention_days),
+            "TRACES_RETENTION_DAYS": str(self.settings.traces_retention_days),
+        }
+        files = {"MAIL_FOLDER": str(self.paths.mail), "RSYSLOG_STATS": str(self.paths.lib / "rsyslog" / "stats.json")}
+        return self._job("elasticsearch-retention", "platformctl.retention", days | files)
 
     def jaeger_dependencies(self) -> Process:
-        return self._job("jaeger-dependencies", "jaeger_dependencies")
+        return self._job("jaeger-dependencies", "jaeger_dependencies", {})
 
     def jaeger(self) -> Process:
         names = (
@@ -352,8 +357,10 @@ class Backends:
         return Process(
             name="spotlight",
             group=Group.BACKEND,
+            configuration="spotlight",
             command=self.account.command(
                 *(str(Locations(self.paths).node()), "--max-old-space-size=96"),
+                *("--require", str(self.paths.etc / "spotlight" / "loopback.cjs")),
                 *(str(Locations(self.paths).spotlight), "--port", str(port)),
             ),
             environment={"NODE_ENV": "production", "HOME": str(self.paths.lib / "spotlight")},
@@ -363,16 +370,15 @@ class Backends:
             url=f"http://{HOST}:{port}",
         )
 
-    def _job(self, name: str, module: str) -> Process:
+    def _job(self, name: str, module: str, environment: Mapping[str, str]) -> Process:
         return Process(
             name=name,
             group=Group.BACKEND,
             command=(str(self.paths.python), "-m", module),
             environment={
                 "ELASTICSEARCH_URL": f"http://{HOST}:{self._port('ELASTICSEARCH_PORT')}",
-                "LOGS_RETENTION_DAYS": str(self.settings.logs_retention_days),
-                "TRACES_RETENTION_DAYS": str(self.settings.traces_retention_days),
                 "PYTHONUNBUFFERED": "1",
+                **environment,
             },
             after=("elasticsearch",),
         )

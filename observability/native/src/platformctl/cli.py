@@ -23,7 +23,8 @@ from platformctl.errors import PlatformError
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command. Returns the exit code: 0 done, 1 failed, 130 interrupted."""
     parsed = _parser().parse_args(arguments)
-    console = Console(soft_wrap=True)
+    # Into a file or a pipe: wide enough for every table.
+    console = Console(soft_wrap=True, width=None if sys.stdout.isatty() else 200)
     command: Callable[[Platform, argparse.Namespace, Console], int] = parsed.run
     try:
         return command(Platform(), parsed, console)

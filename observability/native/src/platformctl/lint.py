@@ -18,6 +18,7 @@ PACKAGES = (
     "observability/native",
     "observability/jaeger/dependencies",
     "observability/watchdog",
+    "observability/compose",
     "load",
     "tests",
 )

@@ -11,7 +11,8 @@ from platformctl.errors import PortsTaken
 from platformctl.model import Process
 from platformctl.supervisor import INSTANCE_VARIABLE
 
-ALL_ADDRESSES = ("127.0.0.1", "0.0.0.0", "::", "::1", "::ffff:127.0.0.1")
+LOOPBACK = ("127.0.0.1", "::1", "::ffff:127.0.0.1")
+ALL_ADDRESSES = (*LOOPBACK, "0.0.0.0", "::")
 
 
 def listeners() -> dict[int, int]:
@@ -39,6 +40,18 @@ def check_free(processes: Iterable[Process], instance: str) -> None:
             advice="stop that process, or set the variable in .env to another port "
             "(PORT_OFFSET=10000 moves every port, which is the way to run two clones at once)",
         )
+
+
+def exposed(instance: str) -> list[str]:
+    """Our listening sockets that can be reached from other machines: "spotlight-process (pid 7) on 0.0.0.0:8969"."""
+    found = []
+    for connection in psutil.net_connections(kind="tcp"):
+        if connection.status != psutil.CONN_LISTEN or connection.laddr.ip in LOOPBACK or not connection.pid:
+            continue
+        if _is_ours(connection.pid, instance):
+            address = f"{connection.laddr.ip}:{connection.laddr.port}"
+            found.append(f"{psutil.Process(connection.pid).name()} (pid {connection.pid}) on {address}")
+    return sorted(found)
 
 
 def describe(pid: int) -> str:

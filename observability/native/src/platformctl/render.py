@@ -31,6 +31,7 @@ BACKEND_FOLDERS = (
     "prometheus",
     "alertmanager",
     "toxiproxy",
+    "spotlight",
 )
 
 
@@ -51,6 +52,7 @@ class Renderer:
         self._rabbitmq()
         self._elasticsearch()
         self._copy("jaeger", "config.yaml")
+        self._copy("spotlight", "loopback.cjs")
         self._prometheus()
         self._alertmanager()
         self._write("toxiproxy/proxies.json", toxics.proxies(self.catalogue, self.settings))

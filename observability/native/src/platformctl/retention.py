@@ -1,7 +1,8 @@
 """`python -m platformctl.retention`: rolls log indices over and drops what is too old.
 
 From outside, by date, since this Elasticsearch has no lifecycle management. Runs until SIGTERM; settings are
-ELASTICSEARCH_URL, LOGS_RETENTION_DAYS, TRACES_RETENTION_DAYS, INTERVAL_SECONDS.
+ELASTICSEARCH_URL, LOGS_RETENTION_DAYS, TRACES_RETENTION_DAYS, INTERVAL_SECONDS, and for files of this machine, where
+they are given, MAIL_FOLDER and RSYSLOG_STATS.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -21,6 +23,7 @@ import requests
 from environs import Env, EnvValidationError, validate
 from pythonjsonlogger.json import JsonFormatter
 
+from platformctl import local_files
 from platformctl.search import LOGS
 
 TIMEOUT_SECONDS = 20.0
@@ -122,6 +125,7 @@ def main() -> int:
         env.int("LOGS_RETENTION_DAYS", 7, validate=days), env.int("TRACES_RETENTION_DAYS", 3, validate=days)
     )
     interval = env.float("INTERVAL_SECONDS", 600.0, validate=validate.Range(min=1))
+    mail, stats = env.path("MAIL_FOLDER", None), env.path("RSYSLOG_STATS", None)
     try:
         env.seal()
     except EnvValidationError as error:
@@ -137,8 +141,19 @@ def main() -> int:
                 logger.info("dropped %s", index)
         except (requests.RequestException, KeyError, ValueError) as error:
             logger.warning("could not apply the retention policy, will try again: %s", error)
+        _bound_local_files(mail, stats)
         stopping.wait(interval)
     return 0
+
+
+def _bound_local_files(mail: Path | None, stats: Path | None) -> None:
+    try:
+        if mail is not None and (count := local_files.trim_folder(mail, local_files.MAILS_KEPT)):
+            logger.info("deleted the %d oldest mails", count)
+        if stats is not None and local_files.empty_when_big(stats, local_files.STATS_BYTES):
+            logger.info("emptied %s", stats)
+    except OSError as error:
+        logger.warning("could not bound local files, will try again: %s", error)
 
 
 if __name__ == "__main__":

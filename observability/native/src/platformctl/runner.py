@@ -23,6 +23,7 @@ from platformctl.supervisor import State, Supervisor, processes_of
 POLL_SECONDS = 0.2
 AT_ONCE = 3 + (os.cpu_count() or 1) // 2
 LOG_LINES_SHOWN = 15
+BEGIN_SECONDS = 10.0
 # States besides "running" in which a process is there, or about to be.
 STOPPABLE = ("Running", "Restarting", "Terminating", "Launched", "Launching", "Pending")
 # A process that crashed this often on its way up won't get there by itself.
@@ -83,8 +84,10 @@ class Runner:
     def start(self, name: str, *, ready_within: float | None = None, cancelled: Event | None = None) -> None:
         """Start one process and wait until it is ready (a one-shot: until it has succeeded)."""
         process = self._known(name)
-        if not self._supervisor.state(name).running:
+        before = self._supervisor.state(name)
+        if not self._is_stoppable(before):
             self._supervisor.start_process(name)
+            self._wait_begun(name, before.last_pid)
         within = process.ready_within if ready_within is None else ready_within
         self.wait_ready(name, within=within, cancelled=cancelled)
 
@@ -202,6 +205,14 @@ class Runner:
     def leftovers(self) -> Sequence[psutil.Process]:
         """Every process of this clone that exists, the process runner among them."""
         return processes_of(self._paths.instance)
+
+    def _wait_begun(self, name: str, last_pid: int) -> None:
+        """Return when the state is that of the new start, not of the run before; or when there won't be one."""
+        deadline = time.monotonic() + BEGIN_SECONDS
+        while (state := self._supervisor.state(name)).last_pid == last_pid and state.status != "Error":
+            if time.monotonic() > deadline:
+                raise ProcessFailed(f"{name} was told to start and did not within {BEGIN_SECONDS:.0f} s")
+            time.sleep(0.05)
 
     def _bring_up_one(
         self, name: str, prepare: Callable[[], None] | None, started: Callable[[str, float], None], cancelled: Event

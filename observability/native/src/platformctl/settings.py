@@ -100,6 +100,18 @@ ALERT_VARIABLES = (
     "PAGERDUTY_ROUTING_KEY_FILE",
 )
 
+# Read by docker compose only; one .env serves both ways of running.
+COMPOSE_VARIABLES = (
+    "GRAFANA_PORT",
+    "KIBANA_PORT",
+    "MAILPIT_PORT",
+    "REVISION",
+    "WATCHDOG_WEBHOOK",
+    "WATCHDOG_EMAIL_TO",
+    "SENTRY_SPOTLIGHT",
+    "ES_JAVA_OPTS",
+)
+
 OTHER_VARIABLES = (
     "CACHE_DIR",
     "ENVIRONMENT",
@@ -119,7 +131,7 @@ OTHER_VARIABLES = (
 def load(root: Path, catalogue: Catalogue, environ: Mapping[str, str] | None = None) -> Settings:
     """Settings from `root`/.env, overridden by the environment. Raises SettingsError with every wrong variable."""
     defaults = default_ports(catalogue)
-    known = {*defaults, *OTHER_VARIABLES, *ALERT_VARIABLES}
+    known = {*defaults, *OTHER_VARIABLES, *ALERT_VARIABLES, *COMPOSE_VARIABLES}
     in_file = {key: value or "" for key, value in dotenv_values(root / ".env").items()}
     unknown = sorted(set(in_file) - known)
     problems = [f"{name}: not a setting (misspelt?); .env.example lists all" for name in unknown]

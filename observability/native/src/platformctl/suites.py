@@ -26,11 +26,12 @@ NO_TESTS = 5
 
 @dataclass(frozen=True)
 class Suite:
-    """A folder with tests. `needs` are the processes, services or groups that they use."""
+    """A folder with tests. `needs` are the processes, services or groups that they use, `arguments` go to pytest."""
 
     name: str
     folder: str
     needs: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -57,9 +58,10 @@ def all_suites(platform: Platform) -> list[Suite]:
         Suite("contracts", "services/contracts", stores),
         *(Suite(name, f"services/{name}", stores) for name in platform.catalogue.services),
         Suite("native", "observability/native"),
-        Suite("jaeger-dependencies", "observability/jaeger/dependencies", ("elasticsearch",)),
+        Suite("jaeger-dependencies", "observability/jaeger/dependencies", ("jaeger",)),
         Suite("watchdog", "observability/watchdog"),
-        Suite("alerts", "alerts", ("backends", "services")),
+        # The mutants take several minutes of two cores: `make test-alerts` runs them.
+        Suite("alerts", "alerts", ("backends", "services"), ("--ignore=tests/test_mutants.py",)),
         Suite("dashboards", "dashboards", ("backends", "services")),
         Suite("compose", "observability/compose"),
         Suite("load", "load"),
@@ -94,6 +96,7 @@ def environment(platform: Platform) -> dict[str, str]:
     return {
         "TEST_DATABASE_URL": f"postgres://{TESTS_ROLE}:{database_password}@{HOST}:{ports['POSTGRES_PORT']}/postgres",
         "TEST_RABBITMQ_URL": f"amqp://{ADMIN}:{broker_password}@{HOST}:{ports['RABBITMQ_PORT']}/",
+        "TEST_ELASTICSEARCH_URL": f"http://{HOST}:{ports['ELASTICSEARCH_PORT']}",
         "TEST_RABBITMQ_ADMIN_URL": f"http://{ADMIN}:{broker_password}@{HOST}:{ports['RABBITMQ_MANAGEMENT_PORT']}",
     }
 
@@ -123,6 +126,7 @@ def _run(platform: Platform, suite: Suite, console: Console) -> Result:
             f"--junitxml={report}",
             "-o",
             f"junit_suite_name={suite.name}",
+            *suite.arguments,
         ],
         cwd=platform.paths.root / suite.folder,
         env=os.environ | environment(platform),

@@ -30,18 +30,20 @@ LOG_FILE_MEGABYTES = 20
 LOG_FILES_KEPT = 10
 RESTART_BACKOFF_SECONDS = 2
 OPEN_FILES = 65536
+FORGET_SECONDS = 3.0
 # What process-compose logs once it is set up.
 READY = b"Spinning up"
 
 
 @dataclass(frozen=True)
 class State:
-    """What process-compose knows of one process."""
+    """What process-compose knows of one process. `pid` is 0 while it isn't running, `last_pid` stays."""
 
     name: str
     status: str
     health: str
     pid: int
+    last_pid: int
     restarts: int
     exit_code: int
     running: bool
@@ -136,7 +138,7 @@ class Supervisor:
         command = [str(self._binary), "-f", str(self._configuration), "-t=false", "--keep-project", "--disable-dotenv"]
         # Measuring memory and CPU of each process, which nobody asks it for, would cost it half a core.
         command += ["--slow-ref-rate", "86400s", "-U", "-u", str(self._socket), "-L", str(self._log)]
-        logged = self._log.stat().st_size if self._log.exists() else 0
+        self._log.unlink(missing_ok=True)
         # Nothing of the caller's environment leaks into the processes: they get what is written down for them.
         environment = {"PATH": path, "LANG": "C.UTF-8", "TZ": "UTC", "HOME": "/nonexistent"}
         with self._log.with_suffix(".stderr").open("ab") as errors:
@@ -151,19 +153,15 @@ class Supervisor:
             )
         deadline = time.monotonic() + timeout
         # Its API answers a moment before it can take orders, and a start in that moment locks it up for good.
-        while not (self._has_logged(READY, since=logged) and self.is_running()):
+        while not (self._has_logged(READY) and self.is_running()):
             if process.poll() is not None or time.monotonic() > deadline:
                 tail = self._log.read_text(errors="replace").splitlines()[-20:] if self._log.exists() else []
                 raise SupervisorError("process-compose did not start", detail=tail, advice=f"see {self._log}")
             time.sleep(0.1)
         self._socket.chmod(0o600)
 
-    def _has_logged(self, text: bytes, *, since: int) -> bool:
-        if not self._log.exists():
-            return False
-        with self._log.open("rb") as log:
-            log.seek(since)
-            return text in log.read()
+    def _has_logged(self, text: bytes) -> bool:
+        return self._log.exists() and text in self._log.read_bytes()
 
     def states(self) -> dict[str, State]:
         """Every process by name."""
@@ -176,7 +174,16 @@ class Supervisor:
 
     def start_process(self, name: str) -> None:
         """Start a process that isn't running. It may still be on its way to ready when this returns."""
-        self._call("POST", f"/process/start/{name}")
+        deadline = time.monotonic() + FORGET_SECONDS
+        while True:
+            try:
+                self._call("POST", f"/process/start/{name}")
+                return
+            except SupervisorError as error:
+                # It takes a moment to forget one that has just ended.
+                if "already running" not in error.message or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.05)
 
     def stop_process(self, name: str) -> None:
         """Tell a process to stop; it stays stopped. SIGKILL follows after its stop timeout. Doesn't wait for its end.
@@ -252,6 +259,7 @@ def _state(entry: Mapping[str, Any]) -> State:
         status=entry["status"],
         health=entry["is_ready"],
         pid=entry["pid"] if entry["is_running"] else 0,
+        last_pid=entry["pid"],
         restarts=entry["restarts"],
         exit_code=entry["exit_code"],
         running=entry["is_running"],

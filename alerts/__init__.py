@@ -1,0 +1,1 @@
+"""Alerting: rules, routes, runbooks and their tests."""

@@ -1,0 +1,305 @@
+"""alertmanager.yml: routes, receivers, and inhibition along the catalogue's graph."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from contracts.catalogue import Catalogue
+
+from alerts.generator import graph
+from alerts.generator.model import HEADER, dump
+from alerts.generator.telemetry import WATCHDOG
+
+# Cause alerts that say why another alert of the same service fires.
+SERVICE_GONE = ("ServiceDown", "ServiceNotAnswering", "ServiceRestarting")
+# Cause alerts of a service that may be the echo of something more specific.
+ECHOES = (
+    "ServiceErrors",
+    "ServiceSlow",
+    "ServiceSaturated",
+    "GrpcServerErrors",
+    "TokensRejected",
+    "EdgeDeadlinesSpent",
+)
+SPECIFIC = ("ServiceVersionRegression", "ServiceSaturated", "ServiceMemoryHigh")
+# Alerts about a database that explain slow and failing statements.
+DATABASE_CAUSES = ("DatabaseLocks", "DatabaseConnections")
+# A page is worth silencing others only if it is one.
+PAGE_CAUSE = ('layer="cause"', 'severity="page"')
+
+
+def configuration(catalogue: Catalogue, receivers: Receivers | None = None) -> str:
+    """The text of alertmanager.yml. Without `receivers`: those of a clone without settings, the watchdog's webhooks."""
+    return HEADER + dump(document(catalogue, receivers or Receivers()))
+
+
+class Receivers:
+    """Where notifications go, from the environment. Secrets stay in files, which Alertmanager reads itself.
+
+    ALERT_WEBHOOK_URL and ALERT_WEBHOOK_TOKEN_FILE, WATCHDOG_URL, ALERT_EMAIL_TO with ALERT_EMAIL_FROM, ALERT_SMTP_HOST
+    (host:port), ALERT_SMTP_USER and ALERT_SMTP_PASSWORD_FILE, SLACK_WEBHOOK_URL_FILE with SLACK_CHANNEL,
+    PAGERDUTY_ROUTING_KEY_FILE.
+    """
+
+    def __init__(self, environ: Mapping[str, str] | None = None) -> None:
+        self._environ = environ or {}
+        self.watchdog = self._environ.get("WATCHDOG_URL", "http://127.0.0.1:9095")
+
+    @classmethod
+    def from_environment(cls) -> Receivers:
+        """Those that the environment names."""
+        return cls(os.environ)
+
+    def webhooks(self) -> list[dict[str, Any]]:
+        """The watchdog's record, and the console's inbox where one is set."""
+        hooks: list[dict[str, Any]] = [{"url": f"{self.watchdog}/notifications", "send_resolved": True}]
+        if url := self._environ.get("ALERT_WEBHOOK_URL"):
+            hook: dict[str, Any] = {"url": url, "send_resolved": True}
+            if token := self._environ.get("ALERT_WEBHOOK_TOKEN_FILE"):
+                hook["http_config"] = {"authorization": {"type": "Bearer", "credentials_file": token}}
+            hooks.append(hook)
+        return hooks
+
+    def email(self) -> list[dict[str, Any]]:
+        """E-mail, where an address is set."""
+        if not (to := self._environ.get("ALERT_EMAIL_TO")):
+            return []
+        entry: dict[str, Any] = {
+            "to": to,
+            "from": self._environ.get("ALERT_EMAIL_FROM", "alerts@localhost"),
+            "smarthost": self._environ.get("ALERT_SMTP_HOST", "127.0.0.1:25"),
+            "send_resolved": True,
+            "headers": {"Subject": '{{ template "incident.title" . }}'},
+            "html": "",
+            "text": '{{ template "incident.text" . }}',
+        }
+        if user := self._environ.get("ALERT_SMTP_USER"):
+            entry |= {"auth_username": user, "auth_password_file": self._environ["ALERT_SMTP_PASSWORD_FILE"]}
+        else:
+            entry["require_tls"] = False
+        return [entry]
+
+    def slack(self) -> list[dict[str, Any]]:
+        """Slack, where a webhook is set."""
+        if not (file := self._environ.get("SLACK_WEBHOOK_URL_FILE")):
+            return []
+        return [
+            {
+                "api_url_file": file,
+                "channel": self._environ.get("SLACK_CHANNEL", "#incidents"),
+                "send_resolved": True,
+                "title": '{{ template "incident.title" . }}',
+                "text": '{{ template "incident.text" . }}',
+            }
+        ]
+
+    def pagerduty(self) -> list[dict[str, Any]]:
+        """PagerDuty, where a key is set."""
+        if not (file := self._environ.get("PAGERDUTY_ROUTING_KEY_FILE")):
+            return []
+        return [
+            {
+                "routing_key_file": file,
+                "send_resolved": True,
+                "severity": "critical",
+                "description": '{{ template "incident.title" . }}',
+                "details": {"incident": '{{ template "incident.text" . }}'},
+            }
+        ]
+
+
+def document(catalogue: Catalogue, receivers: Receivers) -> dict[str, Any]:
+    """alertmanager.yml as a document."""
+    teams = graph.teams(catalogue)
+    page, ticket = {"webhook_configs": receivers.webhooks()}, {"webhook_configs": receivers.webhooks()}
+    for key, entries in (("email_configs", receivers.email()), ("slack_configs", receivers.slack())):
+        if entries:
+            page[key] = entries
+            ticket[key] = entries
+    if pager := receivers.pagerduty():
+        page["pagerduty_configs"] = pager
+    return {
+        "templates": ["templates/*.tmpl"],
+        "route": {
+            "receiver": "platform-ticket",
+            "group_by": ["root_service"],
+            # Long enough for a cause that needs a little longer than its first symptom, short enough for a page
+            # within a minute of the fault.
+            "group_wait": "10s",
+            # Resolved notifications go out at this pace.
+            "group_interval": "1m",
+            "repeat_interval": "4h",
+            "routes": [
+                {
+                    "receiver": "watchdog",
+                    "matchers": [f'alertname="{WATCHDOG}"'],
+                    "group_by": ["alertname"],
+                    "group_wait": "0s",
+                    "group_interval": "10s",
+                    "repeat_interval": "10s",
+                },
+                {"receiver": "nobody", "matchers": ['severity="info"']},
+                *(_team_route(team) for team in teams),
+            ],
+        },
+        "receivers": [
+            {"name": "nobody"},
+            {
+                "name": "watchdog",
+                "webhook_configs": [{"url": f"{receivers.watchdog}/heartbeat", "send_resolved": True}],
+            },
+            *({"name": f"{team}-page", **page} for team in teams),
+            *({"name": f"{team}-ticket", **ticket} for team in teams),
+        ],
+        "time_intervals": [{"name": "weekend", "time_intervals": [{"weekdays": ["saturday", "sunday"]}]}],
+        "inhibit_rules": inhibitions(catalogue),
+    }
+
+
+def _team_route(team: str) -> dict[str, Any]:
+    return {
+        "receiver": f"{team}-ticket",
+        "matchers": [f'team="{team}"'],
+        "routes": [
+            {"receiver": f"{team}-page", "matchers": ['severity="page"'], "group_by": ["root_service"]},
+            {
+                "receiver": f"{team}-ticket",
+                "matchers": ['severity="ticket"', 'layer!="telemetry"'],
+                "group_by": ["alertname", "root_service"],
+                "group_wait": "30s",
+                "group_interval": "2m",
+                "repeat_interval": "24h",
+                # An example of planned silence: what eats the budget within a month can wait for Monday.
+                "routes": [
+                    {"matchers": ['alertname="ErrorBudgetJustLasts"'], "mute_time_intervals": ["weekend"]},
+                ],
+            },
+            {
+                "receiver": f"{team}-ticket",
+                "matchers": ['severity="ticket"', 'layer="telemetry"'],
+                "group_by": ["root_service"],
+                "group_wait": "15s",
+                "group_interval": "2m",
+                "repeat_interval": "24h",
+            },
+        ],
+    }
+
+
+def inhibitions(catalogue: Catalogue) -> list[dict[str, Any]]:
+    """Every inhibition: along the graph, within one service, and by dead telemetry."""
+    return [*_along_the_graph(catalogue), *_within_a_service(), *_telemetry(catalogue)]
+
+
+def _along_the_graph(catalogue: Catalogue) -> list[dict[str, Any]]:
+    """For each node: what its failure explains at those that depend on it, over all hops."""
+    rules = []
+    for name in graph.nodes(catalogue):
+        callers = graph.callers_of(catalogue, name)
+        affected = graph.affected_by(catalogue, name)
+        source = [*PAGE_CAUSE, f'service="{name}"']
+        # A worker's death doesn't keep its service from answering.
+        answering = [*source, 'alertname!~"Worker.*|Consumer.*|Queue.*|DeadLetters.*|Outbox.*|Events.*"']
+        symptoms = "|".join([name, *affected] if name in catalogue.services else affected)
+        if symptoms:
+            rules.append(_rule(source, ['layer="symptom"', f'service=~"{symptoms}"']))
+        # Edges that lead to it, and edges to those that call it.
+        targets = "|".join([name, *callers])
+        rules.append(_rule(answering, ['layer="cause"', f'dependency=~"{targets}"', f'service!="{name}"']))
+        if callers:
+            rules.append(
+                _rule(
+                    answering,
+                    [
+                        'layer="cause"',
+                        'dependency=""',
+                        f'service=~"{"|".join(callers)}"',
+                        f'alertname=~"{"|".join(ECHOES)}"',
+                    ],
+                )
+            )
+        if name not in catalogue.services:
+            everything = "|".join(affected)
+            # What many stand on: whatever else its callers complain of comes from it.
+            rules.append(
+                _rule(
+                    [*source, 'dependency=""'], ['layer="cause"', f'service=~"{everything}"', f'root_service!="{name}"']
+                )
+            )
+    # The page of last resort: when anything else explains it, it isn't.
+    rules.append(_rule([*PAGE_CAUSE, 'alertname!="TrafficAbsent"'], ['alertname="TrafficAbsent"']))
+    return rules
+
+
+def _within_a_service() -> list[dict[str, Any]]:
+    """The specific before the general, in one service."""
+    same = ["service"]
+    edge = ["service", "dependency"]
+    gone = "|".join(SERVICE_GONE)
+    database = "|".join(DATABASE_CAUSES)
+    echoes = "|".join(ECHOES)
+    return [
+        _rule([f'alertname=~"{gone}"'], ['layer="cause"', f'alertname!~"{gone}|Worker.*"'], same),
+        _rule(
+            [f'alertname=~"{"|".join(SPECIFIC)}"'],
+            [f'alertname=~"{echoes}|Edge.*"', f'alertname!~"{"|".join(SPECIFIC)}"'],
+            same,
+        ),
+        _rule(
+            ['alertname=~"Edge.*"', 'severity="page"'],
+            [f'alertname=~"{echoes}"', 'alertname!="ServiceSaturated"'],
+            same,
+        ),
+        _rule([f'alertname=~"{database}"'], ['alertname=~"Edge.*|DatabasePoolWaiting"'], edge),
+        _rule(['alertname="DatabasePoolWaiting"'], ['alertname=~"Edge.*"'], edge),
+        _rule([f'alertname=~"{database}|DatabasePoolWaiting"'], [f'alertname=~"{echoes}"'], same),
+        _rule(
+            ['alertname=~"EdgeErrors|EdgeTimeouts|EdgeRefused"'], ['alertname=~"EdgeSlow|EdgeRetryAmplification"'], edge
+        ),
+        _rule(['alertname="EdgeSlow"'], ['alertname="EdgeRetryAmplification"'], edge),
+        _rule(['alertname=~"Worker.*"'], ['alertname=~"Consumer.*|Queue.*|Outbox.*|Events.*"'], same),
+        _rule(
+            ['alertname=~"ConsumerGone|ConsumerStalled|QueueMissing"'],
+            ['alertname=~"QueueBacklog|EventsNeverConsumed"'],
+            same,
+        ),
+        _rule(['alertname="ConsumerGone"'], ['alertname="ConsumerStalled"'], ["queue"]),
+        _rule(['alertname="DeadLettersMany"'], ['alertname="DeadLetters"'], ["queue"]),
+        _rule(['alertname="OutboxAge"'], ['alertname="EventsNotPublished"'], same),
+        _rule(['alertname="ServiceMemoryHigh"'], ['alertname="ServiceMemoryGrowing"'], same),
+        _rule(
+            ['alertname="ErrorBudgetBurnsFast"'],
+            ['alertname=~"ErrorBudgetBurnsSt.*|ErrorBudgetBurnsSl.*|ErrorBudgetJustLasts"'],
+            same,
+        ),
+        _rule(
+            ['alertname="ErrorBudgetBurnsSteadily"'], ['alertname=~"ErrorBudgetBurnsSl.*|ErrorBudgetJustLasts"'], same
+        ),
+    ]
+
+
+def _telemetry(catalogue: Catalogue) -> list[dict[str, Any]]:
+    """A dead pipeline explains what is missing at its end, and makes untrue what was concluded from it."""
+    services = "|".join(catalogue.services)
+    return [
+        _rule(['alertname="ScrapingBroken"'], ['layer=~"cause|symptom"']),
+        _rule(['alertname="ScrapingBroken"'], ['layer="telemetry"', f'alertname!~"ScrapingBroken|{WATCHDOG}"']),
+        _rule(
+            ['alertname=~"ElasticsearchDown|ElasticsearchReadOnly"'],
+            ['alertname=~"Jaeger.*|LogLag|LogShipperQueue|SpansMissing|TelemetryLost"'],
+        ),
+        _rule(['alertname="JaegerDown"'], ['alertname=~"JaegerDropping|SpansMissing|TelemetryLost|ScrapeFailing"']),
+        _rule(['alertname="LogLag"'], ['alertname="LogShipperQueue"']),
+        _rule(
+            ['alertname=~"ServiceDown|ServiceNotAnswering"', f'service=~"{services}"'],
+            ['layer="telemetry"', f'service=~"{services}"'],
+            ["service"],
+        ),
+    ]
+
+
+def _rule(source: list[str], target: list[str], equal: list[str] | None = None) -> dict[str, Any]:
+    rule: dict[str, Any] = {"source_matchers": source, "target_matchers": target}
+    return rule | ({"equal": equal} if equal else {})

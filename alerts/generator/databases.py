@@ -1,0 +1,146 @@
+"""The database server, each service's database in it, and the pools in front."""
+
+from __future__ import annotations
+
+from contracts.catalogue import Catalogue
+
+from alerts.generator.describe import SERVICE, Describer
+from alerts.generator.model import Group, Record
+from alerts.generator.thresholds import Thresholds
+
+DEPENDENCY = {"dependency": "postgresql"}
+
+
+def recorded() -> Group:
+    """Use of connections and pools."""
+    rules = (
+        Record(
+            "postgres:connections:ratio",
+            "sum by (job) (pg_stat_activity_count) / sum by (job) (pg_settings_max_connections)",
+        ),
+        Record(
+            "database:blocked:share30s",
+            "avg by (service) (avg_over_time((pg_blocked_sessions_count > bool 0)[30s:10s])\n"
+            "  * on (datname) group_left (service) group by (datname, service) "
+            "(label_replace(pg_blocked_sessions_count, "
+            '"service", "$1", "datname", "(.*)")))',
+        ),
+        Record(
+            "pool:used:ratio",
+            'sum by (service, process) (db_pool_connections{state="used"})\n'
+            "  / sum by (service, process) (db_pool_max_connections)",
+        ),
+    )
+    return Group("databases-recorded", rules)
+
+
+def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
+    """Down, locks, connections, pools, forgotten transactions, deadlocks."""
+    databases = "|".join(service.database for service in catalogue.services.values())
+    server = {"service": "postgresql"}
+    postgres_logs = 'process.name:"postgres"'
+    rules = [
+        describer.alert(
+            "PostgresDown",
+            'pg_up == 0 or on (job, instance) (up{job="postgres"} == 0)',
+            lasting="10s",
+            layer="cause",
+            severity="page",
+            summary="PostgreSQL is down",
+            description="PostgreSQL, or its exporter, doesn't answer: no service can read or write.",
+            dashboard="databases",
+            root="postgresql",
+            labels=server,
+            logs=postgres_logs,
+            traces="orders",
+        ),
+        describer.alert(
+            "DatabaseLocks",
+            f'database:blocked:share30s{{service=~"{databases}"}} >= {t["database_blocked_share"]}',
+            lasting="5s",
+            layer="cause",
+            severity="page",
+            summary="Sessions wait for locks in a service's database",
+            description="{{ $labels.service }}'s database: at {{ $value | humanizePercentage }} of the looks of "
+            "the last half minute "
+            "somebody waited for a lock.",
+            dashboard="databases",
+            root="postgresql",
+            owner=SERVICE,
+            labels=DEPENDENCY,
+            logs=postgres_logs,
+        ),
+        describer.alert(
+            "DatabasePoolWaiting",
+            f"""
+            (
+              min by (service, process) (min_over_time(db_pool_requests_waiting[15s])) >= {t["pool_waiting_threads"]}
+            )
+            or
+            (
+              sum by (service, process) (increase(db_pool_requests_total{{result="error"}}[1m]))
+                >= {t["pool_waiting_requests_per_minute"]}
+            )
+            """,
+            lasting="10s",
+            layer="cause",
+            severity="page",
+            summary="Requests wait for a database connection",
+            description="{{ $labels.process }} of {{ $labels.service }}: its pool is exhausted or gets no connections.",
+            dashboard="databases",
+            root="postgresql",
+            owner=SERVICE,
+            labels=DEPENDENCY,
+        ),
+        describer.alert(
+            "DatabaseConnections",
+            f"postgres:connections:ratio > {t['database_connection_ratio']}",
+            lasting="30s",
+            layer="cause",
+            severity="page",
+            summary="PostgreSQL runs out of connections",
+            description="{{ $value | humanizePercentage }} of PostgreSQL's connections are taken.",
+            dashboard="databases",
+            root="postgresql",
+            labels=server,
+            logs=postgres_logs,
+            traces="orders",
+        ),
+        describer.alert(
+            "DatabaseIdleTransaction",
+            f"""
+            max by (service) (label_replace(
+              pg_stat_activity_max_tx_duration{{state=~"idle in transaction.*", datname=~"{databases}"}},
+              "service", "$1", "datname", "(.*)")) > {t["database_idle_transaction_seconds"]}
+            """,
+            lasting="30s",
+            layer="cause",
+            severity="ticket",
+            summary="A transaction was left open",
+            description="{{ $labels.service }}'s database: a transaction has done nothing for "
+            "{{ $value | humanizeDuration }}.",
+            dashboard="databases",
+            root="postgresql",
+            owner=SERVICE,
+            labels=DEPENDENCY,
+            logs=postgres_logs,
+        ),
+        describer.alert(
+            "DatabaseDeadlocks",
+            f"""
+            sum by (service) (label_replace(increase(pg_stat_database_deadlocks{{datname=~"{databases}"}}[5m]),
+              "service", "$1", "datname", "(.*)")) > 0
+            """,
+            lasting="0s",
+            layer="cause",
+            severity="ticket",
+            summary="Transactions deadlock",
+            description="{{ $labels.service }}'s database: {{ $value | humanize }} deadlocks in five minutes.",
+            dashboard="databases",
+            root="postgresql",
+            owner=SERVICE,
+            labels=DEPENDENCY,
+            logs=postgres_logs,
+        ),
+    ]
+    return Group("databases", tuple(rules))

@@ -1,0 +1,101 @@
+"""Labels and annotations that every alert carries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from contracts.catalogue import Catalogue
+
+from alerts.generator import graph
+from alerts.generator.model import Alert, Layer, Severity
+
+# Where people look things up. A Prometheus that has the external label of the left name uses its value instead:
+# Grafana's /d for dashboards_url, say, or Jaeger's /search for traces_url.
+ADDRESSES = {
+    "dashboards_url": "http://127.0.0.1:8000/dashboards",
+    "traces_url": "http://127.0.0.1:8000/traces",
+    "logs_url": "http://127.0.0.1:8000/logs",
+    "runbooks_url": "http://127.0.0.1:8000/runbooks",
+}
+Dashboard = Literal["overview", "service", "edges", "messaging", "databases", "telemetry", "django", "drills"]
+SERVICE = "{{ $labels.service }}"
+
+
+def base(name: str) -> str:
+    """The template of an address."""
+    return f'{{{{ or $externalLabels.{name} "{ADDRESSES[name]}" }}}}'
+
+
+class Describer:
+    """Makes alerts with the labels and annotations of design: layer, severity, team, root_service, links."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+
+    def alert(
+        self,
+        name: str,
+        expr: str,
+        *,
+        lasting: str,
+        layer: Layer,
+        severity: Severity,
+        summary: str,
+        description: str,
+        dashboard: Dashboard,
+        root: str = SERVICE,
+        owner: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        logs: str = f'service.name:"{SERVICE}"',
+        traces: str = SERVICE,
+    ) -> Alert:
+        """An alert. `root` is the service that is the cause, `labels` adds those the expression doesn't bring.
+
+        The team is the owner of `owner`, by default of the root. `logs` is a query in Kibana's language; `traces`
+        the service whose traces to list.
+        """
+        service = (labels or {}).get("service", SERVICE)
+        scope = f"?var-service={service}" if dashboard in ("service", "edges", "django") else ""
+        return Alert(
+            name,
+            expr,
+            lasting,
+            labels={
+                "layer": layer,
+                "severity": severity,
+                "team": self.team(owner or root),
+                "root_service": root,
+                **(labels or {}),
+            },
+            annotations={
+                "summary": summary,
+                "description": description,
+                "runbook_url": f"{base('runbooks_url')}/{name}",
+                "dashboard_url": f"{base('dashboards_url')}/platform-{dashboard}{scope}",
+                "traces_url": f"{base('traces_url')}?service={traces if traces != SERVICE else service}",
+                "logs_url": f"{base('logs_url')}?query={_query(logs.replace(SERVICE, service))}",
+            },
+            # A cause outlasts the burning budget that it explains (its guard looks back a minute), and what flaps is
+            # told once.
+            keep="30s" if layer == "cause" and severity == "page" else "",
+        )
+
+    def team(self, root: str) -> str:
+        """The owner of a node; where the node is only known from a label, a template that finds it."""
+        if not root.startswith("{{"):
+            return graph.owner_of(self._catalogue, root)
+        value = root.removeprefix("{{").removesuffix("}}").strip()
+        branches = []
+        for team in graph.teams(self._catalogue):
+            owned = [name for name in graph.nodes(self._catalogue) if graph.owner_of(self._catalogue, name) == team]
+            if team != graph.PLATFORM_TEAM:
+                branches.append(
+                    f"if eq {value} {' '.join(chr(34) + name + chr(34) for name in owned)} }}}}{team}{{{{ else "
+                )
+        return "{{ " + "".join(branches).removesuffix(" ") + f" }}}}{graph.PLATFORM_TEAM}{{{{ end }}}}"
+
+
+def _query(text: str) -> str:
+    """A query as part of an address; templates are left alone."""
+    return text.replace(" ", "%20").replace('"', "%22").replace("{{%20", "{{ ").replace("%20}}", " }}")

@@ -1,0 +1,231 @@
+"""Broker, queues, consumers and the outbox."""
+
+from __future__ import annotations
+
+from contracts.catalogue import Catalogue
+
+from alerts.generator.describe import Describer
+from alerts.generator.model import Group, Record
+from alerts.generator.thresholds import Thresholds
+
+# A queue's name begins with the service that reads it: `notifications.orders`.
+BY_SERVICE = '"service", "$1", "queue", "([^.]+)[.].*"'
+LIVE = 'queue!~".*[.]dead"'
+DEAD = 'queue=~".*[.]dead"'
+
+
+def recorded() -> Group:
+    """Depth, consumers and acknowledgements of every queue, with the service that reads it."""
+    rules = (
+        *(
+            Record(
+                f"queue:{name}",
+                f"label_replace(sum by (queue) ({metric}), {BY_SERVICE})",
+            )
+            for name, metric in (
+                ("messages_ready:sum", "rabbitmq_detailed_queue_messages_ready"),
+                ("messages_unacked:sum", "rabbitmq_detailed_queue_messages_unacked"),
+                ("consumers:sum", "rabbitmq_detailed_queue_consumers"),
+                ("acks:rate1m", "rate(rabbitmq_detailed_channel_messages_acked_total[1m])"),
+            )
+        ),
+        Record(
+            "queue:messages_handled:rate1m",
+            "label_replace(sum by (queue, outcome) (label_replace("
+            'rate(messaging_process_duration_seconds_count[1m]), "queue", "$1", "destination", "(.*)")), '
+            f"{BY_SERVICE})",
+        ),
+        Record(
+            "queue:dead_letters:increase5m",
+            "label_replace(sum by (queue, reason) (increase(messages_dead_lettered_total[5m])), " + BY_SERVICE + ")",
+        ),
+    )
+    return Group("messaging-recorded", rules)
+
+
+def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
+    """What keeps an event from its consumer, from the broker to the dead letters."""
+    queues = sorted({queue for event in catalogue.events for queue in event.consumers.values()})
+    rules = [
+        describer.alert(
+            "BrokerDown",
+            'up{job="rabbitmq"} == 0',
+            lasting="15s",
+            layer="cause",
+            severity="page",
+            summary="The message broker is down",
+            description="RabbitMQ doesn't answer: nothing is published, nothing is consumed.",
+            dashboard="messaging",
+            root="rabbitmq",
+            labels={"service": "rabbitmq"},
+            logs='process.name:"rabbitmq"',
+            traces="orders",
+        ),
+        describer.alert(
+            "BrokerBlocksPublishers",
+            'max by (job) ({__name__=~"rabbitmq_alarms_.*"}) > 0',
+            lasting="15s",
+            layer="cause",
+            severity="page",
+            summary="The message broker holds publishers back",
+            description="RabbitMQ has raised its memory, disk or file descriptor alarm; publishers block until "
+            "it is over.",
+            dashboard="messaging",
+            root="rabbitmq",
+            labels={"service": "rabbitmq"},
+            logs='process.name:"rabbitmq"',
+            traces="orders",
+        ),
+        describer.alert(
+            "ConsumerGone",
+            f"queue:consumers:sum{{{LIVE}}} == 0",
+            lasting="25s",
+            layer="cause",
+            severity="page",
+            summary="A queue has no consumer",
+            description="Nobody reads {{ $labels.queue }}: {{ $labels.service }}'s consumer is not connected.",
+            dashboard="messaging",
+        ),
+        describer.alert(
+            "ConsumerStalled",
+            f"""
+            queue:messages_unacked:sum{{{LIVE}}} > 0
+            unless on (queue) queue:acks:rate1m > 0
+            """,
+            lasting="20s",
+            layer="cause",
+            severity="page",
+            summary="A consumer is connected and handles nothing",
+            description="{{ $labels.service }} holds {{ $value }} messages of {{ $labels.queue }} and has "
+            "acknowledged none for a "
+            "minute.",
+            dashboard="messaging",
+        ),
+        describer.alert(
+            "QueueBacklog",
+            f"""
+            queue:messages_ready:sum{{{LIVE}}} > {t["queue_backlog_messages"]}
+            unless queue:acks:rate1m * {t["queue_backlog_drain_seconds"]} >= queue:messages_ready:sum
+            """,
+            lasting="30s",
+            layer="cause",
+            severity="page",
+            summary="A queue grows faster than it is read",
+            description="{{ $value }} messages wait in {{ $labels.queue }}, more than {{ $labels.service }} "
+            "handles in half a minute.",
+            dashboard="messaging",
+        ),
+        *(
+            describer.alert(
+                "QueueMissing",
+                f"""
+                absent(rabbitmq_detailed_queue_consumers{{queue="{queue}"}})
+                and on () up{{job="rabbitmq-detailed"}} == 1
+                """,
+                lasting="30s",
+                layer="cause",
+                severity="page",
+                summary="A queue is gone",
+                description=f"RabbitMQ has no queue {queue}: events meant for it are lost or returned.",
+                dashboard="messaging",
+                root=queue.split(".")[0],
+                labels={"service": queue.split(".")[0], "queue": queue},
+            )
+            for queue in queues
+        ),
+        describer.alert(
+            "DeadLetters",
+            "sum by (service, queue, reason) (queue:dead_letters:increase5m) > 0",
+            lasting="0s",
+            layer="cause",
+            severity="ticket",
+            summary="A message was given up",
+            description="{{ $labels.queue }}: {{ $value | humanize }} messages went to the dead letters in five "
+            "minutes, reason: "
+            "{{ $labels.reason }}.",
+            dashboard="messaging",
+            logs='service.name:"{{ $labels.service }}" and log.level:error',
+        ),
+        describer.alert(
+            "DeadLettersMany",
+            f"sum by (service, queue) (queue:dead_letters:increase5m) >= {t['dead_letters_for_page']}",
+            lasting="0s",
+            layer="cause",
+            severity="page",
+            summary="Messages are given up one after the other",
+            description="{{ $labels.queue }}: {{ $value | humanize }} messages went to the dead letters in five "
+            "minutes.",
+            dashboard="messaging",
+            logs='service.name:"{{ $labels.service }}" and log.level:error',
+        ),
+        describer.alert(
+            "OutboxAge",
+            f"max by (service) (outbox_oldest_age_seconds) > {t['outbox_age_seconds']}",
+            lasting="10s",
+            layer="cause",
+            severity="page",
+            summary="Events wait in the outbox",
+            description="{{ $labels.service }}: the oldest event has waited for {{ $value | humanizeDuration }} "
+            "to be published.",
+            dashboard="messaging",
+        ),
+        describer.alert(
+            "EventsNotPublished",
+            f"""
+            sum by (service) (increase(orders_placed_total[1m])) >= {t["events_placed_per_minute"]}
+            unless sum by (service) (increase(outbox_published_total[1m])) > 0
+            """,
+            lasting="15s",
+            layer="cause",
+            severity="page",
+            summary="Orders are placed and no event is published",
+            description="{{ $labels.service }}: {{ $value | humanize }} orders in a minute, and the relay has "
+            "published nothing.",
+            dashboard="messaging",
+        ),
+        describer.alert(
+            "EventsUnroutable",
+            "sum by (job) (increase(rabbitmq_global_messages_unroutable_returned_total[5m])\n"
+            "  + increase(rabbitmq_global_messages_unroutable_dropped_total[5m])) > 0",
+            lasting="0s",
+            layer="cause",
+            severity="page",
+            summary="Published events reach no queue",
+            description="{{ $value | humanize }} messages in five minutes had no queue to go to: a binding or "
+            "queue is missing.",
+            dashboard="messaging",
+            root="rabbitmq",
+            labels={"service": "rabbitmq"},
+            traces="orders",
+            logs='process.name:"rabbitmq"',
+        ),
+        *(
+            describer.alert(
+                "EventsNeverConsumed",
+                f"""
+                sum(increase(outbox_published_total{{service="{publisher}", type=~"{types}"}}[2m]))
+                  >= {t["events_placed_per_minute"]}
+                unless on () sum(increase(messaging_process_duration_seconds_count{{destination="{queue}"}}[2m])) > 0
+                """,
+                lasting="30s",
+                layer="cause",
+                severity="page",
+                summary="Events are published and never consumed",
+                description=f"{publisher} publishes, and {consumer} has handled nothing of {queue} for two minutes.",
+                dashboard="messaging",
+                root=consumer,
+                labels={"service": consumer, "queue": queue},
+            )
+            for (publisher, consumer, queue), types in _subscriptions(catalogue).items()
+        ),
+    ]
+    return Group("messaging", tuple(rules))
+
+
+def _subscriptions(catalogue: Catalogue) -> dict[tuple[str, str, str], str]:
+    """(publisher, consumer, queue) → the event types as a regular expression."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for event in catalogue.events:
+        for consumer, queue in event.consumers.items():
+            found.setdefault((event.publisher, consumer, queue), []).append(event.type.replace(".", "[.]"))
+    return {key: "|".join(types) for key, types in found.items()}

@@ -1,0 +1,143 @@
+"""Service level objectives of the user journeys: indicators over sloth's windows, and burn-rate alerts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from contracts.catalogue import Catalogue, Journey, Slo
+
+from alerts.generator.describe import Describer
+from alerts.generator.model import Alert, Group, Record
+from alerts.generator.services import LATENCY, RESPONSES
+from alerts.generator.thresholds import Thresholds
+
+# The minute says whether it still goes on.
+WINDOWS = ("1m", "5m", "30m", "1h", "2h", "6h", "1d", "3d")
+DELAY = "order_mail_delay_seconds"
+
+
+@dataclass(frozen=True)
+class Burn:
+    """How fast the budget burns: over both windows, `factor` times as fast as would use it up in 30 days.
+
+    And in the last minute still: what is over pages nobody, even while it is in the windows.
+    """
+
+    name: str
+    long: str
+    short: str
+    factor: float
+    lasting: str
+    severity: str
+    summary: str
+
+
+# Windows, factors and durations of Google's SRE workbook as sloth generates them.
+BURNS = (
+    Burn(
+        "ErrorBudgetBurnsFast",
+        "1h",
+        "5m",
+        14.4,
+        "2m",
+        "page",
+        "Users are failed: two days' error budget goes in an hour",
+    ),
+    Burn(
+        "ErrorBudgetBurnsSteadily",
+        "6h",
+        "30m",
+        6,
+        "15m",
+        "page",
+        "Users are failed: the error budget will last five days",
+    ),
+    Burn("ErrorBudgetBurnsSlowly", "1d", "2h", 3, "1h", "ticket", "The error budget will last ten days"),
+    Burn(
+        "ErrorBudgetJustLasts",
+        "3d",
+        "6h",
+        1,
+        "3h",
+        "ticket",
+        "The error budget will be used up by the end of the window",
+    ),
+)
+
+
+def recorded(catalogue: Catalogue, views: dict[str, str]) -> tuple[Group, ...]:
+    """Objectives, and for each window the rates of all and of bad events."""
+    slos = [(journey, slo) for journey in catalogue.journeys.values() for slo in journey.slos]
+    groups = []
+    for window in WINDOWS:
+        rules = []
+        for journey, slo in slos:
+            total, bad = _events(journey, slo, window, views)
+            labels = _labels(journey, slo)
+            rules.append(Record(f"slo:events:rate{window}", f"sum({total})", labels))
+            # Without a single bad series yet the bad events are 0, not unknown.
+            rules.append(Record(f"slo:bad_events:rate{window}", bad, labels))
+        rules.append(
+            Record(f"slo:bad_events:ratio_rate{window}", f"slo:bad_events:rate{window} / (slo:events:rate{window} > 0)")
+        )
+        groups.append(
+            Group(f"slo-recorded-{window}", tuple(rules), interval="15s" if window in ("1m", "5m", "1h") else "1m")
+        )
+    objectives = tuple(
+        Record("slo:objective:ratio", f"vector({slo.objective})", _labels(journey, slo)) for journey, slo in slos
+    )
+    left = Record(
+        "slo:error_budget_left:ratio3d",
+        # Over what is kept, at most three days; negative when more was spent than there was.
+        "1 - slo:bad_events:ratio_rate3d / (1 - slo:objective:ratio)",
+    )
+    return (Group("slo-objectives", (*objectives, left), interval="15s"), *groups)
+
+
+def alerts(describer: Describer, t: Thresholds) -> Group:
+    """Four speeds, for every objective."""
+    return Group("slo", tuple(_burn_alert(describer, burn, t) for burn in BURNS), interval="15s")
+
+
+def _burn_alert(describer: Describer, burn: Burn, t: Thresholds) -> Alert:
+    return describer.alert(
+        burn.name,
+        f"""
+        slo:bad_events:ratio_rate{burn.long} > {burn.factor:g} * (1 - slo:objective:ratio)
+        and slo:bad_events:ratio_rate{burn.short} > {burn.factor:g} * (1 - slo:objective:ratio)
+        and slo:bad_events:ratio_rate1m > {burn.factor:g} * (1 - slo:objective:ratio)
+        and slo:bad_events:rate{burn.long} * {_seconds(burn.long)} >= {t["slo_burn_bad_events_per_hour"]}
+        """,
+        lasting=burn.lasting,
+        layer="symptom",
+        severity=burn.severity,  # type: ignore[arg-type]
+        summary=burn.summary,
+        description="{{ $labels.journey }}, {{ $labels.slo }}: {{ $value | humanizePercentage }} of the events "
+        "of the last "
+        f"{burn.long} were bad.",
+        dashboard="overview",
+    )
+
+
+def _labels(journey: Journey, slo: Slo) -> dict[str, str]:
+    return {"journey": journey.name, "service": journey.service, "slo": slo.kind}
+
+
+def _events(journey: Journey, slo: Slo, window: str, views: dict[str, str]) -> tuple[str, str]:
+    """Two expressions: the rate of all events (to be summed), the rate of bad ones."""
+    if slo.kind == "delay":
+        total = f'rate({DELAY}_count{{service="{journey.service}"}}[{window}])'
+        good = f'rate({DELAY}_bucket{{service="{journey.service}", le="{slo.threshold_seconds:.1f}"}}[{window}])'
+        return total, f"sum({total}) - sum({good})"
+    which = f'service="{journey.service}", view="{views[journey.name]}", method="{journey.method}"'
+    if slo.kind == "availability":
+        total = f"rate({RESPONSES}{{{which}}}[{window}])"
+        bad = f'sum(rate({RESPONSES}{{{which}, status=~"5.."}}[{window}])) or 0 * sum({total})'
+        return total, bad
+    total = f"rate({LATENCY}_count{{{which}}}[{window}])"
+    threshold = repr(float(slo.threshold_seconds or 0))
+    return total, f'sum({total}) - sum(rate({LATENCY}_bucket{{{which}, le="{threshold}"}}[{window}]))'
+
+
+def _seconds(window: str) -> int:
+    return int(window[:-1]) * {"m": 60, "h": 3600, "d": 86400}[window[-1]]

@@ -1,0 +1,1 @@
+"""What each rule is tested with: series in, and when it fires."""

@@ -1,0 +1,374 @@
+"""Edges."""
+
+from __future__ import annotations
+
+from alerts.tests.series import Case, counter, gap, gauge, together
+
+CALLS = "dependency_call_duration_seconds"
+EDGE = {"service": "orders", "dependency": "payments", "protocol": "http"}
+PAYMENTS = {"service": "orders", "dependency": "payments", "root_service": "payments", "team": "checkout"}
+LONG_UP = {'process_start_time_seconds{job="django", service="payments", process="payments"}': gauge((600, -3600))}
+
+
+def calls(outcome: str, values: str, **labels: str) -> dict[str, str]:
+    """The edge's calls with one outcome."""
+    found = {**EDGE, **labels, "outcome": outcome, "operation": "POST"}
+    return {f"{CALLS}_count{{{_written(found)}}}": values}
+
+
+def timed(values: dict[str, str], **labels: str) -> dict[str, str]:
+    """The successful calls' histogram: cumulative counts by `le`."""
+    found = {**EDGE, "operation": "POST", "outcome": "ok", **labels}
+    return {f"{CALLS}_bucket{{{_written({**found, 'le': le})}}}": series for le, series in values.items()} | {
+        f"{CALLS}_count{{{_written(found)}}}": values["+Inf"]
+    }
+
+
+def retries(values: str, **labels: str) -> dict[str, str]:
+    """Calls that were tried again."""
+    return {f"dependency_retries_total{{{_written({**EDGE, **labels, 'operation': 'POST'})}}}": values}
+
+
+def _written(labels: dict[str, str]) -> str:
+    return ", ".join(f'{name}="{value}"' for name, value in labels.items())
+
+
+def _failing(alert: str, outcome: str) -> list[Case]:
+    other = "refused" if outcome == "error" else "error"
+    healthy = counter((60, 2), (240, 2))
+    return [
+        Case(
+            alert,
+            "a third of the calls fail: fires 20 s after a tenth of the minute's have",
+            together(LONG_UP, calls("ok", counter((60, 2), (240, 1.3))), calls(outcome, counter((60, 0), (240, 0.7)))),
+            # 0.7 of 2 calls a second: a tenth of a minute's calls after 18 s.
+            {60: 0, 80: 0, 95: 0, 105: 1, 290: 1},
+            PAYMENTS,
+        ),
+        Case(
+            alert,
+            "recovers once the minute is clean",
+            together(
+                LONG_UP,
+                calls("ok", counter((60, 2), (60, 0), (180, 2))),
+                calls(outcome, counter((60, 0), (60, 2), (180, 0))),
+            ),
+            {115: 1, 185: 0},
+            PAYMENTS,
+        ),
+        Case(
+            alert,
+            "one in twenty fails: a tail, no page",
+            together(LONG_UP, calls("ok", counter((300, 9.5))), calls(outcome, counter((300, 0.5)))),
+            {290: 0},
+        ),
+        Case(
+            alert,
+            "three failing requests in a minute page nobody",
+            together(LONG_UP, calls("ok", counter((300, 0.1))), calls(outcome, counter((60, 0), (60, 0.05), (180, 0)))),
+            {90: 0, 120: 0, 150: 0, 200: 0},
+        ),
+        Case(
+            alert,
+            "other outcomes are other alerts",
+            together(LONG_UP, calls("ok", healthy), calls(other, healthy), calls("rejected", healthy)),
+            {290: 0},
+        ),
+        Case(
+            alert,
+            "a callee that has just been restarted is given time",
+            together(
+                {'process_start_time_seconds{job="django", service="payments", process="payments"}': gauge((600, 62))},
+                calls("ok", counter((60, 2), (540, 0))),
+                calls(outcome, counter((60, 0), (540, 2))),
+            ),
+            # The grace ends at 62 + 90 s; 20 s later it is no after-effect any more.
+            {90: 0, 150: 0, 170: 0, 175: 1},
+        ),
+        Case(
+            alert,
+            "a counter that starts again is no burst",
+            together(
+                LONG_UP,
+                calls("ok", counter((60, 2), (240, -2))),
+                calls(outcome, counter((60, 0), (240, -0.01), start=500)),
+            ),
+            {70: 0, 120: 0, 290: 0},
+        ),
+        Case(
+            alert,
+            "no series, no alert; samples that go missing end it",
+            together(
+                LONG_UP,
+                calls("ok", gap(counter((60, 2), (400, 1)), 200, 260)),
+                calls(outcome, gap(counter((60, 0), (400, 1)), 200, 260)),
+            ),
+            {150: 1, 270: 0},
+        ),
+    ]
+
+
+_FAILING = [
+    *_failing("EdgeErrors", "error"),
+    *_failing("EdgeTimeouts", "timeout"),
+    *_failing("EdgeRefused", "refused"),
+    Case(
+        "EdgeErrors",
+        "the page names the provider and its callers' team",
+        together(
+            calls("ok", counter((300, 1)), service="payments", dependency="card-provider"),
+            calls("error", counter((300, 1)), service="payments", dependency="card-provider"),
+        ),
+        {200: 1},
+        {"service": "payments", "dependency": "card-provider", "root_service": "card-provider", "team": "checkout"},
+    ),
+    Case(
+        "EdgeErrors",
+        "gRPC to inventory: its owner is paged",
+        together(
+            calls("ok", counter((300, 1)), dependency="inventory", protocol="grpc"),
+            calls("error", counter((300, 1)), dependency="inventory", protocol="grpc"),
+        ),
+        {200: 1},
+        {"dependency": "inventory", "root_service": "inventory", "team": "supply"},
+    ),
+    Case(
+        "EdgeRefused",
+        "PostgreSQL belongs to the platform",
+        calls("refused", counter((300, 1)), service="users", dependency="postgresql", protocol="sql"),
+        {200: 1},
+        {"service": "users", "root_service": "postgresql", "team": "platform"},
+    ),
+]
+
+
+def _slow(dependency: str, protocol: str, limit: str, **labels: str) -> list[Case]:
+    where = {"dependency": dependency, "protocol": protocol, **labels}
+    return [
+        Case(
+            "EdgeSlow",
+            f"{protocol} to {dependency}: a third over {limit} s",
+            timed({limit: counter((60, 2), (240, 1.2)), "+Inf": counter((300, 2))}, **where),
+            # 0.8 of 2 calls a second are slow: a quarter of a minute's after 38 s.
+            {60: 0, 100: 0, 120: 1, 290: 1},
+            {"dependency": dependency, "root_service": dependency},
+        ),
+        Case(
+            "EdgeSlow",
+            f"{protocol} to {dependency}: a tenth over {limit} s is a tail",
+            timed({limit: counter((300, 9)), "+Inf": counter((300, 10))}, **where),
+            {290: 0},
+        ),
+    ]
+
+
+_SLOW = [
+    *_slow("users", "http", "0.75"),
+    *_slow("inventory", "grpc", "0.5"),
+    *_slow("rabbitmq", "amqp", "0.5"),
+    *_slow("postgresql", "sql", "0.1"),
+    *_slow("payments", "http", "1.0"),
+    *_slow("card-provider", "http", "1.0", service="payments"),
+    Case(
+        "EdgeSlow",
+        "one slow request pages nobody, nor do three",
+        timed({"1.0": counter((100, 0.2), (60, 0.05), (140, 0.2)), "+Inf": counter((300, 0.1))}),
+        {110: 0, 130: 0, 160: 0, 290: 0},
+    ),
+    Case(
+        "EdgeSlow",
+        "few calls, half of them slow: below five a minute nobody is woken",
+        timed({"1.0": counter((300, 0.03)), "+Inf": counter((300, 0.06))}),
+        {200: 0, 290: 0},
+    ),
+    Case(
+        "EdgeSlow",
+        "one slow statement among many quick ones",
+        together(
+            timed(
+                {"0.1": counter((60, 1), (240, 0)), "+Inf": counter((300, 1))}, dependency="postgresql", protocol="sql"
+            ),
+            timed(
+                {"0.1": counter((300, 20)), "+Inf": counter((300, 20))},
+                dependency="postgresql",
+                protocol="sql",
+                operation="connect",
+            ),
+        ),
+        {60: 0, 120: 1},
+        {"dependency": "postgresql"},
+    ),
+    Case(
+        "EdgeSlow",
+        "slow failures are failures",
+        together(
+            timed({"1.0": counter((300, 2)), "+Inf": counter((300, 2))}),
+            timed({"1.0": counter((300, 0)), "+Inf": counter((300, 2))}, outcome="timeout"),
+        ),
+        {290: 0},
+    ),
+    Case(
+        "EdgeSlow",
+        "a counter that starts again is not slow",
+        timed({"1.0": counter((100, 2), (200, -2)), "+Inf": counter((100, 2), (200, -2))}),
+        {110: 0, 150: 0, 290: 0},
+    ),
+    Case(
+        "EdgeSlow",
+        "samples that go missing end it",
+        timed({"1.0": gap(counter((400, 1)), 200, 200), "+Inf": gap(counter((400, 2)), 200, 200)}),
+        {150: 1, 290: 0},
+    ),
+]
+
+_RETRIES = [
+    Case(
+        "EdgeRetryAmplification",
+        "half of the calls are tried again: fires 20 s after a quarter of the minute's were",
+        together(LONG_UP, calls("ok", counter((60, 2), (240, 3))), retries(counter((60, 0), (240, 1)))),
+        {60: 0, 105: 0, 125: 1, 290: 1},
+        PAYMENTS,
+    ),
+    Case(
+        "EdgeRetryAmplification",
+        "a tenth more calls is a hiccup",
+        together(LONG_UP, calls("ok", counter((300, 22))), retries(counter((300, 2)))),
+        {290: 0},
+    ),
+    Case(
+        "EdgeRetryAmplification",
+        "a handful of retries pages nobody",
+        together(LONG_UP, calls("ok", counter((300, 0.2))), retries(counter((300, 0.1)))),
+        {290: 0},
+    ),
+    Case(
+        "EdgeRetryAmplification",
+        "after a restart of the callee it waits",
+        together(
+            {'process_start_time_seconds{job="django", service="payments", process="payments"}': gauge((600, 0))},
+            calls("ok", counter((600, 2))),
+            retries(counter((600, 1))),
+        ),
+        {80: 0, 105: 0, 110: 1},
+    ),
+    Case(
+        "EdgeRetryAmplification",
+        "a counter that starts again is no storm",
+        together(LONG_UP, calls("ok", counter((300, 2))), retries(counter((60, 0), (240, -0.05), start=900))),
+        {70: 0, 120: 0},
+    ),
+]
+
+_REST = [
+    Case(
+        "EdgeDeadlinesSpent",
+        "a fifth of the calls is not made any more",
+        together(calls("ok", counter((400, 4))), calls("rejected", counter((60, 0), (340, 1)))),
+        {60: 0, 140: 0, 160: 1},
+        {"service": "orders", "root_service": "orders", "severity": "ticket"},
+    ),
+    Case(
+        "EdgeDeadlinesSpent",
+        "one in twenty is a tail",
+        together(
+            calls("ok", counter((400, 9.5))), calls("rejected", counter((400, 0.5))), calls("error", counter((400, 9)))
+        ),
+        {390: 0},
+    ),
+    Case(
+        "EdgeDeadlinesSpent",
+        "a few are nothing",
+        together(calls("ok", counter((400, 0.05))), calls("rejected", counter((400, 0.05)))),
+        {390: 0},
+    ),
+    Case(
+        "EdgeFailingUnnoticed",
+        "four failures and no success in ten minutes",
+        together(
+            calls("refused", counter((100, 0), (20, 0.2), (900, 0)), dependency="users"),
+            calls("ok", counter((1020, 0)), dependency="users"),
+        ),
+        {120: 0, 165: 0, 180: 1, 600: 1, 760: 0},
+        {"dependency": "users", "root_service": "users", "severity": "ticket"},
+    ),
+    Case(
+        "EdgeFailingUnnoticed",
+        "one success is enough",
+        together(
+            calls("refused", counter((100, 0), (20, 0.2), (300, 0)), dependency="users"),
+            calls("ok", counter((50, 0), (10, 0.1), (360, 0)), dependency="users"),
+        ),
+        {180: 0, 300: 0},
+    ),
+    Case(
+        "EdgeFailingUnnoticed",
+        "one failure isn't worth a ticket",
+        calls("refused", counter((100, 0), (5, 0.2), (400, 0)), dependency="users"),
+        {180: 0, 300: 0, 500: 0},
+    ),
+    Case(
+        "EdgeFailingUnnoticed",
+        "only successes",
+        calls("ok", counter((100, 0), (20, 0.2), (300, 0)), dependency="users"),
+        {180: 0, 300: 0},
+    ),
+]
+
+
+def handled(code: str, values: str, **labels: str) -> dict[str, str]:
+    """RPCs that ended with this code."""
+    found = {"service": "inventory", "grpc_method": "Reserve", "grpc_code": code, **labels}
+    return {f"grpc_server_handled_total{{{_written(found)}}}": values}
+
+
+_GRPC = [
+    *(
+        Case(
+            "GrpcServerErrors",
+            f"a tenth ends with {code}",
+            together(handled("OK", counter((300, 1.8))), handled(code, counter((60, 0), (240, 0.2)))),
+            {60: 0, 105: 0, 110: 1, 290: 1},
+            {"service": "inventory", "grpc_code": code, "root_service": "inventory", "team": "supply"},
+        )
+        for code in (
+            "UNKNOWN",
+            "DEADLINE_EXCEEDED",
+            "RESOURCE_EXHAUSTED",
+            "ABORTED",
+            "INTERNAL",
+            "UNAVAILABLE",
+            "DATA_LOSS",
+        )
+    ),
+    Case(
+        "GrpcServerErrors",
+        "answers that aren't the server's fault",
+        together(
+            handled("OK", counter((300, 1))),
+            handled("FAILED_PRECONDITION", counter((300, 5))),
+            handled("NOT_FOUND", counter((300, 5))),
+            handled("INVALID_ARGUMENT", counter((300, 5))),
+        ),
+        {290: 0},
+    ),
+    Case(
+        "GrpcServerErrors",
+        "one in forty is a tail",
+        together(handled("OK", counter((300, 7.8))), handled("INTERNAL", counter((300, 0.2)))),
+        {290: 0},
+    ),
+    Case(
+        "GrpcServerErrors",
+        "three in a minute",
+        together(handled("OK", counter((300, 0.1))), handled("INTERNAL", counter((300, 0.05)))),
+        {290: 0},
+    ),
+    Case(
+        "GrpcServerErrors",
+        "a counter that starts again",
+        together(handled("OK", counter((300, 2))), handled("INTERNAL", counter((60, 0), (240, -0.01), start=900))),
+        {70: 0, 120: 0},
+    ),
+]
+
+CASES = [*_FAILING, *_SLOW, *_RETRIES, *_REST, *_GRPC]

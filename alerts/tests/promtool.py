@@ -1,0 +1,95 @@
+"""Runs promtool on cases, with the rule under test and the recording rules that it builds on."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from alerts.generator.build import FOLDER
+from alerts.tests.series import Case
+
+RULES = FOLDER / "rules"
+TIMEOUT_SECONDS = 120
+_RECORDED = re.compile(r"\b[a-z_]+(?::[a-z0-9_]+)+\b")
+
+Rule = dict[str, Any]
+
+
+@cache
+def all_rules() -> tuple[Rule, ...]:
+    """Every rule of the committed files."""
+    documents = [yaml.safe_load(path.read_text()) for path in sorted(RULES.glob("*.yml"))]
+    return tuple(rule for document in documents for group in document["groups"] for rule in group["rules"])
+
+
+def rules_for(alert: str) -> list[Rule]:
+    """The alert's rules after those that record what they use, over any number of steps."""
+    wanted = [rule for rule in all_rules() if rule.get("alert") == alert]
+    found: list[Rule] = []
+
+    def add(rule: Rule) -> None:
+        for name in dict.fromkeys(_RECORDED.findall(rule["expr"])):
+            for used in all_rules():
+                if used.get("record") == name and used not in found:
+                    add(used)
+        if rule not in found:
+            found.append(rule)
+
+    for rule in wanted:
+        add(rule)
+    return found
+
+
+def run(cases: Sequence[Case], rules: Sequence[Rule], folder: Path) -> tuple[bool, str]:
+    """Whether all cases hold with these rules, and promtool's words. Cases share one step."""
+    # One group, so that every rule is evaluated after those it uses, at each step.
+    (folder / "rules.yml").write_text(_yaml({"groups": [{"name": "under-test", "rules": list(rules)}]}))
+    step = f"{cases[0].step}s"
+    document = {
+        "rule_files": ["rules.yml"],
+        "evaluation_interval": step,
+        "tests": [
+            {
+                "name": f"{case.alert}: {case.story}",
+                "interval": step,
+                "input_series": [{"series": series, "values": values} for series, values in case.series.items()],
+                "promql_expr_test": [
+                    {
+                        "expr": f"count(ALERTS{{{_matchers(case)}}}) or vector(0)",
+                        "eval_time": f"{second}s",
+                        "exp_samples": [{"labels": "{}", "value": count}],
+                    }
+                    for second, count in case.fires.items()
+                ],
+            }
+            for case in cases
+        ],
+    }
+    tests = folder / "tests.yml"
+    tests.write_text(_yaml(document))
+    done = subprocess.run(
+        ["promtool", "test", "rules", str(tests)], capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False
+    )
+    return done.returncode == 0, done.stdout + done.stderr
+
+
+def _matchers(case: Case) -> str:
+    labels = {"alertname": case.alert, "alertstate": "firing", **case.labels}
+    return ", ".join(f'{name}="{value}"' for name, value in labels.items())
+
+
+def _yaml(document: Any) -> str:
+    return yaml.dump(document, Dumper=_Dumper, width=1_000_000, allow_unicode=True)
+
+
+class _Dumper(yaml.CSafeDumper):
+    """promtool's YAML has no use for anchors."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True

@@ -1,0 +1,408 @@
+"""Routes and inhibitions on a real Alertmanager: synthetic alerts in, what is suppressed and by what comes out."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import yaml
+from contracts import catalogue
+from contracts.testing.polling import poll_until
+
+from alerts.generator import alertmanager, graph
+from alerts.generator.build import FOLDER
+
+CATALOGUE = catalogue.load()
+Labels = Mapping[str, str]
+
+
+@dataclass
+class Running:
+    """A private Alertmanager and what it has notified."""
+
+    url: str
+    notified: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+
+    def post(self, *alerts: Labels) -> None:
+        """Let these alerts fire, and no others: earlier ones end now."""
+        now = datetime.now(UTC)
+        ended = [
+            {"labels": alert["labels"], "startsAt": alert["startsAt"], "endsAt": now.isoformat()}
+            for alert in self.alerts()
+        ]
+        # Alertmanager takes the end for the start where only the end is given.
+        times = {
+            "startsAt": (now - timedelta(seconds=1)).isoformat(),
+            "endsAt": (now + timedelta(minutes=5)).isoformat(),
+        }
+        firing = [{"labels": dict(labels), **times} for labels in alerts]
+        for batch in (ended, firing):
+            if batch:
+                answer = requests.post(f"{self.url}/api/v2/alerts", json=batch, timeout=10)
+                assert answer.ok, answer.text
+
+    def alerts(self) -> list[dict[str, Any]]:
+        """Alerts that fire now."""
+        found: list[dict[str, Any]] = requests.get(f"{self.url}/api/v2/alerts", timeout=10).json()
+        return found
+
+    def suppressed(self) -> set[str]:
+        """The test labels of the alerts that others silence."""
+        return {alert["labels"]["test"] for alert in self.alerts() if alert["status"]["inhibitedBy"]}
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    return port
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """The committed configuration, with short intervals and one receiver that remembers the path it was called at."""
+    folder = tmp_path_factory.mktemp("alertmanager")
+    port = _free_port()
+    found = Running(f"http://127.0.0.1:{port}")
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            found.notified.append((self.path, body))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    receiver = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=receiver.serve_forever)
+    thread.start()
+    document = yaml.safe_load((FOLDER / "alertmanager.yml").read_text())
+    for entry in document["receivers"]:
+        for hook in entry.get("webhook_configs", []):
+            hook["url"] = f"http://127.0.0.1:{receiver.server_port}/{entry['name']}"
+    _hasten(document["route"])
+    (folder / "alertmanager.yml").write_text(yaml.safe_dump(document))
+    process = subprocess.Popen(
+        [
+            "prometheus-alertmanager",
+            f"--config.file={folder / 'alertmanager.yml'}",
+            f"--storage.path={folder / 'data'}",
+            f"--web.listen-address=127.0.0.1:{port}",
+            "--cluster.listen-address=",
+        ],
+        stderr=(folder / "log").open("w"),
+    )
+    try:
+        poll_until(lambda: _ready(found.url, process, folder), "Alertmanager to be ready", timeout=30)
+        yield found
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
+        receiver.shutdown()
+        thread.join()
+        receiver.server_close()
+
+
+def _hasten(route: dict[str, Any]) -> None:
+    route |= {key: "1s" for key in ("group_wait", "group_interval") if key in route}
+    for child in route.get("routes", []):
+        _hasten(child)
+
+
+def _ready(url: str, process: subprocess.Popen[bytes], folder: Path) -> bool:
+    assert process.poll() is None, (folder / "log").read_text()
+    try:
+        return requests.get(f"{url}/-/ready", timeout=1).ok
+    except requests.RequestException:
+        return False
+
+
+def cause(alertname: str, service: str, dependency: str = "", **more: str) -> dict[str, str]:
+    """A cause alert as the rules label it."""
+    root = more.pop("root_service", dependency or service)
+    found = {
+        "alertname": alertname,
+        "layer": "cause",
+        "severity": "page",
+        "service": service,
+        "root_service": root,
+        **more,
+    }
+    found["team"] = graph.owner_of(CATALOGUE, root) if root in graph.nodes(CATALOGUE) else "platform"
+    return found | ({"dependency": dependency} if dependency else {})
+
+
+def symptom(service: str) -> dict[str, str]:
+    """A burning error budget."""
+    return {
+        "alertname": "ErrorBudgetBurnsFast",
+        "layer": "symptom",
+        "severity": "page",
+        "service": service,
+        "root_service": service,
+        "team": graph.owner_of(CATALOGUE, service),
+        "journey": "j",
+        "slo": "availability",
+    }
+
+
+def telemetry(alertname: str, service: str, severity: str = "ticket") -> dict[str, str]:
+    """A telemetry alert."""
+    return {
+        "alertname": alertname,
+        "layer": "telemetry",
+        "severity": severity,
+        "service": service,
+        "root_service": service,
+        "team": "platform",
+    }
+
+
+def _along() -> Iterator[tuple[str, Labels, Labels]]:
+    for name in graph.nodes(CATALOGUE):
+        source = cause("ServiceDown" if name in CATALOGUE.services else "PostgresDown", name)
+        for service in graph.affected_by(CATALOGUE, name):
+            yield f"{name}: symptom of {service}", source, symptom(service)
+        for edge in CATALOGUE.edges():
+            if edge.callee in {name, *graph.callers_of(CATALOGUE, name)}:
+                yield f"{name}: edge {edge.caller}-{edge.callee}", source, cause("EdgeErrors", edge.caller, edge.callee)
+        for service in graph.callers_of(CATALOGUE, name):
+            yield f"{name}: errors of {service}", source, cause("ServiceErrors", service)
+    for edge in CATALOGUE.edges():
+        source = cause("EdgeTimeouts", edge.caller, edge.callee)
+        for service in {edge.caller, *graph.affected_by(CATALOGUE, edge.caller)}:
+            yield f"edge {edge.caller}-{edge.callee}: symptom of {service}", source, symptom(service)
+        for above in CATALOGUE.edges():
+            if above.callee in {edge.caller, *graph.callers_of(CATALOGUE, edge.caller)}:
+                target = cause("EdgeErrors", above.caller, above.callee)
+                yield f"edge {edge.caller}-{edge.callee}: edge {above.caller}-{above.callee}", source, target
+
+
+DATABASE = {"root_service": "postgresql"}
+SPECIAL: list[tuple[str, Labels, Labels]] = [
+    (
+        "broker: consumer",
+        cause("BrokerDown", "rabbitmq"),
+        cause("ConsumerGone", "notifications", queue="notifications.orders"),
+    ),
+    ("broker: outbox", cause("BrokerDown", "rabbitmq"), cause("OutboxAge", "orders")),
+    ("anything: traffic", cause("ServiceDown", "users"), cause("TrafficAbsent", "orders", root_service="front-door")),
+    ("gone: errors", cause("ServiceNotAnswering", "users"), cause("ServiceErrors", "users")),
+    ("version: errors", cause("ServiceVersionRegression", "orders"), cause("ServiceErrors", "orders")),
+    ("saturated: slow", cause("ServiceSaturated", "orders"), cause("ServiceSlow", "orders")),
+    ("edge: errors", cause("EdgeErrors", "orders", "payments"), cause("ServiceErrors", "orders")),
+    (
+        "locks: statements",
+        cause("DatabaseLocks", "inventory", "postgresql"),
+        cause("EdgeSlow", "inventory", "postgresql"),
+    ),
+    (
+        "locks: pool",
+        cause("DatabaseLocks", "inventory", "postgresql"),
+        cause("DatabasePoolWaiting", "inventory", "postgresql"),
+    ),
+    (
+        "locks: caller's edge",
+        cause("DatabaseLocks", "inventory", "postgresql"),
+        cause("EdgeTimeouts", "orders", "inventory"),
+    ),
+    (
+        "pool: statements",
+        cause("DatabasePoolWaiting", "orders", "postgresql"),
+        cause("EdgeRefused", "orders", "postgresql"),
+    ),
+    ("pool: slow", cause("DatabasePoolWaiting", "orders", "postgresql"), cause("ServiceSlow", "orders")),
+    ("refused: retries", cause("EdgeRefused", "orders", "users"), cause("EdgeRetryAmplification", "orders", "users")),
+    ("slow: retries", cause("EdgeSlow", "orders", "users"), cause("EdgeRetryAmplification", "orders", "users")),
+    ("worker: consumer", cause("WorkerDown", "notifications"), cause("ConsumerGone", "notifications", queue="q")),
+    (
+        "consumer: backlog",
+        cause("ConsumerGone", "notifications", queue="q"),
+        cause("QueueBacklog", "notifications", queue="q"),
+    ),
+    (
+        "gone: stalled",
+        cause("ConsumerGone", "notifications", queue="q"),
+        cause("ConsumerStalled", "notifications", queue="q"),
+    ),
+    (
+        "many: one",
+        cause("DeadLettersMany", "payments", queue="q"),
+        cause("DeadLetters", "payments", queue="q", severity="ticket"),
+    ),
+    ("outbox: events", cause("OutboxAge", "orders"), cause("EventsNotPublished", "orders")),
+    ("memory: growing", cause("ServiceMemoryHigh", "users"), cause("ServiceMemoryGrowing", "users", severity="ticket")),
+    ("fast: steady", symptom("orders"), {**symptom("orders"), "alertname": "ErrorBudgetBurnsSteadily"}),
+    (
+        "steady: slow",
+        {**symptom("orders"), "alertname": "ErrorBudgetBurnsSteadily"},
+        {**symptom("orders"), "alertname": "ErrorBudgetBurnsSlowly"},
+    ),
+    ("blind: cause", telemetry("ScrapingBroken", "prometheus", "page"), cause("ServiceDown", "users")),
+    ("blind: telemetry", telemetry("ScrapingBroken", "prometheus", "page"), telemetry("JaegerDown", "jaeger")),
+    ("elasticsearch: lag", telemetry("ElasticsearchDown", "elasticsearch"), telemetry("LogLag", "rsyslog")),
+    (
+        "elasticsearch: spans",
+        telemetry("ElasticsearchReadOnly", "elasticsearch"),
+        telemetry("JaegerDropping", "jaeger"),
+    ),
+    ("jaeger: spans", telemetry("JaegerDown", "jaeger"), telemetry("SpansMissing", "orders")),
+    ("lag: queue", telemetry("LogLag", "rsyslog"), telemetry("LogShipperQueue", "rsyslog")),
+    ("gone: telemetry", cause("ServiceDown", "orders"), telemetry("TelemetryLost", "orders")),
+]
+
+UNTOUCHED: list[tuple[str, Labels, Labels]] = [
+    ("a callee isn't its caller's victim", cause("ServiceErrors", "orders"), cause("ServiceDown", "payments")),
+    ("another branch", cause("EdgeErrors", "payments", "card-provider"), cause("EdgeErrors", "orders", "users")),
+    ("one database's locks", cause("DatabaseLocks", "inventory", "postgresql"), symptom("users")),
+    (
+        "one database's locks and another's",
+        cause("DatabaseLocks", "inventory", "postgresql"),
+        cause("EdgeSlow", "users", "postgresql"),
+    ),
+    (
+        "a dead worker and its service's callers",
+        cause("WorkerDown", "payments"),
+        cause("EdgeErrors", "orders", "payments"),
+    ),
+    (
+        "a ticket silences no page",
+        cause("ServiceMemoryGrowing", "users", severity="ticket"),
+        cause("EdgeErrors", "orders", "users"),
+    ),
+    ("a dead pipeline and users' pain", telemetry("JaegerDown", "jaeger"), cause("ServiceDown", "users")),
+    (
+        "the Watchdog is never silenced",
+        telemetry("ScrapingBroken", "prometheus", "page"),
+        telemetry("Watchdog", "prometheus", "info"),
+    ),
+    (
+        "notifications' mail and another's browsing",
+        cause("ConsumerGone", "notifications", queue="q"),
+        symptom("inventory"),
+    ),
+    ("the outbox and placing orders", cause("ConsumerGone", "notifications", queue="q"), symptom("orders")),
+]
+
+
+def test_what_a_cause_explains_is_silenced_and_comes_back_without_it(running: Running) -> None:
+    """Every pair both ways, all at once: a pair's alerts carry its number, and only one pair's are posted at a time."""
+    wrong = []
+    for name, source, target in [*_along(), *SPECIAL]:
+        running.post({**source, "test": "source"}, {**target, "test": "target"})
+        if not _settles(running, {"target"}):
+            wrong.append(f"{name}: {dict(target)} is not silenced by {dict(source)}; silenced: {running.suppressed()}")
+        running.post({**target, "test": "target"})
+        if not _settles(running, set()):
+            wrong.append(f"{name}: {dict(target)} stays silent without its cause")
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize(("source", "target"), [pair[1:] for pair in UNTOUCHED], ids=[pair[0] for pair in UNTOUCHED])
+def test_what_a_cause_does_not_explain_is_told(running: Running, source: Labels, target: Labels) -> None:
+    running.post({**source, "test": "source"}, {**target, "test": "target"})
+    poll_until(lambda: len(running.alerts()) == 2, "both alerts to be there")
+    # Inhibition is worked out when it is asked for; a moment lets the inhibitor see both.
+    time.sleep(0.2)
+    assert "target" not in running.suppressed()
+
+
+def _settles(running: Running, expected: set[str]) -> bool:
+    deadline = time.monotonic() + 5
+    while running.suppressed() != expected:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+@pytest.mark.parametrize("team", graph.teams(CATALOGUE))
+@pytest.mark.parametrize("severity", ["page", "ticket"])
+def test_an_alert_goes_to_its_team_by_severity(running: Running, team: str, severity: str) -> None:
+    labels = {
+        "alertname": f"Test{team}{severity}",
+        "team": team,
+        "severity": severity,
+        "root_service": f"{team}-{severity}",
+    }
+    running.post({**labels, "test": "route"})
+    poll_until(
+        lambda: (
+            [path for path, body in running.notified if body["commonLabels"].get("alertname") == labels["alertname"]]
+            == [f"/{team}-{severity}"]
+        ),
+        f"one notification at {team}-{severity}",
+        timeout=20,
+    )
+
+
+def test_one_incident_is_one_notification(running: Running) -> None:
+    down = {**cause("ServiceDown", "inventory"), "test": "a"}
+    others = [{**cause("EdgeRefused", "orders", "inventory"), "test": "b"}, {**symptom("orders"), "test": "c"}]
+    running.notified.clear()
+    running.post(down, *others)
+    poll_until(lambda: running.notified, "a notification", timeout=20)
+    time.sleep(2.5)  # two more group intervals: nothing else may come
+    firing = [body for _, body in running.notified if body["status"] == "firing"]
+    assert [sorted(alert["labels"]["alertname"] for alert in body["alerts"]) for body in firing] == [["ServiceDown"]]
+
+
+def test_the_heartbeat_goes_to_the_watchdog_again_and_again(running: Running) -> None:
+    running.notified.clear()
+    running.post({**telemetry("Watchdog", "prometheus", "info"), "test": "w"})
+    poll_until(lambda: [path for path, _ in running.notified].count("/watchdog") >= 1, "a heartbeat", timeout=20)
+    assert {path for path, body in running.notified if body["commonLabels"].get("alertname") == "Watchdog"} == {
+        "/watchdog"
+    }
+
+
+def test_information_notifies_nobody(running: Running) -> None:
+    running.notified.clear()
+    running.post(
+        {"alertname": "Fyi", "severity": "info", "team": "platform", "test": "i"},
+        {**cause("ServiceDown", "users"), "test": "p"},
+    )
+    poll_until(lambda: running.notified, "the page", timeout=20)
+    assert all(body["commonLabels"].get("alertname") != "Fyi" for _, body in running.notified)
+
+
+def test_receivers_come_from_the_environment_and_secrets_stay_in_files(tmp_path: Path) -> None:
+    for name in ("token", "password", "slack", "pager"):
+        (tmp_path / name).write_text("secret")
+    environ = {
+        "ALERT_WEBHOOK_URL": "http://127.0.0.1:8000/api/alerts",
+        "ALERT_WEBHOOK_TOKEN_FILE": str(tmp_path / "token"),
+        "ALERT_EMAIL_TO": "oncall@example.org",
+        "ALERT_SMTP_HOST": "mail.example.org:587",
+        "ALERT_SMTP_USER": "alerts",
+        "ALERT_SMTP_PASSWORD_FILE": str(tmp_path / "password"),
+        "SLACK_WEBHOOK_URL_FILE": str(tmp_path / "slack"),
+        "PAGERDUTY_ROUTING_KEY_FILE": str(tmp_path / "pager"),
+    }
+    document = alertmanager.document(CATALOGUE, alertmanager.Receivers(environ))
+    document["templates"] = [str(FOLDER / "templates" / "*.tmpl")]
+    (tmp_path / "alertmanager.yml").write_text(yaml.safe_dump(document))
+    checked = subprocess.run(
+        ["amtool", "check-config", str(tmp_path / "alertmanager.yml")],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    page = next(entry for entry in document["receivers"] if entry["name"] == "checkout-page")
+    assert {"webhook_configs", "email_configs", "slack_configs", "pagerduty_configs"} <= set(page)
+    assert "secret" not in (tmp_path / "alertmanager.yml").read_text()

@@ -1,0 +1,47 @@
+"""Whether the rules' tests would notice a faulty rule."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from alerts.tests import mutants, promtool
+from alerts.tests.all_cases import CASES
+from alerts.tests.mutants import Mutant
+from alerts.tests.series import Case
+
+KILLED_AT_LEAST = 0.9
+
+
+def _cases() -> dict[str, dict[int, list[Case]]]:
+    found: dict[str, dict[int, list[Case]]] = defaultdict(lambda: defaultdict(list))
+    for case in CASES:
+        found[case.alert][case.step].append(case)
+    return found
+
+
+def _survives(mutant: Mutant, cases: dict[int, list[Case]]) -> bool:
+    with TemporaryDirectory() as folder:
+        return all(promtool.run(some, mutant.rules, Path(folder))[0] for some in cases.values())
+
+
+@pytest.mark.timeout(1800)
+def test_nine_of_ten_faulty_rules_are_noticed() -> None:
+    cases = _cases()
+    made = [mutant for alert in cases for mutant in mutants.of(alert, promtool.rules_for(alert))]
+    assert len(made) > 300, "too few mutants: is the generator of mutants broken?"
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        survived = [
+            mutant
+            for mutant, alive in zip(made, pool.map(lambda m: _survives(m, cases[m.alert]), made), strict=True)
+            if alive
+        ]
+    killed = 1 - len(survived) / len(made)
+    report = "\n".join(f"  {mutant.alert}: {mutant.change}" for mutant in survived)
+    print(f"\n{len(made)} mutants, {killed:.1%} killed; alive:\n{report}")
+    assert killed >= KILLED_AT_LEAST, f"{killed:.1%} of {len(made)} mutants are killed; alive:\n{report}"

@@ -1,0 +1,32 @@
+"""promtool on every alerting rule: fires, doesn't, just before and after, missing series, counters that restart."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+from contracts import catalogue
+
+from alerts.generator.build import alerts
+from alerts.tests import promtool
+from alerts.tests.all_cases import CASES
+from alerts.tests.series import Case
+
+BY_ALERT: dict[tuple[str, int], list[Case]] = defaultdict(list)
+for case in CASES:
+    BY_ALERT[case.alert, case.step].append(case)
+
+
+@pytest.mark.parametrize(("alert", "step"), sorted(BY_ALERT), ids=lambda value: str(value))
+def test_the_rule_fires_when_it_should_and_only_then(alert: str, step: int, tmp_path: Path) -> None:
+    held, words = promtool.run(BY_ALERT[alert, step], promtool.rules_for(alert), tmp_path)
+    assert held, f"{alert}:\n{words}"
+
+
+def test_every_rule_has_cases_that_fire_and_cases_that_dont() -> None:
+    for rule in alerts(catalogue.load()):
+        counts = [count for case in CASES if case.alert == rule.name for count in case.fires.values()]
+        assert any(counts), f"{rule.name} is never seen firing"
+        # The Watchdog fires whatever happens.
+        assert 0 in counts or rule.name == "Watchdog", f"{rule.name} is never seen quiet"

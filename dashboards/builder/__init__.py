@@ -1,0 +1,1 @@
+"""Builds the dashboards' JSON. `python -m dashboards.builder` writes it, `--check` says whether it is current."""

@@ -1,0 +1,20 @@
+"""One module for each dashboard; its `board()` makes it."""
+
+from __future__ import annotations
+
+from dashboards.builder.board import Board
+from dashboards.builder.boards import databases, django, drills, edges, messaging, overview, service, telemetry
+
+
+def every() -> list[Board]:
+    """All dashboards, in the order in which one drills down."""
+    return [
+        overview.board(),
+        service.board(),
+        edges.board(),
+        messaging.board(),
+        databases.board(),
+        telemetry.board(),
+        django.board(),
+        drills.board(),
+    ]

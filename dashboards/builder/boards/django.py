@@ -1,0 +1,399 @@
+"""What Django itself counts, by django-prometheus: views, templates, models, migrations, exceptions."""
+
+from __future__ import annotations
+
+from dashboards.builder import links, variables
+from dashboards.builder.board import Board, Section
+from dashboards.builder.panels import AnyPanel, Column, grid, number, series
+from dashboards.builder.queries import RANGE, now, per_second, promql, quantiles, rows, with_exemplars
+from dashboards.builder.thresholds import ANY, above
+
+UID = "platform-django"
+
+CHOSEN = 'job="django", service=~"$service", process=~"$process"'
+VIEWS = f'{CHOSEN}, view=~"$view", method=~"$method"'
+LATENCY = "django_http_requests_latency_seconds_by_view_method"
+# A family whose first series comes with its first event: until then there were none, which is not "unknown".
+NONE_SO_FAR = f" or 0 * sum by (service) (rate({LATENCY}_count{{{CHOSEN}}}[$__rate_interval]))"
+RESPONSES = "django_http_responses_total_by_status_view_method_total"
+
+LOGS = links.logs("service.name:(${service:lucene})")
+ERROR_LOGS = links.logs('service.name:(${service:lucene}) and log.level:"error"', "Error lines")
+SERVICE = links.board("platform-service", "Service", "service", "process")
+DATABASES = links.board("platform-databases", "Databases", "service")
+OF_SERIES = [links.traces(), links.failed_traces(), links.logs_of_series()]
+
+
+def board() -> Board:
+    """The dashboard."""
+    return Board(
+        uid=UID,
+        title="Platform / Django",
+        description="What Django itself counts, by django-prometheus: views, templates, models, caches, migrations,"
+        " exceptions.",
+        variables=[
+            variables.service(),
+            variables.version(),
+            variables.process(),
+            variables.label_values(
+                "view", "View", f'{LATENCY}_count{{job="django", service=~"$service"}}', "view", "Which views to show"
+            ),
+            variables.label_values(
+                "method",
+                "Method",
+                f'{LATENCY}_count{{job="django", service=~"$service"}}',
+                "method",
+                "Which HTTP methods to show",
+            ),
+        ],
+        sections=[
+            Section("Summary", _summary()),
+            Section("Views", _views()),
+            Section("Answers, bodies and templates", _answers()),
+            Section("Exceptions", _exceptions()),
+            Section("Database", _database()),
+            Section("Models", _models()),
+        ],
+    )
+
+
+def _summary() -> list[AnyPanel]:
+    return [
+        number(
+            "How many requests does Django answer?",
+            "Requests in a second over the window, probes included.",
+            [now(per_second(f"{LATENCY}_count", VIEWS, window=RANGE), "requests")],
+            unit="reqps",
+            links=[SERVICE, LOGS],
+            decimals=2,
+        ),
+        number(
+            "Which share is answered well?",
+            "Answers below status 400, of all in the window. Declined cards and bad input count against it here; the"
+            " service"
+            " dashboard has what is our fault.",
+            [
+                now(
+                    f"""sum(rate({RESPONSES}{{{VIEWS}, status!~"[45].."}}[$__range]))
+                    / sum(rate({RESPONSES}{{{VIEWS}}}[$__range]))""",
+                    "below 400",
+                )
+            ],
+            unit="percentunit",
+            links=[SERVICE, ERROR_LOGS],
+        ),
+        number(
+            "How long do 95 % of requests take at most?",
+            "95th percentile over the window, of all chosen views together.",
+            [now(f"histogram_quantile(0.95, sum by (le) (rate({LATENCY}_bucket{{{VIEWS}}}[$__range])))", "p95")],
+            unit="s",
+            links=[SERVICE, links.runbook("ServiceSlow")],
+            thresholds=above("service_slow_seconds"),
+        ),
+        number(
+            "How many statements does it make?",
+            "Statements sent to the database in a second, over the window.",
+            [now(f"sum(rate(django_db_execute_total{{{CHOSEN}}}[$__range]))", "statements")],
+            unit="ops",
+            links=[DATABASES, LOGS],
+            decimals=2,
+        ),
+        number(
+            "Are all migrations applied?",
+            "Migrations in the code that the database doesn't have. Any: the code runs ahead of its tables.",
+            [now(f"max(django_migrations_unapplied_total{{{CHOSEN}}})", "unapplied")],
+            unit="short",
+            links=[DATABASES, LOGS],
+            thresholds=ANY,
+        ),
+    ]
+
+
+def _views() -> list[AnyPanel]:
+    return [
+        grid(
+            "How does each view do?",
+            "Rate, share of 4xx and 5xx, and percentiles over the window.",
+            [
+                rows(f"sum by (service, view, method) (rate({RESPONSES}{{{VIEWS}}}[$__range])) > 0"),
+                rows(_share("4..")),
+                rows(_share("5..")),
+                *(
+                    rows(
+                        f"""histogram_quantile({level}, sum by (service, view, method, le)
+                        (rate({LATENCY}_bucket{{{VIEWS}}}[$__range])))"""
+                    )
+                    for level in (0.5, 0.95, 0.99)
+                ),
+            ],
+            [
+                Column(
+                    "service",
+                    "Service",
+                    links=[links.traces("${__value.text}"), links.failed_traces("${__value.text}")],
+                ),
+                Column("view", "View"),
+                Column("method", "Method", width=90),
+                Column("Value #A", "Rate", unit="reqps", decimals=3, width=100),
+                Column("Value #B", "4xx", unit="percentunit", width=90),
+                Column("Value #C", "5xx", unit="percentunit", thresholds=above("service_error_ratio"), width=90),
+                Column("Value #D", "p50", unit="s", width=90),
+                Column("Value #E", "p95", unit="s", width=90),
+                Column("Value #F", "p99", unit="s", width=90),
+            ],
+            links=[SERVICE, LOGS],
+            sort_by="Rate",
+        ),
+        series(
+            "Which views are asked?",
+            "Requests in a second by view, probes of the runner included.",
+            [
+                promql(
+                    per_second(f"{LATENCY}_count", VIEWS, "service, view"),
+                    "{{service}} {{view}}",
+                )
+            ],
+            unit="reqps",
+            links=[SERVICE, LOGS],
+            on_click=OF_SERIES,
+            stacked=True,
+        ),
+        series(
+            "How long does each view take?",
+            "95th percentile by view. Points are single requests: click one to open its trace.",
+            [
+                with_exemplars(
+                    promql(
+                        f"""histogram_quantile(0.95, sum by (service, view, le)
+                        (rate({LATENCY}_bucket{{{VIEWS}}}[$__rate_interval])))""",
+                        "{{service}} {{view}}",
+                    )
+                )
+            ],
+            unit="s",
+            links=[SERVICE, links.runbook("ServiceSlow")],
+            on_click=OF_SERIES,
+            thresholds=above("service_slow_seconds"),
+        ),
+    ]
+
+
+def _share(status: str) -> str:
+    return f"""(sum by (service, view, method) (rate({RESPONSES}{{{VIEWS}, status=~"{status}"}}[$__range]))
+        or 0 * sum by (service, view, method) (rate({RESPONSES}{{{VIEWS}}}[$__range])))
+        / (sum by (service, view, method) (rate({RESPONSES}{{{VIEWS}}}[$__range])) > 0)"""
+
+
+def _answers() -> list[AnyPanel]:
+    return [
+        series(
+            "How are requests answered?",
+            "Answers in a second by status. A status that appears with a deploy came with it.",
+            [
+                promql(
+                    per_second(RESPONSES, VIEWS, "service, status"),
+                    "{{service}} {{status}}",
+                )
+            ],
+            unit="reqps",
+            links=[SERVICE, LOGS],
+            on_click=OF_SERIES,
+            stacked=True,
+            width=8,
+        ),
+        series(
+            "By which methods, over which transport?",
+            "Requests in a second by method and transport.",
+            [
+                promql(
+                    per_second("django_http_requests_total_by_method_total", CHOSEN, "service, method"),
+                    "{{service}} {{method}}",
+                ),
+                promql(
+                    per_second("django_http_requests_total_by_transport_total", CHOSEN, "transport"),
+                    "all by {{transport}}",
+                ),
+            ],
+            unit="reqps",
+            links=[SERVICE, LOGS],
+            on_click=OF_SERIES,
+            dashed="all by .*",
+            width=8,
+        ),
+        series(
+            "How long with all middleware?",
+            "Percentiles of the whole way through Django, all views together.",
+            quantiles("django_http_requests_latency_including_middlewares_seconds", CHOSEN, ["service"], (0.5, 0.95)),
+            unit="s",
+            links=[SERVICE, LOGS],
+            on_click=OF_SERIES,
+            width=8,
+        ),
+        series(
+            "How large are requests?",
+            "95th percentile of request bodies, by their Content-Length. The API refuses what is over its limit.",
+            quantiles("django_http_requests_body_total_bytes", CHOSEN, ["service"], (0.95,)),
+            unit="bytes",
+            links=[SERVICE, LOGS],
+            on_click=OF_SERIES,
+            width=8,
+        ),
+        series(
+            "How large are answers?",
+            "95th percentile of response bodies.",
+            quantiles("django_http_responses_body_total_bytes", CHOSEN, ["service"], (0.95,)),
+            unit="bytes",
+            links=[SERVICE, LOGS],
+            on_click=OF_SERIES,
+            width=8,
+        ),
+        series(
+            "Which templates are rendered?",
+            "Answers in a second that a template rendered: the API's own documentation pages, mostly.",
+            [
+                promql(
+                    per_second(
+                        "django_http_responses_total_by_templatename_total",
+                        f'{CHOSEN}, templatename!="None"',
+                        "service, templatename",
+                    ),
+                    "{{service}} {{templatename}}",
+                )
+            ],
+            unit="reqps",
+            links=[SERVICE, LOGS],
+            on_click=OF_SERIES,
+            width=8,
+        ),
+    ]
+
+
+def _exceptions() -> list[AnyPanel]:
+    return [
+        series(
+            "Which exceptions leave the views?",
+            "Exceptions in a second by type. Answers that the API means (404, 402, bad input) are not among them.",
+            [
+                promql(
+                    per_second("django_http_exceptions_total_by_type_total", CHOSEN, "service, type") + NONE_SO_FAR,
+                    "{{service}} {{type}}",
+                )
+            ],
+            unit="ops",
+            links=[links.runbook("ServiceErrors"), ERROR_LOGS],
+            on_click=OF_SERIES,
+        ),
+        series(
+            "Which views raise them?",
+            "Exceptions in a second by the view that they left.",
+            [
+                promql(
+                    per_second("django_http_exceptions_total_by_view_total", CHOSEN, "service, view") + NONE_SO_FAR,
+                    "{{service}} {{view}}",
+                )
+            ],
+            unit="ops",
+            links=[links.runbook("ServiceErrors"), ERROR_LOGS],
+            on_click=OF_SERIES,
+        ),
+    ]
+
+
+def _database() -> list[AnyPanel]:
+    return [
+        series(
+            "How long do queries take?",
+            "Percentiles of every statement, as Django's database wrapper sees it.",
+            quantiles("django_db_query_duration_seconds", CHOSEN, ["service"], (0.5, 0.95, 0.99)),
+            unit="s",
+            links=[DATABASES, links.runbook("EdgeSlow")],
+            on_click=OF_SERIES,
+            thresholds=above("edge_slow_seconds_sql"),
+            width=8,
+        ),
+        series(
+            "How many statements for each request?",
+            "Statements for each HTTP request. A view that climbs here asks once for each row.",
+            [
+                promql(
+                    f"""sum by (service) (rate(django_db_execute_total{{{CHOSEN}}}[$__rate_interval]))
+                    / (sum by (service) (rate({LATENCY}_count{{{CHOSEN}}}[$__rate_interval])) > 0)""",
+                    "{{service}}",
+                )
+            ],
+            unit="short",
+            links=[DATABASES, SERVICE],
+            on_click=OF_SERIES,
+            width=8,
+        ),
+        series(
+            "How many connections are opened?",
+            "New connections in a second. With a pool this is next to none, but after a restart.",
+            [
+                promql(
+                    f"sum by (service, vendor) (rate(django_db_new_connections_total{{{CHOSEN}}}[$__rate_interval]))",
+                    "{{service}} {{vendor}}",
+                )
+            ],
+            unit="ops",
+            links=[DATABASES, links.runbook("DatabaseConnections")],
+            on_click=OF_SERIES,
+            width=8,
+        ),
+        series(
+            "Which statements and connections fail?",
+            "Database errors in a second by type, and connections that could not be opened.",
+            [
+                promql(
+                    per_second("django_db_errors_total", CHOSEN, "service, type") + NONE_SO_FAR,
+                    "{{service}} {{type}}",
+                )
+            ],
+            unit="ops",
+            links=[DATABASES, ERROR_LOGS],
+            on_click=OF_SERIES,
+        ),
+        grid(
+            "How many migrations has each service applied?",
+            "Applied and unapplied migrations as each process found them.",
+            [
+                rows(f"max by (service, process) (django_migrations_applied_total{{{CHOSEN}}})"),
+                rows(f"max by (service, process) (django_migrations_unapplied_total{{{CHOSEN}}})"),
+            ],
+            [
+                Column("service", "Service"),
+                Column("process", "Process"),
+                Column("Value #A", "Applied"),
+                Column("Value #B", "Unapplied", thresholds=ANY),
+            ],
+            links=[DATABASES, LOGS],
+            sort_by="Unapplied",
+            width=12,
+            height=8,
+        ),
+    ]
+
+
+def _models() -> list[AnyPanel]:
+    def written(kind: str, title: str) -> AnyPanel:
+        return series(
+            title,
+            f"Rows in a second by model ({kind}), bulk operations included. Growth without more requests is a loop.",
+            [
+                promql(
+                    per_second(f"django_model_{kind}_total", CHOSEN, "service, model"),
+                    "{{service}} {{model}}",
+                )
+            ],
+            unit="ops",
+            links=[DATABASES, SERVICE],
+            on_click=OF_SERIES,
+            stacked=True,
+            width=8,
+        )
+
+    return [
+        written("inserts", "Of which models are rows inserted?"),
+        written("updates", "Of which models are rows updated?"),
+        written("deletes", "Of which models are rows deleted?"),
+    ]

@@ -1,0 +1,423 @@
+"""Panels. Each asks a question as its title, says how to read the answer, has a unit and links: none is optional."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from grafana_foundation_sdk.builders import (
+    bargauge,
+    common,
+    gauge,
+    heatmap,
+    stat,
+    statetimeline,
+    table,
+    text,
+    timeseries,
+)
+from grafana_foundation_sdk.builders import logs as logs_panel
+from grafana_foundation_sdk.builders.dashboard import FieldColor, ThresholdsConfig
+from grafana_foundation_sdk.cog.builder import Builder
+from grafana_foundation_sdk.models.common import (
+    BarGaugeDisplayMode,
+    BigValueColorMode,
+    BigValueGraphMode,
+    GraphThresholdsStyleMode,
+    LegendDisplayMode,
+    LegendPlacement,
+    LogsSortOrder,
+    ScaleDistribution,
+    SortOrder,
+    StackingMode,
+    TableColoredBackgroundCellOptions,
+    TooltipDisplayMode,
+    VisibilityMode,
+    VizOrientation,
+)
+from grafana_foundation_sdk.models.dashboard import (
+    DataTransformerConfig,
+    DynamicConfigValue,
+    FieldColorModeId,
+    Panel,
+    Threshold,
+    ThresholdsMode,
+    ValueMap,
+    ValueMappingResult,
+)
+from grafana_foundation_sdk.models.heatmap import HeatmapColorMode
+from grafana_foundation_sdk.models.text import TextMode
+
+from dashboards.builder.links import Link
+from dashboards.builder.queries import LOGS, PROMETHEUS, AnyQuery, Query
+from dashboards.builder.thresholds import NONE, Steps
+
+AnyPanel = Builder[Panel]
+_LEGEND_VALUES = ["lastNotNull", "mean", "max"]
+
+
+def series(
+    title: str,
+    description: str,
+    queries: Sequence[AnyQuery],
+    *,
+    unit: str,
+    links: Sequence[Link],
+    on_click: Sequence[Link] = (),
+    thresholds: Steps = NONE,
+    stacked: bool = False,
+    width: int = 12,
+    height: int = 8,
+    minimum: float | None = 0,
+    maximum: float | None = None,
+    logarithmic: bool = False,
+    dashed: str = "",
+) -> AnyPanel:
+    """Lines over time. `on_click` are links of a point, which may use its series' labels; series whose name matches
+    the regular expression `dashed` are drawn as a comparison."""
+    panel = (
+        timeseries.Panel()
+        .line_width(1)
+        .fill_opacity(60 if stacked else 8)
+        .show_points(VisibilityMode.NEVER)
+        .span_nulls(False)
+        .legend(
+            common.VizLegendOptions()
+            .show_legend(True)
+            .display_mode(LegendDisplayMode.TABLE)
+            .placement(LegendPlacement.BOTTOM)
+            .calcs(_LEGEND_VALUES)
+        )
+        .tooltip(common.VizTooltipOptions().mode(TooltipDisplayMode.MULTI).sort(SortOrder.DESCENDING))
+    )
+    if stacked:
+        panel.stacking(common.StackingConfig().mode(StackingMode.NORMAL).group("A"))
+    if thresholds.steps:
+        panel.thresholds_style(common.GraphThresholdsStyleConfig().mode(GraphThresholdsStyleMode.DASHED))
+    if logarithmic:
+        panel.scale_distribution(common.ScaleDistributionConfig().type(ScaleDistribution.LOG).log(10))
+    if dashed:
+        panel.override_by_regexp(
+            dashed,
+            [
+                DynamicConfigValue("custom.lineStyle", {"fill": "dash", "dash": [6, 6]}),
+                DynamicConfigValue("custom.fillOpacity", 0),
+            ],
+        )
+    if minimum is not None and not logarithmic:
+        panel.min(minimum)
+    if maximum is not None:
+        panel.max(maximum)
+    _describe(panel, title, description, unit, queries, links, on_click, thresholds, width, height)
+    return panel
+
+
+def number(
+    title: str,
+    description: str,
+    queries: Sequence[AnyQuery],
+    *,
+    unit: str,
+    links: Sequence[Link],
+    on_click: Sequence[Link] = (),
+    thresholds: Steps = NONE,
+    width: int = 4,
+    height: int = 4,
+    decimals: int | None = None,
+    sparkline: bool = False,
+    reduce: str = "lastNotNull",
+    names: Mapping[str, str] | None = None,
+) -> AnyPanel:
+    """One figure for each series, coloured by the thresholds. `names` turns values into words."""
+    panel = (
+        stat.Panel()
+        .reduce_options(common.ReduceDataOptions().calcs([reduce]).values(False))
+        .color_mode(BigValueColorMode.VALUE)
+        .graph_mode(BigValueGraphMode.AREA if sparkline else BigValueGraphMode.NONE)
+    )
+    if names:
+        panel.mappings([_words(names)])
+    if decimals is not None:
+        panel.decimals(decimals)
+    _describe(panel, title, description, unit, queries, links, on_click, thresholds, width, height)
+    return panel
+
+
+def dial(
+    title: str,
+    description: str,
+    queries: Sequence[AnyQuery],
+    *,
+    unit: str,
+    links: Sequence[Link],
+    on_click: Sequence[Link] = (),
+    thresholds: Steps = NONE,
+    width: int = 6,
+    height: int = 6,
+    minimum: float = 0,
+    maximum: float = 1,
+) -> AnyPanel:
+    """A share of a whole, for each series."""
+    panel = (
+        gauge.Panel()
+        .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False))
+        .show_threshold_markers(True)
+        .show_threshold_labels(False)
+        .min(minimum)
+        .max(maximum)
+    )
+    _describe(panel, title, description, unit, queries, links, on_click, thresholds, width, height)
+    return panel
+
+
+def bars(
+    title: str,
+    description: str,
+    queries: Sequence[AnyQuery],
+    *,
+    unit: str,
+    links: Sequence[Link],
+    on_click: Sequence[Link] = (),
+    thresholds: Steps = NONE,
+    width: int = 8,
+    height: int = 8,
+    maximum: float | None = None,
+) -> AnyPanel:
+    """One bar for each series: who has most of it."""
+    panel = (
+        bargauge.Panel()
+        .orientation(VizOrientation.HORIZONTAL)
+        .display_mode(BarGaugeDisplayMode.GRADIENT)
+        .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False))
+        .min(0)
+    )
+    if maximum is not None:
+        panel.max(maximum)
+    _describe(panel, title, description, unit, queries, links, on_click, thresholds, width, height)
+    return panel
+
+
+def states(
+    title: str,
+    description: str,
+    queries: Sequence[AnyQuery],
+    *,
+    links: Sequence[Link],
+    names: Mapping[str, tuple[str, str]],
+    on_click: Sequence[Link] = (),
+    width: int = 24,
+    height: int = 8,
+) -> AnyPanel:
+    """What state each series was in over time. `names` gives a word and a colour for each value."""
+    words = {value: ValueMappingResult(text=word, color=color) for value, (word, color) in names.items()}
+    panel = (
+        statetimeline.Panel()
+        .merge_values(True)
+        .show_value(VisibilityMode.NEVER)
+        .row_height(0.8)
+        .fill_opacity(80)
+        .mappings([ValueMap(options=words)])
+        .color_scheme(FieldColor().mode(FieldColorModeId.THRESHOLDS))
+        .legend(
+            common.VizLegendOptions()
+            .show_legend(True)
+            .display_mode(LegendDisplayMode.LIST)
+            .placement(LegendPlacement.BOTTOM)
+            .calcs([])
+        )
+    )
+    _describe(panel, title, description, "none", queries, links, on_click, NONE, width, height)
+    return panel
+
+
+def distribution(
+    title: str,
+    description: str,
+    query: Query,
+    *,
+    unit: str,
+    links: Sequence[Link],
+    width: int = 12,
+    height: int = 8,
+) -> AnyPanel:
+    """A histogram's buckets over time as a heat map, with exemplars as points."""
+    panel = (
+        heatmap.Panel()
+        .calculate(False)
+        .color(heatmap.HeatmapColorOptions().mode(HeatmapColorMode.SCHEME).scheme("Turbo").steps(64))
+        .y_axis(heatmap.YAxisConfig().unit(unit))
+        .exemplars_color("rgba(255,255,255,0.8)")
+        .show_legend()
+    )
+    _describe(panel, title, description, unit, [query], links, (), NONE, width, height)
+    return panel
+
+
+class Column:
+    """A column of a table: the label or query it shows, its heading, and how its values are drawn."""
+
+    def __init__(
+        self,
+        source: str,
+        heading: str,
+        *,
+        unit: str = "",
+        thresholds: Steps = NONE,
+        links: Sequence[Link] = (),
+        decimals: int | None = None,
+        width: int | None = None,
+    ) -> None:
+        self.source = source
+        self.heading = heading
+        self.unit = unit
+        self.thresholds = thresholds
+        self.links = links
+        self.decimals = decimals
+        self.width = width
+
+    def properties(self) -> list[DynamicConfigValue]:
+        """The column's settings as Grafana stores them."""
+        values: list[DynamicConfigValue] = []
+        if self.unit:
+            values.append(DynamicConfigValue("unit", self.unit))
+        if self.decimals is not None:
+            values.append(DynamicConfigValue("decimals", self.decimals))
+        if self.width is not None:
+            values.append(DynamicConfigValue("custom.width", self.width))
+        if self.thresholds.steps:
+            values.append(DynamicConfigValue("thresholds", _thresholds(self.thresholds).build()))
+            values.append(DynamicConfigValue("custom.cellOptions", {"type": "color-background", "mode": "basic"}))
+        if self.links:
+            values.append(DynamicConfigValue("links", [link.build().build() for link in self.links]))
+        return values
+
+
+def grid(
+    title: str,
+    description: str,
+    queries: Sequence[AnyQuery],
+    columns: Sequence[Column],
+    *,
+    links: Sequence[Link],
+    sort_by: str,
+    unit: str = "short",
+    width: int = 24,
+    height: int = 9,
+) -> AnyPanel:
+    """A table with exactly these columns, in this order; queries are joined where all their labels are equal."""
+    names = {column.source: column.heading for column in columns}
+    order = {column.source: place for place, column in enumerate(columns)}
+    panel = (
+        table.Panel()
+        .sort_by([common.TableSortByFieldState().display_name(sort_by).desc(True)])
+        .transformations(
+            [
+                *([DataTransformerConfig(id_val="merge", options={})] if len(queries) > 1 else []),
+                # What isn't named is left out: a label that appears later adds no column.
+                DataTransformerConfig(id_val="filterFieldsByName", options={"include": {"names": list(names)}}),
+                DataTransformerConfig(
+                    id_val="organize", options={"indexByName": order, "renameByName": names, "excludeByName": {}}
+                ),
+            ]
+        )
+    )
+    for column in columns:
+        properties = column.properties()
+        if properties:
+            panel.override_by_name(column.heading, properties)
+    _describe(panel, title, description, unit, queries, links, (), NONE, width, height)
+    return panel
+
+
+def matrix(
+    title: str,
+    description: str,
+    query: Query,
+    *,
+    row: str,
+    column: str,
+    unit: str,
+    links: Sequence[Link],
+    thresholds: Steps = NONE,
+    width: int = 8,
+    height: int = 8,
+) -> AnyPanel:
+    """A table with a row for each value of one label, a column for each of another, and the query's values within."""
+    panel = (
+        table.Panel()
+        .transformations(
+            [
+                DataTransformerConfig(
+                    id_val="groupingToMatrix",
+                    options={"rowField": row, "columnField": column, "valueField": "Value", "emptyValue": "empty"},
+                )
+            ]
+        )
+        .cell_options(TableColoredBackgroundCellOptions())
+    )
+    _describe(panel, title, description, unit, [query], links, (), thresholds, width, height)
+    return panel
+
+
+def lines(
+    title: str,
+    description: str,
+    query: AnyQuery,
+    *,
+    links: Sequence[Link],
+    on_click: Sequence[Link] = (),
+    width: int = 24,
+    height: int = 10,
+) -> AnyPanel:
+    """Log lines, newest first."""
+    panel = (
+        logs_panel.Panel()
+        .show_time(True)
+        .wrap_log_message(True)
+        .enable_log_details(True)
+        .sort_order(LogsSortOrder.DESCENDING)
+    )
+    _describe(panel, title, description, "none", [query], links, on_click, NONE, width, height)
+    return panel
+
+
+def note(title: str, markdown: str, *, width: int = 24, height: int = 3) -> AnyPanel:
+    """Words."""
+    panel = text.Panel().title(title).mode(TextMode.MARKDOWN).content(markdown)
+    return panel.span(width).height(height)
+
+
+def _describe(
+    panel: Any,
+    title: str,
+    description: str,
+    unit: str,
+    queries: Sequence[AnyQuery],
+    links: Sequence[Link],
+    on_click: Sequence[Link],
+    thresholds: Steps,
+    width: int,
+    height: int,
+) -> None:
+    """What all panels have. The SDK's panel builders share these methods but no class that has them."""
+    panel.title(title).description(description).unit(unit).span(width).height(height)
+    panel.datasource(PROMETHEUS if isinstance(queries[0], Query) else LOGS)
+    panel.thresholds(_thresholds(thresholds))
+    panel.links([link.build() for link in links])
+    panel.data_links([link.build() for link in on_click])
+    for ref_id, query in zip(string.ascii_uppercase, queries, strict=False):
+        panel.with_target(query.build(ref_id))
+
+
+def _thresholds(steps: Steps) -> ThresholdsConfig:
+    base = Threshold(value=None, color=steps.base)
+    return (
+        ThresholdsConfig()
+        .mode(ThresholdsMode.ABSOLUTE)
+        .steps([base, *(Threshold(value=value, color=color) for value, color in steps.steps)])
+    )
+
+
+def _words(names: Mapping[str, str]) -> ValueMap:
+    return ValueMap(options={value: ValueMappingResult(text=word) for value, word in names.items()})

@@ -1,0 +1,108 @@
+"""The running platform, for the tests that need it; and what has to happen on it before every panel can have data."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import requests
+from contracts.events import ORDER_CONFIRMED
+from platformctl.app import Platform
+from platformctl.broker import ADMIN
+from platformctl.environment import HOST, VIRTUAL_HOST
+
+from dashboards import marks
+from dashboards.tests.backends import Backends
+from load.drills.journal import Journal
+from tests.support.expect import eventually, expect
+from tests.support.rabbitmq import RabbitMq
+from tests.support.shop import Customer, Shop, Urls
+
+TIMEOUT_SECONDS = 10.0
+
+
+@pytest.fixture(scope="session")
+def platform() -> Platform:
+    """The running platform. Fails where there is none: a live test that is skipped proves nothing."""
+    here = Platform()
+    if not here.runner.is_up():
+        pytest.fail("expected the platform to run; start it by `make up`")
+    return here
+
+
+@pytest.fixture(scope="session")
+def backends(platform: Platform) -> Backends:
+    """Prometheus and Elasticsearch."""
+    return Backends(platform.url("PROMETHEUS_PORT"), platform.url("ELASTICSEARCH_PORT"))
+
+
+@pytest.fixture(scope="session")
+def faults(platform: Platform) -> None:
+    """Make the failures that error panels are for: bad input, declined cards, a failing provider, a poison message.
+
+    The provider fails for one order only, the poison message is taken out of the dead letters again. Refused while a
+    drill has something broken: each would spoil the other's figures.
+    """
+    broken = Journal(platform.paths.run / "drills.json").entries()
+    if broken:
+        pytest.fail(f"a drill has broken something ({broken}): wait for its end, or let `make drills` restore it")
+    shop = Shop(Urls(**{name: f"http://{HOST}:{platform.settings.port(name)}" for name in platform.catalogue.services}))
+    customer = shop.new_customer()
+    for card in ("tok_declined", "tok_insufficient_funds"):
+        _order(customer, shop.items(), card, requests.codes.payment_required)
+    _order(customer, [{"product_id": "none", "quantity": -1}], "tok_ok", requests.codes.bad_request)
+    with _failing_provider(f"http://{HOST}:{platform.settings.port('card-provider')}"):
+        _order(customer, shop.items(), "tok_ok", requests.codes.service_unavailable)
+    _read_the_documentation(shop.urls)
+    _poison(platform)
+    marks.put("dashboard tests: started", kind="note", elasticsearch_url=platform.url("ELASTICSEARCH_PORT"))
+
+
+def _order(customer: Customer, items: list[dict[str, Any]], card: str, status: int) -> None:
+    """Place an order that is answered so; other suites may have left the platform recovering, hence more than once."""
+    eventually(
+        lambda: customer.try_to_order(items, card=card).status_code,
+        lambda came: came == status,
+        f"an order with {card} answered {status}",
+        f"{customer.urls.orders}/api/docs/",
+        timeout=30,
+    )
+
+
+@contextmanager
+def _failing_provider(url: str) -> Iterator[None]:
+    """Let the simulated card provider answer every charge with an error."""
+    behaviour = f"{url}/admin/behaviour"
+    before = requests.get(behaviour, timeout=TIMEOUT_SECONDS).json()
+    expect(before["error_ratio"] == 0, "a card provider that nobody has broken", before, behaviour)
+    requests.put(behaviour, json={**before, "error_ratio": 1.0}, timeout=TIMEOUT_SECONDS).raise_for_status()
+    try:
+        yield
+    finally:
+        requests.put(behaviour, json=before, timeout=TIMEOUT_SECONDS).raise_for_status()
+
+
+def _read_the_documentation(urls: Urls) -> None:
+    """Ask for the only pages that a template renders."""
+    for url in (urls.users, urls.inventory, urls.orders, urls.payments, urls.notifications):
+        requests.get(f"{url}/api/docs/", timeout=TIMEOUT_SECONDS).raise_for_status()
+
+
+def _poison(platform: Platform) -> None:
+    """Publish an event that is no event, and clear it away once it is a dead letter."""
+    password = platform.secrets.get(f"rabbitmq_{ADMIN}")
+    amqp_url = platform.environment.rabbitmq_url(ADMIN)
+    rabbitmq = RabbitMq(platform.url("RABBITMQ_MANAGEMENT_PORT"), ADMIN, password, VIRTUAL_HOST, amqp_url)
+    message_id = str(uuid.uuid4())
+    rabbitmq.publish("events", ORDER_CONFIRMED, b"{}", message_id=message_id)
+    dead = "notifications.orders.dead"
+    eventually(
+        lambda: {message.message_id for message in rabbitmq.messages(dead)},
+        lambda found: message_id in found,
+        f"message {message_id} in {dead}",
+        rabbitmq.queue_url(dead),
+    )
+    rabbitmq.remove(dead, message_id)

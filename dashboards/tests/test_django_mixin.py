@@ -1,0 +1,55 @@
+"""django-mixin's dashboards, loaded unchanged, have data here: the metrics and labels that their panels ask for.
+
+Their panels filter by cluster, namespace and job. Where a label does not exist its variable is empty, and an empty
+matcher matches series without the label; so nothing here needs a cluster or a namespace.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from dashboards.tests.backends import Backends
+
+pytestmark = pytest.mark.live
+
+FILTER = 'cluster="", namespace="", job=~"django"'
+# Views that they leave out: those that no URL pattern matched.
+VIEWS = 'view!~"<unnamed view>"'
+# Metric, further filters, and the labels by which their panels split or choose.
+ASKED = [
+    ("django_http_requests_total_by_view_transport_method_total", VIEWS, ("view", "method")),
+    ("django_http_responses_total_by_status_view_method_total", VIEWS, ("status", "view", "method")),
+    ("django_http_responses_total_by_status_view_method_total", f'{VIEWS}, status=~"2.*"', ("status",)),
+    ("django_http_responses_total_by_status_view_method_total", f'{VIEWS}, status=~"4.*"', ("status",)),
+    ("django_http_responses_total_by_status_view_method_total", f'{VIEWS}, status=~"5.*"', ("status",)),
+    ("django_http_requests_latency_seconds_by_view_method_bucket", VIEWS, ("view", "method", "le")),
+    ("django_http_requests_latency_seconds_by_view_method_sum", VIEWS, ("view", "method")),
+    ("django_http_requests_latency_seconds_by_view_method_count", VIEWS, ("view", "method")),
+    ("django_http_requests_body_total_bytes_bucket", "", ("le",)),
+    ("django_http_responses_total_by_templatename_total", 'templatename!~"None"', ("templatename",)),
+    ("django_db_execute_total", "", ("alias",)),
+    ("django_db_new_connections_total", "", ("vendor",)),
+    ("django_db_query_duration_seconds_bucket", "", ("vendor", "le")),
+    ("django_migrations_applied_total", "", ("connection",)),
+    ("django_migrations_unapplied_total", "", ("connection",)),
+    ("django_model_inserts_total", "", ("model",)),
+    ("django_model_updates_total", "", ("model",)),
+    ("django_model_deletes_total", "", ("model",)),
+]
+
+
+@pytest.mark.parametrize(("metric", "further", "labels"), ASKED, ids=lambda value: str(value))
+def test_what_a_panel_of_django_mixin_asks_for_is_there(
+    metric: str, further: str, labels: tuple[str, ...], faults: None, backends: Backends
+) -> None:
+    selector = f"{metric}{{{', '.join(filter(None, (FILTER, further)))}}}"
+    series = backends.series(selector)
+    assert series, f"expected series of {selector}, came none; see {backends.prometheus}/graph"
+    assert set(labels) <= set(series[0]), f"expected labels {labels}, came {sorted(series[0])}"
+
+
+def test_its_variables_offer_values(backends: Backends) -> None:
+    family = "django_http_responses_total_by_status_view_method_total"
+    for label in ("job", "view", "method", "status"):
+        variable = {"query": {"query": f"label_values({family}{{{FILTER}}}, {label})"}}
+        assert backends.values_of(variable, {}), f"{label} would be an empty list"

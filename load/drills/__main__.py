@@ -1,0 +1,110 @@
+"""`python -m load.drills list | run NAME… | set NAME | table | restore`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from load.drills import descriptor, engine, interrupts, score
+from load.drills.actions import FAILURES
+from load.drills.descriptor import Drill
+from load.drills.engine import Result
+from load.drills.world import World
+
+EXIT_FAILED, EXIT_REFUSED, EXIT_INTERRUPTED = 1, 2, 130
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    root = argparse.ArgumentParser(prog="python -m load.drills", description=__doc__)
+    commands = root.add_subparsers(dest="command", required=True)
+    commands.add_parser("list", help="every drill")
+    one = commands.add_parser("run", help="some drills by name")
+    one.add_argument("names", nargs="+")
+    several = commands.add_parser("set", help="a set of drills: smoke, faults, controls, all")
+    several.add_argument("name")
+    several.add_argument("--resume", action="store_true", help="leave out what has a result on this revision already")
+    commands.add_parser("table", help="the results on this revision as Markdown")
+    commands.add_parser("restore", help="undo what an interrupted run left broken")
+    return root
+
+
+def chosen(drills: dict[str, Drill], name: str) -> list[Drill]:
+    """The drills of a set."""
+    if name == "all":
+        return list(drills.values())
+    if name in ("faults", "controls"):
+        return [drill for drill in drills.values() if drill.is_control == (name == "controls")]
+    return [drill for drill in drills.values() if name in drill.sets]
+
+
+def say(text: str) -> None:
+    """One line of progress."""
+    print(f"{datetime.now(UTC):%H:%M:%S}   {text}", flush=True)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """0: all passed, 1: a fault was missed or a control paged, 2: refused, 130: interrupted (and restored)."""
+    options = parser().parse_args(argv)
+    drills = descriptor.load()
+    if options.command == "list":
+        for drill in drills.values():
+            print(f"{drill.name:32} {'control' if drill.is_control else drill.kind:20} {drill.title}")
+        return 0
+    world = World()
+    name = score.revision(world.platform.paths.root)
+    if options.command == "table":
+        print(score.table(score.read(name)))
+        return 0
+    interrupts.install()
+    if options.command == "restore":
+        engine.restore_leftovers(world, engine.journal_of(world), say)
+        return 0
+    if options.command == "run":
+        unknown = [wanted for wanted in options.names if wanted not in drills]
+        if unknown:
+            print(f"no such drill: {', '.join(unknown)}; there are: {', '.join(drills)}", file=sys.stderr)
+            return EXIT_REFUSED
+        wanted = [drills[each] for each in options.names]
+    else:
+        wanted = chosen(drills, options.name)
+        if options.resume:
+            done = {result.drill for result in score.read(name)}
+            wanted = [drill for drill in wanted if drill.name not in done]
+    if not wanted and options.command == "set" and not options.resume:
+        print(f"no drill is in the set {options.name}", file=sys.stderr)
+        return EXIT_REFUSED
+    return _run(world, wanted, name)
+
+
+def _run(world: World, wanted: Sequence[Drill], name: str) -> int:
+    started = datetime.now(UTC)
+    results: list[Result] = []
+    failed = 0
+    for number, drill in enumerate(wanted, 1):
+        print(f"[{number}/{len(wanted)}] {drill.name}: {drill.title}", flush=True)
+        try:
+            result = engine.run(world, drill, say)
+        except (engine.NotClean, *FAILURES) as error:
+            say(f"no result: {error}")
+            failed += 1
+            continue
+        except KeyboardInterrupt:
+            say("interrupted; everything is restored")
+            return EXIT_INTERRUPTED
+        results.append(result)
+        failed += not result.passed
+        score.write(results, name, started)
+        say(
+            f"{'passed' if result.passed else 'FAILED'}: noticed after {result.seconds_to_notice} s, first "
+            f"{result.first or 'nothing'}, {result.pages} pages, resolved after {result.seconds_to_resolve} s"
+        )
+    print()
+    print(score.table(results))
+    return EXIT_FAILED if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

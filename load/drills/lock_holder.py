@@ -1,0 +1,31 @@
+"""`python -m load.drills.lock_holder DATABASE TABLE NAME` locks a table's rows until its session is ended."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import suppress
+
+import psycopg
+from psycopg import sql
+
+from load.drills.world import World
+
+# Nobody's crash leaves a lock for longer than this.
+LONGEST_SECONDS = 300
+
+
+def main(database: str, table: str, name: str) -> None:
+    """Take the locks and keep them."""
+    with suppress(psycopg.OperationalError), World().database(database, name) as session:
+        session.autocommit = False
+        session.execute(sql.SQL("SELECT 1 FROM {} FOR UPDATE").format(sql.Identifier(table)))
+        deadline = time.monotonic() + LONGEST_SECONDS
+        while time.monotonic() < deadline and not session.closed:
+            time.sleep(1)
+            # Notices that the session was ended; a transaction that only idles wouldn't.
+            session.execute("SELECT 1")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:4])

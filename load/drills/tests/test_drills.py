@@ -1,0 +1,185 @@
+"""The runner's own parts: descriptors, journal, notifications, scores. What they do to a platform, drills show."""
+
+from __future__ import annotations
+
+import dataclasses
+import signal
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from contracts import catalogue
+
+from load.drills import actions, descriptor, engine, interrupts, score
+from load.drills.actions import ACTIONS, Action
+from load.drills.descriptor import DescriptorError, Drill
+from load.drills.engine import Result
+from load.drills.journal import Journal
+from load.drills.notifications import Alert, Notification
+from load.drills.prober import Attempt, Prober
+from load.drills.world import World
+
+CATALOGUE = catalogue.load()
+DRILLS = descriptor.load()
+each_drill = pytest.mark.parametrize("drill", DRILLS.values(), ids=lambda drill: drill.name)
+
+RESULT = Result(
+    drill="payments-killed",
+    kind="process-killed",
+    control=False,
+    expected="ServiceDown (payments)",
+    severity="page",
+    at=0.0,
+    noticed=True,
+    seconds_to_notice=40.0,
+    named=True,
+    first="ServiceDown(payments)",
+    pages=1,
+    notifications=1,
+    tickets=0,
+    pages_uninhibited=3,
+    seconds_to_resolve=90.0,
+    impact_claimed="place-order",
+    impact_felt=True,
+    impact=[],
+)
+CONTROL = dataclasses.replace(RESULT, control=True, noticed=False, named=False, pages=0, severity="none", first="")
+
+
+@each_drill
+def test_a_drill_knows_its_actions_and_its_alerts(drill: Drill) -> None:
+    assert all(step.action in ACTIONS for step in drill.steps)
+    if drill.expected:
+        rules = "".join(path.read_text() for path in Path("alerts/rules").glob("*.yml"))
+        unknown = [
+            name for name in drill.expected.alerts if f"alert: {name}\n" not in rules and name != "WatchdogSilent"
+        ]
+        assert not unknown, f"no rule is named {unknown}"
+
+
+@each_drill
+def test_a_drill_names_what_the_catalogue_has(drill: Drill) -> None:
+    proxies = {edge.proxy_name for edge in CATALOGUE.proxied_edges()}
+    databases = {service.database for service in CATALOGUE.services.values()}
+    for step in drill.steps:
+        if "proxy" in step.arguments:
+            assert step.arguments["proxy"] in proxies
+        if step.action in ("lock", "sql"):
+            assert step.arguments["database"] in databases | {"postgres"}
+
+
+def test_there_are_enough_faults_controls_and_a_smoke_set() -> None:
+    faults = [drill for drill in DRILLS.values() if not drill.is_control]
+    smoke = [drill for drill in DRILLS.values() if "smoke" in drill.sets]
+    assert len(faults) >= 28
+    assert len(DRILLS) - len(faults) >= 7
+    assert len({drill.kind for drill in smoke if not drill.is_control}) >= 5
+    assert any(drill.is_control for drill in smoke)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "title: x",
+        "{title: x, kind: k, impact: i, steps: [], surprise: 1}",
+        "{title: x, kind: k, impact: i, steps: [], seconds: 999}",
+        "{title: x, kind: k, impact: i, steps: [], expect: {alerts: [A], root: r, severity: loud}}",
+    ],
+)
+def test_a_wrong_descriptor_is_refused_with_its_name(tmp_path: Path, text: str) -> None:
+    (tmp_path / "wrong.yaml").write_text(text)
+    with pytest.raises(DescriptorError, match=r"wrong\.yaml"):
+        descriptor.load(tmp_path)
+
+
+def test_the_journal_outlives_a_crash_and_ends_empty(tmp_path: Path) -> None:
+    Journal(tmp_path / "run" / "journal.json").add("stop", {"process": "users"})
+    second = Journal(tmp_path / "run" / "journal.json")
+    second.add("cut", {"proxy": "orders-users"})
+    assert second.entries() == [("stop", {"process": "users"}), ("cut", {"proxy": "orders-users"})]
+    for entry in second.entries():
+        second.done(entry)
+    assert second.entries() == []
+    assert not (tmp_path / "run" / "journal.json").exists()
+
+
+def test_leftovers_are_undone_last_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    undone: list[Any] = []
+    monkeypatch.setattr(
+        actions, "ACTIONS", {"break": Action(lambda *_: None, lambda _, arguments: undone.append(arguments["what"]))}
+    )
+    journal = Journal(tmp_path / "journal.json")
+    for what in ("first", "second"):
+        journal.add("break", {"what": what})
+    engine.restore_leftovers(cast(World, None), journal, lambda _: None)
+    assert undone == ["second", "first"]
+    assert journal.entries() == []
+
+
+def test_undoing_is_tried_again_until_it_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[int] = []
+
+    def undo(*_: object) -> None:
+        tries.append(1)
+        if len(tries) < 3:
+            raise ConnectionRefusedError
+
+    monkeypatch.setattr(actions, "ACTIONS", {"break": Action(lambda *_: None, undo)})
+    monkeypatch.setattr(actions.time, "sleep", lambda _: None)
+    actions.undo_until_it_works(cast(World, None), "break", {})
+    assert len(tries) == 3
+
+
+def test_signals_wait_until_everything_is_restored() -> None:
+    steps: list[str] = []
+
+    def restore() -> None:
+        with interrupts.held_back():
+            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(signal.SIGINT)
+            steps.append("restored")
+
+    with pytest.raises(KeyboardInterrupt):
+        restore()
+    assert steps == ["restored"]
+
+
+def test_a_notification_counts_what_fires_in_it() -> None:
+    alerts = (Alert("A", "page", "users", "resolved"), Alert("B", "ticket", "orders", "firing"))
+    notification = Notification(1, 0.0, "g", "firing", alerts)
+    assert [alert.name for alert in notification.firing] == ["B"]
+    assert notification.has("ticket")
+    assert not notification.has("page")
+
+
+def test_the_impact_compares_before_with_during() -> None:
+    prober = Prober.__new__(Prober)
+    prober.attempts = [Attempt("browse", at, 0.1, True) for at in range(10)]
+    prober.attempts += [Attempt("browse", at, 0.1, at % 2 == 0) for at in range(10, 20)]
+    prober.attempts += [Attempt("login", at, 0.1, True) for at in range(20)]
+    felt = {impact.journey: impact.is_felt for impact in prober.impact(10, 20)}
+    assert felt == {"browse": True, "login": False}
+
+
+def test_scores_publish_misses_and_false_pages() -> None:
+    missed = dataclasses.replace(RESULT, noticed=False, named=False, seconds_to_notice=None, pages=0, first="")
+    noisy = dataclasses.replace(CONTROL, pages=1)
+    figures = score.figures([RESULT, missed, CONTROL, noisy])
+    assert (figures["recall"], figures["precision"], figures["controls_quiet"]) == (0.5, 0.5, 0.5)
+    text = score.table([RESULT, missed, CONTROL, noisy])
+    assert "**no**" in text
+    assert "**paged**" in text
+
+
+def test_scores_of_nothing_are_no_numbers() -> None:
+    assert score.figures([])["recall"] is None
+    assert "0 fault runs" in score.table([])
+
+
+def test_results_of_one_revision_add_up(tmp_path: Path) -> None:
+    score.write([RESULT], "abc", datetime(2026, 1, 1, tzinfo=UTC), tmp_path)
+    score.write([RESULT, CONTROL], "abc", datetime(2026, 1, 2, tzinfo=UTC), tmp_path)
+    score.write([RESULT], "other", datetime(2026, 1, 3, tzinfo=UTC), tmp_path)
+    assert len(score.read("abc", tmp_path)) == 3
+    assert len(score.read(None, tmp_path)) == 4

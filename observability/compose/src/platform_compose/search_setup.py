@@ -1,0 +1,75 @@
+"""Elasticsearch's one-shot set-up: users, roles, lifecycle and index templates. Running it again changes nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from platformctl.secret_store import SecretStore
+
+from platform_compose.api import Api
+from platform_compose.search_users import BUILT_IN, SUPERUSER, USERS, roles, secret_name
+
+POLICY = "logs-django"
+DEAD_LETTERS = "logs-dead_letters"
+
+
+def run(url: str, store: SecretStore, templates: Path, logs_days: int) -> None:
+    """Apply everything. Raises SetupError when Elasticsearch refuses a part."""
+    api = Api(url, SUPERUSER, store.get(secret_name(SUPERUSER)))
+    api.call("PUT", f"/_ilm/policy/{POLICY}", json=lifecycle(logs_days))
+    for name, template in index_templates(templates).items():
+        api.call("PUT", f"/_index_template/{name}", json=template)
+    for name, privileges in roles().items():
+        api.call("PUT", f"/_security/role/{name}", json=privileges)
+    for user in BUILT_IN:
+        api.call("POST", f"/_security/user/{user}/_password", json={"password": store.get(secret_name(user))})
+    for user, granted in USERS.items():
+        body = {"password": store.get(secret_name(user)), "roles": list(granted)}
+        api.call("PUT", f"/_security/user/{user}", json=body)
+
+
+def lifecycle(days: int) -> dict[str, Any]:
+    """A new index each day or gigabyte; dropped `days` days after the next one was begun. As platformctl.retention."""
+    return {
+        "policy": {
+            "phases": {
+                "hot": {"actions": {"rollover": {"max_age": "1d", "max_primary_shard_size": "1gb"}}},
+                "delete": {"min_age": f"{days}d", "actions": {"delete": {}}},
+            }
+        }
+    }
+
+
+def index_templates(folder: Path) -> dict[str, Any]:
+    """The templates of the run without Docker with the lifecycle added, and one for what was refused."""
+    made = {}
+    for path in sorted(folder.glob("*.json")):
+        template = json.loads(path.read_text())
+        template["template"]["settings"]["index.lifecycle.name"] = POLICY
+        made[path.stem] = template
+    made[DEAD_LETTERS] = {
+        "index_patterns": [f"{DEAD_LETTERS}-*"],
+        "data_stream": {},
+        "priority": 500,
+        "template": {
+            "settings": {"number_of_shards": 1, "number_of_replicas": 0, "index.lifecycle.name": POLICY},
+            "mappings": {
+                "dynamic": False,
+                "properties": {
+                    "@timestamp": {"type": "date"},
+                    "message": {"type": "text"},
+                    "service": {"properties": {"name": {"type": "keyword"}}},
+                    "event": {
+                        "properties": {
+                            "dataset": {"type": "keyword"},
+                            "reason": {"type": "text"},
+                            "original": {"type": "text", "index": False},
+                        }
+                    },
+                },
+            },
+        },
+    }
+    return made

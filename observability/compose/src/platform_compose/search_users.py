@@ -1,0 +1,33 @@
+"""Elasticsearch's roles and users: each program may do what it does and nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from platformctl.paths import repository_root
+
+SUPERUSER = "elastic"
+BUILT_IN = ("kibana_system",)
+# User → roles. The user `reader` is Grafana's.
+USERS: Mapping[str, tuple[str, ...]] = {
+    "shipper": ("platform_shipper",),
+    "reader": ("platform_reader",),
+    "jaeger": ("platform_jaeger",),
+    "monitor": ("platform_reader", "platform_monitor"),
+    "retention": ("platform_retention",),
+    "dependencies": ("platform_jaeger",),
+}
+
+
+def secret_name(user: str) -> str:
+    """The secret with a user's password."""
+    return f"elasticsearch_{user}"
+
+
+def roles() -> dict[str, Any]:
+    """Role → privileges, as the security API and roles.yml take them."""
+    path = repository_root() / "observability" / "compose" / "elasticsearch" / "roles.json"
+    document: dict[str, Any] = json.loads(path.read_text())
+    return document

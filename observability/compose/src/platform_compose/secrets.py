@@ -1,0 +1,129 @@
+"""Random secrets, made once into the volume `secrets`; each container gets a volume with its own and nothing else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from contracts.catalogue import Catalogue, Service
+from platformctl import broker
+from platformctl.database import POSTGRES_ADMIN, POSTGRES_EXPORTER_ROLE
+from platformctl.environment import HOST, ServiceEnvironment
+from platformctl.paths import Paths, repository_root
+from platformctl.secret_store import SecretStore
+
+from platform_compose import hosts
+from platform_compose.search_users import SUPERUSER, USERS, secret_name
+
+OURS = 10001
+# What of a service's environment is secret. Everything else stands in docker-compose.yml.
+SECRET_VARIABLES = ("SECRET_KEY", "DATABASE_URL", "RABBITMQ_URL", "SERVICE_TOKEN", "SERVICE_TOKENS")
+JWT_KEY = "users_jwt"
+MOUNT = "/run/platform"
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Who reads a volume, by numeric user and group, and the files in it: name → content."""
+
+    name: str
+    user: int
+    group: int
+    files: Mapping[str, str]
+
+
+def readers(store: SecretStore, services: Catalogue) -> Iterator[Reader]:
+    """Every volume. The numbers are those of the users in the images."""
+    for service in services.services.values():
+        yield Reader(service.name, OURS, OURS, _service_files(store, services, service))
+    yield Reader("postgres", 999, 999, {"password": store.get(f"postgres_{POSTGRES_ADMIN}")})
+    yield Reader("postgres-exporter", 65534, 65534, {"password": store.get(f"postgres_{POSTGRES_EXPORTER_ROLE}")})
+    yield Reader("rabbitmq", 999, 999, {"definitions.json": broker.definitions(services, store)})
+    yield Reader("elasticsearch", 1000, 0, {"password": store.get(secret_name(SUPERUSER))})
+    yield Reader("jaeger", OURS, OURS, {"password": store.get(secret_name("jaeger"))})
+    uses = ("SECURITY", "ENCRYPTEDSAVEDOBJECTS")
+    keys = {f"XPACK_{use}_ENCRYPTIONKEY": store.get(f"kibana_{use.lower()}") for use in uses}
+    kibana = {"ELASTICSEARCH_PASSWORD": store.get(secret_name("kibana_system"))} | keys
+    yield Reader("kibana", 1000, 0, {"environment": environment_file(kibana)})
+    shipper = environment_file({"ELASTICSEARCH_PASSWORD": store.get(secret_name("shipper"))})
+    yield Reader("logstash", 1000, 0, {"environment": shipper})
+    yield Reader("filebeat", 0, 0, {"environment": shipper})
+    grafana = {
+        "GF_SECURITY_ADMIN_PASSWORD": store.get("grafana_admin"),
+        "ELASTICSEARCH_USERNAME": "reader",
+        "ELASTICSEARCH_PASSWORD": store.get(secret_name("reader")),
+    }
+    yield Reader("grafana", 472, 0, {"environment": environment_file(grafana)})
+    for job, user in SEARCH_JOBS.items():
+        address = f"http://{user}:{store.get(secret_name(user))}@elasticsearch:9200"
+        yield Reader(job, OURS, OURS, {"environment": environment_file({"ELASTICSEARCH_URL": address})})
+
+
+# Our own programs that ask Elasticsearch, and as whom.
+SEARCH_JOBS: Mapping[str, str] = {
+    "log-pipeline-exporter": "monitor",
+    "elasticsearch-retention": "retention",
+    "jaeger-dependencies": "dependencies",
+}
+
+
+def _service_files(store: SecretStore, services: Catalogue, service: Service) -> dict[str, str]:
+    settings = hosts.default_settings(services)
+    native = ServiceEnvironment(Paths(repository_root(), settings.cache), settings, store, services).of_service(service)
+    values = {name: _rehost(native[name], settings.ports) for name in SECRET_VARIABLES if name in native}
+    files = {}
+    if "JWT_PRIVATE_KEY_FILE" in native:
+        files[f"{JWT_KEY}.pem"] = Path(native["JWT_PRIVATE_KEY_FILE"]).read_text()
+        values["JWT_PRIVATE_KEY_FILE"] = f"{MOUNT}/{JWT_KEY}.pem"
+    return {"environment": environment_file(values), **files}
+
+
+def _rehost(value: str, ports: Mapping[str, int]) -> str:
+    for host in ("postgres", "rabbitmq"):
+        port = ports[f"{host.upper()}_PORT"]
+        value = value.replace(f"@{HOST}:{port}/", f"@{host}:{port}/")
+    return value
+
+
+def environment_file(values: Mapping[str, str]) -> str:
+    """Lines for a shell to source. Values are hex, addresses, names: a quote among them would be a fault here."""
+    for name, value in values.items():
+        if "'" in value or "\n" in value:
+            raise ValueError(f"{name} has a quote or a line break")
+    return "".join(f"{name}='{value}'\n" for name, value in sorted(values.items()))
+
+
+def write(store_folder: Path, target: Path, services: Catalogue, *, own: bool = True) -> list[str]:
+    """Make what is missing in `store_folder` and write each reader's files below `target`/<reader>.
+
+    The store itself belongs to the set-up jobs' user. `own=False` leaves owners alone, for tests. Returns the readers.
+    """
+    store = SecretStore(store_folder)
+    written = []
+    for reader in readers(store, services):
+        folder = target / reader.name
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        for name, content in reader.files.items():
+            path = folder / name
+            partial = folder / f".{name}.partial"
+            partial.touch(mode=0o600)
+            partial.write_text(content)
+            partial.chmod(0o400)
+            partial.replace(path)
+        if own:
+            _own(folder, reader.user, reader.group)
+        folder.chmod(0o500)
+        written.append(reader.name)
+    for user in USERS:
+        store.get(secret_name(user))
+    if own:
+        _own(store_folder, OURS, OURS)
+    return written
+
+
+def _own(folder: Path, user: int, group: int) -> None:
+    for path in (folder, *folder.iterdir()):
+        os.chown(path, user, group)

@@ -1,0 +1,146 @@
+"""Carries out a Dockerfile's stages without Docker: the same COPY and RUN, with a folder in place of the file system.
+
+Absolute paths of the image that the file itself makes (/app, /opt/…) become folders below the given one. Commands run
+as the stage's user. What the base image brings is the machine's: Python, and its C library.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOTS = ("/app", "/opt/uv", "/opt/venv")
+
+
+@dataclass
+class Stage:
+    """Where a stage has got to. `user` is numeric, "0" before USER."""
+
+    base: str
+    environment: dict[str, str] = field(default_factory=dict)
+    workdir: str = "/"
+    user: str = "0"
+    command: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+
+
+class Builder:
+    """One build of one target. RUN lines that change system files (users, /usr) are skipped and listed."""
+
+    def __init__(self, dockerfile: Path, context: Path, target: Path, arguments: dict[str, str], python: Path) -> None:
+        self._instructions = _instructions(dockerfile.read_text())
+        self._context = context
+        self._target = target
+        self._arguments = arguments
+        self._python = python
+        self._stages: dict[str, Stage] = {}
+
+    def build(self, name: str) -> Stage:
+        """Carry out the stage and what it starts from or copies from. Raises AssertionError with a command's output."""
+        if name in self._stages:
+            return self._stages[name]
+        lines = self._stage_lines(name)
+        first = lines[0][1].split()
+        base = self.build(first[0]) if not first[0].startswith("$") else Stage(first[0])
+        stage = Stage(base.base, dict(base.environment), base.workdir, base.user, list(base.command), base.skipped)
+        self._stages[name] = stage
+        for keyword, text in lines[1:]:
+            getattr(self, f"_{keyword.lower()}")(stage, text)
+        return stage
+
+    def path(self, inside: str) -> Path:
+        """Where a path of the image lies."""
+        return Path(self.translate(inside))
+
+    def translate(self, text: str) -> str:
+        """Text with the image's own folders in place."""
+        return re.sub(rf"(?<![\w.])({'|'.join(ROOTS)})(?=[/:\s\"']|$)", lambda m: f"{self._target}{m[1]}", text)
+
+    def environment(self, stage: Stage) -> dict[str, str]:
+        """What a command of the stage gets."""
+        own = {name: self.translate(value) for name, value in stage.environment.items()}
+        path = f"{self._python.parent}:{os.environ['PATH']}"
+        if "PATH" in own:
+            path = own["PATH"].replace("/usr/local/bin", str(self._target / "usr/local/bin"))
+        return os.environ | own | self._arguments | {"PATH": path}
+
+    def _stage_lines(self, name: str) -> list[tuple[str, str]]:
+        starts = [i for i, (keyword, _) in enumerate(self._instructions) if keyword == "FROM"]
+        for start, end in zip(starts, [*starts[1:], len(self._instructions)], strict=True):
+            if self._instructions[start][1].split()[-1] == name:
+                return self._instructions[start:end]
+        raise AssertionError(f"no stage is named {name}")
+
+    def _substitute(self, text: str, stage: Stage) -> str:
+        values = stage.environment | self._arguments
+        return re.sub(r"\$\{(\w+)\}", lambda m: values[m[1]], text)
+
+    def _arg(self, stage: Stage, text: str) -> None:
+        name, _, default = text.partition("=")
+        self._arguments.setdefault(name, default)
+
+    def _env(self, stage: Stage, text: str) -> None:
+        for name, value in re.findall(r"(\w+)=(\S+)", text):
+            stage.environment[name] = self._substitute(value, stage)
+
+    def _workdir(self, stage: Stage, text: str) -> None:
+        stage.workdir = self._substitute(text, stage)
+        self.path(stage.workdir).mkdir(parents=True, exist_ok=True)
+
+    def _user(self, stage: Stage, text: str) -> None:
+        stage.user = text.partition(":")[0]
+
+    def _label(self, stage: Stage, text: str) -> None:
+        """Nothing to do without an image."""
+
+    _entrypoint = _label
+
+    def _cmd(self, stage: Stage, text: str) -> None:
+        stage.command = re.findall(r'"([^"]+)"', text)
+
+    def _copy(self, stage: Stage, text: str) -> None:
+        words = self._substitute(text, stage).split()
+        if any(word.startswith("--from=") for word in words):
+            # The folder is where the other stage left it.
+            self.build(next(word.removeprefix("--from=") for word in words if word.startswith("--from=")))
+            return
+        *sources, target = [word for word in words if not word.startswith("--")]
+        for source in (self._context / name for name in sources):
+            inside = target if target.startswith("/") else f"{stage.workdir}/{target.removeprefix('./')}"
+            place = self.path(inside) if inside.startswith(ROOTS) else self._target / inside.lstrip("/")
+            if source.is_dir():
+                shutil.copytree(
+                    source, place, dirs_exist_ok=True, ignore=shutil.ignore_patterns("tests", "__pycache__")
+                )
+            else:
+                place = place / source.name if target.endswith("/") or target == "./" else place
+                place.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(source, place)
+
+    def _run(self, stage: Stage, text: str) -> None:
+        if re.match(r"(groupadd|useradd)\b", text):
+            stage.skipped.append(text)
+            return
+        command = ["sh", "-ec", self.translate(text)]
+        if stage.user != "0":
+            command = ["setpriv", f"--reuid={stage.user}", f"--regid={stage.user}", "--clear-groups", *command]
+        done = subprocess.run(
+            command,
+            cwd=self.path(stage.workdir),
+            env=self.environment(stage),
+            capture_output=True,
+            text=True,
+            timeout=500,
+            check=False,
+        )
+        assert done.returncode == 0, f"RUN {text}\n{done.stdout[-2000:]}{done.stderr[-4000:]}"
+
+
+def _instructions(text: str) -> list[tuple[str, str]]:
+    lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    joined = re.sub(r"\s*\\\n\s*", " ", "\n".join(lines))
+    return [(keyword, rest.strip()) for keyword, _, rest in (line.partition(" ") for line in joined.splitlines())]

@@ -1,0 +1,110 @@
+"""docker-compose.yml as the tests read it: anchors and merges resolved, ${NAME:-default} replaced by the defaults."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from platformctl.paths import repository_root
+from platformctl.settings import DEFAULT_CACHE
+
+ROOT = repository_root()
+Service = dict[str, Any]
+ONE_SHOTS = frozenset(
+    {
+        "secrets",
+        "postgres-setup",
+        "elasticsearch-setup",
+        "kibana-setup",
+        "inventory-seed",
+        *(f"{name}-migrate" for name in ("users", "inventory", "orders", "payments", "notifications")),
+    }
+)
+
+
+class _Loader(yaml.SafeLoader):
+    """Knows compose's tags !override and !reset."""
+
+
+def _tagged(loader: yaml.SafeLoader, _suffix: str, node: yaml.Node) -> Any:
+    if isinstance(node, yaml.MappingNode):
+        return loader.construct_mapping(node, deep=True)
+    if isinstance(node, yaml.SequenceNode):
+        return loader.construct_sequence(node, deep=True)
+    return None
+
+
+_Loader.add_multi_constructor("!", _tagged)
+
+
+def interpolate(text: str) -> str:
+    """Every ${NAME:-default} by its default; $$ is a dollar."""
+    replaced = re.sub(r"(?<!\$)\$\{(\w+):-([^}]*)\}", lambda match: match[2], text)
+    return replaced.replace("$$", "$")
+
+
+@cache
+def document(name: str = "docker-compose.yml") -> dict[str, Any]:
+    """The whole file."""
+    loaded: dict[str, Any] = yaml.load((ROOT / name).read_text(), Loader=_Loader)
+    replaced: dict[str, Any] = _walk(loaded)
+    return replaced
+
+
+def _walk(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _walk(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_walk(item) for item in value]
+    return interpolate(value) if isinstance(value, str) else value
+
+
+def services() -> dict[str, Service]:
+    """Container → its part of the file."""
+    found: dict[str, Service] = document()["services"]
+    return found
+
+
+def long_running() -> dict[str, Service]:
+    """Those that stay."""
+    return {name: service for name, service in services().items() if name not in ONE_SHOTS}
+
+
+def mounts(service: Service) -> Iterator[tuple[str, str, bool]]:
+    """(source, target, read-only) of each volume."""
+    for entry in service.get("volumes", []):
+        source, target, *options = entry.split(":")
+        yield source, target, options == ["ro"]
+
+
+def megabytes(limit: str) -> int:
+    """The number of a limit such as 160m. ValueError for another unit."""
+    if not limit.endswith("m"):
+        raise ValueError(f"{limit!r}: limits are written in m")
+    return int(limit[:-1])
+
+
+def docker_compose() -> Path | None:
+    """A docker compose: DOCKER_COMPOSE, what tools/docker-compose/build made, a plugin's binary, or one on PATH."""
+    module = ROOT / "observability" / "compose" / "tools" / "docker-compose"
+    pins = hashlib.sha256((module / "go.mod").read_bytes() + (module / "go.sum").read_bytes()).hexdigest()[:10]
+    cache = Path(os.environ.get("CACHE_DIR") or DEFAULT_CACHE)
+    plugins = (
+        Path.home() / ".docker" / "cli-plugins",
+        "/usr/libexec/docker/cli-plugins",
+        "/usr/lib/docker/cli-plugins",
+    )
+    candidates = [
+        os.environ.get("DOCKER_COMPOSE"),
+        cache / "docker-compose" / pins / "docker-compose",
+        *(Path(folder) / "docker-compose" for folder in plugins),
+        shutil.which("docker-compose"),
+    ]
+    return next((Path(each) for each in candidates if each and Path(each).is_file()), None)

@@ -1,0 +1,172 @@
+"""docker-compose.yml against the catalogue, the run without Docker, and the services' own settings."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from contracts import catalogue
+from platform_compose import hosts, secrets
+from platformctl import versions
+from platformctl.environment import ServiceEnvironment
+from platformctl.paths import Paths
+from platformctl.secret_store import SecretStore
+
+from tests import stack
+
+SERVICES = catalogue.load()
+SETTINGS = hosts.default_settings(SERVICES)
+PROCESSES = {process.name: process for process in SERVICES.processes()}
+# Not here: what only the run without Docker needs, and what other images do there.
+ONLY_NATIVE = {"epmd", "rsyslog", "spotlight"}
+ONLY_COMPOSE = {
+    "secrets",
+    "postgres-setup",
+    "elasticsearch-setup",
+    "kibana",
+    "kibana-setup",
+    "logstash",
+    "filebeat",
+    "grafana",
+    "mailpit",
+}
+# By name instead of 127.0.0.1 and with secrets apart: the values differ, the names must not.
+ONLY_IN_CONTAINERS = {"HTTP_HOST", "GRPC_HOST"}
+# Given to all without Docker, read by services with access tokens only.
+NOT_READ = {name: {"JWT_ISSUER", "JWT_AUDIENCE"} for name in ("inventory", "payments")}
+
+
+def native_environment(tmp_path: Path) -> ServiceEnvironment:
+    return ServiceEnvironment(Paths(stack.ROOT, SETTINGS.cache), SETTINGS, SecretStore(tmp_path), SERVICES)
+
+
+def native_names() -> set[str]:
+    """The processes of the run without Docker, by its committed list."""
+    text = (stack.ROOT / "observability" / "native" / "process-compose.yaml").read_text()
+    return set(re.findall(r"^  ([a-z][a-z-]*):$", text, re.MULTILINE))
+
+
+def test_it_has_the_processes_of_the_run_without_docker_and_the_elk_stack() -> None:
+    assert set(stack.services()) - ONLY_COMPOSE == native_names() - ONLY_NATIVE
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_a_process_gets_the_variables_that_it_gets_without_docker(name: str, tmp_path: Path) -> None:
+    process = PROCESSES[name]
+    here = stack.services()[name]["environment"]
+    native = native_environment(tmp_path).of(process)
+    secret = {variable for variable in native if variable in secrets.SECRET_VARIABLES}
+    secret |= {"JWT_PRIVATE_KEY_FILE"} & set(native)
+    # The image sets it for all of them.
+    wanted = set(native) - secret - {"PYTHONUNBUFFERED"} - NOT_READ.get(process.service, set())
+    assert set(here) - ONLY_IN_CONTAINERS == wanted
+    hosts_differ = {
+        "ALLOWED_HOSTS",
+        "TELEMETRY_METRICS_HOST",
+        "EMAIL_URL",
+        "SENTRY_SPOTLIGHT",
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+    }
+    hosts_differ |= {variable for variable in native if variable.endswith(("_URL", "_TARGET"))}
+    same = wanted - hosts_differ
+    assert {key: str(here[key]) for key in same} == {key: native[key] for key in same}
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_its_addresses_lead_to_containers_at_the_ports_that_they_have_without_docker(name: str, tmp_path: Path) -> None:
+    here = stack.services()[name]["environment"]
+    native = native_environment(tmp_path).of(PROCESSES[name])
+    for variable in (v for v in here if v.endswith(("_URL", "_TARGET", "_ENDPOINT")) and v != "EMAIL_URL"):
+        host, port = re.search(r"([a-z-]+):(\d+)$", here[variable]).groups()  # type: ignore[union-attr]
+        assert host in stack.services(), f"{name}: {variable}={here[variable]}: no such container"
+        assert native[variable].endswith(f":{port}"), f"{name}: {variable}={here[variable]}, native {native[variable]}"
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_the_settings_know_every_variable(name: str) -> None:
+    service = PROCESSES[name].service
+    source = (stack.ROOT / "services" / service / "config" / "environment.py").read_text()
+    known = set(re.findall(r'"([A-Z][A-Z_]+)"', source))
+    library = "".join(
+        path.read_text()
+        for path in (stack.ROOT / "observability" / "django_telemetry" / "src" / "django_telemetry").glob("*.py")
+    )
+    known |= set(re.findall(r'"((?:OTEL|SENTRY|TELEMETRY)_[A-Z_]+)"', library)) | {"DJANGO_SETTINGS_MODULE"}
+    unknown = set(stack.services()[name]["environment"]) - known
+    assert not unknown, f"nothing in services/{service}/config/environment.py or django_telemetry reads {unknown}"
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_it_accepts_the_host_names_by_which_others_call_it(name: str) -> None:
+    service = PROCESSES[name].service
+    allowed = set(stack.services()[name]["environment"]["ALLOWED_HOSTS"].split(","))
+    assert {service, hosts.TOXIPROXY, "localhost", "127.0.0.1"} <= allowed
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_it_runs_the_command_of_the_catalogue(name: str) -> None:
+    process = PROCESSES[name]
+    command = stack.services()[name].get("command")
+    assert command == (None if process.kind == "web" else ["python", "manage.py", process.command])
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_its_lines_are_shipped_with_its_name(name: str) -> None:
+    labels = stack.services()[name]["labels"]
+    assert labels == {
+        "co.elastic.logs/enabled": "true",
+        "platform_service": PROCESSES[name].service,
+        "platform_process": name,
+    }
+
+
+def test_image_defaults_are_those_of_the_versions_file() -> None:
+    pinned = {key: value for key, value in versions.load(stack.ROOT).items() if key.endswith("_IMAGE")}
+    text = (stack.ROOT / "docker-compose.yml").read_text()
+    here = dict(re.findall(r"\$\{(\w+_IMAGE):-([^}]+)\}", text))
+    # Toxiproxy's is built here from the native run's Go module.
+    built = {"TOXIPROXY_IMAGE"}
+    own = {"PYTHON_IMAGE"} - set(pinned)
+    assert {key: value for key, value in here.items() if key not in own} == {
+        key: value for key, value in pinned.items() if key not in built | {"GOLANG_IMAGE", "BUSYBOX_IMAGE"}
+    }
+    assert not [value for value in here.values() if value.endswith(":latest") or ":" not in value]
+
+
+def test_dockerfile_defaults_are_those_of_compose() -> None:
+    text = (stack.ROOT / "docker-compose.yml").read_text()
+    dockerfile = (stack.ROOT / "services" / "Dockerfile").read_text()
+    assert re.findall(r"\$\{PYTHON_IMAGE:-([^}]+)\}", text) == re.findall(r"^ARG PYTHON_IMAGE=(.+)$", dockerfile, re.M)
+    toxiproxy = (stack.ROOT / "observability" / "compose" / "toxiproxy" / "Dockerfile").read_text()
+    version = versions.load(stack.ROOT)["TOXIPROXY_VERSION"]
+    assert set(re.findall(r"^ARG TOXIPROXY_VERSION=(.+)$", toxiproxy, re.M)) == {version}
+    assert set(re.findall(r"\$\{TOXIPROXY_VERSION:-([^}]+)\}", text)) == {version}
+
+
+def test_published_ports_are_those_of_the_env_example() -> None:
+    example = dict(re.findall(r"^#(\w+_PORT)=(\d+)$", (stack.ROOT / ".env.example").read_text(), re.MULTILINE))
+    text = (stack.ROOT / "docker-compose.yml").read_text()
+    only_compose = {"GRAFANA_PORT", "KIBANA_PORT", "MAILPIT_PORT"}
+    for variable, default, inside in re.findall(r"127\.0\.0\.1:\$\{(\w+):-(\d+)\}:(\d+)", text):
+        assert default == inside
+        assert variable in only_compose or example[variable] == default, variable
+
+
+def test_scrape_targets_are_containers_on_a_network_of_prometheus() -> None:
+    folder = stack.ROOT / "observability" / "compose" / "generated" / "prometheus" / "targets"
+    ours = set(stack.services()["prometheus"]["networks"])
+    for path in sorted(folder.glob("*.json")):
+        for target in (target for group in json.loads(path.read_text()) for target in group["targets"]):
+            host = target.partition(":")[0]
+            shared = ours & set(stack.services()[host]["networks"])
+            assert shared, f"{path.name}: {target} is on no network of prometheus"
+
+
+def test_every_targets_file_of_the_configuration_is_there() -> None:
+    configuration = (stack.ROOT / "observability" / "prometheus" / "prometheus.yml").read_text()
+    folder = stack.ROOT / "observability" / "compose" / "generated" / "prometheus"
+    named = re.findall(r"targets/[a-z-]+\.json", configuration)
+    assert named
+    assert [name for name in named if not (folder / name).is_file()] == []

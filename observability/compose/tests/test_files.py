@@ -1,0 +1,276 @@
+"""The files that the containers mount, each with its program's own checker where this machine has it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from contracts import catalogue
+from platform_compose import generated, search_setup, secrets
+from platform_compose.search_users import USERS, roles, secret_name
+from platformctl.install.locations import Locations
+from platformctl.paths import Paths
+from platformctl.secret_store import SecretStore
+from platformctl.settings import DEFAULT_CACHE
+
+from tests import stack
+
+OBSERVABILITY = stack.ROOT / "observability"
+SERVICES = catalogue.load()
+
+
+def run(*command: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, **options)
+
+
+def require(tool: str) -> str:
+    found = shutil.which(tool, path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    if found is None:
+        pytest.skip(f"{tool} is not installed here")
+    return found
+
+
+def mounted(container: str, target: Path, prefix: str) -> None:
+    """Lay the container's files below `prefix` into `target`, as they are mounted."""
+    for source, inside, _ in stack.mounts(stack.services()[container]):
+        if source.startswith("./") and inside.startswith(prefix):
+            path = target / inside.removeprefix(prefix).lstrip("/")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            origin = stack.ROOT / source
+            shutil.copytree(origin, path) if origin.is_dir() else shutil.copyfile(origin, path)
+
+
+def test_generated_files_are_current() -> None:
+    assert generated.stale(SERVICES) == [], (
+        "run: PYTHONPATH=observability/compose/src python -m platform_compose generate"
+    )
+
+
+def test_docker_compose_accepts_the_file_alone_and_with_each_other_file() -> None:
+    binary = stack.docker_compose()
+    if binary is None:
+        pytest.skip("no docker compose here: observability/compose/tools/docker-compose/build")
+    main = ("-f", "docker-compose.yml")
+    variants = [
+        (),
+        ("-f", "docker-compose.light.yml"),
+        ("-f", "docker-compose.override.example.yml"),
+    ]
+    environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"}
+    for more in variants:
+        checked = run(str(binary), *main, *more, "config", "--quiet", cwd=stack.ROOT, env=environment)
+        assert (checked.returncode, checked.stderr) == (0, ""), f"docker compose {more}: {checked.stderr}"
+    # The tests' own reading of the file is compose's.
+    answer = run(str(binary), *main, "config", "--format", "json", cwd=stack.ROOT, env=environment)
+    resolved = json.loads(answer.stdout)["services"]
+    assert set(resolved) == set(stack.services())
+    for name, service in stack.services().items():
+        here = {key: str(value) for key, value in service.get("environment", {}).items()}
+        assert resolved[name].get("environment", {}) == here, name
+        assert int(resolved[name]["mem_limit"]) == stack.megabytes(service["mem_limit"]) * 1024 * 1024, name
+
+
+def test_promtool_accepts_prometheus_files_as_they_are_mounted(tmp_path: Path) -> None:
+    promtool = require("promtool")
+    mounted("prometheus", tmp_path, "/etc/prometheus")
+    checked = run(promtool, "check", "config", str(tmp_path / "prometheus.yml"))
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert re.search(r"SUCCESS: \d{2,} rules found", checked.stdout), checked.stdout
+
+
+def test_amtool_accepts_alertmanagers_files_as_they_are_mounted(tmp_path: Path) -> None:
+    amtool = require("amtool")
+    mounted("alertmanager", tmp_path, "/etc/alertmanager")
+    checked = run(amtool, "check-config", str(tmp_path / "alertmanager.yml"), cwd=tmp_path)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert "1 templates" in checked.stdout, checked.stdout
+
+
+def test_alertmanager_differs_from_the_native_one_by_the_watchdogs_host_only() -> None:
+    native = (stack.ROOT / "alerts" / "alertmanager.yml").read_text()
+    here = (OBSERVABILITY / "compose" / "generated" / "alertmanager" / "alertmanager.yml").read_text()
+    assert here == native.replace("http://127.0.0.1:9095", "http://watchdog:9095")
+    assert here != native
+
+
+def test_jaeger_accepts_the_two_files_with_composes_environment(tmp_path: Path) -> None:
+    jaeger = Locations(Paths(stack.ROOT, Path(DEFAULT_CACHE))).jaeger
+    if not jaeger.is_file():
+        pytest.skip("Jaeger has not been built here: make up")
+    password = tmp_path / "password"
+    password.write_text("secret")
+    environment = {key: str(value) for key, value in stack.services()["jaeger"]["environment"].items()}
+    environment["ELASTICSEARCH_PASSWORD_FILE"] = str(password)
+    files = [
+        f"--config={stack.ROOT / source}"
+        for source, inside, _ in stack.mounts(stack.services()["jaeger"])
+        if inside.startswith("/etc/jaeger/")
+    ]
+    assert [
+        f"--config={inside}" for _, inside, _ in stack.mounts(stack.services()["jaeger"]) if "jaeger/" in inside
+    ] == (stack.services()["jaeger"]["command"])
+    checked = run(str(jaeger), "validate", *files, env=environment)
+    assert checked.returncode == 0, checked.stderr
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("receivers: {otlp: {protocols: {grpc: {no_such_key: 1}}}}")
+    assert run(str(jaeger), "validate", *files, f"--config={broken}", env=environment).returncode != 0
+
+
+def test_each_dockerfile_is_clean_by_hadolint() -> None:
+    hadolint = require("hadolint")
+    for path in ("services/Dockerfile", "observability/compose/toxiproxy/Dockerfile"):
+        checked = run(hadolint, str(stack.ROOT / path))
+        assert (checked.returncode, checked.stdout) == (0, "")
+
+
+@pytest.mark.parametrize("path", ["services/Dockerfile", "observability/compose/toxiproxy/Dockerfile"])
+def test_a_dockerfile_pins_its_bases_ends_without_root_and_keeps_the_builder_behind(path: str) -> None:
+    text = (stack.ROOT / path).read_text()
+    bases = re.findall(r"^ARG \w+_IMAGE=(\S+)$", text, re.MULTILINE)
+    assert bases
+    assert all(re.fullmatch(r"[a-z/]+:\d+\.\d+\.\d+(-[a-z-]+)?", base) for base in bases), bases
+    stages = re.split(r"^FROM ", text, flags=re.MULTILINE)[1:]
+    final = [stage for stage in stages if "AS build" not in stage and "-build" not in stage.splitlines()[0]]
+    assert any("USER 10001:10001" in stage for stage in final)
+    for stage in final:
+        assert not re.search(r"pip install|apt-get|go build|/opt/uv", stage), stage.splitlines()[0]
+
+
+def test_every_source_that_a_dockerfile_copies_is_in_the_build_context() -> None:
+    ignored = (stack.ROOT / ".dockerignore").read_text().splitlines()
+    allowed = [line[1:] for line in ignored if line.startswith("!")]
+    assert "*" in ignored, "the context must start from nothing"
+    for path in ("services/Dockerfile", "observability/compose/toxiproxy/Dockerfile"):
+        for line in re.findall(r"^COPY (?!--from)(.+)$", (stack.ROOT / path).read_text(), re.MULTILINE):
+            *sources, _ = [word for word in line.split() if not word.startswith("--")]
+            for source in (name.replace("${SERVICE}", "orders") for name in sources):
+                assert (stack.ROOT / source).exists(), source
+                assert any(source == entry or source.startswith(f"{entry}/") for entry in allowed), source
+
+
+def test_filebeats_two_files_differ_in_the_output_only() -> None:
+    full, light = (
+        yaml.safe_load((OBSERVABILITY / "filebeat" / name).read_text())
+        for name in ("filebeat.yml", "filebeat.light.yml")
+    )
+    outputs = {"output.logstash", "output.elasticsearch", "setup.template.enabled", "setup.ilm.enabled"}
+    assert {key: full[key] for key in full.keys() - outputs} == {key: light[key] for key in light.keys() - outputs}
+    assert light["output.elasticsearch"]["op_type"] == "create"
+
+
+def test_logs_go_into_the_data_stream_of_the_shared_template() -> None:
+    pattern = json.loads((OBSERVABILITY / "elasticsearch/index-templates/logs-django.json").read_text())[
+        "index_patterns"
+    ]
+    assert pattern == ["logs-django-*"]
+    pipeline = (OBSERVABILITY / "logstash" / "pipeline" / "logs.conf").read_text()
+    assert 'index => "logs-django-default"' in pipeline
+    assert 'document_id => "%{[event][id]}"' in pipeline
+    assert "grok" not in pipeline
+    assert "json {" not in pipeline
+
+
+def test_the_index_template_is_the_native_one_with_a_lifecycle() -> None:
+    made = search_setup.index_templates(OBSERVABILITY / "elasticsearch" / "index-templates")
+    native = json.loads((OBSERVABILITY / "elasticsearch" / "index-templates" / "logs-django.json").read_text())
+    assert made["logs-django"]["template"]["settings"].pop("index.lifecycle.name") == search_setup.POLICY
+    assert made["logs-django"] == native
+
+
+def test_each_search_user_has_roles_that_exist_and_none_is_a_superuser() -> None:
+    granted = {role for names in USERS.values() for role in names}
+    assert granted == set(roles())
+    for name, role in roles().items():
+        privileges = {privilege for entry in role["indices"] for privilege in entry["privileges"]}
+        assert "all" not in privileges | set(role["cluster"]), name
+    shipper = roles()["platform_shipper"]["indices"][0]["privileges"]
+    assert {"read", "write", "delete", "index"}.isdisjoint(shipper), "the shipper adds lines and reads none"
+
+
+def kibana_objects() -> list[dict[str, Any]]:
+    text = (OBSERVABILITY / "kibana" / "platform.ndjson").read_text()
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_kibanas_objects_refer_to_each_other() -> None:
+    there = {(each["type"], each["id"]) for each in kibana_objects()}
+    for each in kibana_objects():
+        referred = {reference["name"]: (reference["type"], reference["id"]) for reference in each["references"]}
+        assert set(referred.values()) <= there, each["id"]
+        panels = json.loads(each["attributes"].get("panelsJSON", "[]"))
+        named = {f"{panel['panelIndex']}:{panel['panelRefName']}" for panel in panels if "panelRefName" in panel}
+        assert named == {name for name in referred if name.startswith(tuple("123456789"))}
+    assert {kind for kind, _ in there} == {"index-pattern", "search", "visualization", "dashboard"}
+
+
+def test_kibanas_searches_name_fields_of_the_index_template() -> None:
+    template = json.loads((OBSERVABILITY / "elasticsearch/index-templates/logs-django.json").read_text())
+    fields = set(_fields(template["template"]["mappings"]["properties"]))
+    for each in kibana_objects():
+        used = set(each["attributes"].get("columns", []))
+        used |= set(json.loads(each["attributes"].get("fieldFormatMap", "{}")))
+        if "visState" in each["attributes"]:
+            used |= {
+                agg["params"]["field"] for agg in json.loads(each["attributes"]["visState"])["aggs"] if agg["params"]
+            }
+        search = json.loads(each["attributes"].get("kibanaSavedObjectMeta", {}).get("searchSourceJSON", "{}"))
+        used |= set(re.findall(r"([a-z_.]+)\s*(?::|>=)", search.get("query", {}).get("query", "")))
+        assert used <= fields, f"{each['id']}: {sorted(used - fields)} are no fields"
+
+
+def _fields(properties: dict[str, Any], prefix: str = "") -> list[str]:
+    found = []
+    for name, mapping in properties.items():
+        found += _fields(mapping["properties"], f"{prefix}{name}.") if "properties" in mapping else [prefix + name]
+    return found
+
+
+def test_each_reader_gets_its_secrets_once_and_nobody_elses(tmp_path: Path) -> None:
+    written = secrets.write(tmp_path / "store", tmp_path / "readers", SERVICES, own=False)
+    volumes = {
+        source.removeprefix("secrets-") for source in stack.document()["volumes"] if source.startswith("secrets-")
+    }
+    assert set(written) == volumes
+    before = _contents(tmp_path / "readers")
+    secrets.write(tmp_path / "store", tmp_path / "readers", SERVICES, own=False)
+    assert _contents(tmp_path / "readers") == before, "a second run made new secrets"
+    store = SecretStore(tmp_path / "store")
+    for name, text in before.items():
+        reader = name.partition("/")[0]
+        for service in SERVICES.services:
+            if service != reader:
+                assert store.get(f"postgres_{service}") not in text, f"{name} has the database password of {service}"
+        if reader != "elasticsearch":
+            assert store.get(secret_name("elastic")) not in text, f"{name} has the superuser's password"
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "readers").rglob("*") if path.is_file()}
+    assert modes == {0o400}
+
+
+def _contents(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_entry_point_hands_the_secrets_over_as_they_are(tmp_path: Path) -> None:
+    secrets.write(tmp_path / "store", tmp_path / "readers", SERVICES, own=False)
+    file = tmp_path / "readers" / "orders" / "environment"
+    environment = {"SECRETS_FILE": str(file), "PATH": os.environ["PATH"]}
+    seen = run("sh", str(OBSERVABILITY / "compose" / "entrypoint"), "env", env=environment).stdout.splitlines()
+    for line in file.read_text().splitlines():
+        name, _, value = line.partition("=")
+        assert f"{name}={value.strip(chr(39))}" in seen
+    assert any(line.startswith("DATABASE_URL=postgres://orders:") and "@postgres:5432/orders" in line for line in seen)
+    assert any(line.startswith("RABBITMQ_URL=amqp://orders:") and "@rabbitmq:5672/platform" in line for line in seen)
+
+
+def test_a_value_that_a_shell_would_read_otherwise_is_refused() -> None:
+    with pytest.raises(ValueError, match="EVIL has a quote"):
+        secrets.environment_file({"EVIL": "x'; touch /tmp/y; '"})

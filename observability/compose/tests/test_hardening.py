@@ -1,0 +1,184 @@
+"""What every container has, and which ones are excused from what, with the reason in docker-compose.yml."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from contracts import catalogue
+
+from tests import stack
+
+GIBIBYTE = 1024
+# The image writes below its own folders at each start.
+MAY_WRITE = {"elasticsearch", "logstash", "kibana"}
+# filebeat reads Docker's files, secrets gives files to other users.
+ROOT_USER = {"filebeat", "secrets"}
+ADDED_CAPABILITIES = {"filebeat": ["DAC_READ_SEARCH"], "secrets": ["CHOWN", "DAC_OVERRIDE", "FOWNER"]}
+# Images of ours run as 10001 by their Dockerfile.
+OURS = "django-observability/"
+DATABASES = {"postgres", "rabbitmq"}
+
+
+@pytest.mark.parametrize("name", stack.services())
+def test_a_container_has_as_little_as_possible(name: str) -> None:
+    service = stack.services()[name]
+    assert service["cap_drop"] == ["ALL"]
+    assert service.get("cap_add", []) == ADDED_CAPABILITIES.get(name, [])
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["read_only"] is (name not in MAY_WRITE)
+    assert "privileged" not in service
+    user = str(service.get("user", "10001:10001" if service["image"].startswith(OURS) else "0:0"))
+    assert user.startswith("0:") is (name in ROOT_USER)
+
+
+@pytest.mark.parametrize("name", stack.services())
+def test_a_container_has_a_limit_rotated_logs_and_a_restart_policy(name: str) -> None:
+    service = stack.services()[name]
+    assert 32 <= stack.megabytes(service["mem_limit"]) <= 1024
+    assert service["logging"] == {"driver": "json-file", "options": {"max-size": "10m", "max-file": "3"}}
+    assert service["restart"] == ("on-failure:5" if name in stack.ONE_SHOTS else "unless-stopped")
+
+
+@pytest.mark.parametrize("name", stack.long_running())
+def test_a_container_that_stays_has_a_health_check_with_a_deadline(name: str) -> None:
+    check = stack.services()[name]["healthcheck"]
+    assert check["test"][0] in ("CMD", "CMD-SHELL")
+    assert check["timeout"] == "4s"
+    # A search among processes must not find itself.
+    assert "grep -q" not in check["test"][-1] or "'[" in check["test"][-1]
+
+
+@pytest.mark.parametrize("name", stack.services())
+def test_ports_are_published_on_loopback_by_containers_on_the_edge(name: str) -> None:
+    service = stack.services()[name]
+    ports = service.get("ports", [])
+    assert all(port.startswith("127.0.0.1:") for port in ports)
+    if ports:
+        assert "edge" in service["networks"], "a container on internal networks only can't publish a port"
+
+
+def test_the_limits_sum_to_at_most_six_gibibytes() -> None:
+    limits = {name: stack.megabytes(service["mem_limit"]) for name, service in stack.services().items()}
+    staying = sum(limits[name] for name in stack.long_running())
+    # The last one-shot, kibana-setup, runs while everything else does; the others' dependants wait for them.
+    assert staying + limits["kibana-setup"] <= 6 * GIBIBYTE, f"{staying} MiB stay"
+
+
+def test_the_light_stack_sums_to_at_most_four_gibibytes() -> None:
+    light = stack.document("docker-compose.light.yml")["services"]
+    left_out = {name for name, change in light.items() if change.get("profiles")}
+    assert left_out == {"kibana", "kibana-setup", "logstash"}
+    limits = {
+        name: stack.megabytes(light.get(name, {}).get("mem_limit", service["mem_limit"]))
+        for name, service in stack.long_running().items()
+        if name not in left_out
+    }
+    assert sum(limits.values()) <= 4 * GIBIBYTE, f"{sum(limits.values())} MiB"
+    for name in set(limits) - {"filebeat"}:
+        waits_for = set(stack.services()[name].get("depends_on", {})) & left_out
+        assert not waits_for, f"{name} waits for {waits_for}, which the light stack has not"
+
+
+def test_mounted_files_exist() -> None:
+    missing = [
+        f"{name}: {source}"
+        for name, service in stack.services().items()
+        for source, _, _ in stack.mounts(service)
+        if source.startswith("./") and not (stack.ROOT / source).exists()
+    ]
+    assert missing == []
+
+
+def test_files_of_the_repository_are_mounted_to_be_read_only() -> None:
+    writable = [
+        f"{name}: {source}"
+        for name, service in stack.services().items()
+        for source, _, read_only in stack.mounts(service)
+        if source.startswith(("./", "/")) and not read_only
+    ]
+    assert writable == []
+
+
+def test_named_volumes_and_networks_are_declared_and_used() -> None:
+    document = stack.document()
+    mounted = {
+        source
+        for service in stack.services().values()
+        for source, _, _ in stack.mounts(service)
+        if not source.startswith(("./", "/"))
+    }
+    assert mounted == set(document["volumes"])
+    joined = {network for service in stack.services().values() for network in service.get("networks", [])}
+    assert joined == set(document["networks"])
+
+
+def test_a_container_reads_its_own_secrets_only() -> None:
+    owners = {name: process.service for process in catalogue.load().processes() for name in [process.name]}
+    for name, service in stack.services().items():
+        if name == "secrets":
+            continue
+        own = owners.get(name, name.removesuffix("-migrate").removesuffix("-seed"))
+        for source, target, read_only in stack.mounts(service):
+            if source == "secrets":
+                assert name in {"postgres-setup", "elasticsearch-setup", "kibana-setup"}
+            elif source.startswith("secrets-"):
+                assert (source, target) == (f"secrets-{own}", "/run/platform"), name
+            if source.startswith("secrets"):
+                assert read_only, name
+
+
+def test_no_secret_stands_in_the_file() -> None:
+    suspicious = ("PASSWORD", "SECRET", "TOKEN", "KEY")
+    found = [
+        f"{name}: {variable}"
+        for name, service in stack.services().items()
+        for variable, value in service.get("environment", {}).items()
+        if any(word in variable for word in suspicious) and not str(value).startswith("/run/platform/")
+    ]
+    assert found == []
+
+
+def test_only_those_that_the_catalogue_connects_to_them_reach_the_databases() -> None:
+    edges = {edge.caller for edge in catalogue.load().edges() if edge.protocol in ("sql", "amqp")}
+    processes = {process.name for process in catalogue.load().processes() if process.service in edges}
+    one_shots = {name for name in stack.ONE_SHOTS if name.endswith(("-migrate", "-seed"))}
+    reaching = {name for name, service in stack.services().items() if "data" in service.get("networks", [])}
+    assert reaching == processes | one_shots | DATABASES | {"postgres-exporter"}
+
+
+def test_only_search_clients_reach_elasticsearch_inside() -> None:
+    reaching = {name for name, service in stack.services().items() if "search" in service.get("networks", [])}
+    assert reaching.isdisjoint(process.name for process in catalogue.load().processes())
+
+
+def test_start_order_goes_by_health_without_a_circle() -> None:
+    services = stack.services()
+    seen: dict[str, bool] = {}
+
+    def visit(name: str) -> None:
+        assert seen.get(name) is not False, f"{name} waits for itself"
+        if name in seen:
+            return
+        seen[name] = False
+        for needed, how in services[name].get("depends_on", {}).items():
+            wanted = "service_completed_successfully" if needed in stack.ONE_SHOTS else "service_healthy"
+            assert how["condition"] == wanted, f"{name} → {needed}"
+            visit(needed)
+        seen[name] = True
+
+    for name in services:
+        visit(name)
+
+
+def test_telemetry_is_not_waited_for_by_services() -> None:
+    telemetry = {"jaeger", "elasticsearch", "prometheus", "logstash", "filebeat", "kibana", "elasticsearch-setup"}
+    for process in catalogue.load().processes():
+        assert telemetry.isdisjoint(stack.services()[process.name]["depends_on"])
+
+
+def test_health_checks_ask_the_port_that_the_process_has() -> None:
+    for process in catalogue.load().processes():
+        _, _, port, path = stack.services()[process.name]["healthcheck"]["test"]
+        wanted = (process.http_port, "/readyz") if process.kind == "web" else (process.metrics_port, "/metrics")
+        assert (int(port), path) == wanted, json.dumps(stack.services()[process.name]["healthcheck"])

@@ -1,0 +1,252 @@
+"""Elasticsearch's roles on the real server with security on, asked by the programs that have them.
+
+The server that Maven has lacks the security API, so the users come from files; what a role may do is the same.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import yaml
+from log_pipeline import elasticsearch as log_pipeline
+from platform_compose.search_users import USERS, roles
+from platformctl.install.locations import Locations
+from platformctl.paths import Paths
+from platformctl.retention import Policy, Retention
+from platformctl.settings import DEFAULT_CACHE
+
+from tests import stack
+
+LOCATIONS = Locations(Paths(stack.ROOT, Path(DEFAULT_CACHE)))
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.geteuid() != 0, reason="Elasticsearch runs as another user, which only root can do"),
+    pytest.mark.skipif(not LOCATIONS.elasticsearch.is_dir(), reason="Elasticsearch is not installed here: make up"),
+]
+USER = 10001
+ADMIN = "admin"
+STREAM = "logs-django-default"
+LINE = {
+    "@timestamp": datetime.now(UTC).isoformat(),
+    "message": "hello",
+    "service": {"name": "orders"},
+    "event": {"id": "line-1"},
+}
+
+
+@dataclass(frozen=True)
+class Server:
+    url: str
+    passwords: dict[str, str]
+
+    def address(self, user: str) -> str:
+        return self.url.replace("http://", f"http://{user}:{self.passwords[user]}@")
+
+    def call(self, user: str, method: str, path: str, body: Any = None) -> requests.Response:
+        return requests.request(method, f"{self.address(user)}{path}", json=body, timeout=15)
+
+
+def free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        port: int = listening.getsockname()[1]
+        return port
+
+
+def wait_for(
+    what: str, ready: Callable[[], Any], process: subprocess.Popen[bytes], log: Path, seconds: float = 120
+) -> Any:
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            if found := ready():
+                return found
+        except requests.RequestException:
+            pass
+        assert process.poll() is None, f"{what}: the process ended\n{log.read_text()[-3000:]}"
+        assert time.monotonic() < deadline, f"{what}: not within {seconds} s\n{log.read_text()[-3000:]}"
+        time.sleep(0.3)
+
+
+def as_user(*command: str) -> list[str]:
+    return ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", *command]
+
+
+def password_hash(password: str) -> str:
+    """As Elasticsearch's file realm keeps it."""
+    salt = secrets.token_bytes(32)
+    derived = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, 10_000, 32)
+    return "{PBKDF2}10000$" + f"{base64.b64encode(salt).decode()}${base64.b64encode(derived).decode()}"
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    path = Path(tempfile.mkdtemp(prefix="search-"))
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path) -> Iterator[Server]:
+    passwords = {name: secrets.token_hex(16) for name in (*USERS, ADMIN)}
+    etc, ours = folder / "etc", stack.ROOT / "observability" / "elasticsearch"
+    etc.mkdir()
+    for name in ("elasticsearch.yml", "log4j2.properties"):
+        shutil.copy(ours / name, etc)
+    shutil.copy(LOCATIONS.elasticsearch / "config" / "jvm.options", etc)
+    (etc / "jvm.options.d").mkdir()
+    (etc / "jvm.options.d" / "test.options").write_text("-Xms256m\n-Xmx256m\n-XX:TieredStopAtLevel=1\n")
+    # Its reader takes one role at a time, by lines.
+    (etc / "roles.yml").write_text(yaml.safe_dump(roles()))
+    (etc / "users").write_text("".join(f"{name}:{password_hash(value)}\n" for name, value in passwords.items()))
+    granted = {role: [user for user, names in USERS.items() if role in names] for role in roles()} | {
+        "superuser": [ADMIN]
+    }
+    (etc / "users_roles").write_text("".join(f"{role}:{','.join(users)}\n" for role, users in granted.items()))
+    (folder / "tmp").mkdir()
+    # elasticsearch.yml turns security off; what docker-compose.yml sets turns it on again.
+    turned_on = {
+        key: value
+        for key, value in stack.services()["elasticsearch"]["environment"].items()
+        if key.startswith(("xpack.security.", "action."))
+    }
+    assert turned_on["xpack.security.enabled"] == "true"
+    port = free_port()
+    settings = {
+        "http.port": port,
+        "transport.port": free_port(),
+        "path.data": folder / "data",
+        "path.logs": folder / "logs",
+    }
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, USER, USER)
+    log = folder / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            as_user(
+                str(LOCATIONS.elasticsearch / "bin" / "elasticsearch"),
+                *(f"-E{key}={value}" for key, value in (turned_on | settings).items()),
+            ),
+            env={
+                "PATH": os.environ["PATH"],
+                "ES_PATH_CONF": str(etc),
+                "ES_TMPDIR": str(folder / "tmp"),
+                "ES_JAVA_HOME": str(LOCATIONS.java_home()),
+                "CLI_JAVA_OPTS": "-Xmx32m -XX:+UseSerialGC",
+                "HOME": str(folder),
+            },
+            cwd=folder,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    found = Server(f"http://127.0.0.1:{port}", passwords)
+    try:
+        wait_for("Elasticsearch", lambda: found.call(ADMIN, "GET", "/_cluster/health").ok, process, log)
+        template = json.loads((ours / "index-templates" / "logs-django.json").read_text())
+        assert found.call(ADMIN, "PUT", "/_index_template/logs-django", template).ok
+        yield found
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+
+
+def test_nobody_gets_in_without_a_password(server: Server) -> None:
+    # What the container's health check takes as a sign of life.
+    assert requests.get(f"{server.url}/_cluster/health", timeout=10).status_code == 401
+
+
+def test_the_shipper_adds_lines_once_and_can_do_nothing_else(server: Server) -> None:
+    create = f"/{STREAM}/_create/line-1?refresh=true"
+    assert server.call("shipper", "PUT", create, LINE).status_code == 201
+    assert server.call("shipper", "PUT", create, LINE).status_code == 409
+    refused = [
+        ("POST", f"/{STREAM}/_search", None),
+        ("DELETE", f"/{STREAM}/_doc/line-1", None),
+        ("PUT", "/jaeger-span-2026-01-01/_create/1", LINE),
+        ("PUT", "/_index_template/mine", {"index_patterns": ["x"]}),
+    ]
+    assert {path: server.call("shipper", method, path, body).status_code for method, path, body in refused} == {
+        path: 403 for _, path, _ in refused
+    }
+
+
+def test_the_reader_reads_and_writes_nothing(server: Server) -> None:
+    server.call("shipper", "PUT", f"/{STREAM}/_create/line-2?refresh=true", LINE)
+    found = server.call(
+        "reader", "POST", "/logs-django-*/_search", {"query": {"term": {"service.name": "orders"}}}
+    ).json()
+    assert found["hits"]["total"]["value"] >= 1
+    assert server.call("reader", "PUT", f"/{STREAM}/_create/line-3", LINE).status_code == 403
+
+
+def test_the_exporter_sees_the_newest_line(server: Server) -> None:
+    fresh = LINE | {"@timestamp": datetime.now(UTC).isoformat()}
+    server.call("shipper", "PUT", f"/{STREAM}/_create/line-4?refresh=true", fresh)
+    seen = log_pipeline.look(server.address("monitor"), requests.Session())
+    assert seen.up
+    assert "orders" in seen.newest
+    assert seen.disk_used_ratio is not None
+
+
+def test_retention_rolls_over_and_drops_old_traces_but_reads_no_line(server: Server) -> None:
+    server.call("shipper", "PUT", f"/{STREAM}/_create/line-5?refresh=true", LINE)
+    assert server.call(ADMIN, "PUT", "/jaeger-span-2020-01-01", {}).ok
+    dropped = Retention(server.address("retention"), Policy(7, 3)).apply(datetime.now(UTC))
+    assert dropped == ["jaeger-span-2020-01-01"]
+    assert server.call("retention", "POST", f"/{STREAM}/_search").status_code == 403
+
+
+def test_jaeger_stores_and_finds_a_span_with_composes_two_files(server: Server, folder: Path) -> None:
+    given = {key: str(value) for key, value in stack.services()["jaeger"]["environment"].items()}
+    ports = {name: str(free_port()) for name in given if name.endswith("_PORT")}
+    password = folder / "jaeger-password"
+    password.write_text(server.passwords["jaeger"])
+    given |= ports | {"ELASTICSEARCH_URL": server.url, "ELASTICSEARCH_PASSWORD_FILE": str(password)}
+    given |= {"JAEGER_LISTEN_HOST": "127.0.0.1", "PROMETHEUS_URL": "http://127.0.0.1:9"}
+    files = [
+        f"--config={stack.ROOT / source}"
+        for source, inside, _ in stack.mounts(stack.services()["jaeger"])
+        if inside.startswith("/etc/jaeger/")
+    ]
+    log = folder / "jaeger-log"
+    with log.open("wb") as output:
+        process = subprocess.Popen([str(LOCATIONS.jaeger), *files], env=given, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        health = f"http://127.0.0.1:{ports['JAEGER_HEALTH_PORT']}/status"
+        wait_for("Jaeger", lambda: requests.get(health, timeout=3).ok, process, log, 60)
+        trace, now = secrets.token_hex(16), time.time_ns()
+        span = {
+            "traceId": trace,
+            "spanId": secrets.token_hex(8),
+            "name": "GET /",
+            "kind": 2,
+            "startTimeUnixNano": str(now - 1_000_000),
+            "endTimeUnixNano": str(now),
+        }
+        resource = {"attributes": [{"key": "service.name", "value": {"stringValue": "orders"}}]}
+        body = {"resourceSpans": [{"resource": resource, "scopeSpans": [{"spans": [span]}]}]}
+        requests.post(
+            f"http://127.0.0.1:{ports['JAEGER_OTLP_HTTP_PORT']}/v1/traces", json=body, timeout=10
+        ).raise_for_status()
+        query = f"http://127.0.0.1:{ports['JAEGER_QUERY_PORT']}/api/traces/{trace}"
+        wait_for("the span", lambda: requests.get(query, timeout=5).ok, process, log, 30)
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+    assert server.call("jaeger", "POST", f"/{STREAM}/_search").status_code == 403

@@ -1,0 +1,146 @@
+"""One variant in one process, measured by pyperf: CPU time of the whole process for each request.
+
+CPU time and not wall time: it counts what exporter and writer threads take as well, and other processes on the machine
+disturb it less. Called by benchmarks/run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import sys
+from time import process_time
+from typing import Any
+
+import pyperf
+
+from benchmarks.project import prepare, settings_for
+
+WARMUP = 300
+
+
+def _environ() -> dict[str, Any]:
+    return {
+        "REQUEST_METHOD": "GET",
+        "PATH_INFO": "/api/v1/things/3/",
+        "RAW_URI": "/api/v1/things/3/?a=b",
+        "QUERY_STRING": "a=b",
+        "SERVER_NAME": "127.0.0.1",
+        "SERVER_PORT": "8000",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "REMOTE_ADDR": "127.0.0.1",
+        "CONTENT_LENGTH": "",
+        "HTTP_HOST": "127.0.0.1:8000",
+        "HTTP_USER_AGENT": "bench/1.0",
+        "HTTP_ACCEPT": "*/*",
+        "wsgi.input": io.BytesIO(),
+        "wsgi.url_scheme": "http",
+        "wsgi.errors": sys.stderr,
+        "wsgi.version": (1, 0),
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+    }
+
+
+def _wsgi() -> Any:
+    from django.core.handlers.wsgi import WSGIHandler
+
+    handler = WSGIHandler()
+
+    def start_response(status: str, headers: Any, exc_info: Any = None) -> Any:
+        return None
+
+    def run(loops: int) -> float:
+        start = process_time()
+        for _ in range(loops):
+            handler(_environ(), start_response).close()
+        return process_time() - start
+
+    return run
+
+
+def _asgi() -> Any:
+    from django.core.handlers.asgi import ASGIHandler
+
+    handler = ASGIHandler()
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "/api/v1/async-things/3/",
+        "raw_path": b"/api/v1/async-things/3/",
+        "query_string": b"a=b",
+        "headers": [(b"host", b"127.0.0.1:8000"), (b"user-agent", b"bench/1.0"), (b"accept", b"*/*")],
+        "server": ("127.0.0.1", 8000),
+        "client": ("127.0.0.1", 4000),
+        "scheme": "http",
+        "http_version": "1.1",
+        "root_path": "",
+        "asgi": {"version": "3.0"},
+    }
+    loop = asyncio.new_event_loop()
+
+    async def request() -> None:
+        sent = False
+
+        async def receive() -> dict[str, Any]:
+            nonlocal sent
+            if sent:
+                await asyncio.sleep(3600)
+            sent = True
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(_message: Any) -> None:
+            return None
+
+        await handler(dict(scope), receive, send)
+
+    async def many(loops: int) -> None:
+        for _ in range(loops):
+            await request()
+
+    def run(loops: int) -> float:
+        start = process_time()
+        loop.run_until_complete(many(loops))
+        return process_time() - start
+
+    return run
+
+
+def _never_called(_loops: int) -> float:
+    raise AssertionError("measuring happens in the workers")
+
+
+def _hand_on(command: list[str], arguments: Any) -> None:
+    """Hand our own arguments on to pyperf's worker processes."""
+    for name in ("variant", "sampled", "interface", "sink"):
+        command += [f"--{name}", getattr(arguments, name)]
+
+
+def main() -> None:
+    runner = pyperf.Runner(add_cmdline_args=_hand_on)
+    runner.argparser.add_argument("--variant", required=True)
+    runner.argparser.add_argument("--sampled", choices=("yes", "no"), required=True)
+    runner.argparser.add_argument("--interface", choices=("wsgi", "asgi"), required=True)
+    runner.argparser.add_argument("--sink", required=True)
+    arguments = runner.parse_args()
+    name = f"{arguments.interface} {arguments.variant} {'sampled' if arguments.sampled == 'yes' else 'unsampled'}"
+    if not arguments.worker:  # the parent only starts the workers
+        runner.bench_time_func(name, _never_called)
+        return
+    prepare(arguments.variant, sampled=arguments.sampled == "yes", sink=arguments.sink)
+    import django
+    from django.conf import settings
+
+    settings.configure(**settings_for(arguments.variant, "benchmarks.views"))
+    # pyperf reads the worker's result from a pipe of its own; what the variants log goes nowhere.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    django.setup()
+    run = _wsgi() if arguments.interface == "wsgi" else _asgi()
+    run(WARMUP)
+    runner.bench_time_func(name, run)
+
+
+if __name__ == "__main__":
+    main()

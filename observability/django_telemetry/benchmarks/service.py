@@ -1,0 +1,16 @@
+"""A DRF list view with two queries on PostgreSQL, for gunicorn: ``gunicorn benchmarks.service:application``."""
+
+from __future__ import annotations
+
+import os
+
+import django
+from django.conf import settings
+from django.core.wsgi import get_wsgi_application
+
+from benchmarks.project import prepare, settings_for
+
+prepare(os.environ["BENCH_VARIANT"], sampled=os.environ["BENCH_SAMPLED"] == "yes", sink=os.environ["BENCH_SINK"])
+settings.configure(**settings_for(os.environ["BENCH_VARIANT"], "benchmarks.api", os.environ["BENCH_DATABASE_URL"]))
+django.setup()
+application = get_wsgi_application()

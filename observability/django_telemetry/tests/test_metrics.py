@@ -1,0 +1,40 @@
+"""Constructors, start at zero, and the cap on series."""
+
+from __future__ import annotations
+
+from django_telemetry import metrics
+from django_telemetry.edges import OUTCOMES, declare
+from prometheus_client import REGISTRY
+
+from .harness import grown, sample
+
+
+def test_a_metric_is_made_once_however_often_it_is_asked_for() -> None:
+    first = metrics.counter("made_once_total", "x", ["a"])
+    assert metrics.counter("made_once", "x", ["a"]) is first
+
+
+def test_counters_start_at_zero() -> None:
+    counter = metrics.counter("started", "x", ["a", "b"])
+    metrics.start_at_zero(counter, ("1", "2"), ("3",))
+    assert REGISTRY.get_sample_value("started_total", {"a": "2", "b": "3"}) == 0
+
+
+def test_an_edge_starts_at_zero_for_every_outcome() -> None:
+    declare("warehouse", "http", "GET /x")
+    for outcome in OUTCOMES:
+        labels = {"dependency": "warehouse", "protocol": "http", "operation": "GET /x", "outcome": outcome}
+        assert REGISTRY.get_sample_value("dependency_call_duration_seconds_count", labels) == 0
+
+
+def test_more_series_than_allowed_share_one() -> None:
+    counter = metrics.counter("capped", "x", ["who"])
+    family = metrics.Family(counter, limit=3)
+    with grown("telemetry_series_overflow_total", 7, family="capped"):
+        for number in range(10):
+            family[(str(number),)].inc()
+    assert sample("capped_total", who="2") == 1
+    assert sample("capped_total", who=metrics.OVERFLOW) == 7
+    assert REGISTRY.get_sample_value("capped_total", {"who": "3"}) is None
+    family[("0",)].inc()
+    assert sample("capped_total", who="0") == 2

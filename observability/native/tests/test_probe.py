@@ -1,0 +1,135 @@
+"""The probe: what it takes for success, and what it says when something is missing. The platform is a stand-in."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import responses
+from platformctl import probe
+from platformctl.app import Platform
+from platformctl.errors import ProbeFailed
+from platformctl.paths import Paths
+from platformctl.probe import EXPECTED_SERVICES
+from platformctl.runner import Runner
+from rich.console import Console
+
+HOST = "http://127.0.0.1"
+ORDER, TRACE = "0b0e7c5e-1111-4222-8333-444455556666", "5741556dbbb265d426c07fe5162ad67b"
+PRODUCT = {"id": "p1", "available": 7}
+
+
+class World:
+    """A platform that answers as it should; tests take something away from it."""
+
+    def __init__(self, platform: Platform) -> None:
+        self.platform = platform
+        self.services = set(EXPECTED_SERVICES)
+        self.kinds = {"server", "client", "producer", "consumer"}
+        self.logging = set(EXPECTED_SERVICES)
+        self.products = [PRODUCT]
+        self.order_status = 201
+        self.scraped_after = 1.0
+        self.notified = True
+        self.mail = True
+
+    def url(self, service: str, path: str, use: str = "") -> str:
+        return f"{HOST}:{self.platform.settings.port(service, use)}{path}"
+
+    def install(self) -> None:
+        """Make all of it answer."""
+        responses.post(self.url("users", "/api/v1/users"), json={"id": "u1"}, status=201)
+        responses.post(self.url("users", "/api/v1/token"), json={"access": "token", "refresh": "r"})
+        responses.get(self.url("inventory", "/api/v1/products"), json={"results": self.products})
+        headers = {"traceresponse": f"00-{TRACE}-0000000000000001-01"}
+        responses.post(
+            self.url("orders", "/api/v1/orders"), json={"id": ORDER}, status=self.order_status, headers=headers
+        )
+        responses.get(self.platform.url("JAEGER_QUERY_PORT", f"/api/traces/{TRACE}"), json={"data": [self._trace()]})
+        buckets = [{"key": name, "doc_count": 2} for name in sorted(self.logging)]
+        answer = {"aggregations": {"services": {"buckets": buckets}}}
+        responses.post(re.compile(re.escape(self.platform.url("ELASTICSEARCH_PORT")) + "/logs-.*"), json=answer)
+        responses.get(self.url("orders", "/metrics", "metrics"), body="# TYPE x counter\norders_placed_total 41.0\n")
+        prometheus = self.platform.url("PROMETHEUS_PORT", "/api/v1/query")
+        responses.add_callback(responses.GET, prometheus, callback=self._prometheus)
+        responses.get(self.platform.url("PROMETHEUS_PORT", "/api/v1/query_exemplars"), json={"data": []})
+        sent = [{"order_id": ORDER, "kind": "order_confirmed"}] if self.notified else []
+        responses.get(self.url("notifications", "/api/v1/notifications"), json={"results": sent})
+        if self.mail:
+            self.platform.paths.mail.mkdir(parents=True)
+            (self.platform.paths.mail / "1.log").write_text(f"Subject: your order {ORDER}")
+
+    def _trace(self) -> dict[str, Any]:
+        spans = [{"tags": [{"key": "span.kind", "value": kind}]} for kind in sorted(self.kinds)]
+        return {"processes": {name: {"serviceName": name} for name in self.services}, "spans": spans}
+
+    def _prometheus(self, request: Any) -> tuple[int, dict[str, str], str]:
+        is_time = "timestamp" in request.params["query"]
+        value = time.time() + self.scraped_after if is_time else 41
+        return 200, {}, json.dumps({"data": {"result": [{"value": [0, str(value)]}]}})
+
+
+@pytest.fixture
+def world(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    platform = Platform(root, environ={})
+    platform.paths = Paths(tmp_path, tmp_path / "cache")
+    platform.__dict__["runner"] = Runner(platform.paths, {}, supervisor=None)  # type: ignore[arg-type]
+    monkeypatch.setattr(probe, "SIGNAL_SECONDS", 0.3)
+    monkeypatch.setattr(probe, "EXEMPLAR_SECONDS", 0.0)
+    monkeypatch.setattr(probe, "POLL_SECONDS", 0.05)
+    return World(platform)
+
+
+def run(world: World) -> probe.Result:
+    world.install()
+    return probe.run(world.platform, Console(file=io.StringIO()))
+
+
+@responses.activate
+def test_it_succeeds_when_every_signal_is_there(world: World) -> None:
+    result = run(world)
+    assert (result.order_id, result.trace_id, result.span_count) == (ORDER, TRACE, 4)
+    assert result.log_lines == 2 * len(EXPECTED_SERVICES)
+    assert "41" in result.sample
+    assert result.mail.endswith("1.log")
+
+
+@responses.activate
+@pytest.mark.parametrize(
+    ("step", "process", "change"),
+    [
+        ("place an order", "orders", lambda w: setattr(w, "order_status", 503)),
+        ("list products", "inventory-seed", lambda w: setattr(w, "products", [])),
+        ("its whole trace in Jaeger", "jaeger", lambda w: w.services.discard("notifications")),
+        ("its whole trace in Jaeger", "jaeger", lambda w: w.kinds.discard("consumer")),
+        ("its log lines in Elasticsearch", "rsyslog", lambda w: w.logging.discard("payments")),
+        ("its sample in Prometheus", "prometheus", lambda w: setattr(w, "scraped_after", -60.0)),
+        ("its mail", "notifications-consumer", lambda w: setattr(w, "notified", False)),
+        ("its mail", "notifications-consumer", lambda w: setattr(w, "mail", False)),
+    ],
+)
+def test_a_missing_signal_fails_with_its_step_the_log_to_read_and_what_to_do(
+    world: World, step: str, process: str, change: Callable[[World], None]
+) -> None:
+    change(world)
+    log = world.platform.paths.log_of(process)
+    log.parent.mkdir(parents=True)
+    log.write_text("the last words\n")
+    with pytest.raises(ProbeFailed) as caught:
+        run(world)
+    message = str(caught.value)
+    assert f"the probe failed at: {step}" in message
+    assert "the last words" in message
+    assert f"make logs s={process}" in message
+
+
+@responses.activate
+def test_a_service_that_is_not_there_is_named(world: World) -> None:
+    with pytest.raises(ProbeFailed, match="the probe failed at: sign up"):
+        probe.run(world.platform, Console(file=io.StringIO()))
