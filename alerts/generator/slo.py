@@ -20,7 +20,7 @@ DELAY = "order_mail_delay_seconds"
 class Burn:
     """How fast the budget burns: over both windows, `factor` times as fast as would use it up in 30 days.
 
-    And in the last minute still: what is over pages nobody, even while it is in the windows.
+    A page also needs it to go on in the last minute: what is over pages nobody, even while it is in the windows.
     """
 
     name: str
@@ -105,8 +105,7 @@ def _burn_alert(describer: Describer, burn: Burn, t: Thresholds) -> Alert:
         f"""
         slo:bad_events:ratio_rate{burn.long} > {burn.factor:g} * (1 - slo:objective:ratio)
         and slo:bad_events:ratio_rate{burn.short} > {burn.factor:g} * (1 - slo:objective:ratio)
-        and slo:bad_events:ratio_rate1m > {burn.factor:g} * (1 - slo:objective:ratio)
-        and slo:bad_events:rate{burn.long} * {_seconds(burn.long)} >= {t["slo_burn_bad_events_per_hour"]}
+{_goes_on(burn)}        and slo:bad_events:rate{burn.long} * {_seconds(burn.long)} >= {t["slo_burn_bad_events_per_hour"]}
         """,
         lasting=burn.lasting,
         layer="symptom",
@@ -117,6 +116,13 @@ def _burn_alert(describer: Describer, burn: Burn, t: Thresholds) -> Alert:
         f"{burn.long} were bad.",
         dashboard="overview",
     )
+
+
+def _goes_on(burn: Burn) -> str:
+    """Nobody is woken for what is over; tickets may look back."""
+    if burn.severity != "page":
+        return ""
+    return f"        and slo:bad_events:ratio_rate1m > {burn.factor:g} * (1 - slo:objective:ratio)\n"
 
 
 def _labels(journey: Journey, slo: Slo) -> dict[str, str]:

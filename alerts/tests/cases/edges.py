@@ -53,7 +53,7 @@ def _failing(alert: str, outcome: str) -> list[Case]:
                 calls("ok", counter((60, 2), (60, 0), (180, 2))),
                 calls(outcome, counter((60, 0), (60, 2), (180, 0))),
             ),
-            {115: 1, 185: 0},
+            {115: 1, 195: 1, 225: 0},
             PAYMENTS,
         ),
         Case(
@@ -103,7 +103,7 @@ def _failing(alert: str, outcome: str) -> list[Case]:
                 calls("ok", gap(counter((60, 2), (400, 1)), 200, 260)),
                 calls(outcome, gap(counter((60, 0), (400, 1)), 200, 260)),
             ),
-            {150: 1, 270: 0},
+            {150: 1, 300: 0},
         ),
     ]
 

@@ -16,7 +16,7 @@ FAST, STEADY, SLOW, LASTS = (
     "ErrorBudgetBurnsSlowly",
     "ErrorBudgetJustLasts",
 )
-STEPS = {FAST: MINUTE, STEADY: 5 * MINUTE, SLOW: 20 * MINUTE, LASTS: HOUR}
+STEPS = {FAST: MINUTE, STEADY: MINUTE, SLOW: 20 * MINUTE, LASTS: HOUR}
 VIEW = views()["place-order"]
 
 

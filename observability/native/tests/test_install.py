@@ -80,6 +80,24 @@ def test_the_estimate_uses_what_it_took_the_last_time_here(tmp_path: Path) -> No
     assert "[1/1] the one, 2 min 05 s" in install([Part("one")], tmp_path)[1]
 
 
+def test_a_long_step_reports_its_share_and_what_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platformctl.install.plan.SECONDS_BETWEEN_REPORTS", 0.2)
+    telling, silent = Part("telling", lambda _: time.sleep(0.5)), Part("silent", lambda _: time.sleep(0.5))
+    telling.progress = lambda: 0.5  # type: ignore[method-assign]
+    silent.typical_seconds = 0.01
+    _, printed = install([telling, silent], tmp_path)
+    assert "telling 50%" in printed
+    assert "silent 0 s, longer than the usual 0 s" in printed
+
+
+def test_a_commands_lines_are_counted_from_its_own_beginning(tmp_path: Path) -> None:
+    shell = Shell(tmp_path / "log", threading.Event())
+    shell.run(["printf", "1\\n2\\n3\\n"])
+    assert shell.count_lines() == 3
+    shell.run(["printf", "1\\n"])
+    assert shell.count_lines() == 1
+
+
 def test_a_failing_step_ends_the_others_and_shows_its_last_lines(tmp_path: Path) -> None:
     pids: list[int] = []
     begun = threading.Event()

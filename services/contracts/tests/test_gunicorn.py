@@ -44,10 +44,12 @@ def _answers(port: int) -> bool:
         return False
 
 
-def _exchange(address: tuple[str, int], request: bytes) -> tuple[int, str, dict[str, str]]:
+def _exchange(address: tuple[str, int], request: bytes, *, half_close: bool = False) -> tuple[int, str, dict[str, str]]:
     """Send bytes, read until the server closes: status, Content-Type, JSON body."""
     with closing(socket.create_connection(address, timeout=20)) as connection:
         connection.sendall(request)
+        if half_close:
+            connection.shutdown(socket.SHUT_WR)
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
     head, _, body = answer.partition(b"\r\n\r\n")
     lines = head.decode("latin-1").split("\r\n")
@@ -72,6 +74,13 @@ def test_malformed_http_is_a_problem_with_ids(address: tuple[str, int], request_
     assert (came, content_type) == (status, "application/problem+json"), problem
     assert len(problem["trace_id"]) == 32, problem
     assert problem["request_id"], problem
+
+
+def test_a_body_that_was_cut_off_is_not_taken_for_whole(address: tuple[str, int]) -> None:
+    head = b"POST /open HTTP/1.1\r\nHost: testserver\r\nContent-Type: application/json\r\nContent-Length: 99\r\n"
+    request = head + b'Connection: close\r\n\r\n{"name": "a", "count": 1}'
+    status, _, problem = _exchange(address, request, half_close=True)
+    assert (status, problem["code"]) == (400, "parse_error"), problem
 
 
 def test_clients_that_stop_half_way_do_not_keep_the_threads(address: tuple[str, int]) -> None:

@@ -38,6 +38,17 @@ class Things(APIView):
         return Response({**body.validated_data, "user": request.user.pk}, status=201)
 
 
+class Open(APIView):
+    """Takes a body from anybody."""
+
+    authentication_classes: tuple[Any, ...] = ()
+    permission_classes: tuple[Any, ...] = ()
+
+    def post(self, request: Request) -> Response:
+        """Echo the body."""
+        return Response(request.data, status=201)
+
+
 class Internal(APIView):
     """Takes services only."""
 
@@ -67,6 +78,7 @@ class Failing(APIView):
 urlpatterns = [
     *convention_urls,
     path("things", Things.as_view()),
+    path("open", Open.as_view()),
     path("internal", Internal.as_view()),
     path("failing/<str:how>", Failing.as_view()),
 ]

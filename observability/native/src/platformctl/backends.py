@@ -360,10 +360,11 @@ class Backends:
             configuration="spotlight",
             command=self.account.command(
                 *(str(Locations(self.paths).node()), "--max-old-space-size=96"),
+                *("--require", str(self.paths.observability / "spotlight" / "loopback.cjs")),
                 *("--require", str(self.paths.etc / "spotlight" / "loopback.cjs")),
                 *(str(Locations(self.paths).spotlight), "--port", str(port)),
             ),
-            environment={"NODE_ENV": "production", "HOME": str(self.paths.lib / "spotlight")},
+            environment={"NODE_ENV": "production", "HOME": str(self.paths.lib / "spotlight"), "LISTEN_HOST": HOST},
             probe=HttpProbe(port, "/"),
             probe_seconds=5,
             ports={"SPOTLIGHT_PORT": port},

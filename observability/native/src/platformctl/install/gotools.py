@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from platformctl import versions
@@ -52,6 +54,8 @@ class GoTool(Step):
         self._paths = paths
         self._module = Locations(paths).go_module(tool)
         self._target = Locations(paths).go_tool(tool)
+        self._packages = 0
+        self._compiled: Callable[[], int] | None = None
 
     def is_done(self) -> bool:
         return (self._target / self.name).is_file()
@@ -70,8 +74,22 @@ class GoTool(Step):
             "CGO_ENABLED": "0",
         }
         with Staging(self._target) as folder:
-            command = [str(go), "build", "-trimpath", "-ldflags", self._linker_flags(), "-o", str(folder / self.name)]
-            shell.run([*command, self._package()], environment=environment, folder=self._module)
+            shell.run([str(go), "mod", "download"], environment=environment, folder=self._module)
+            self._packages = self._count_packages(go, environment)
+            self._compiled = shell.count_lines
+            options = ["-v", "-trimpath", "-ldflags", self._linker_flags(), "-o", str(folder / self.name)]
+            shell.run([str(go), "build", *options, self._package()], environment=environment, folder=self._module)
+
+    def progress(self) -> float | None:
+        """Packages compiled, of all. Linking, at the end, isn't counted."""
+        return min(self._compiled() / self._packages, 1.0) if self._compiled and self._packages else None
+
+    def _count_packages(self, go: Path, environment: Mapping[str, str]) -> int:
+        command = [str(go), "list", "-deps", self._package()]
+        answer = subprocess.run(
+            command, cwd=self._module, env=os.environ | environment, capture_output=True, text=True, check=False
+        )
+        return len(answer.stdout.splitlines())
 
     def _package(self) -> str:
         return re.findall(r"^tool (\S+)$", (self._module / "go.mod").read_text(), re.MULTILINE)[0]

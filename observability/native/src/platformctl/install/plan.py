@@ -23,6 +23,8 @@ from platformctl.install.steps import Clock, Shell, Step
 from platformctl.paths import Paths
 
 SECONDS_BETWEEN_REPORTS = 15.0
+# Before this share of a build the rate says nothing yet.
+LEAST_TELLING_PROGRESS = 0.1
 # One build keeps both cores busy; downloads and apt fit beside it.
 AT_ONCE = 3
 
@@ -105,13 +107,26 @@ class Installation:
         step.install(Shell(self._cache / "log" / f"{step.name}.log", self._cancelled))
 
     def _report(self, running: dict[Future[None], tuple[Step, Clock]], waiting: Sequence[Step], clock: Clock) -> None:
-        parts = [
-            f"{step.name} {_minutes(own.seconds)} of about {_minutes(self._expected(step))}"
-            for step, own in running.values()
-        ]
-        left = self._estimate([*waiting, *(step for step, _ in running.values())])
-        left -= max((own.seconds for _, own in running.values()), default=0.0)
-        self._say(f"  {_minutes(clock.seconds)} gone, about {_minutes(max(left, 10.0))} left: {', '.join(parts)}")
+        parts, left = [], {step.name: self._expected(step) for step in waiting}
+        for step, own in running.values():
+            left[step.name], text = self._left(step, own.seconds)
+            parts.append(f"{step.name} {text}")
+        builds = {step.name for step in self._steps if isinstance(step, GoTool)}
+        total = max(
+            sum(seconds for name, seconds in left.items() if name in builds),
+            sum(seconds for name, seconds in left.items() if name not in builds),
+        )
+        self._say(f"  {_minutes(clock.seconds)} gone, about {_minutes(total)} left: {', '.join(parts)}")
+
+    def _left(self, step: Step, gone: float) -> tuple[float, str]:
+        """Seconds left for a running step, and its state in words."""
+        done = step.progress()
+        if done is not None and done > LEAST_TELLING_PROGRESS:
+            return gone * (1 - done) / done, f"{done:.0%}"
+        expected = self._expected(step)
+        if gone > expected:
+            return expected / 4, f"{_minutes(gone)}, longer than the usual {_minutes(expected)}"
+        return expected - gone, f"{_minutes(gone)} of about {_minutes(expected)}"
 
     def _expected(self, step: Step) -> float:
         return self._durations.of(step.name) or step.typical_seconds

@@ -38,6 +38,10 @@ class Step(ABC):
     def install(self, shell: Shell) -> None:
         """Bring it there. Whatever is half-done when this is interrupted is never taken for done."""
 
+    def progress(self) -> float | None:
+        """The share that is done, 0 to 1, while it is being installed; None where that can't be told."""
+        return None
+
 
 class Shell:
     """Runs a step's commands with their output in a log, and ends them when the installation is cancelled."""
@@ -45,6 +49,7 @@ class Shell:
     def __init__(self, log: Path, cancelled: threading.Event) -> None:
         self._log = log
         self._cancelled = cancelled
+        self._began_at = 0
 
     def run(
         self, command: Sequence[str], *, environment: Mapping[str, str] | None = None, folder: Path | None = None
@@ -54,6 +59,7 @@ class Shell:
         with self._log.open("ab") as output:
             output.write(f"$ {' '.join(command)}\n".encode())
             output.flush()
+            self._began_at = output.tell()
             # A session of its own: Ctrl-C reaches it through us, once, and then all of it.
             process = subprocess.Popen(
                 command,
@@ -74,6 +80,12 @@ class Shell:
             raise InstallError(
                 f"{command[0]} failed with exit code {code}", detail=lines, advice=f"the whole output: {self._log}"
             )
+
+    def count_lines(self) -> int:
+        """How many lines the running command has written."""
+        with self._log.open("rb") as output:
+            output.seek(self._began_at)
+            return output.read().count(b"\n")
 
     def _wait(self, process: subprocess.Popen[bytes]) -> int:
         while True:

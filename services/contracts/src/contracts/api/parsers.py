@@ -24,10 +24,15 @@ class StrictJSONParser(BaseParser):
         self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
         """Read and decode the body. ParseError (400) when malformed, PayloadTooLarge (413) when over the limit."""
+        request = (parser_context or {}).get("request")
+        declared = request.META.get("CONTENT_LENGTH") if request is not None else None
         limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         body = stream.read(limit + 1)
         if len(body) > limit:
             raise PayloadTooLarge(f"The request body is over {limit} bytes.")
+        if declared and len(body) != int(declared):
+            # What did arrive may be valid JSON, but it isn't what was sent.
+            raise ParseError("The body ended before its Content-Length.")
         try:
             data = json.loads(body.decode(), parse_constant=_refuse_constant, object_pairs_hook=_unique_keys)
             _check(data)

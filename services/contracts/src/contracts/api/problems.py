@@ -89,7 +89,9 @@ def problem_body(status_code: int, code: str, detail: str, **extra: Any) -> dict
 def problem_response(status_code: int, code: str, detail: str, **extra: Any) -> HttpResponse:
     """A problem outside of REST framework."""
     body = json.dumps(problem_body(status_code, code, detail, **extra)).encode()
-    return HttpResponse(body, status=status_code, content_type=CONTENT_TYPE)
+    # CommonMiddleware, which sets the length, may be below whoever answers this.
+    headers = {"Content-Length": str(len(body))}
+    return HttpResponse(body, status=status_code, content_type=CONTENT_TYPE, headers=headers)
 
 
 def exception_handler(exc: Exception, handler_context: dict[str, Any]) -> Response | None:
