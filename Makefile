@@ -41,11 +41,12 @@ test-e2e: ## The tests over the running platform
 test-alerts: ## Rules, routing, inhibition, runbooks
 	@$(PLATFORMCTL) up --no-probe
 	@$(PLATFORMCTL) test watchdog alerts
+	@.venv/bin/python -m pytest -q -s alerts -m live
 	@.venv/bin/python -m pytest -q -s alerts/tests/test_mutants.py -o timeout=3000
 
 test-dashboards: ## Every panel's query against the running platform
 	@$(PLATFORMCTL) up --no-probe
-	@$(PLATFORMCTL) test dashboards
+	@.venv/bin/python -m pytest -q dashboards
 
 lint: ## Style, types, shell scripts, generated files
 	@$(PLATFORMCTL) lint

@@ -105,7 +105,8 @@ def _burn_alert(describer: Describer, burn: Burn, t: Thresholds) -> Alert:
         f"""
         slo:bad_events:ratio_rate{burn.long} > {burn.factor:g} * (1 - slo:objective:ratio)
         and slo:bad_events:ratio_rate{burn.short} > {burn.factor:g} * (1 - slo:objective:ratio)
-{_goes_on(burn)}        and slo:bad_events:rate{burn.long} * {_seconds(burn.long)} >= {t["slo_burn_bad_events_per_hour"]}
+{_goes_on(burn)}        and slo:bad_events:rate{burn.long} * {_seconds(burn.long)}
+          >= {t["slo_burn_bad_events_per_hour"]}
         """,
         lasting=burn.lasting,
         layer="symptom",

@@ -53,6 +53,17 @@ def test_a_clone_in_a_closed_folder_keeps_its_state_outside_under_a_link(base: P
     assert (outside / "abc").is_dir()
 
 
+def test_what_is_there_already_moves_along(base: Path, outside: Path) -> None:
+    clone = base / "closed" / "clone"
+    (clone / "var" / "secrets").mkdir(parents=True)
+    (clone / "var" / "secrets" / "a").write_text("secret")
+    open_up(clone, base)
+    clone.parent.chmod(0o700)
+    account.prepare_var(clone / "var", "abc")
+    assert (outside / "abc" / "secrets" / "a").read_text() == "secret"
+    assert (clone / "var" / "secrets" / "a").read_text() == "secret"
+
+
 def test_a_command_as_the_account_has_its_ids_and_no_group_of_ours() -> None:
     command = Account("nobody", os.getuid(), 65534).command("id")
     assert command[0] == "setpriv"

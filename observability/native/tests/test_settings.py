@@ -9,7 +9,7 @@ import pytest
 from contracts.catalogue import Catalogue
 from dotenv import dotenv_values
 from platformctl.errors import SettingsError
-from platformctl.settings import OTHER_VARIABLES, Settings, default_ports
+from platformctl.settings import ALERT_VARIABLES, OTHER_VARIABLES, Settings, default_ports
 
 Load = Callable[..., Settings]
 
@@ -92,5 +92,5 @@ def test_the_example_lists_every_setting_with_its_default(root: Path, the_catalo
     ]
     (tmp_path / "example").write_text("\n".join(uncommented))
     listed = dotenv_values(tmp_path / "example")
-    assert set(listed) == {*OTHER_VARIABLES, *default_ports(the_catalogue)}
+    assert set(listed) == {*OTHER_VARIABLES, *ALERT_VARIABLES, *default_ports(the_catalogue)}
     assert {name: int(listed[name] or 0) for name in default_ports(the_catalogue)} == default_ports(the_catalogue)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,11 +68,16 @@ def prepare_var(var: Path, instance: str) -> None:
     """
     if var.is_symlink():
         var.resolve().mkdir(parents=True, exist_ok=True)
-    elif var.is_dir() or all(_others_may_enter(parent) for parent in var.resolve().parents):
+    elif all(_others_may_enter(parent) for parent in var.resolve().parents):
         var.mkdir(exist_ok=True)
     else:
         outside = OUTSIDE_STATE / instance
         outside.mkdir(parents=True, exist_ok=True)
+        if var.is_dir():
+            # Secrets are made by whatever asks for them first.
+            for entry in var.iterdir():
+                shutil.move(entry, outside / entry.name)
+            var.rmdir()
         var.symlink_to(outside)
     for folder in (OUTSIDE_STATE, var.resolve()):
         if folder.exists():

@@ -101,9 +101,9 @@ class Platform:
         When it fails or is interrupted, what it started itself is stopped again if nothing ran before.
         """
         with self.exclusive():
+            accounts.prepare_var(self.paths.var_link, self.paths.instance)
             # Before anything takes minutes. Another object, as what is installed later decides some paths of this one.
             Platform(self.paths.root).check_ports(names)
-            accounts.prepare_var(self.paths.var, self.paths.instance)
             Installation(steps(self.paths, uv), self.paths.cache, console).run()
             self._prepare()
             wanted = processes.select(self.processes, names or self._everything())

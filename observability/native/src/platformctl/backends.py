@@ -360,7 +360,6 @@ class Backends:
             configuration="spotlight",
             command=self.account.command(
                 *(str(Locations(self.paths).node()), "--max-old-space-size=96"),
-                *("--require", str(self.paths.observability / "spotlight" / "loopback.cjs")),
                 *("--require", str(self.paths.etc / "spotlight" / "loopback.cjs")),
                 *(str(Locations(self.paths).spotlight), "--port", str(port)),
             ),

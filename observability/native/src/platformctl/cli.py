@@ -26,6 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Into a file or a pipe: wide enough for every table.
     console = Console(soft_wrap=True, width=None if sys.stdout.isatty() else 200)
     command: Callable[[Platform, argparse.Namespace, Console], int] = parsed.run
+    # A terminated command cleans up just as an interrupted one does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return command(Platform(), parsed, console)
     except PlatformError as error:

@@ -134,3 +134,7 @@ def _process_list(platform: Platform, defaults: settings.Settings) -> str:
 
 class _NamedPaths(Paths):
     """The clone's paths; the generated text gets a name in their place."""
+
+    @property
+    def var(self) -> Path:
+        return self.var_link

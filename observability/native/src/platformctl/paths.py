@@ -30,6 +30,12 @@ class Paths:
 
     @property
     def var(self) -> Path:
+        """Without links: where `var` is one, backends' account can't follow it."""
+        return self.var_link.resolve()
+
+    @property
+    def var_link(self) -> Path:
+        """`var` as the clone has it: a folder, or a link to one elsewhere."""
         return self.root / "var"
 
     @property
@@ -50,7 +56,8 @@ class Paths:
 
     @property
     def secrets(self) -> Path:
-        return self.var / "secrets"
+        """By the clone's own path, which stays the same when `var` becomes a link; only root reads it."""
+        return self.var_link / "secrets"
 
     @property
     def mail(self) -> Path:
@@ -75,7 +82,7 @@ class Paths:
     @cached_property
     def socket(self) -> Path:
         """The process runner's API. Moves to /run where the clone's own path is too long for a socket."""
-        inside = self.run.resolve() / "process-compose.sock"
+        inside = self.run / "process-compose.sock"
         if len(str(inside).encode()) <= LONGEST_SOCKET_PATH:
             return inside
         return Path(f"/run/django-observability-{self.instance}.sock")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from platformctl import versions
+from platformctl.errors import InstallError
 from platformctl.install.locations import Locations
 from platformctl.install.steps import Shell, Staging, Step
 from platformctl.paths import Paths
@@ -62,6 +63,8 @@ class GoTool(Step):
 
     def install(self, shell: Shell) -> None:
         go = find_go(self._paths)
+        if go is None:
+            raise InstallError("Go is not installed, although the step before brought it")
         cache = self._paths.cache / "go"
         environment = {
             # What was compiled before an interruption isn't compiled again.
