@@ -21,6 +21,7 @@ from load.drills.prober import Attempt, Prober
 from load.drills.world import World
 
 CATALOGUE = catalogue.load()
+RULES = Path(__file__).parents[3] / "alerts" / "rules"
 DRILLS = descriptor.load()
 each_drill = pytest.mark.parametrize("drill", DRILLS.values(), ids=lambda drill: drill.name)
 
@@ -51,7 +52,7 @@ CONTROL = dataclasses.replace(RESULT, control=True, noticed=False, named=False, 
 def test_a_drill_knows_its_actions_and_its_alerts(drill: Drill) -> None:
     assert all(step.action in ACTIONS for step in drill.steps)
     if drill.expected:
-        rules = "".join(path.read_text() for path in Path("alerts/rules").glob("*.yml"))
+        rules = "".join(path.read_text() for path in RULES.glob("*.yml"))
         unknown = [
             name for name in drill.expected.alerts if f"alert: {name}\n" not in rules and name != "WatchdogSilent"
         ]
