@@ -63,7 +63,7 @@ def small_suites(platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyP
         folder = tmp_path / name
         folder.mkdir()
         (folder / "test_it.py").write_text(text)
-        made.append(suites.Suite(name, str(folder)))
+        made.append(suites.Suite(name, str(folder), alone=name.startswith("alone")))
     monkeypatch.setattr(suites, "all_suites", lambda _: made)
     # Other packages' pytest plugins take seconds to load, and these tests need none.
     monkeypatch.setattr(suites, "environment", lambda _: {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"})
@@ -84,7 +84,13 @@ def test_a_failing_suite_does_not_stop_the_next_and_the_last_line_has_the_totals
     )
     assert code == 1
     assert printed.splitlines()[-1] == "2 passed, 1 failed, 1 skipped"
-    assert sorted(file.name for file in (tmp_path / "results").iterdir()) == ["bad.xml", "good.xml"]
+    assert sorted(file.name for file in (tmp_path / "results").iterdir()) == [
+        "bad.txt",
+        "bad.xml",
+        "good.txt",
+        "good.xml",
+    ]
+    assert "assert False" in printed
 
 
 def test_all_good_is_exit_code_zero(platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,3 +103,36 @@ def test_a_suite_without_tests_fails_the_run(
 ) -> None:
     code, printed = small_suites(platform, tmp_path, monkeypatch, good="def test_a():\n    pass\n", empty="")
     assert (code, printed.splitlines()[-1]) == (1, "1 passed, 1 failed, 0 skipped")
+
+
+# Passes only when the other has begun too: pytest itself would wait for ever if they ran one after the other.
+MEETS = """
+import pathlib, time
+def test_meets_the_other():
+    here = pathlib.Path(__file__).parent
+    (here / "begun").touch()
+    deadline = time.monotonic() + 60
+    while not (here.parent / "{other}" / "begun").exists():
+        assert time.monotonic() < deadline, "the other suite did not begin while this one ran"
+        time.sleep(0.05)
+"""
+FINDS_THEM_DONE = """
+import pathlib
+def test_the_others_have_ended():
+    results = pathlib.Path(__file__).parent.parent / "results"
+    assert {path.name for path in results.glob("*.xml")} == {"one.xml", "two.xml"}
+"""
+
+
+def test_suites_run_side_by_side_and_one_that_is_alone_after_them(
+    platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, printed = small_suites(
+        platform,
+        tmp_path,
+        monkeypatch,
+        alone=FINDS_THEM_DONE,
+        one=MEETS.format(other="two"),
+        two=MEETS.format(other="one"),
+    )
+    assert (code, printed.splitlines()[-1]) == (0, "3 passed, 0 failed, 0 skipped"), printed

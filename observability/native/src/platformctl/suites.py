@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
+import threading
 import time
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,16 +24,23 @@ from platformctl.errors import PlatformError
 END_TO_END = "e2e"
 # pytest's exit code for "no tests collected".
 NO_TESTS = 5
+# Suites that run side by side: one more than this machine's two cores helps nobody, and some wait more than they work.
+LANES = 2
+SAY_EVERY_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
 class Suite:
-    """A folder with tests. `needs` are the processes, services or groups that they use, `arguments` go to pytest."""
+    """A folder with tests. `needs` are the processes, services or groups that they use, `arguments` go to pytest.
+
+    A suite that is `alone` breaks or measures the running platform, so no other runs meanwhile.
+    """
 
     name: str
     folder: str
     needs: tuple[str, ...] = ()
     arguments: tuple[str, ...] = ()
+    alone: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,7 +75,7 @@ def all_suites(platform: Platform) -> list[Suite]:
         Suite("dashboards", "dashboards", ("backends", "services"), ("-m", "not live")),
         Suite("compose", "observability/compose"),
         Suite("load", "load"),
-        Suite(END_TO_END, "tests", ("backends", "services")),
+        Suite(END_TO_END, "tests", ("backends", "services"), alone=True),
     ]
     return [suite for suite in known if (platform.paths.root / suite.folder).is_dir()]
 
@@ -103,8 +112,18 @@ def environment(platform: Platform) -> dict[str, str]:
 
 
 def run(platform: Platform, names: Sequence[str], console: Console, *, end_to_end_only: bool = False) -> int:
-    """Run suites one after the other, past failures, and print a table with the totals last. Returns the exit code."""
-    results = [_run(platform, suite, console) for suite in select(platform, names, end_to_end_only=end_to_end_only)]
+    """Run suites, past failures, and print a table with the totals last. Returns the exit code.
+
+    Several run side by side, each printed as a whole when it ends. One that is `alone`, or the only one, prints as it
+    goes.
+    """
+    suites = select(platform, names, end_to_end_only=end_to_end_only)
+    together = [suite for suite in suites if not suite.alone]
+    if len(together) == 1:
+        together = []
+    found = _side_by_side(platform, together, console) if together else {}
+    found |= {suite.name: _run(platform, suite, console) for suite in suites if suite not in together}
+    results = [found[suite.name] for suite in suites]
     _show(results, console)
     passed, failed, skipped = (sum(getattr(r, key) for r in results) for key in ("passed", "failed", "skipped"))
     broken = sum(1 for result in results if result.broken and not result.failed)
@@ -112,28 +131,66 @@ def run(platform: Platform, names: Sequence[str], console: Console, *, end_to_en
     return 0 if passed and all(result.is_good for result in results) else 1
 
 
-def _run(platform: Platform, suite: Suite, console: Console) -> Result:
-    console.rule(suite.name, align="left")
+def _side_by_side(platform: Platform, suites: Sequence[Suite], console: Console) -> dict[str, Result]:
+    """Run these in LANES lanes; say now and then which are under way."""
+    running: list[str] = []
+    ended = threading.Event()
+
+    def one(suite: Suite) -> Result:
+        running.append(suite.name)
+        try:
+            return _run(platform, suite, console, quietly=True)
+        finally:
+            running.remove(suite.name)
+
+    def say() -> None:
+        began = time.monotonic()
+        while not ended.wait(SAY_EVERY_SECONDS):
+            console.print(f"  {time.monotonic() - began:.0f} s: {', '.join(running)} ...", highlight=False)
+
+    results = {}
+    teller = threading.Thread(target=say, daemon=True)
+    teller.start()
+    lanes = ThreadPoolExecutor(LANES)
+    try:
+        for future in as_completed([lanes.submit(one, suite) for suite in suites]):
+            result = future.result()
+            results[result.suite] = result
+            console.rule(f"{result.suite}, {result.seconds:.0f} s", align="left")
+            console.print(_output(platform, result.suite).read_text().rstrip(), highlight=False, markup=False)
+    finally:
+        # Interrupted: pytest has heard of it as well, and what hasn't begun doesn't begin.
+        lanes.shutdown(cancel_futures=True)
+        ended.set()
+        teller.join()
+    return results
+
+
+def _output(platform: Platform, suite: str) -> Path:
+    return platform.paths.test_results / f"{suite}.txt"
+
+
+def _run(platform: Platform, suite: Suite, console: Console, *, quietly: bool = False) -> Result:
+    """One suite in a pytest of its own; `quietly`: what it prints goes to a file."""
     report = platform.paths.test_results / f"{suite.name}.xml"
     report.parent.mkdir(parents=True, exist_ok=True)
     report.unlink(missing_ok=True)
+    command = [
+        *(str(platform.paths.python), "-m", "pytest", "-q", f"--junitxml={report}"),
+        *("-o", f"junit_suite_name={suite.name}"),
+        *suite.arguments,
+    ]
+    folder, variables = platform.paths.root / suite.folder, os.environ | environment(platform)
     began = time.monotonic()
-    code = subprocess.run(
-        [
-            str(platform.paths.python),
-            "-m",
-            "pytest",
-            "-q",
-            f"--junitxml={report}",
-            "-o",
-            f"junit_suite_name={suite.name}",
-            *suite.arguments,
-        ],
-        cwd=platform.paths.root / suite.folder,
-        env=os.environ | environment(platform),
-        check=False,
-    ).returncode
-    return read_report(suite.name, report, code, time.monotonic() - began)
+    if quietly:
+        with _output(platform, suite.name).open("w") as output:
+            done = subprocess.run(
+                command, cwd=folder, env=variables, check=False, stdout=output, stderr=subprocess.STDOUT
+            )
+    else:
+        console.rule(suite.name, align="left")
+        done = subprocess.run(command, cwd=folder, env=variables, check=False)
+    return read_report(suite.name, report, done.returncode, time.monotonic() - began)
 
 
 def read_report(suite: str, report: Path, code: int, seconds: float) -> Result:
