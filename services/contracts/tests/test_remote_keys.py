@@ -1,6 +1,8 @@
 """Keys are fetched rarely, kept when users is away, and never asked for in a storm."""
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jwt
@@ -98,4 +100,26 @@ def test_requests_do_not_each_ask_while_users_is_away_and_nothing_is_known() -> 
     for _ in range(50):
         with pytest.raises(KeysUnavailable):
             keys.key("a")
+    assert users.calls == 1
+
+
+def test_requests_that_come_while_the_first_keys_are_fetched_wait_for_them() -> None:
+    users = Users("a")
+    asked, answer = threading.Event(), threading.Event()
+
+    def slow_fetch() -> dict[str, Any]:
+        asked.set()
+        assert answer.wait(10)
+        return users.fetch()
+
+    keys = RemoteKeys(slow_fetch, clock=lambda: users.now)
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(keys.key, "a")
+        assert asked.wait(10)
+        second = threads.submit(keys.key, "a")
+        with pytest.raises(TimeoutError):
+            second.result(timeout=0.2)
+        answer.set()
+        assert first.result(10) is not None
+        assert second.result(10) is not None
     assert users.calls == 1

@@ -73,7 +73,7 @@ class RemoteKeys:
     """The keys of the users service: fetched when needed, kept for KEYS_TTL_SECONDS, and longer while users is down.
 
     `fetch` returns the JWKS document and must be bounded in time. Safe in threads: one fetches, the others go on with
-    what is known.
+    what is known, or wait for it when they need a key that isn't.
     """
 
     def __init__(self, fetch: Callable[[], Mapping[str, Any]], clock: Callable[[], float] = time.monotonic) -> None:
@@ -100,7 +100,6 @@ class RemoteKeys:
         try:
             if self._tried_at >= asked_at:
                 return  # another thread fetched while this one waited
-            self._tried_at = self._clock()
             document = self._fetch()
             self._keys = {
                 entry["kid"]: jwt.PyJWK(entry, ALGORITHM).key
@@ -113,6 +112,8 @@ class RemoteKeys:
                 "Token keys could not be refreshed; %d known keys stay in use", len(self._keys), exc_info=error
             )
         finally:
+            # Only now: who comes meanwhile and doesn't know the key waits for the answer instead of going without.
+            self._tried_at = self._clock()
             self._lock.release()
 
 
