@@ -60,6 +60,7 @@ def watch_migrations() -> threading.Event:
 
     def watch() -> None:
         pause = _FIRST_PAUSE
+        apps.ready_event.wait()  # Django warns of queries before that
         while True:
             try:
                 for alias in connections:
