@@ -91,11 +91,15 @@ def megabytes(limit: str) -> int:
     return int(limit[:-1])
 
 
-def docker_compose() -> Path | None:
-    """A docker compose: DOCKER_COMPOSE, what tools/docker-compose/build made, a plugin's binary, or one on PATH."""
-    module = ROOT / "observability" / "compose" / "tools" / "docker-compose"
+def built(tool: str) -> Path:
+    """Where `tools/build` puts a tool, whether it has been built or not."""
+    module = ROOT / "observability" / "compose" / "tools" / tool
     pins = hashlib.sha256((module / "go.mod").read_bytes() + (module / "go.sum").read_bytes()).hexdigest()[:10]
-    cache = Path(os.environ.get("CACHE_DIR") or DEFAULT_CACHE)
+    return Path(os.environ.get("CACHE_DIR") or DEFAULT_CACHE) / tool / pins / tool
+
+
+def docker_compose() -> Path | None:
+    """A docker compose: DOCKER_COMPOSE, what tools/build made, a plugin's binary, or one on PATH."""
     plugins = (
         Path.home() / ".docker" / "cli-plugins",
         "/usr/libexec/docker/cli-plugins",
@@ -103,7 +107,7 @@ def docker_compose() -> Path | None:
     )
     candidates = [
         os.environ.get("DOCKER_COMPOSE"),
-        cache / "docker-compose" / pins / "docker-compose",
+        built("docker-compose"),
         *(Path(folder) / "docker-compose" for folder in plugins),
         shutil.which("docker-compose"),
     ]

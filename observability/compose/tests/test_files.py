@@ -58,7 +58,7 @@ def test_generated_files_are_current() -> None:
 def test_docker_compose_accepts_the_file_alone_and_with_each_other_file() -> None:
     binary = stack.docker_compose()
     if binary is None:
-        pytest.skip("no docker compose here: observability/compose/tools/docker-compose/build")
+        pytest.skip("no docker compose here: observability/compose/tools/build docker-compose")
     main = ("-f", "docker-compose.yml")
     variants = [
         (),
@@ -79,12 +79,42 @@ def test_docker_compose_accepts_the_file_alone_and_with_each_other_file() -> Non
         assert int(resolved[name]["mem_limit"]) == stack.megabytes(service["mem_limit"]) * 1024 * 1024, name
 
 
-def test_promtool_accepts_prometheus_files_as_they_are_mounted(tmp_path: Path) -> None:
-    promtool = require("promtool")
+def prometheus_image_promtool() -> Path:
+    """promtool of the release that the image has."""
+    tool = stack.built("promtool")
+    if not tool.is_file():
+        pytest.skip("no promtool 3 here: observability/compose/tools/build promtool")
+    return tool
+
+
+@pytest.mark.parametrize("version", ["of the run without Docker", "of the image"])
+def test_promtool_accepts_prometheus_files_as_they_are_mounted(tmp_path: Path, version: str) -> None:
+    promtool = str(prometheus_image_promtool()) if version == "of the image" else require("promtool")
     mounted("prometheus", tmp_path, "/etc/prometheus")
     checked = run(promtool, "check", "config", str(tmp_path / "prometheus.yml"))
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert re.search(r"SUCCESS: \d{2,} rules found", checked.stdout), checked.stdout
+
+
+def test_the_promtool_that_is_built_is_of_the_images_release() -> None:
+    # Prometheus 3.5 as a Go module is v0.305.
+    module = (OBSERVABILITY / "compose" / "tools" / "promtool" / "go.mod").read_text()
+    (minor,) = re.findall(r"github.com/prometheus/prometheus v0\.3(\d\d)\.\d+", module)
+    (image,) = re.findall(
+        r"^PROMETHEUS_IMAGE=.*:v3\.(\d+)\.", (OBSERVABILITY / "versions.env").read_text(), re.MULTILINE
+    )
+    assert int(minor) == int(image)
+
+
+@pytest.mark.slow
+def test_every_rule_fires_and_stays_silent_with_the_images_promtool_as_with_the_native_one() -> None:
+    tool = prometheus_image_promtool()
+    environment = os.environ | {"PATH": f"{tool.parent}:{os.environ['PATH']}"}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "alerts/tests/test_rules.py"]
+    told = subprocess.run(
+        command, cwd=stack.ROOT, env=environment, capture_output=True, text=True, timeout=900, check=False
+    )
+    assert told.returncode == 0, told.stdout[-4000:]
 
 
 def test_amtool_accepts_alertmanagers_files_as_they_are_mounted(tmp_path: Path) -> None:
