@@ -179,6 +179,12 @@ def test_a_rejected_message_is_dead_lettered_with_its_reason(
     assert sample("messages_dead_lettered_total", queue=broker.queue, reason="not_valid") == 1
 
 
+def test_dead_letters_start_at_zero_for_every_reason_that_is_known(broker: _Broker) -> None:
+    Consumer(broker.url, broker.queue, lambda _: None, reject_reasons=("no_such_type",))
+    for reason in ("delivery_limit", "no_such_type"):
+        assert sample("messages_dead_lettered_total", queue=broker.queue, reason=reason) == 0
+
+
 def test_a_message_that_fails_five_times_is_dead_lettered(
     broker: _Broker, publisher: Publisher, consume: Callable[..., Consumer], spans: MemoryProcessor
 ) -> None:

@@ -25,6 +25,8 @@ def test_an_edge_starts_at_zero_for_every_outcome() -> None:
     for outcome in OUTCOMES:
         labels = {"dependency": "warehouse", "protocol": "http", "operation": "GET /x", "outcome": outcome}
         assert REGISTRY.get_sample_value("dependency_call_duration_seconds_count", labels) == 0
+    labels = {"dependency": "warehouse", "protocol": "http", "operation": "GET /x"}
+    assert REGISTRY.get_sample_value("dependency_retries_total", labels) == 0
 
 
 def test_more_series_than_allowed_share_one() -> None:

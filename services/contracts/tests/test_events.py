@@ -38,6 +38,7 @@ def test_what_is_not_an_event_is_refused_with_its_reason(body: bytes, reason: st
     with pytest.raises(events.InvalidEvent) as caught:
         events.decode(body)
     assert caught.value.reason == reason
+    assert reason in events.INVALID_REASONS
 
 
 def test_a_refusal_names_the_place_but_not_the_value() -> None:

@@ -7,19 +7,20 @@ import random
 import time
 from collections.abc import Callable
 
-from contracts.events import InvalidEvent, decode
+from contracts.events import INVALID_REASONS, InvalidEvent, decode
 from django.db import OperationalError
 from django_telemetry import context
 from django_telemetry.amqp import Message, Reject
 
 from mailing import domain, metrics
-from mailing.mails import MailRefused, MailUnavailable
+from mailing.mails import REFUSALS, MailRefused, MailUnavailable
 
 logger = logging.getLogger(__name__)
 
 # The broker delivers soon again, and five times in all: without longer pauses a mail server that is away for a second
 # would cost the message its place. With them the five deliveries span about half a minute.
 PAUSE_SECONDS = (1.0, 2.0, 4.0, 8.0)
+REJECT_REASONS = (*INVALID_REASONS, "unexpected_type", *REFUSALS)
 
 
 class OrderEventHandler:

@@ -33,6 +33,10 @@ _REASONS = {
 _PERMANENT = 500
 
 
+# Every reason that MailRefused can have.
+REFUSALS = ("invalid_recipient", "recipient_refused", "message_refused")
+
+
 class MailRefused(Exception):
     """The mail will never be taken. `reason` is one of mailing.metrics.FAILURES."""
 

@@ -3,10 +3,11 @@
 from django_telemetry import edges, metrics
 
 from mailing.clients import DEPENDENCY, KEY_SET
+from mailing.mails import REFUSALS
 from mailing.models import Kind
 
 # `unavailable` counts attempts, which are made again; the others are messages that went to the dead letters.
-FAILURES = ("invalid_event", "invalid_recipient", "recipient_refused", "message_refused", "unavailable")
+FAILURES = ("invalid_event", *REFUSALS, "unavailable")
 
 mails_sent_total = metrics.counter("mails_sent_total", "Mails handed over, by what they are about.", ["kind"])
 mails_failed_total = metrics.counter("mails_failed_total", "Mails that could not be handed over, by why.", ["reason"])

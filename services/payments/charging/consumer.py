@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from uuid import UUID
 
-from contracts.events import ORDER_CANCELLED, InvalidEvent, decode
+from contracts.events import INVALID_REASONS, ORDER_CANCELLED, InvalidEvent, decode
 from django.db import OperationalError
 from django_telemetry.amqp import Message, Reject
 
@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 # The broker delivers soon again, and five times in all: without longer pauses a provider that is away for a second
 # would cost the message its place. With them the five deliveries span about half a minute.
 PAUSE_SECONDS = (1.0, 2.0, 4.0, 8.0)
+REJECT_REASONS = (*INVALID_REASONS, "unexpected_type", "refund_refused")
 
 
 class OrderCancelledHandler:

@@ -8,7 +8,7 @@ import re
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter_ns, time_ns
@@ -304,7 +304,8 @@ class Consumer:
     queue's name as routing key and the reason in ``x-error-reason``, then acknowledged. Anything else: put back, and
     at the fifth delivery dead-lettered with ``delivery_limit: <exception>``. The message's trace goes on in the
     handler. A lost connection is opened again with growing, jittered pauses; the broker delivers again what was not
-    acknowledged, so handlers must be idempotent.
+    acknowledged, so handlers must be idempotent. ``reject_reasons`` are those that the handler is known to reject for:
+    their counters start at 0.
     """
 
     def __init__(
@@ -319,6 +320,7 @@ class Consumer:
         on_dead_letter: Callable[[Message, str], None] | None = None,
         dependency: str = "rabbitmq",
         setup: Callable[[BlockingChannel], None] | None = None,
+        reject_reasons: Iterable[str] = (),
     ) -> None:
         self._url = url
         self._queue = queue
@@ -334,7 +336,9 @@ class Consumer:
         self.connected = threading.Event()
         self._durations = Family(messaging_process_duration_seconds)
         self._dead_lettered = Family(messages_dead_lettered_total)
-        self._dead_lettered[(queue, "delivery_limit")]
+        # A series that is born at 1 has no increase: an alert would miss the first dead letter of each kind.
+        for reason in ("delivery_limit", *reject_reasons):
+            self._dead_lettered[(queue, reason)]
         for outcome in ("ok", "requeued", "rejected"):
             self._durations[(queue, outcome)]
         declare(dependency, "amqp", "connect", f"{queue} ack", f"{dead_letter_exchange} publish")

@@ -16,14 +16,22 @@ from opentelemetry.trace import Span, SpanKind, StatusCode
 from ._ids import REQUEST_ID_HEADER, format_traceparent
 from ._work import Remembered, Work, context_with_span, current_work
 from .deadlines import current_deadline
-from .metrics import Family, dependency_call_duration_seconds, dependency_deadline_remaining_seconds
+from .metrics import (
+    Family,
+    dependency_call_duration_seconds,
+    dependency_deadline_remaining_seconds,
+    dependency_retries_total,
+)
 from .redaction import redact_failure
 from .tracing import exception_event, get_tracing
 
 OK, ERROR, TIMEOUT, REFUSED, REJECTED = OUTCOMES = ("ok", "error", "timeout", "refused", "rejected")
 PROTOCOLS = ("http", "grpc", "amqp", "sql")
+# Those whose clients here try again by themselves.
+RETRYING_PROTOCOLS = ("http", "grpc")
 
 _durations = Family(dependency_call_duration_seconds)
+_retries = Family(dependency_retries_total)
 _deadlines = Family(dependency_deadline_remaining_seconds)
 
 
@@ -72,6 +80,13 @@ def declare(dependency: str, protocol: str, *operations: str) -> None:
     for operation in operations:
         for outcome in OUTCOMES:
             _durations[(dependency, protocol, operation, outcome)]
+        if protocol in RETRYING_PROTOCOLS:
+            _retries[(dependency, protocol, operation)]
+
+
+def count_retry(dependency: str, protocol: str, operation: str) -> None:
+    """Count a call that is tried again."""
+    _retries[(dependency, protocol, operation)].inc()
 
 
 class Call:

@@ -17,9 +17,9 @@ from ._ids import REQUEST_ID_HEADER, accept_request_id, format_traceparent, hex_
 from ._work import Remembered, Work, context_for
 from .conf import get_config
 from .deadlines import Deadline, current_deadline
-from .edges import ERROR, Call, DependencyRefused, DependencyRejected, DependencyTimeout
+from .edges import ERROR, Call, DependencyRefused, DependencyRejected, DependencyTimeout, count_retry
 from .logs import AccessLog
-from .metrics import Family, dependency_retries_total, rpc_server_handled_total, rpc_server_handling_seconds
+from .metrics import Family, rpc_server_handled_total, rpc_server_handling_seconds
 from .redaction import redact_failure
 from .retries import NO_RETRIES, RetryBudget, RetryPolicy
 from .tracing import Trust, exception_event, get_tracing
@@ -126,7 +126,7 @@ class _ClientInterceptor(grpc.UnaryUnaryClientInterceptor):
                 if last or pause >= deadline.remaining() or not self._budget.spend():
                     raise
                 sleep(pause)
-                dependency_retries_total.labels(self._dependency, "grpc", name).inc()
+                count_retry(self._dependency, "grpc", name)
                 retry += 1
 
     def _attempt(

@@ -26,8 +26,8 @@ from .edges import (
     DependencyRefused,
     DependencyRejected,
     DependencyTimeout,
+    count_retry,
 )
-from .metrics import dependency_retries_total
 from .retries import NO_RETRIES, RetryBudget, RetryPolicy
 
 __all__ = [
@@ -139,7 +139,7 @@ class Session:
         if pause >= deadline.remaining() or not self._budget.spend():
             return False
         time.sleep(pause)
-        dependency_retries_total.labels(self.dependency, "http", operation).inc()
+        count_retry(self.dependency, "http", operation)
         return True
 
     def _attempt(

@@ -1,6 +1,6 @@
 """Events between services: CloudEvents 1.0 envelopes, their JSON Schemas, and the broker topology they travel on."""
 
-from contracts.events.envelope import InvalidEvent, decode, encode, new_event
+from contracts.events.envelope import INVALID_REASONS, InvalidEvent, decode, encode, new_event
 from contracts.events.topology import (
     DEAD_LETTER_EXCHANGE,
     DELIVERY_LIMIT,
@@ -19,6 +19,7 @@ __all__ = [
     "DEAD_LETTER_EXCHANGE",
     "DELIVERY_LIMIT",
     "EVENT_EXCHANGE",
+    "INVALID_REASONS",
     "NOTIFICATIONS_ORDERS",
     "ORDER_CANCELLED",
     "ORDER_CONFIRMED",

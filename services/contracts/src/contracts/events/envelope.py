@@ -27,6 +27,10 @@ def _is_date_time(value: object) -> bool:
     return not isinstance(value, str) or datetime.fromisoformat(value).tzinfo is not None
 
 
+# Every reason that InvalidEvent can have.
+INVALID_REASONS = ("too_large", "malformed_json", "not_an_object", "unknown_type", "schema_violation")
+
+
 class InvalidEvent(ValueError):
     """A message that can't be an event of the contract. `reason` is short, closed in vocabulary and safe to log."""
 

@@ -10,7 +10,7 @@ from django.core.mail import get_connection
 from django.core.management.base import BaseCommand
 from django_telemetry.amqp import Consumer
 
-from mailing.consumer import OrderEventHandler
+from mailing.consumer import REJECT_REASONS, OrderEventHandler
 
 
 class Command(BaseCommand):
@@ -31,5 +31,6 @@ class Command(BaseCommand):
             # The broker counts a delivery when a consumer dies with messages it had only prefetched: have none.
             prefetch=1,
             setup=lambda channel: declare_topology(channel, (NOTIFICATIONS_ORDERS,)),
+            reject_reasons=REJECT_REASONS,
         )
         consumer.run()

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand
 from django_telemetry.amqp import Consumer
 
 from charging.clients import card_provider
-from charging.consumer import OrderCancelledHandler
+from charging.consumer import REJECT_REASONS, OrderCancelledHandler
 
 
 class Command(BaseCommand):
@@ -29,5 +29,6 @@ class Command(BaseCommand):
             # The broker counts a delivery when a consumer dies with messages it had only prefetched: have none.
             prefetch=1,
             setup=lambda channel: declare_topology(channel, (PAYMENTS_ORDER_CANCELLED,)),
+            reject_reasons=REJECT_REASONS,
         )
         consumer.run()
