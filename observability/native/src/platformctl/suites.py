@@ -71,11 +71,11 @@ def all_suites(platform: Platform) -> list[Suite]:
         Suite("watchdog", "observability/watchdog"),
         # The mutants take several minutes of two cores: `make test-alerts` runs them.
         Suite("alerts", "alerts", ("backends", "services"), ("--ignore=tests/test_mutants.py", "-m", "not live")),
-        # Its live tests need series that a young platform doesn't have yet: `make test-dashboards`.
-        Suite("dashboards", "dashboards", ("backends", "services"), ("-m", "not live")),
         Suite("compose", "observability/compose"),
         Suite("load", "load"),
         Suite(END_TO_END, "tests", ("backends", "services"), alone=True),
+        # After the end-to-end tests, which make most of what panels about failures show.
+        Suite("dashboards", "dashboards", ("backends", "services"), alone=True),
     ]
     return [suite for suite in known if (platform.paths.root / suite.folder).is_dir()]
 
