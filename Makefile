@@ -4,10 +4,10 @@ SHELL := /bin/bash
 PLATFORMCTL := observability/native/bootstrap
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs restart reset probe test test-e2e test-alerts test-dashboards lint load generate lock
+.PHONY: help up down status logs restart reset probe test test-e2e test-alerts test-dashboards lint load drill drills bench generate lock
 
 help: ## List these targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: ## Install what is missing, start everything, prove it with one order (only=backends,orders: a part)
 	@$(PLATFORMCTL) up $(if $(only),--only $(only))
@@ -53,6 +53,20 @@ lint: ## Style, types, shell scripts, generated files
 
 load: ## Put load on it: make load users=20 time=1m shape=steady|ramp|spike
 	@$(PLATFORMCTL) load $(foreach option,users time shape,$(if $($(option)),--$(option) $($(option))))
+
+drill: ## Break one thing and see who is told what, how soon (name=payments-hangs; without a name: all names)
+	@$(PLATFORMCTL) up --no-probe
+	@.venv/bin/python -m load.drills $(if $(name),run $(name),list)
+
+# All of them take hours: a run without a set goes on where the last one on this revision stopped.
+drills: ## Many drills, with the score (set=smoke|faults|controls; all: goes on where it stopped)
+	@$(PLATFORMCTL) up --no-probe
+	@.venv/bin/python -m load.drills set $(or $(set),all) $(if $(set),,--resume)
+
+bench: ## What telemetry costs beside the stock packages: half an hour on an idle machine (quick=1: minutes)
+	@$(PLATFORMCTL) up --only postgres,jaeger --no-probe
+	@eval "$$(.venv/bin/platformctl env tests --export)" && \
+		.venv/bin/python observability/django_telemetry/benchmarks/run $(if $(quick),--quick)
 
 generate: ## Write the files that are made from the catalogue
 	@$(PLATFORMCTL) generate

@@ -1,7 +1,7 @@
-"""One variant in one process, measured by pyperf: CPU time of the whole process for each request.
+"""One variant in one process, measured by pyperf: CPU time for each request. Called by benchmarks/run.
 
-CPU time and not wall time: it counts what exporter and writer threads take as well, and other processes on the machine
-disturb it less. Called by benchmarks/run.
+CPU time and not wall time, since other processes on the machine disturb it less. `--clock request`: of the thread that
+answers, which is what a request waits for. `--clock process`: of all threads, those that encode and send as well.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import asyncio
 import io
 import os
 import sys
-from time import process_time
+from collections.abc import Callable
+from time import process_time, thread_time
 from typing import Any
 
 import pyperf
@@ -18,6 +19,7 @@ import pyperf
 from benchmarks.project import prepare, settings_for
 
 WARMUP = 300
+CLOCKS = {"request": thread_time, "process": process_time}
 
 
 def _environ() -> dict[str, Any]:
@@ -44,7 +46,7 @@ def _environ() -> dict[str, Any]:
     }
 
 
-def _wsgi() -> Any:
+def _wsgi(clock: Callable[[], float]) -> Any:
     from django.core.handlers.wsgi import WSGIHandler
 
     handler = WSGIHandler()
@@ -53,15 +55,15 @@ def _wsgi() -> Any:
         return None
 
     def run(loops: int) -> float:
-        start = process_time()
+        start = clock()
         for _ in range(loops):
             handler(_environ(), start_response).close()
-        return process_time() - start
+        return clock() - start
 
     return run
 
 
-def _asgi() -> Any:
+def _asgi(clock: Callable[[], float]) -> Any:
     from django.core.handlers.asgi import ASGIHandler
 
     handler = ASGIHandler()
@@ -101,9 +103,9 @@ def _asgi() -> Any:
             await request()
 
     def run(loops: int) -> float:
-        start = process_time()
+        start = clock()
         loop.run_until_complete(many(loops))
-        return process_time() - start
+        return clock() - start
 
     return run
 
@@ -114,7 +116,7 @@ def _never_called(_loops: int) -> float:
 
 def _hand_on(command: list[str], arguments: Any) -> None:
     """Hand our own arguments on to pyperf's worker processes."""
-    for name in ("variant", "sampled", "interface", "sink"):
+    for name in ("variant", "sampled", "interface", "clock", "sink"):
         command += [f"--{name}", getattr(arguments, name)]
 
 
@@ -123,9 +125,11 @@ def main() -> None:
     runner.argparser.add_argument("--variant", required=True)
     runner.argparser.add_argument("--sampled", choices=("yes", "no"), required=True)
     runner.argparser.add_argument("--interface", choices=("wsgi", "asgi"), required=True)
+    runner.argparser.add_argument("--clock", choices=tuple(CLOCKS), required=True)
     runner.argparser.add_argument("--sink", required=True)
     arguments = runner.parse_args()
-    name = f"{arguments.interface} {arguments.variant} {'sampled' if arguments.sampled == 'yes' else 'unsampled'}"
+    sampled = "sampled" if arguments.sampled == "yes" else "unsampled"
+    name = f"{arguments.interface} {arguments.clock} {arguments.variant} {sampled}"
     if not arguments.worker:  # the parent only starts the workers
         runner.bench_time_func(name, _never_called)
         return
@@ -137,7 +141,7 @@ def main() -> None:
     # pyperf reads the worker's result from a pipe of its own; what the variants log goes nowhere.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     django.setup()
-    run = _wsgi() if arguments.interface == "wsgi" else _asgi()
+    run = (_wsgi if arguments.interface == "wsgi" else _asgi)(CLOCKS[arguments.clock])
     run(WARMUP)
     runner.bench_time_func(name, run)
 

@@ -10,6 +10,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
+from psycopg import sql
+
 HERE = Path(__file__).resolve().parent
 PREPARE = """
 import django
@@ -54,5 +57,9 @@ def sink() -> Iterator[str]:
 
 
 def prepare_tables(database_url: str) -> None:
-    """Create the benchmark's tables with rows, if they aren't there."""
+    """Create the benchmark's database and its tables with rows, if they aren't there."""
+    server, _, name = database_url.rpartition("/")
+    with psycopg.connect(f"{server}/postgres", autocommit=True, connect_timeout=10) as session:
+        if not session.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
+            session.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
     subprocess.run([sys.executable, "-c", PREPARE.format(url=database_url)], cwd=HERE.parent, check=True)

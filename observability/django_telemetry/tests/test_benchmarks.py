@@ -8,17 +8,18 @@ import sys
 from pathlib import Path
 
 import pytest
+from benchmarks import report
 from benchmarks.project import VARIANTS
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-@pytest.mark.parametrize("interface", ["wsgi", "asgi"])
+@pytest.mark.parametrize(("interface", "clock"), [("wsgi", "request"), ("asgi", "process")])
 @pytest.mark.parametrize("variant", [name for name in VARIANTS if name == "bare" or name.endswith("-all")])
-def test_a_variant_serves_requests(variant: str, interface: str) -> None:
+def test_a_variant_serves_requests(variant: str, interface: str, clock: str) -> None:
     from .harness import free_port
 
-    which = ["--variant", variant, "--sampled", "yes", "--interface", interface]
+    which = ["--variant", variant, "--sampled", "yes", "--interface", interface, "--clock", clock]
     sink = ["--sink", f"http://127.0.0.1:{free_port()}"]
     effort = ["--processes", "1", "--values", "1", "--warmups", "0", "--loops", "2"]
     done = subprocess.run(
@@ -30,4 +31,36 @@ def test_a_variant_serves_requests(variant: str, interface: str) -> None:
         timeout=100,
         check=False,
     )
-    assert f"{interface} {variant} sampled" in done.stdout, done.stderr[-2000:]
+    assert f"{interface} {clock} {variant} sampled" in done.stdout, done.stderr[-2000:]
+
+
+def results(ours: float, ours_cpu: float, ours_p999: float) -> dict[str, dict[str, float]]:
+    service = {"p50_ms": 1.0, "p99_ms": 2.0, "requests": 100.0}
+    return {
+        "wsgi request bare sampled": {"median_us": 100.0, "min_us": 90.0, "max_us": 120.0},
+        "wsgi request ours-all sampled": {"median_us": ours, "min_us": ours, "max_us": ours},
+        "wsgi request stock-all sampled": {"median_us": 900.0, "min_us": 890.0, "max_us": 1000.0},
+        "service bare sampled": {"cpu_ms": 2.0, "p999_ms": 10.0, **service},
+        "service ours-all sampled": {"cpu_ms": ours_cpu, "p999_ms": ours_p999, **service},
+        "service stock-all sampled": {"cpu_ms": 4.0, "p999_ms": 30.0, **service},
+    }
+
+
+def test_a_target_is_met_up_to_its_limit_and_missed_beyond() -> None:
+    assert [verdict.is_met for verdict in report.verdicts(results(179.0, 2.15, 10.9))] == [True, True, True]
+    assert [verdict.is_met for verdict in report.verdicts(results(182.0, 2.17, 11.1))] == [False, False, False]
+
+
+def test_the_table_shows_misses_as_misses() -> None:
+    measured = results(182.0, 2.15, 10.5)
+    document = {
+        "at": "2026-01-01T00:00:00Z",
+        "python": "3.11",
+        "processors": 2,
+        "load_average_before": 0.1,
+        "collector": "sink",
+        "results": measured,
+    }
+    text = report.markdown(document, report.verdicts(measured))
+    assert "| 1/10.0 | 1/9.8 | **no** | adds 82 µs to 100, stock adds 800 |" in text
+    assert "| 1.08 | 1.07 | yes |" in text

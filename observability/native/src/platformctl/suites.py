@@ -18,7 +18,7 @@ from rich.table import Table
 from platformctl.app import Platform
 from platformctl.broker import ADMIN
 from platformctl.database import TESTS_ROLE
-from platformctl.environment import HOST
+from platformctl.environment import CONSOLE, HOST
 from platformctl.errors import PlatformError
 
 END_TO_END = "e2e"
@@ -65,7 +65,9 @@ def all_suites(platform: Platform) -> list[Suite]:
     known = [
         Suite("django_telemetry", "observability/django_telemetry", stores),
         Suite("contracts", "services/contracts", stores),
-        *(Suite(name, f"services/{name}", stores) for name in platform.catalogue.services),
+        *(Suite(name, f"services/{name}", stores) for name in platform.catalogue.for_customers()),
+        # Those marked live are the browser's, below.
+        Suite(CONSOLE, f"services/{CONSOLE}", stores, ("-m", "not live")),
         Suite("native", "observability/native"),
         Suite("jaeger-dependencies", "observability/jaeger/dependencies", ("jaeger",)),
         Suite("watchdog", "observability/watchdog"),
@@ -74,6 +76,13 @@ def all_suites(platform: Platform) -> list[Suite]:
         Suite("compose", "observability/compose"),
         Suite("load", "load"),
         Suite(END_TO_END, "tests", ("backends", "services"), alone=True),
+        Suite(
+            "console-browser",
+            f"services/{CONSOLE}",
+            ("backends", "services"),
+            ("-m", "live", "tests/browser"),
+            alone=True,
+        ),
         # After the end-to-end tests, which make most of what panels about failures show.
         Suite("dashboards", "dashboards", ("backends", "services"), alone=True),
     ]
@@ -99,14 +108,20 @@ def needs(suites: Sequence[Suite]) -> list[str]:
 
 
 def environment(platform: Platform) -> dict[str, str]:
-    """Where tests find servers on which they may make databases and virtual hosts of their own."""
+    """Where tests and benchmarks find servers on which they may make databases and virtual hosts of their own."""
     ports = platform.settings.ports
     broker_password = platform.secrets.get(f"rabbitmq_{ADMIN}")
     database_password = platform.secrets.get(f"postgres_{TESTS_ROLE}")
+    console = platform.environment.of_command(CONSOLE)
     return {
         "TEST_DATABASE_URL": f"postgres://{TESTS_ROLE}:{database_password}@{HOST}:{ports['POSTGRES_PORT']}/postgres",
         "TEST_RABBITMQ_URL": f"amqp://{ADMIN}:{broker_password}@{HOST}:{ports['RABBITMQ_PORT']}/",
+        "BENCH_DATABASE_URL": f"postgres://{TESTS_ROLE}:{database_password}@{HOST}:{ports['POSTGRES_PORT']}/benchmark",
+        "BENCH_OTLP_ENDPOINT": f"http://{HOST}:{ports['JAEGER_OTLP_HTTP_PORT']}",
         "TEST_ELASTICSEARCH_URL": f"http://{HOST}:{ports['ELASTICSEARCH_PORT']}",
+        "CONSOLE_URL": f"http://{HOST}:{platform.settings.port(CONSOLE)}",
+        "CONSOLE_DATABASE_URL": console["DATABASE_URL"],
+        "CONSOLE_ASSETS_DIR": console["CONSOLE_ASSETS_DIR"],
         "TEST_RABBITMQ_ADMIN_URL": f"http://{ADMIN}:{broker_password}@{HOST}:{ports['RABBITMQ_MANAGEMENT_PORT']}",
     }
 

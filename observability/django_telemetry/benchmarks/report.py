@@ -1,0 +1,108 @@
+"""What the figures say: each target with what came of it, and a table in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Results = Mapping[str, Mapping[str, float]]
+
+# What ours adds to bare, at most, as a share of what the stock packages add with everything sampled.
+ADDED = (("wsgi", "sampled", 1 / 10), ("wsgi", "unsampled", 1 / 25), ("asgi", "sampled", 1 / 8))
+# CPU time of the service for each request, at most, as a multiple of bare.
+SERVICE_RATIO = 1.08
+# 99.9th percentile over that of bare, at most.
+SERVICE_P999_MS = 1.0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One target: what was measured, what is allowed at most, and the same of the stock packages."""
+
+    what: str
+    came: float
+    allowed: float
+    detail: str
+
+    @property
+    def is_met(self) -> bool:
+        """Whether what came is within what is allowed."""
+        return self.came <= self.allowed
+
+
+def verdicts(results: Results) -> list[Verdict]:
+    """Every target that these results can answer."""
+    found = []
+    for clock in ("request", "process"):
+        for interface, sampled, allowed in ADDED:
+            names = [
+                f"{interface} {clock} {variant}"
+                for variant in (f"ours-all {sampled}", "stock-all sampled", "bare sampled")
+            ]
+            if not set(names) <= set(results):
+                continue
+            ours, stock, bare = (results[name]["median_us"] for name in names)
+            found.append(
+                Verdict(
+                    f"{interface}, {sampled}, {'the request’s thread' if clock == 'request' else 'the whole process'}",
+                    (ours - bare) / (stock - bare),
+                    allowed,
+                    f"adds {ours - bare:.0f} µs to {bare:.0f}, stock adds {stock - bare:.0f}",
+                )
+            )
+    if {"service bare sampled", "service ours-all sampled", "service stock-all sampled"} <= set(results):
+        bare, ours, stock = (results[f"service {name} sampled"] for name in ("bare", "ours-all", "stock-all"))
+        found += [
+            Verdict(
+                "service, sampled, CPU of all threads",
+                ours["cpu_ms"] / bare["cpu_ms"],
+                SERVICE_RATIO,
+                f"{ours['cpu_ms']:.2f} ms, bare {bare['cpu_ms']:.2f}, stock {stock['cpu_ms']:.2f}"
+                f" ({stock['cpu_ms'] / bare['cpu_ms']:.2f} times bare)",
+            ),
+            Verdict(
+                "service, p99.9 over bare in ms",
+                ours["p999_ms"] - bare["p999_ms"],
+                SERVICE_P999_MS,
+                f"{ours['p999_ms']:.1f} ms, bare {bare['p999_ms']:.1f}, stock {stock['p999_ms']:.1f}",
+            ),
+        ]
+    return found
+
+
+def markdown(document: Mapping[str, Any], targets: Sequence[Verdict]) -> str:
+    """Targets first, then every figure."""
+    results: Results = document["results"]
+    lines = [
+        "<!-- Written by `make bench`. -->",
+        f"{document['at']}, Python {document['python']}, {document['processors']} processors, load average before"
+        f" {document['load_average_before']:.1f}, collector: {document['collector']}.",
+        "",
+        "| target | allowed | came | met | |",
+        "| --- | ---: | ---: | --- | --- |",
+    ]
+    for verdict in targets:
+        came, allowed = _ratio(verdict.came, verdict.allowed), _ratio(verdict.allowed, verdict.allowed)
+        lines.append(
+            f"| {verdict.what} | {allowed} | {came} | {'yes' if verdict.is_met else '**no**'} | {verdict.detail} |"
+        )
+    lines += ["", "| in process, CPU | median µs | added | min | max |", "| --- | ---: | ---: | ---: | ---: |"]
+    for name, figures in results.items():
+        if "median_us" in figures:
+            bare = results[" ".join([*name.split()[:2], "bare sampled"])]["median_us"]
+            columns = (figures["median_us"], figures["median_us"] - bare, figures["min_us"], figures["max_us"])
+            lines.append(f"| {name} | " + " | ".join(f"{value:.0f}" for value in columns) + " |")
+    lines += ["", "| gunicorn, PostgreSQL | CPU ms | p50 | p99 | p99.9 | requests |", "| --- |" + " ---: |" * 5]
+    for name, figures in results.items():
+        if "cpu_ms" in figures:
+            columns = (figures["cpu_ms"], figures["p50_ms"], figures["p99_ms"], figures["p999_ms"])
+            lines.append(
+                f"| {name} | " + " | ".join(f"{value:.2f}" for value in columns) + f" | {figures['requests']:.0f} |"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def _ratio(value: float, allowed: float) -> str:
+    """As 1/n where the target is a share."""
+    return f"1/{1 / value:.1f}" if allowed < 1 and value > 0 else f"{value:.2f}"
