@@ -19,6 +19,13 @@ def test_the_graph_reaches_over_several_hops() -> None:
     assert catalogue.load().upstream_of("card-provider") == {"payments", "orders"}
 
 
+def test_the_product_is_what_serves_customers() -> None:
+    known = catalogue.load()
+    assert list(known.for_operators()) == ["console"]
+    assert {**known.for_customers(), **known.for_operators()} == dict(known.services)
+    assert not known.upstream_of("console")
+
+
 def test_every_event_has_a_schema_and_a_queue() -> None:
     events = catalogue.load().events
     assert {event.type for event in events} == envelope.event_types()
@@ -33,6 +40,12 @@ def test_every_event_has_a_schema_and_a_queue() -> None:
         ("protocol: grpc", "protocol: soap", "soap"),
         ("metrics_port: 8102", "metrics_port: 8101", "8101"),
         ("kind: grpc", "kind: magic", "magic"),
+        ("audience: operators", "audience: nobody", "audience nobody"),
+        (
+            "service: card-provider, protocol: http, proxy_port: 18046",
+            "service: console, protocol: http",
+            "operators only",
+        ),
         ("publisher: orders", "publisher: nobody", "nobody"),
         ("service: orders\n    route", "service: nobody\n    route", "nobody"),
     ],

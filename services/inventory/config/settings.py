@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contracts import faults
 from contracts.api import conf
 
 from config import environment as _environment
@@ -25,7 +26,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "stock",
 ]
-MIDDLEWARE = conf.MIDDLEWARE
+MIDDLEWARE = [*conf.MIDDLEWARE, *faults.middleware(ENV.name)]
 # For the page of /api/docs/ only.
 TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
 

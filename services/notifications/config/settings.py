@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contracts import faults
 from contracts.api import conf
 
 from config import environment as _environment
@@ -20,7 +21,7 @@ WSGI_APPLICATION = "config.wsgi.application"
 DATA_UPLOAD_MAX_MEMORY_SIZE = conf.MAX_BODY_BYTES
 
 INSTALLED_APPS = ["django_telemetry", "rest_framework", "drf_spectacular", "mailing"]
-MIDDLEWARE = conf.MIDDLEWARE
+MIDDLEWARE = [*conf.MIDDLEWARE, *faults.middleware(ENV.name)]
 # For the page of /api/docs/ only.
 TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from contracts import faults
 from contracts.api import conf
 
 from config import environment as _environment
@@ -30,7 +31,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "accounts",
 ]
-MIDDLEWARE = conf.MIDDLEWARE
+MIDDLEWARE = [*conf.MIDDLEWARE, *faults.middleware(ENV.name)]
 # For the page of /api/docs/ only.
 TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
 

@@ -14,6 +14,8 @@ Protocol = Literal["http", "grpc", "amqp", "sql"]
 ProcessKind = Literal["web", "grpc", "worker"]
 PROTOCOLS = ("http", "grpc", "amqp", "sql")
 KINDS = ("web", "grpc", "worker")
+Audience = Literal["customers", "operators"]
+AUDIENCES = ("customers", "operators")
 
 
 class CatalogueError(ValueError):
@@ -50,7 +52,7 @@ class Dependency:
 
 @dataclass(frozen=True)
 class Service:
-    """A service of this platform."""
+    """A service of this platform. `audience` says whom it is for: customers, or the people who operate it."""
 
     name: str
     title: str
@@ -60,6 +62,7 @@ class Service:
     database: str
     processes: tuple[Process, ...]
     depends_on: tuple[Dependency, ...]
+    audience: Audience = "customers"
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,14 @@ class Catalogue:
         for service in self.services.values():
             yield from service.processes
 
+    def for_customers(self) -> dict[str, Service]:
+        """The services that are the product. The others look at it, and nothing of it depends on them."""
+        return {name: service for name, service in self.services.items() if service.audience == "customers"}
+
+    def for_operators(self) -> dict[str, Service]:
+        """The services by which the platform is operated."""
+        return {name: service for name, service in self.services.items() if service.audience == "operators"}
+
     def edges(self) -> Iterator[Dependency]:
         """Every direct call: caller, callee, protocol."""
         for service in self.services.values():
@@ -173,6 +184,7 @@ def _service(name: str, body: dict[str, Any]) -> Service:
         depends_on=tuple(
             Dependency(name, edge["service"], edge["protocol"], edge.get("proxy_port")) for edge in body["depends_on"]
         ),
+        audience=body.get("audience", "customers"),
     )
 
 
@@ -193,6 +205,12 @@ def _check(catalogue: Catalogue) -> None:
             raise CatalogueError(f"{edge.caller} depends on {edge.callee}, which is not in the catalogue")
         if edge.protocol not in PROTOCOLS:
             raise CatalogueError(f"{edge.caller} → {edge.callee}: protocol {edge.protocol}, allowed: {PROTOCOLS}")
+    for name, each in catalogue.services.items():
+        if each.audience not in AUDIENCES:
+            raise CatalogueError(f"{name}: audience {each.audience}, allowed: {AUDIENCES}")
+    for edge in catalogue.edges():
+        if edge.callee in catalogue.for_operators():
+            raise CatalogueError(f"{edge.caller} depends on {edge.callee}, which is for operators only")
     ports: dict[int, str] = {}
     for owner, port in _ports(catalogue):
         if port in ports:

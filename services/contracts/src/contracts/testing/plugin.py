@@ -21,6 +21,8 @@ from contracts.testing.tokens import TEST_AUDIENCE, TEST_ISSUER, private_key_pem
 
 RUN_ID = uuid.uuid4().hex[:12]
 SERVICE_TOKENS = {name: f"test-token-of-{name}" for name in ("orders", "payments", "notifications", "console")}
+# What the console looks at.
+BACKENDS = ("PROMETHEUS", "ALERTMANAGER", "JAEGER", "ELASTICSEARCH", "SPOTLIGHT")
 
 _scratch = tempfile.TemporaryDirectory(prefix="contracts-test-")
 
@@ -46,6 +48,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config, parser: pytest.Pa
         "PAYMENTS_URL": "http://127.0.0.1:9",
         "CARD_PROVIDER_URL": "http://127.0.0.1:9",
         "INVENTORY_GRPC_TARGET": "127.0.0.1:9",
+        **{f"{name}_URL": "http://127.0.0.1:9" for name in BACKENDS},
         "HTTP_PORT": "8999",
         "GRPC_PORT": "0",
         "SERVICE_TOKEN": f"test-token-of-{service}",
