@@ -24,12 +24,13 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True)
 class Settings:
-    """The services' base URLs by name, the address of a trace with `{trace_id}` where the id goes, and how many people
-    the background traffic is made of."""
+    """The services' base URLs by name, the address of a trace with `{trace_id}` where the id goes, how many people the
+    background traffic is made of, and whether load may leave this machine's loopback."""
 
     service_urls: Mapping[str, str]
     trace_url: str
     traffic_users: int = 2
+    allow_remote: bool = False
 
     def trace_link(self, trace_id: str) -> str:
         """The address that shows this trace."""
@@ -37,15 +38,17 @@ class Settings:
 
 
 def load(environ: Mapping[str, str] = os.environ) -> Settings:
-    """Read <SERVICE>_URL, TRACE_URL and TRAFFIC_USERS. Ports default to those of the platform of this checkout.
+    """Read <SERVICE>_URL, TRACE_URL, TRAFFIC_USERS and LOAD_ALLOW_REMOTE.
 
-    Raises SettingsError naming every variable that is wrong.
+    Ports default to those of the platform of this checkout. Raises SettingsError naming every variable that is wrong.
     """
     ports = _ports()
     urls = {name: environ.get(_variable(name)) or f"http://127.0.0.1:{ports[name]}" for name in FRONT_DOORS}
     # Jaeger's API answers wherever Jaeger runs; its own UI is a placeholder page in builds without the UI files.
     trace_url = environ.get("TRACE_URL") or f"http://127.0.0.1:{ports['jaeger']}/api/traces/{{trace_id}}"
     users = environ.get("TRAFFIC_USERS") or "2"
+    # Among containers the services are on a network of their own, which the load can't leave either.
+    remote = environ.get("LOAD_ALLOW_REMOTE") or "off"
     wrong = [
         f"{_variable(name)} is {url!r}; allowed: http(s)://host[:port] without a path"
         for name, url in urls.items()
@@ -55,13 +58,21 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         wrong.append(f"TRACE_URL is {trace_url!r}; allowed: an address with {{trace_id}} in it")
     if not (users.isascii() and users.isdigit() and 1 <= int(users) <= MAX_TRAFFIC_USERS):
         wrong.append(f"TRAFFIC_USERS is {users!r}; allowed: 1 to {MAX_TRAFFIC_USERS}")
+    if remote not in ("on", "off"):
+        wrong.append(f"LOAD_ALLOW_REMOTE is {remote!r}; allowed: on, off")
     if wrong:
         raise SettingsError("\n".join(wrong))
-    return Settings({name: url.rstrip("/") for name, url in urls.items()}, trace_url, int(users))
+    base_urls = {name: url.rstrip("/") for name, url in urls.items()}
+    return Settings(base_urls, trace_url, int(users), remote == "on")
 
 
 def refuse_remote(settings: Settings) -> None:
-    """Raise SettingsError unless every service is on this machine's loopback. Resolves names such as localhost."""
+    """Raise SettingsError unless every service is on this machine's loopback or LOAD_ALLOW_REMOTE is on.
+
+    Resolves names such as localhost.
+    """
+    if settings.allow_remote:
+        return
     remote = sorted({url for url in settings.service_urls.values() if not is_loopback(urlsplit(url).hostname or "")})
     if remote:
         raise SettingsError(

@@ -35,7 +35,9 @@ def runner(platform: Platform) -> Runner:
 @pytest.fixture(scope="session")
 def shop(platform: Platform) -> Shop:
     """The public API."""
-    return Shop(Urls(**{name: f"http://{HOST}:{platform.settings.port(name)}" for name in platform.catalogue.services}))
+    return Shop(
+        Urls(**{name: f"http://{HOST}:{platform.settings.port(name)}" for name in platform.catalogue.for_customers()})
+    )
 
 
 @pytest.fixture

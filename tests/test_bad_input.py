@@ -30,7 +30,12 @@ from tests.support.rabbitmq import Message, RabbitMq
 from tests.support.raw_http import RawAnswer, send
 from tests.support.shop import Customer, Shop
 
-WEB_SERVICES = sorted(process.name for process in catalogue.load().processes() if process.kind == "web")
+WEB_SERVICES = sorted(
+    process.name
+    for service in catalogue.load().for_customers().values()
+    for process in service.processes
+    if process.kind == "web"
+)
 GOOD_HOST = b"Host: 127.0.0.1\r\n"
 TRACE_ID = re.compile(r"[0-9a-f]{32}")
 

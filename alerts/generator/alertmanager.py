@@ -24,6 +24,8 @@ ECHOES = (
     "EdgeDeadlinesSpent",
 )
 SPECIFIC = ("ServiceVersionRegression", "ServiceSaturated", "ServiceMemoryHigh")
+# What a machine that is short of processors does to everybody.
+SLOWNESS = ("EdgeSlow", "EdgeRetryAmplification", "ServiceSlow")
 # Alerts about a database that explain slow and failing statements.
 DATABASE_CAUSES = ("DatabaseLocks", "DatabaseConnections")
 # A page is worth silencing others only if it is one.
@@ -38,9 +40,9 @@ def configuration(catalogue: Catalogue, receivers: Receivers | None = None) -> s
 class Receivers:
     """Where notifications go, from the environment. Secrets stay in files, which Alertmanager reads itself.
 
-    ALERT_WEBHOOK_URL and ALERT_WEBHOOK_TOKEN_FILE, WATCHDOG_URL, ALERT_EMAIL_TO with ALERT_EMAIL_FROM, ALERT_SMTP_HOST
-    (host:port), ALERT_SMTP_USER and ALERT_SMTP_PASSWORD_FILE, SLACK_WEBHOOK_URL_FILE with SLACK_CHANNEL,
-    PAGERDUTY_ROUTING_KEY_FILE.
+    CONSOLE_WEBHOOK_URL and CONSOLE_WEBHOOK_TOKEN_FILE, ALERT_WEBHOOK_URL and ALERT_WEBHOOK_TOKEN_FILE, WATCHDOG_URL,
+    ALERT_EMAIL_TO with ALERT_EMAIL_FROM, ALERT_SMTP_HOST (host:port), ALERT_SMTP_USER and ALERT_SMTP_PASSWORD_FILE,
+    SLACK_WEBHOOK_URL_FILE with SLACK_CHANNEL, PAGERDUTY_ROUTING_KEY_FILE.
     """
 
     def __init__(self, environ: Mapping[str, str] | None = None) -> None:
@@ -53,13 +55,14 @@ class Receivers:
         return cls(os.environ)
 
     def webhooks(self) -> list[dict[str, Any]]:
-        """The watchdog's record, and the console's inbox where one is set."""
+        """The watchdog's record, the console's inbox and one more, where they are set."""
         hooks: list[dict[str, Any]] = [{"url": f"{self.watchdog}/notifications", "send_resolved": True}]
-        if url := self._environ.get("ALERT_WEBHOOK_URL"):
-            hook: dict[str, Any] = {"url": url, "send_resolved": True}
-            if token := self._environ.get("ALERT_WEBHOOK_TOKEN_FILE"):
-                hook["http_config"] = {"authorization": {"type": "Bearer", "credentials_file": token}}
-            hooks.append(hook)
+        for name in ("CONSOLE_WEBHOOK", "ALERT_WEBHOOK"):
+            if url := self._environ.get(f"{name}_URL"):
+                hook: dict[str, Any] = {"url": url, "send_resolved": True}
+                if token := self._environ.get(f"{name}_TOKEN_FILE"):
+                    hook["http_config"] = {"authorization": {"type": "Bearer", "credentials_file": token}}
+                hooks.append(hook)
         return hooks
 
     def email(self) -> list[dict[str, Any]]:
@@ -163,7 +166,13 @@ def _team_route(team: str) -> dict[str, Any]:
         "receiver": f"{team}-ticket",
         "matchers": [f'team="{team}"'],
         "routes": [
-            {"receiver": f"{team}-page", "matchers": ['severity="page"'], "group_by": ["root_service"]},
+            {
+                "receiver": f"{team}-page",
+                "matchers": ['severity="page"'],
+                "group_by": ["root_service"],
+                # How late "resolved" may be.
+                "group_interval": "20s",
+            },
             {
                 "receiver": f"{team}-ticket",
                 "matchers": ['severity="ticket"', 'layer!="telemetry"'],
@@ -228,6 +237,13 @@ def _along_the_graph(catalogue: Catalogue) -> list[dict[str, Any]]:
                     [*source, 'dependency=""'], ['layer="cause"', f'service=~"{everything}"', f'root_service!="{name}"']
                 )
             )
+    proxied = "|".join(dict.fromkeys(edge.callee for edge in catalogue.proxied_edges()))
+    proxy = ['alertname="EdgeProxyDown"']
+    rules += [
+        _rule(proxy, ['layer="cause"', f'dependency=~"{proxied}"']),
+        _rule(proxy, [f'alertname=~"{"|".join(ECHOES)}"']),
+        _rule(proxy, ['layer="symptom"']),
+    ]
     # The page of last resort: when anything else explains it, it isn't.
     rules.append(_rule([*PAGE_CAUSE, 'alertname!="TrafficAbsent"'], ['alertname="TrafficAbsent"']))
     return rules
@@ -266,8 +282,15 @@ def _within_a_service() -> list[dict[str, Any]]:
             same,
         ),
         _rule(['alertname="ConsumerGone"'], ['alertname="ConsumerStalled"'], ["queue"]),
+        _rule(['alertname=~"Edge.*|Database.*"', 'severity="page"'], ['alertname=~"DeadLetters.*"'], same),
         _rule(['alertname="DeadLettersMany"'], ['alertname="DeadLetters"'], ["queue"]),
         _rule(['alertname="OutboxAge"'], ['alertname="EventsNotPublished"'], same),
+        # Not by equal labels: it is everybody's.
+        _rule(
+            ['alertname="MachineContended"'],
+            ['alertname=~"EdgeSlow|ServiceSlow|ServiceSaturated|EdgeRetryAmplification"'],
+        ),
+        _rule(['alertname="MachineContended"'], ['layer="symptom"', 'slo=~"latency|delay"']),
         _rule(['alertname="ServiceMemoryHigh"'], ['alertname="ServiceMemoryGrowing"'], same),
         _rule(
             ['alertname="ErrorBudgetBurnsFast"'],
@@ -292,6 +315,7 @@ def _telemetry(catalogue: Catalogue) -> list[dict[str, Any]]:
         ),
         _rule(['alertname="JaegerDown"'], ['alertname=~"JaegerDropping|SpansMissing|TelemetryLost|ScrapeFailing"']),
         _rule(['alertname="LogLag"'], ['alertname="LogShipperQueue"']),
+        _rule(['alertname="PostgresDown"'], ['alertname="ScrapeFailing"']),
         _rule(
             ['alertname=~"ServiceDown|ServiceNotAnswering"', f'service=~"{services}"'],
             ['layer="telemetry"', f'service=~"{services}"'],

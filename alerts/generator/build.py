@@ -23,7 +23,7 @@ def groups(catalogue: Catalogue) -> Mapping[str, tuple[Group, ...]]:
     return {
         "recording": (
             edges.recorded(limits),
-            services.recorded(),
+            services.recorded(catalogue, limits),
             messaging.recorded(),
             databases.recorded(),
             telemetry.recorded(),

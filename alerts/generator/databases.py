@@ -42,12 +42,23 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
     rules = [
         describer.alert(
             "PostgresDown",
-            'pg_up == 0 or on (job, instance) (up{job="postgres"} == 0)',
+            # An exporter that is gone isn't the server: but one that waits for it says as much, and so do all callers.
+            """
+            pg_up == 0
+            or on (job, instance) (
+              up{job="postgres"} == 0
+              and on (job, instance) scrape_duration_seconds >= 2
+            )
+            or on (job, instance) (
+              up{job="postgres"} == 0
+              and on () ALERTS{severity="page", dependency="postgresql"}
+            )
+            """,
             lasting="10s",
             layer="cause",
             severity="page",
             summary="PostgreSQL is down",
-            description="PostgreSQL, or its exporter, doesn't answer: no service can read or write.",
+            description="PostgreSQL doesn't answer: no service can read or write.",
             dashboard="databases",
             root="postgresql",
             labels=server,

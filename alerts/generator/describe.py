@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Literal
 
@@ -20,6 +21,17 @@ ADDRESSES = {
 }
 Dashboard = Literal["overview", "service", "edges", "messaging", "databases", "telemetry", "django", "drills"]
 SERVICE = "{{ $labels.service }}"
+
+
+# How long a page's cause outlasts its end: until the burning budget that it explains is seen to burn no more, whose
+# guard looks back a minute. What is judged by rates looks back as far itself.
+KEEP, KEEP_AFTER_RATES = "75s", "20s"
+# Expressions that hold for a minute or more after what they look at is over.
+_LOOKS_BACK = re.compile(r"rate1m|increase2m|(?:rate|increase|changes)\([^()]*\[[1-9]m\]")
+
+
+def _keep(expr: str) -> str:
+    return KEEP_AFTER_RATES if _LOOKS_BACK.search(expr) else KEEP
 
 
 def base(name: str) -> str:
@@ -76,9 +88,7 @@ class Describer:
                 "traces_url": f"{base('traces_url')}?service={traces if traces != SERVICE else service}",
                 "logs_url": f"{base('logs_url')}?query={_query(logs.replace(SERVICE, service))}",
             },
-            # A cause outlasts the burning budget that it explains (its guard looks back a minute), and what flaps is
-            # told once.
-            keep="30s" if layer == "cause" and severity == "page" else "",
+            keep=_keep(expr) if (layer, severity) == ("cause", "page") else "",
         )
 
     def team(self, root: str) -> str:

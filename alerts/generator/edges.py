@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from contracts.catalogue import Catalogue
 
+from alerts.generator import graph
 from alerts.generator.describe import Describer
 from alerts.generator.model import Group, Record
 from alerts.generator.thresholds import Thresholds
@@ -16,13 +17,35 @@ CALLEE = "{{ $labels.dependency }}"
 EDGE = "{{ $labels.service }} → {{ $labels.dependency }}"
 # Callees that wait for the card provider, whose answers take long in health too.
 SLOW_BY_NATURE = "card-provider|payments"
+# While an edge or database of the callee itself is about to be told of, that is the cause. Inhibition alone would come
+# too late where the caller's alert is a moment faster.
+UNLESS_DEEPER = (
+    'unless on (dependency) label_replace(ALERTS{severity="page", dependency!=""}, '
+    '"dependency", "$1", "service", "(.*)")'
+)
+# The same within one service.
+UNLESS_EXPLAINED = 'unless on (service) ALERTS{severity="page", dependency!=""}'
+CONTENTION = "platform:scrape_seconds:median30s"
+
+
+def contended(t: Thresholds) -> str:
+    """Holds while, and a minute after, everything is slow at once."""
+    return f"max_over_time({CONTENTION}[1m]) > {t['contended_scrape_seconds']}"
+
+
+def unless_contended(t: Thresholds) -> str:
+    """Leaves out what is slow together with everything else: no service in particular is the cause."""
+    return f"unless on () {contended(t)}"
 
 
 def recorded(thresholds: Thresholds) -> Group:
     """Rates, failure ratios and durations of every edge."""
     rules = [
         Record("edge:calls:rate1m", f"sum by ({BY}) (rate({CALLS}_count[1m]))"),
-        Record("edge:calls_by_outcome:rate1m", f"sum by ({BY}, outcome) (rate({CALLS}_count[1m]))"),
+        *(
+            Record(f"edge:calls_by_outcome:rate{window}", f"sum by ({BY}, outcome) (rate({CALLS}_count[{window}]))")
+            for window in ("15s", "1m")
+        ),
         Record(
             "edge:calls_by_outcome:ratio_rate1m",
             "edge:calls_by_outcome:rate1m / ignoring (outcome) group_left () (edge:calls:rate1m > 0)",
@@ -75,14 +98,18 @@ def _slow_ratios(thresholds: Thresholds, by: str = BY) -> Iterator[str]:
 def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
     """One alert for each way an edge fails."""
     restarted = _just_restarted(t)
+    product = graph.product(catalogue)
+    slow = "edge_operation:slow_calls:ratio_rate1m"
     rules = [
         *(
             describer.alert(
                 name,
                 f"""
-                edge:calls_by_outcome:ratio_rate1m{{outcome="{outcome}"}} > {t["edge_failure_ratio"]}
-                and edge:calls_by_outcome:rate1m{{outcome="{outcome}"}} * 60 >= {t["edge_failure_calls_per_minute"]}
+                edge:calls_by_outcome:ratio_rate1m{{outcome="{outcome}", {product}}} > {t["edge_failure_ratio"]}
+                and edge:calls_by_outcome:rate1m * 60 >= {t["edge_failure_calls_per_minute"]}
+                {still}
                 {restarted}
+                {UNLESS_DEEPER}
                 """,
                 lasting="20s",
                 layer="cause",
@@ -93,19 +120,29 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
                 root=CALLEE,
                 logs='service.name:"{{ $labels.service }}" and log.level:(warning or error)',
             )
-            for name, outcome, summary, what in (
-                ("EdgeErrors", "error", "A dependency answers with errors", "were answered with an error"),
-                ("EdgeTimeouts", "timeout", "A dependency doesn't answer in time", "got no answer in time"),
-                ("EdgeRefused", "refused", "A dependency can't be reached", "found no connection, or it broke"),
+            for name, outcome, summary, what, still in (
+                ("EdgeErrors", "error", "A dependency answers with errors", "were answered with an error", ""),
+                ("EdgeTimeouts", "timeout", "A dependency doesn't answer in time", "got no answer in time", ""),
+                (
+                    "EdgeRefused",
+                    "refused",
+                    "A dependency can't be reached",
+                    "found no connection, or it broke",
+                    # Nobody is woken for a restart that is over.
+                    "and edge:calls_by_outcome:rate15s > 0",
+                ),
             )
         ),
         describer.alert(
             "EdgeSlow",
             f"""
             max by ({BY}) (
-              edge_operation:slow_calls:ratio_rate1m > {t["edge_slow_ratio"]}
+              {slow}{{{product}}} > {t["edge_slow_ratio"]}
               and edge_operation:slow_calls:rate1m * 60 >= {t["edge_failure_calls_per_minute"]}
+              unless {slow} <= {t["slow_times_own_past"]} * avg_over_time({slow}[2h] offset 10m)
             )
+            {UNLESS_DEEPER}
+            {unless_contended(t)}
             """,
             # Shorter than the others: where a slow backend makes calls to its service time out, it has to be first.
             lasting="10s",
@@ -119,11 +156,26 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             root=CALLEE,
         ),
         describer.alert(
+            "EdgeProxyDown",
+            'up{job="toxiproxy"} == 0',
+            lasting="5s",
+            layer="cause",
+            severity="page",
+            summary="The proxy between the services is down",
+            description="Toxiproxy doesn't answer: no service reaches another, each of which may well be healthy.",
+            dashboard="edges",
+            root="toxiproxy",
+            labels={"service": "toxiproxy"},
+            logs='process.name:"toxiproxy"',
+            traces="orders",
+        ),
+        describer.alert(
             "EdgeRetryAmplification",
             f"""
             edge:retries:ratio_rate1m > {t["edge_retry_ratio"]}
             and edge:retries:rate1m * 60 >= {t["edge_retries_per_minute"]}
             {restarted}
+            {UNLESS_DEEPER}
             """,
             lasting="20s",
             layer="cause",
@@ -136,8 +188,8 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
         describer.alert(
             "EdgeDeadlinesSpent",
             f"""
-            edge:calls_by_outcome:ratio_rate1m{{outcome="rejected"}} > {t["edge_failure_ratio"]}
-            and edge:calls_by_outcome:rate1m{{outcome="rejected"}} * 60 >= {t["edge_failure_calls_per_minute"]}
+            edge:calls_by_outcome:ratio_rate1m{{outcome="rejected", {product}}} > {t["edge_failure_ratio"]}
+            and edge:calls_by_outcome:rate1m * 60 >= {t["edge_failure_calls_per_minute"]}
             """,
             lasting="1m",
             layer="cause",
@@ -151,7 +203,7 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
         describer.alert(
             "EdgeFailingUnnoticed",
             f"""
-            sum by ({BY}) (increase({CALLS}_count{{outcome!="ok"}}[10m])) >= {t["edge_low_traffic_failures"]}
+            sum by ({BY}) (increase({CALLS}_count{{{product}}}[10m])) >= {t["edge_low_traffic_failures"]}
             unless sum by ({BY}) (increase({CALLS}_count{{outcome="ok"}}[10m])) > 0
             """,
             lasting="1m",
@@ -171,6 +223,7 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
               > {t["grpc_error_ratio"]}
             and sum by (service, grpc_method, grpc_code) (rate(grpc_server_handled_total[1m])) * 60
               >= {t["service_errors_per_minute"]}
+            {UNLESS_EXPLAINED}
             """,
             lasting="20s",
             layer="cause",

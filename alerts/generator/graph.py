@@ -12,6 +12,12 @@ def nodes(catalogue: Catalogue) -> list[str]:
     return [*catalogue.services, *catalogue.external]
 
 
+def product(catalogue: Catalogue) -> str:
+    """A matcher for what serves customers. What operators ask of a backend by hand may fail or take long: the backend
+    has alerts of its own, and nobody is to be woken twice."""
+    return f'service!~"{"|".join(catalogue.for_operators())}"'
+
+
 def callers_of(catalogue: Catalogue, name: str) -> list[str]:
     """Every service that reaches `name` through calls, over any number of hops, in the catalogue's order."""
     found = catalogue.upstream_of(name) - {name}
@@ -41,4 +47,4 @@ def owner_of(catalogue: Catalogue, name: str) -> str:
 def teams(catalogue: Catalogue) -> list[str]:
     """Every team, the platform's last."""
     owners = dict.fromkeys(service.owner for service in catalogue.services.values())
-    return [*owners, PLATFORM_TEAM]
+    return [*(owner for owner in owners if owner != PLATFORM_TEAM), PLATFORM_TEAM]

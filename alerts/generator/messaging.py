@@ -5,7 +5,9 @@ from __future__ import annotations
 from contracts.catalogue import Catalogue
 
 from alerts.generator.describe import Describer
+from alerts.generator.edges import UNLESS_EXPLAINED
 from alerts.generator.model import Group, Record
+from alerts.generator.services import LOOKED_FOR_A_MINUTE
 from alerts.generator.thresholds import Thresholds
 
 # A queue's name begins with the service that reads it: `notifications.orders`.
@@ -35,9 +37,13 @@ def recorded() -> Group:
             'rate(messaging_process_duration_seconds_count[1m]), "queue", "$1", "destination", "(.*)")), '
             f"{BY_SERVICE})",
         ),
-        Record(
-            "queue:dead_letters:increase5m",
-            "label_replace(sum by (queue, reason) (increase(messages_dead_lettered_total[5m])), " + BY_SERVICE + ")",
+        *(
+            Record(
+                f"queue:dead_letters:increase{window}",
+                "label_replace(sum by (queue, reason) "
+                f"(increase(messages_dead_lettered_total[{window}])), {BY_SERVICE})",
+            )
+            for window in ("2m", "5m")
         ),
     )
     return Group("messaging-recorded", rules)
@@ -49,7 +55,7 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
     rules = [
         describer.alert(
             "BrokerDown",
-            'up{job="rabbitmq"} == 0',
+            f'up{{job="rabbitmq"}} == 0 and {LOOKED_FOR_A_MINUTE}',
             lasting="15s",
             layer="cause",
             severity="page",
@@ -78,7 +84,11 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
         ),
         describer.alert(
             "ConsumerGone",
-            f"queue:consumers:sum{{{LIVE}}} == 0",
+            # Once the broker is there, consumers come back within seconds; they get a minute.
+            f"""
+            queue:consumers:sum{{{LIVE}}} == 0
+            and on () sum_over_time(up{{job="rabbitmq-detailed"}}[1m]) > 9
+            """,
             lasting="25s",
             layer="cause",
             severity="page",
@@ -135,12 +145,12 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
         ),
         describer.alert(
             "DeadLetters",
-            "sum by (service, queue, reason) (queue:dead_letters:increase5m) > 0",
+            "sum by (service, queue, reason) (queue:dead_letters:increase2m) > 0",
             lasting="0s",
             layer="cause",
             severity="ticket",
             summary="A message was given up",
-            description="{{ $labels.queue }}: {{ $value | humanize }} messages went to the dead letters in five "
+            description="{{ $labels.queue }}: {{ $value | humanize }} messages went to the dead letters in two "
             "minutes, reason: "
             "{{ $labels.reason }}.",
             dashboard="messaging",
@@ -148,12 +158,16 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
         ),
         describer.alert(
             "DeadLettersMany",
-            f"sum by (service, queue) (queue:dead_letters:increase5m) >= {t['dead_letters_for_page']}",
-            lasting="0s",
+            # Where its database or another dependency fails a consumer, that is the cause.
+            f"""
+            sum by (service, queue) (queue:dead_letters:increase2m) >= {t["dead_letters_for_page"]}
+            {UNLESS_EXPLAINED}
+            """,
+            lasting="10s",
             layer="cause",
             severity="page",
             summary="Messages are given up one after the other",
-            description="{{ $labels.queue }}: {{ $value | humanize }} messages went to the dead letters in five "
+            description="{{ $labels.queue }}: {{ $value | humanize }} messages went to the dead letters in two "
             "minutes.",
             dashboard="messaging",
             logs='service.name:"{{ $labels.service }}" and log.level:error',
@@ -185,13 +199,15 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
         ),
         describer.alert(
             "EventsUnroutable",
-            "sum by (job) (increase(rabbitmq_global_messages_unroutable_returned_total[5m])\n"
-            "  + increase(rabbitmq_global_messages_unroutable_dropped_total[5m])) > 0",
+            f"""
+            sum by (job) (increase(rabbitmq_global_messages_unroutable_returned_total[2m])
+              + increase(rabbitmq_global_messages_unroutable_dropped_total[2m])) >= {t["events_unroutable"]}
+            """,
             lasting="0s",
             layer="cause",
             severity="page",
             summary="Published events reach no queue",
-            description="{{ $value | humanize }} messages in five minutes had no queue to go to: a binding or "
+            description="{{ $value | humanize }} messages in two minutes had no queue to go to: a binding or "
             "queue is missing.",
             dashboard="messaging",
             root="rabbitmq",

@@ -97,5 +97,6 @@ _Dumper.add_representer(str, _text)
 def _tidy(expr: str) -> str:
     lines = [line.rstrip() for line in expr.rstrip().lstrip("\n").splitlines()]
     margin = min(len(line) - len(line.lstrip()) for line in lines if line)
-    text = "\n".join(line[margin:] for line in lines)
+    # A part that is left out leaves an empty line.
+    text = "\n".join(line[margin:] for line in lines if line)
     return text + "\n" if len(lines) > 1 else text

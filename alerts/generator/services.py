@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from contracts.catalogue import Catalogue
 
+from alerts.generator import graph
 from alerts.generator.describe import Describer
+from alerts.generator.edges import CONTENTION, UNLESS_EXPLAINED, contended, unless_contended
 from alerts.generator.model import Group, Record
 from alerts.generator.thresholds import Thresholds
 
@@ -12,12 +16,15 @@ RESPONSES = "django_http_responses_total_by_status_view_method_total"
 LATENCY = "django_http_requests_latency_seconds_by_view_method"
 # Health checks say nothing of what users get.
 USERS_VIEWS = 'view!~"contracts[.]api[.]health.*|.*livez|.*readyz"'
+# At 5 s a look. While the platform comes up, not everything is there at Prometheus's first.
+LOOKED_FOR_A_MINUTE = "count_over_time(up[1m]) > 9"
 # What a service answers when a dependency fails it; the edge's alert is about that.
 FOR_A_DEPENDENCY = "50[234]"
 
 
-def recorded() -> Group:
+def recorded(catalogue: Catalogue, t: Thresholds) -> Group:
     """Rates, error ratios, durations and use of resources of every service."""
+    second = t.bucket("service_slow_seconds")
     rules = (
         Record("service:http_requests:rate1m", f"sum by (service) (rate({RESPONSES}{{{USERS_VIEWS}}}[1m]))"),
         Record("service:http_requests:rate5m", f"sum by (service) (rate({RESPONSES}{{{USERS_VIEWS}}}[5m]))"),
@@ -37,38 +44,64 @@ def recorded() -> Group:
             for name, quantile in (("p50_1m", 0.5), ("p95_1m", 0.95), ("p99_1m", 0.99))
         ),
         Record(
-            "process:cpu_cores:rate1m", 'sum by (service, process) (rate(process_cpu_seconds_total{job="django"}[1m]))'
+            "service:slow_requests:ratio_rate1m",
+            f'1 - sum by (service) (rate({LATENCY}_bucket{{{USERS_VIEWS}, le="{second}"}}[1m]))\n'
+            f"  / (sum by (service) (rate({LATENCY}_count{{{USERS_VIEWS}}}[1m])) > 0)",
+        ),
+        *(
+            Record(
+                f"process:cpu_cores:rate{window}",
+                f'sum by (service, process) (rate(process_cpu_seconds_total{{job="django"}}[{window}]))',
+            )
+            for window in ("30s", "1m")
         ),
         Record(
-            "service_version:http_requests:rate2m",
-            f"sum by (service, version) (rate({RESPONSES}{{{USERS_VIEWS}}}[2m])\n"
+            CONTENTION,
+            # A scrape of half of all processes takes so long: whatever it is, they have it in common.
+            'quantile(0.5, avg_over_time(scrape_duration_seconds{job="django"}[30s]) < 4)',
+        ),
+        Record("process:served_spans:increase15s", "\nor\n".join(_served(catalogue))),
+        Record(
+            "service_version:http_requests:rate1m",
+            f"sum by (service, version) (rate({RESPONSES}{{{USERS_VIEWS}}}[1m])\n"
             '  * on (instance) group_left (version) max by (instance, version) (service_build_info{job="django"}))',
         ),
         Record(
-            "service_version:http_errors:ratio_rate2m",
-            f'sum by (service, version) (rate({RESPONSES}{{{USERS_VIEWS}, status=~"5.."}}[2m])\n'
+            "service_version:http_errors:ratio_rate1m",
+            "sum by (service, version) "
+            f'(rate({RESPONSES}{{{USERS_VIEWS}, status=~"5..", status!~"{FOR_A_DEPENDENCY}"}}[1m])\n'
             '  * on (instance) group_left (version) max by (instance, version) (service_build_info{job="django"}))\n'
-            "  / (service_version:http_requests:rate2m > 0)",
+            "  / (service_version:http_requests:rate1m > 0)",
         ),
     )
     return Group("services-recorded", rules)
+
+
+def _served(catalogue: Catalogue) -> Iterator[str]:
+    """Requests that processes have answered by their own spans: what tells a broken scrape from a dead process."""
+    for process in catalogue.processes():
+        if process.kind in ("web", "grpc"):
+            protocol = "http_request_method" if process.kind == "web" else "rpc_method"
+            spans = f'service_name="{process.service}", span_kind="SPAN_KIND_SERVER", {protocol}!=""'
+            yield (
+                "label_replace(label_replace("
+                f"sum(increase(traces_span_metrics_calls_total{{{spans}}}[15s])), "
+                f'"service", "{process.service}", "", ""), "process", "{process.name}", "", "")'
+            )
 
 
 def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
     """Down, not answering, restarting, failing, slow, saturated, growing, worse than the version before."""
     workers = "|".join(process.name for process in catalogue.processes() if process.kind == "worker")
     serving, working = f'job="django", process!~"{workers}"', f'job="django", process=~"{workers}"'
-    second = t.bucket("service_slow_seconds")
+    slow = "service:slow_requests:ratio_rate1m"
     process_logs = 'process.name:"{{ $labels.process }}"'
     rules = [
         *(
             describer.alert(
                 name,
-                f"""
-                up{{{selector}}} == 0
-                and on (job, instance) scrape_duration_seconds {speed} 2
-                """,
-                lasting="20s",
+                expr,
+                lasting=lasting,
                 layer="cause",
                 severity="page",
                 summary=summary,
@@ -76,32 +109,50 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
                 dashboard="service",
                 logs=process_logs,
             )
-            for name, selector, speed, summary, description in (
+            for name, expr, lasting, summary, description in (
                 (
                     "ServiceDown",
-                    serving,
-                    "<",
+                    # Not `for`: what was on its way when the process died is counted for some seconds more.
+                    f"""
+                    max_over_time(up{{{serving}}}[20s]) == 0
+                    and {LOOKED_FOR_A_MINUTE}
+                    and on (job, instance) scrape_duration_seconds < 2
+                    unless on (service, process) process:served_spans:increase15s > 0
+                    """,
+                    "0s",
                     "A service is down",
                     "{{ $labels.process }} of {{ $labels.service }} refuses connections: its process is not there.",
                 ),
                 (
                     "ServiceNotAnswering",
-                    serving,
-                    ">=",
+                    f"""
+                    up{{{serving}}} == 0
+                    and {LOOKED_FOR_A_MINUTE}
+                    and on (job, instance) scrape_duration_seconds >= 2
+                    """,
+                    "20s",
                     "A service hangs: it accepts connections and doesn't answer",
                     "{{ $labels.process }} of {{ $labels.service }} is there and hasn't answered even the scrape.",
                 ),
                 (
                     "WorkerDown",
-                    working,
-                    "<",
+                    f"""
+                    up{{{working}}} == 0
+                    and {LOOKED_FOR_A_MINUTE}
+                    and on (job, instance) scrape_duration_seconds < 2
+                    """,
+                    "20s",
                     "A worker is down",
                     "{{ $labels.process }} of {{ $labels.service }} is not there: what it would do waits.",
                 ),
                 (
                     "WorkerNotAnswering",
-                    working,
-                    ">=",
+                    f"""
+                    up{{{working}}} == 0
+                    and {LOOKED_FOR_A_MINUTE}
+                    and on (job, instance) scrape_duration_seconds >= 2
+                    """,
+                    "20s",
                     "A worker hangs",
                     "{{ $labels.process }} of {{ $labels.service }} is there and hasn't answered even the scrape.",
                 ),
@@ -109,12 +160,12 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
         ),
         describer.alert(
             "ServiceRestarting",
-            f'changes(process_start_time_seconds{{job="django"}}[4m]) >= {t["service_restarts"]}',
+            f'changes(process_start_time_seconds{{job="django"}}[3m]) >= {t["service_restarts"]}',
             lasting="0s",
             layer="cause",
             severity="page",
             summary="A service restarts again and again",
-            description="{{ $labels.process }} of {{ $labels.service }} has started {{ $value }} times in four "
+            description="{{ $labels.process }} of {{ $labels.service }} has started {{ $value }} times in three "
             "minutes.",
             dashboard="service",
             logs=process_logs,
@@ -126,6 +177,7 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
               / (service:http_requests:rate1m > 0) > {t["service_error_ratio"]}
             and sum by (service) (service:http_responses:rate1m{{status=~"5..", status!~"{FOR_A_DEPENDENCY}"}}) * 60
               >= {t["service_errors_per_minute"]}
+            {UNLESS_EXPLAINED}
             """,
             lasting="20s",
             layer="cause",
@@ -140,11 +192,12 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
         describer.alert(
             "ServiceSlow",
             f"""
-            1 - sum by (service) (rate({LATENCY}_bucket{{{USERS_VIEWS}, le="{second}"}}[1m]))
-              / (sum by (service) (rate({LATENCY}_count{{{USERS_VIEWS}}}[1m])) > 0) > {t["service_slow_ratio"]}
-            and (sum by (service) (rate({LATENCY}_count{{{USERS_VIEWS}}}[1m]))
-              - sum by (service) (rate({LATENCY}_bucket{{{USERS_VIEWS}, le="{second}"}}[1m]))) * 60
+            {slow}{{{graph.product(catalogue)}}} > {t["service_slow_ratio"]}
+            and {slow} * on (service) sum by (service) (rate({LATENCY}_count{{{USERS_VIEWS}}}[1m])) * 60
               >= {t["service_slow_requests_per_minute"]}
+            unless {slow} <= {t["slow_times_own_past"]} * avg_over_time({slow}[2h] offset 10m)
+            {UNLESS_EXPLAINED}
+            {unless_contended(t)}
             """,
             lasting="30s",
             layer="cause",
@@ -157,8 +210,8 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
         ),
         describer.alert(
             "ServiceSaturated",
-            f"process:cpu_cores:rate1m > {t['service_cpu_cores']}",
-            lasting="30s",
+            f"process:cpu_cores:rate30s > {t['service_cpu_cores']}",
+            lasting="15s",
             layer="cause",
             severity="page",
             summary="A service has no processor time left",
@@ -166,6 +219,21 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             "can use one.",
             dashboard="service",
             logs=process_logs,
+        ),
+        describer.alert(
+            "MachineContended",
+            contended(t),
+            lasting="0s",
+            layer="cause",
+            severity="ticket",
+            summary="Everything is slow at once: the machine is short of processors or disk",
+            description="Half of all processes take {{ $value | humanizeDuration }} for a scrape that takes 0.03 s. "
+            "What is slow meanwhile is told of by this ticket only.",
+            dashboard="overview",
+            root="platform",
+            labels={"service": "platform"},
+            logs="log.level:(warning or error)",
+            traces="orders",
         ),
         describer.alert(
             "ServiceMemoryHigh",
@@ -182,9 +250,9 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             "ServiceMemoryGrowing",
             f"""
             process_resident_memory_bytes{{job="django"}}
-              - min_over_time(process_resident_memory_bytes{{job="django"}}[5m]) > {t["service_memory_growth_bytes"]}
-            and on (job, instance) time() - process_start_time_seconds{{job="django"}} > 120
-            and on (job, instance) delta(process_resident_memory_bytes{{job="django"}}[1m])
+              - min_over_time(process_resident_memory_bytes[5m]) > {t["service_memory_growth_bytes"]}
+            and on (job, instance) time() - process_start_time_seconds > 120
+            and on (job, instance) delta(process_resident_memory_bytes[1m])
               > {t["service_memory_growth_bytes"]} / 10
             """,
             lasting="30s",
@@ -199,15 +267,15 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
         describer.alert(
             "ServiceVersionRegression",
             f"""
-            service_version:http_errors:ratio_rate2m
+            service_version:http_errors:ratio_rate1m
               - on (service) group_left ()
-                (max by (service) (service_version:http_errors:ratio_rate2m offset 10m)
-                  or 0 * group by (service) (service_version:http_requests:rate2m offset 10m))
+                (max by (service) (service_version:http_errors:ratio_rate1m offset 5m)
+                  or 0 * group by (service) (service_version:http_requests:rate1m offset 5m))
               > {t["version_error_ratio"]}
-            and service_version:http_requests:rate2m * 120 * service_version:http_errors:ratio_rate2m
+            and service_version:http_requests:rate1m * 60 * service_version:http_errors:ratio_rate1m
               >= {t["service_errors_per_minute"]}
-            unless (service_version:http_requests:rate2m offset 10m)
-            and on (service) (service_version:http_requests:rate2m offset 10m)
+            unless (service_version:http_requests:rate1m offset 5m)
+            and on (service) (service_version:http_requests:rate1m offset 5m)
             """,
             lasting="15s",
             layer="cause",
@@ -215,7 +283,7 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             summary="A new version fails more than the one before",
             description="{{ $labels.service }} {{ $labels.version }}: {{ $value | humanizePercentage }} more of "
             "its requests fail than "
-            "did ten minutes ago with another version.",
+            "did five minutes ago with another version.",
             dashboard="service",
             logs='service.name:"{{ $labels.service }}" and service.version:"{{ $labels.version }}" and log.level:error',
         ),

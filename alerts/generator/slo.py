@@ -80,9 +80,7 @@ def recorded(catalogue: Catalogue, views: dict[str, str]) -> tuple[Group, ...]:
         rules.append(
             Record(f"slo:bad_events:ratio_rate{window}", f"slo:bad_events:rate{window} / (slo:events:rate{window} > 0)")
         )
-        groups.append(
-            Group(f"slo-recorded-{window}", tuple(rules), interval="15s" if window in ("1m", "5m", "1h") else "1m")
-        )
+        groups.append(Group(f"slo-recorded-{window}", tuple(rules), interval=_interval(window)))
     objectives = tuple(
         Record("slo:objective:ratio", f"vector({slo.objective})", _labels(journey, slo)) for journey, slo in slos
     )
@@ -96,7 +94,7 @@ def recorded(catalogue: Catalogue, views: dict[str, str]) -> tuple[Group, ...]:
 
 def alerts(describer: Describer, t: Thresholds) -> Group:
     """Four speeds, for every objective."""
-    return Group("slo", tuple(_burn_alert(describer, burn, t) for burn in BURNS), interval="15s")
+    return Group("slo", tuple(_burn_alert(describer, burn, t) for burn in BURNS))
 
 
 def _burn_alert(describer: Describer, burn: Burn, t: Thresholds) -> Alert:
@@ -144,6 +142,11 @@ def _events(journey: Journey, slo: Slo, window: str, views: dict[str, str]) -> t
     total = f"rate({LATENCY}_count{{{which}}}[{window}])"
     threshold = repr(float(slo.threshold_seconds or 0))
     return total, f'sum({total}) - sum(rate({LATENCY}_bucket{{{which}, le="{threshold}"}}[{window}]))'
+
+
+def _interval(window: str) -> str:
+    """What says whether it goes on has to be fresh; what lasts for days hasn't."""
+    return {"1m": "5s", "5m": "15s", "1h": "15s"}.get(window, "1m")
 
 
 def _seconds(window: str) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from contracts.catalogue import Catalogue
 
 from alerts.generator.describe import Describer
@@ -10,6 +12,7 @@ from alerts.generator.thresholds import Thresholds
 
 WATCHDOG = "Watchdog"
 PLATFORM = "platform"
+STORES_GONE = ("ElasticsearchDown", "ElasticsearchReadOnly", "JaegerDown")
 # How many series a family of django_telemetry may have before the rest share one.
 SERIES_LIMIT = 500
 
@@ -55,7 +58,7 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
     ) -> Alert:
         # Where the expression has a series for each service, overwriting that label would make them one.
         keeps_service = each_service or root.startswith("{{")
-        return describer.alert(
+        alert = describer.alert(
             name,
             expr,
             lasting=lasting,
@@ -69,6 +72,8 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             logs=logs or f'process.name:"{root}"',
             traces="{{ $labels.service }}" if keeps_service else "orders",
         )
+        # What they explain at the services is judged over a minute, and outlasts their end.
+        return replace(alert, keep="90s") if name in STORES_GONE else alert
 
     own = "{{ $labels.service }}"
     own_logs = 'service.name:"{{ $labels.service }}"'
@@ -103,11 +108,24 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
         ),
         telemetry(
             "ScrapeFailing",
-            'up{job!~"django|rabbitmq|postgres|jaeger"} == 0',
+            'up{job!~"django|rabbitmq|jaeger|toxiproxy"} == 0',
             "1m",
             "A target can't be scraped",
             "{{ $labels.job }} at {{ $labels.instance }} doesn't answer.",
             root="prometheus",
+        ),
+        telemetry(
+            "ServiceScrapeFailing",
+            """
+            up{job="django"} == 0
+            and on (service, process) process:served_spans:increase15s > 0
+            """,
+            "30s",
+            "A service answers, and its metrics can't be scraped",
+            "{{ $labels.process }} of {{ $labels.service }} serves requests: only its metrics are missing, and every "
+            "alert that is made of them.",
+            root=own,
+            logs=own_logs,
         ),
         telemetry(
             "TargetMissing",
@@ -239,9 +257,11 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
         ),
         telemetry(
             "NotificationsFailing",
-            """
-            sum by (integration) (increase(alertmanager_notifications_failed_total[5m])) > 0
-            or sum by (integration) (increase(prometheus_notifications_dropped_total[5m])) > 0
+            f"""
+            sum by (integration) (increase(alertmanager_notifications_failed_total[5m]))
+              >= {t["notifications_failed_in_five_minutes"]}
+            or sum by (integration) (increase(prometheus_notifications_dropped_total[5m]))
+              >= {t["notifications_failed_in_five_minutes"]}
             """,
             "0s",
             "Notifications don't get out",

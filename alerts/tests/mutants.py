@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from alerts.tests.promtool import Rule
 
 _STRING = r'"(?:[^"\\]|\\.)*"'
-_OPERATOR = re.compile(rf"{_STRING}|(>=|<=|==|!=|=~|!~|>|<)")
+# Strings and selectors are passed over: what stands in them compares labels.
+_OPERATOR = re.compile(rf"{_STRING}|\{{[^{{}}]*\}}|(>=|<=|==|!=|>|<)")
 _NUMBER = re.compile(rf"{_STRING}|(?<=[<>=] )(-?\d+(?:\.\d+)?)\b(?![a-z\[])")
 _MATCHER = re.compile(r"(?<=[{,])\s*([a-z_]+(?:=~|!~|!=|=)" + _STRING + r")\s*(?=[,}])")
 _FLIPPED = {">": "<", "<": ">", ">=": "<", "<=": ">", "==": "!=", "!=": "=="}
@@ -23,6 +24,16 @@ class Mutant:
     alert: str
     change: str
     rules: Sequence[Rule]
+    index: int = -1
+
+    @property
+    def changed(self) -> Rule:
+        """The changed rule itself."""
+        return self.rules[self.index]
+
+
+# Mutants that no series can tell from the rule, and why: (alert, change) → reason.
+EQUIVALENT: Mapping[tuple[str, str], str] = {}
 
 
 def of(alert: str, rules: Sequence[Rule]) -> Iterator[Mutant]:
@@ -31,9 +42,9 @@ def of(alert: str, rules: Sequence[Rule]) -> Iterator[Mutant]:
         if rule.get("alert") != alert:
             continue
         for change, expr in _expressions(rule["expr"]):
-            yield Mutant(alert, change, _with(rules, index, {"expr": expr}))
+            yield Mutant(alert, change, _with(rules, index, {"expr": expr}), index)
         if "for" in rule:
-            yield Mutant(alert, "`for` removed", _with(rules, index, {"for": "0s"}))
+            yield Mutant(alert, "`for` removed", _with(rules, index, {"for": "0s"}), index)
 
 
 def _with(rules: Sequence[Rule], index: int, change: Rule) -> list[Rule]:
@@ -47,7 +58,6 @@ def _expressions(expr: str) -> Iterator[tuple[str, str]]:
         operator = match[1]
         if operator in _FLIPPED:
             flipped = expr[: match.start(1)] + _FLIPPED[operator] + expr[match.end(1) :]
-            # `> bool` and matchers' = aren't here: strings and =~ are skipped, a matcher's = is no comparison.
             yield f"{operator} flipped at {match.start()}", flipped
     for match in _NUMBER.finditer(expr):
         if match[1] and float(match[1]):

@@ -243,6 +243,11 @@ SPECIAL: list[tuple[str, Labels, Labels]] = [
         cause("DeadLettersMany", "payments", queue="q"),
         cause("DeadLetters", "payments", queue="q", severity="ticket"),
     ),
+    (
+        "database: dead letters",
+        cause("EdgeErrors", "payments", "postgresql"),
+        cause("DeadLettersMany", "payments", queue="q"),
+    ),
     ("outbox: events", cause("OutboxAge", "orders"), cause("EventsNotPublished", "orders")),
     ("memory: growing", cause("ServiceMemoryHigh", "users"), cause("ServiceMemoryGrowing", "users", severity="ticket")),
     ("fast: steady", symptom("orders"), {**symptom("orders"), "alertname": "ErrorBudgetBurnsSteadily"}),
@@ -261,6 +266,25 @@ SPECIAL: list[tuple[str, Labels, Labels]] = [
     ),
     ("jaeger: spans", telemetry("JaegerDown", "jaeger"), telemetry("SpansMissing", "orders")),
     ("lag: queue", telemetry("LogLag", "rsyslog"), telemetry("LogShipperQueue", "rsyslog")),
+    (
+        "contended: edge",
+        cause("MachineContended", "platform", severity="ticket"),
+        cause("EdgeSlow", "inventory", "postgresql"),
+    ),
+    (
+        "contended: service",
+        cause("MachineContended", "platform", severity="ticket"),
+        cause("ServiceSlow", "orders"),
+    ),
+    (
+        "contended: budget of latency",
+        cause("MachineContended", "platform", severity="ticket"),
+        {**symptom("inventory"), "slo": "latency"},
+    ),
+    ("proxy: edge", cause("EdgeProxyDown", "toxiproxy"), cause("EdgeRefused", "orders", "users")),
+    ("proxy: errors", cause("EdgeProxyDown", "toxiproxy"), cause("ServiceErrors", "orders")),
+    ("proxy: symptom", cause("EdgeProxyDown", "toxiproxy"), symptom("orders")),
+    ("postgresql: its exporter", cause("PostgresDown", "postgresql"), telemetry("ScrapeFailing", "prometheus")),
     ("gone: telemetry", cause("ServiceDown", "orders"), telemetry("TelemetryLost", "orders")),
 ]
 
@@ -294,6 +318,18 @@ UNTOUCHED: list[tuple[str, Labels, Labels]] = [
         cause("ConsumerGone", "notifications", queue="q"),
         symptom("inventory"),
     ),
+    ("errors on a slow machine", cause("MachineContended", "platform", severity="ticket"), symptom("orders")),
+    (
+        "timeouts on a slow machine",
+        cause("MachineContended", "platform", severity="ticket"),
+        cause("EdgeTimeouts", "orders", "payments"),
+    ),
+    (
+        "what doesn't go through the proxy",
+        cause("EdgeProxyDown", "toxiproxy"),
+        cause("EdgeRefused", "orders", "postgresql"),
+    ),
+    ("a dead service behind the proxy", cause("EdgeProxyDown", "toxiproxy"), cause("ServiceDown", "users")),
     ("the outbox and placing orders", cause("ConsumerGone", "notifications", queue="q"), symptom("orders")),
 ]
 
@@ -383,7 +419,9 @@ def test_receivers_come_from_the_environment_and_secrets_stay_in_files(tmp_path:
     for name in ("token", "password", "slack", "pager"):
         (tmp_path / name).write_text("secret")
     environ = {
-        "ALERT_WEBHOOK_URL": "http://127.0.0.1:8000/api/alerts",
+        "CONSOLE_WEBHOOK_URL": "http://127.0.0.1:8000/hooks/alertmanager",
+        "CONSOLE_WEBHOOK_TOKEN_FILE": str(tmp_path / "token"),
+        "ALERT_WEBHOOK_URL": "http://127.0.0.1:9999/alerts",
         "ALERT_WEBHOOK_TOKEN_FILE": str(tmp_path / "token"),
         "ALERT_EMAIL_TO": "oncall@example.org",
         "ALERT_SMTP_HOST": "mail.example.org:587",
@@ -405,4 +443,9 @@ def test_receivers_come_from_the_environment_and_secrets_stay_in_files(tmp_path:
     assert checked.returncode == 0, checked.stdout + checked.stderr
     page = next(entry for entry in document["receivers"] if entry["name"] == "checkout-page")
     assert {"webhook_configs", "email_configs", "slack_configs", "pagerduty_configs"} <= set(page)
+    assert [hook["url"] for hook in page["webhook_configs"]] == [
+        "http://127.0.0.1:9095/notifications",
+        environ["CONSOLE_WEBHOOK_URL"],
+        environ["ALERT_WEBHOOK_URL"],
+    ]
     assert "secret" not in (tmp_path / "alertmanager.yml").read_text()

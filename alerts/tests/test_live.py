@@ -25,11 +25,14 @@ pytestmark = pytest.mark.live
 CATALOGUE = catalogue.load()
 ROOT = repository_root()
 # A rule's own series; those that functions and labels bring aren't selectors.
-_SELECTOR = re.compile(r"(?<![\w:\"$.|])([a-zA-Z_][\w]*(?::[\w:]+)?)(\{[^{}]*\})?(?=[\s\[\)\}]|$|\{)")
+_SELECTOR = re.compile(r"(?<![\w:\"$.|])([a-zA-Z_][\w]*(?::[\w:]+)?)(\{[^{}]*\})?(?=[\s\[\)\},]|$|\{)")
 _WORDS = {
     *("sum", "max", "min", "avg", "count", "group", "by", "on", "ignoring", "group_left", "group_right", "without"),
     *("and", "or", "unless", "bool", "offset", "rate", "increase", "delta", "changes", "absent", "vector", "time"),
     *("label_replace", "histogram_quantile", "min_over_time", "max_over_time", "avg_over_time", "job", "instance"),
+    *("count_over_time", "quantile"),
+    # Other alerts, none of which fires on a healthy platform.
+    "ALERTS",
     *("service", "process", "dependency", "protocol", "outcome", "queue", "reason", "signal", "result", "version"),
     *("le", "status", "datname", "grpc_method", "grpc_code", "rule_group", "integration", "__name__", "s", "m"),
 }
@@ -61,9 +64,8 @@ def selectors(expr: str) -> Iterator[tuple[str, str]]:
     """Every metric name with its matchers."""
     # Texts could hold anything that looks like a name.
     bare = re.sub(r"\b(?:by|on|ignoring|without|group_left|group_right) \([^()]*\)", " ", expr)
-    for match in _SELECTOR.finditer(
-        re.sub(r'(?<![=~!{,] )"[^"]*"(?=[,)])', '""', bare) if "label_replace" in bare else bare
-    ):
+    # What stands behind = or ~ is a matcher's value; other texts are arguments.
+    for match in _SELECTOR.finditer(re.sub(r'([=~]?)"[^"]*"', lambda text: text[0] if text[1] else '""', bare)):
         name, matchers = match[1], match[2] or ""
         if name not in _WORDS and not name.isdigit():
             yield name, matchers

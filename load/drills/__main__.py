@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from load.drills import descriptor, engine, interrupts, score
 from load.drills.actions import FAILURES
 from load.drills.descriptor import Drill
 from load.drills.engine import Result
+from load.drills.score import Revision
 from load.drills.world import World
 
 EXIT_FAILED, EXIT_REFUSED, EXIT_INTERRUPTED = 1, 2, 130
@@ -23,12 +25,23 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("list", help="every drill")
     one = commands.add_parser("run", help="some drills by name")
     one.add_argument("names", nargs="+")
+    one.add_argument("--times", type=_times, default=1, help="how often each of them")
     several = commands.add_parser("set", help="a set of drills: smoke, faults, controls, all")
     several.add_argument("name")
-    several.add_argument("--resume", action="store_true", help="leave out what has a result on this revision already")
-    commands.add_parser("table", help="the results on this revision as Markdown")
+    several.add_argument("--times", type=_times, default=1, help="how often each of them")
+    several.add_argument(
+        "--resume", action="store_true", help="only what has fewer results than that on the present state"
+    )
+    shown = commands.add_parser("table", help="the results on the present state as Markdown")
+    shown.add_argument("--write", action="store_true", help="into load/drills/results/README.md")
     commands.add_parser("restore", help="undo what an interrupted run left broken")
     return root
+
+
+def _times(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 20:
+        raise argparse.ArgumentTypeError("allowed: 1 to 20")
+    return int(text)
 
 
 def chosen(drills: dict[str, Drill], name: str) -> list[Drill]:
@@ -54,9 +67,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"{drill.name:32} {'control' if drill.is_control else drill.kind:20} {drill.title}")
         return 0
     world = World()
-    name = score.revision(world.platform.paths.root)
+    what = score.revision(world.platform.paths.root)
     if options.command == "table":
-        print(score.table(score.read(name)))
+        print(score.write_report(what) if options.write else score.table(score.read(what.digest)))
         return 0
     interrupts.install()
     if options.command == "restore":
@@ -67,19 +80,30 @@ def main(argv: Sequence[str] | None = None) -> int:
         if unknown:
             print(f"no such drill: {', '.join(unknown)}; there are: {', '.join(drills)}", file=sys.stderr)
             return EXIT_REFUSED
-        wanted = [drills[each] for each in options.names]
+        wanted = repeated([drills[each] for each in options.names], options.times)
     else:
-        wanted = chosen(drills, options.name)
-        if options.resume:
-            done = {result.drill for result in score.read(name)}
-            wanted = [drill for drill in wanted if drill.name not in done]
-    if not wanted and options.command == "set" and not options.resume:
-        print(f"no drill is in the set {options.name}", file=sys.stderr)
+        one = chosen(drills, options.name)
+        if not one:
+            print(f"no drill is in the set {options.name}", file=sys.stderr)
+            return EXIT_REFUSED
+        done = Counter(result.drill for result in score.read(what.digest)) if options.resume else Counter()
+        wanted = repeated(one, options.times, done)
+    refused = {drill.name: reason for drill in wanted if (reason := world.refusal(drill))}
+    for reason in refused.values():
+        print(reason, file=sys.stderr)
+    wanted = [drill for drill in wanted if drill.name not in refused]
+    if refused and (options.command == "run" or not wanted):
         return EXIT_REFUSED
-    return _run(world, wanted, name)
+    return _run(world, wanted, what)
 
 
-def _run(world: World, wanted: Sequence[Drill], name: str) -> int:
+def repeated(drills: Sequence[Drill], times: int, done: Mapping[str, int] | None = None) -> list[Drill]:
+    """Each drill as often as is wanted, less what is done; round by round, so that a run cut short has had them all."""
+    missing = {drill.name: times - (done or {}).get(drill.name, 0) for drill in drills}
+    return [drill for turn in range(times) for drill in drills if turn < missing[drill.name]]
+
+
+def _run(world: World, wanted: Sequence[Drill], what: Revision) -> int:
     started = datetime.now(UTC)
     results: list[Result] = []
     failed = 0
@@ -96,7 +120,7 @@ def _run(world: World, wanted: Sequence[Drill], name: str) -> int:
             return EXIT_INTERRUPTED
         results.append(result)
         failed += not result.passed
-        score.write(results, name, started)
+        score.write(results, what, started)
         say(
             f"{'passed' if result.passed else 'FAILED'}: noticed after {result.seconds_to_notice} s, first "
             f"{result.first or 'nothing'}, {result.pages} pages, resolved after {result.seconds_to_resolve} s"

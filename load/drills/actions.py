@@ -6,6 +6,8 @@ Undoing needs nothing but the arguments, so that a journal on disk is enough to 
 from __future__ import annotations
 
 import json
+import os
+import re
 import signal
 import subprocess
 import sys
@@ -79,6 +81,29 @@ def restart(world: World, arguments: Arguments) -> None:
         time.sleep(float(arguments.get("pause", 0)))
 
 
+def release(world: World, arguments: Arguments) -> None:
+    """Another release of a process: `version`, `faults` (contracts.faults), `new_signing_key`, other `environment`."""
+    name = arguments["process"]
+    usual = world.runner.processes[name].environment
+    changes = {key: str(value) for key, value in arguments.get("environment", {}).items()}
+    if "version" in arguments:
+        # Each release is one that was never there before.
+        version = f"{arguments['version']}-{int(time.time())}"
+        resource = re.sub(r"service\.version=[^,]*", f"service.version={version}", usual["OTEL_RESOURCE_ATTRIBUTES"])
+        changes |= {"SERVICE_VERSION": version, "OTEL_RESOURCE_ATTRIBUTES": resource}
+    if "faults" in arguments:
+        flags = ",".join(f"{fault}={value}" for fault, value in arguments["faults"].items())
+        changes |= {"ENVIRONMENT": "drill", "FAULTS": flags}
+    if arguments.get("new_signing_key"):
+        changes["JWT_PRIVATE_KEY_FILE"] = str(world.platform.secrets.private_key_file("drill_jwt"))
+    world.runner.release(name, changes)
+
+
+def roll_back(world: World, arguments: Arguments) -> None:
+    """The usual release."""
+    world.runner.release(arguments["process"], {})
+
+
 def toxic(world: World, arguments: Arguments) -> None:
     """A fault of the network on one edge, by Toxiproxy: latency, timeout, reset_peer, bandwidth."""
     body = {
@@ -132,10 +157,16 @@ def heal_provider(world: World, arguments: Arguments) -> None:
 
 
 def lock(world: World, arguments: Arguments) -> None:
-    """Somebody holds a table's rows in a transaction without end. A process of its own, so that it has no other."""
+    """Somebody holds a table's rows, or the table in `mode`, in a transaction without end.
+
+    In a process of its own, so that it has no other.
+    """
     settings = world.platform.settings
     subprocess.Popen(
-        [sys.executable, "-m", "load.drills.lock_holder", arguments["database"], arguments["table"], LOCK_HOLDER],
+        [
+            *(sys.executable, "-m", "load.drills.lock_holder"),
+            *(arguments["database"], arguments["table"], LOCK_HOLDER, arguments.get("mode", "")),
+        ],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         cwd=world.platform.paths.root,
@@ -249,6 +280,48 @@ def writable(world: World, arguments: Arguments) -> None:
     world.elasticsearch("PUT", "/_all/_settings?expand_wildcards=all", {"index.blocks.write": None})
 
 
+def fill_disk(world: World, arguments: Arguments) -> None:
+    """Elasticsearch takes its disk for full: it blocks its indices by itself, as at 95 %."""
+    _watermarks(world, "1%")
+
+
+def empty_disk(world: World, arguments: Arguments) -> None:
+    """The disk has room again. The blocks go with the watermarks' next look, and here at once."""
+    _watermarks(world, None)
+    world.elasticsearch("PUT", "/_all/_settings?expand_wildcards=all", {"index.blocks.read_only_allow_delete": None})
+
+
+def _watermarks(world: World, value: str | None) -> None:
+    prefix = "cluster.routing.allocation.disk.watermark"
+    levels = {f"{prefix}.{level}": value for level in ("low", "high", "flood_stage")}
+    world.elasticsearch("PUT", "/_cluster/settings", {"persistent": levels})
+
+
+def raise_memory_alarm(world: World, arguments: Arguments) -> None:
+    """RabbitMQ has no memory left, it thinks, and holds publishers back."""
+    _memory_watermark(world, "0.00001")
+
+
+def end_memory_alarm(world: World, arguments: Arguments) -> None:
+    """The committed watermark (observability/rabbitmq)."""
+    text = (world.platform.paths.observability / "rabbitmq" / "10-defaults.conf").read_text()
+    match = re.search(r"^vm_memory_high_watermark\.relative = (\S+)$", text, re.M)
+    _memory_watermark(world, match[1] if match else "0.4")
+
+
+def _memory_watermark(world: World, value: str) -> None:
+    platform = world.platform
+    subprocess.run(
+        platform.account.command("/usr/lib/rabbitmq/bin/rabbitmqctl", "set_vm_memory_high_watermark", value),
+        env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8", **platform.backends.rabbitmq_environment()},
+        cwd="/",
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        timeout=60,
+        check=True,
+    )
+
+
 def put_load(world: World, arguments: Arguments) -> None:
     """More people: `users` for `seconds`."""
     subprocess.run(
@@ -304,6 +377,7 @@ ACTIONS: Mapping[str, Action] = {
     "freeze": Action(freeze, thaw),
     "crash": Action(crash, start),
     "restart": Action(restart, start),
+    "release": Action(release, roll_back),
     "toxic": Action(toxic, untoxic),
     "mend-now": Action(untoxic_now),
     "cut": Action(cut, mend),
@@ -315,6 +389,8 @@ ACTIONS: Mapping[str, Action] = {
     "unbind": Action(unbind, rebind),
     "redeliver": Action(redeliver),
     "read-only": Action(read_only, writable),
+    "fill-disk": Action(fill_disk, empty_disk),
+    "memory-alarm": Action(raise_memory_alarm, end_memory_alarm),
     "load": Action(put_load),
     "silence": Action(silence, unsilence),
     "pause": Action(pause),

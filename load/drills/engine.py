@@ -11,7 +11,7 @@ from typing import Any
 
 import requests
 
-from load.drills import interrupts, notifications
+from load.drills import interrupts, marks, notifications
 from load.drills.actions import ACTIONS, undo_until_it_works
 from load.drills.descriptor import Drill
 from load.drills.journal import Journal
@@ -19,9 +19,9 @@ from load.drills.notifications import Notification
 from load.drills.prober import Impact, Prober
 from load.drills.world import World
 
-BASELINE_SECONDS = 15.0
+BASELINE_SECONDS = 12.0
 # After the page, the fault stays a little: what else would have been sent?
-AFTERMATH_SECONDS = 15.0
+AFTERMATH_SECONDS = 12.0
 CLEAN_WITHIN_SECONDS = 180.0
 RESOLVED_WITHIN_SECONDS = 300.0
 LOOK_SECONDS = 1.0
@@ -106,6 +106,7 @@ def run(world: World, drill: Drill, say: Say) -> Result:
             prober.stop()
         mark = notifications.last_number(world)
         injected = time.time()
+        marks.put(world, drill.name, "injected", injected)
         try:
             for step in drill.steps:
                 say(f"{step.action} {dict(step.arguments)}")
@@ -117,7 +118,12 @@ def run(world: World, drill: Drill, say: Say) -> Result:
             with interrupts.held_back():
                 _restore(world, journal, say)
         restored = time.time()
+        if noticed is not None:
+            marks.put(world, drill.name, "detected", noticed.at)
+        marks.put(world, drill.name, "restored", restored)
         resolved = _wait_resolved(world, mark, restored, say) if noticed or not drill.is_control else None
+        if resolved is not None:
+            marks.put(world, drill.name, "resolved", resolved)
         seen = notifications.read(world, mark)
         return _result(world, drill, injected, restored, noticed, resolved, seen, prober.impact(injected, held_until))
     finally:

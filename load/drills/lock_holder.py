@@ -1,4 +1,7 @@
-"""`python -m load.drills.lock_holder DATABASE TABLE NAME` locks a table's rows until its session is ended."""
+"""`python -m load.drills.lock_holder DATABASE TABLE NAME [MODE]` locks a table until its session is ended.
+
+Its rows, or the table in a MODE of PostgreSQL's LOCK TABLE.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +18,14 @@ from load.drills.world import World
 LONGEST_SECONDS = 300
 
 
-def main(database: str, table: str, name: str) -> None:
+def main(database: str, table: str, name: str, mode: str = "") -> None:
     """Take the locks and keep them."""
     with suppress(psycopg.OperationalError), World().database(database, name) as session:
         session.autocommit = False
-        session.execute(sql.SQL("SELECT 1 FROM {} FOR UPDATE").format(sql.Identifier(table)))
+        if mode:
+            session.execute(sql.SQL("LOCK TABLE {} IN {} MODE").format(sql.Identifier(table), sql.SQL(mode)))
+        else:
+            session.execute(sql.SQL("SELECT 1 FROM {} FOR UPDATE").format(sql.Identifier(table)))
         deadline = time.monotonic() + LONGEST_SECONDS
         while time.monotonic() < deadline and not session.closed:
             time.sleep(1)
@@ -28,4 +34,4 @@ def main(database: str, table: str, name: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:4])
+    main(*sys.argv[1:5])

@@ -1,12 +1,15 @@
-"""Results over all invocations on one revision: the figures and the table."""
+"""Results over all invocations on one state of what decides them: the figures and the table."""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import statistics
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,19 +20,69 @@ FOLDER = Path(__file__).parent / "results"
 _FIELDS = {field.name for field in fields(Result)}
 
 
-def revision(root: Path) -> str:
-    """The commit, with + where something isn't committed; "none" outside of a repository."""
+# What a drill's outcome depends on: what runs, what judges, what breaks. Neither texts nor dashboards.
+DECISIVE = (
+    "alerts/alertmanager.yml",
+    "alerts/rules/*.yml",
+    "load/*.py",
+    "load/drills/*.py",
+    "load/drills/*.yaml",
+    "load/journeys/*.py",
+    "observability/django_telemetry/src/**/*.py",
+    "observability/elasticsearch/**/*",
+    "observability/jaeger/*.yaml",
+    "observability/postgres/*",
+    "observability/prometheus/*.yml",
+    "observability/rabbitmq/*",
+    "observability/rsyslog/*",
+    "observability/watchdog/src/**/*.py",
+    "requirements.lock",
+    "services/*.yaml",
+    "services/*/**/*.py",
+)
+# The score isn't in it: counting differently doesn't change what happened. Nor is what drills don't touch.
+IRRELEVANT = ("/tests/", "/console/", "load/drills/score.py", "README.md", "__pycache__")
+
+
+def digest(root: Path) -> str:
+    """Twelve hex digits over the content of everything that a drill's outcome depends on."""
+    total = hashlib.sha256()
+    for path in sorted({path for pattern in DECISIVE for path in root.glob(pattern)}):
+        name = path.relative_to(root).as_posix()
+        if path.is_file() and not any(part in f"/{name}" for part in IRRELEVANT):
+            total.update(f"{name}\0".encode() + path.read_bytes() + b"\0")
+    return total.hexdigest()[:12]
+
+
+def commit(root: Path) -> str:
+    """The commit, with + where something isn't committed; outside of a repository what REVISION says, or "none"."""
     command = ["git", "-C", str(root), "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-    return done.stdout.strip() or "none"
+    # An image has no git; what it was built from is told by REVISION.
+    told = ""
+    with suppress(OSError):
+        told = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False).stdout.strip()
+    return told or os.environ.get("REVISION") or "none"
 
 
-def write(results: Sequence[Result], name: str, started: datetime, folder: Path = FOLDER) -> Path:
+@dataclass(frozen=True)
+class Revision:
+    """What was drilled: results of the same digest add up. The commit is for people."""
+
+    digest: str
+    commit: str
+
+
+def revision(root: Path) -> Revision:
+    """This checkout's."""
+    return Revision(digest(root), commit(root))
+
+
+def write(results: Sequence[Result], what: Revision, started: datetime, folder: Path = FOLDER) -> Path:
     """Write one invocation's results so far; called after every drill."""
     folder.mkdir(exist_ok=True)
     path = folder / f"{started.strftime('%Y%m%dT%H%M%SZ')}.json"
     document = {
-        "revision": name,
+        **asdict(what),
         "started": started.isoformat(),
         "written": datetime.now(UTC).isoformat(),
         "results": [result.document() for result in results],
@@ -38,17 +91,29 @@ def write(results: Sequence[Result], name: str, started: datetime, folder: Path 
     return path
 
 
-def read(name: str | None = None, folder: Path = FOLDER) -> list[Result]:
-    """Results of every invocation, of one revision where it is given, oldest first."""
+def read(digest: str | None = None, folder: Path = FOLDER) -> list[Result]:
+    """Results of every invocation, of one digest where it is given, oldest first."""
     found = []
     for path in sorted(folder.glob("*.json")):
         document = json.loads(path.read_text())
-        if name is None or document["revision"] == name:
+        if digest is None or document["digest"] == digest:
             found += [
                 Result(**{key: value for key, value in entry.items() if key in _FIELDS})
                 for entry in document["results"]
             ]
     return found
+
+
+def write_report(what: Revision, folder: Path = FOLDER) -> Path:
+    """README.md beside the results: the figures and every run on this digest. Returns its path."""
+    folder.mkdir(exist_ok=True)
+    path = folder / "README.md"
+    path.write_text(
+        "# Drills: what was measured\n\n"
+        "Written by `python -m load.drills table --write` from the JSON files beside it. Misses are in it.\n\n"
+        f"State {what.digest} (commit {what.commit}).\n\n{table(read(what.digest, folder))}"
+    )
+    return path
 
 
 def figures(results: Sequence[Result]) -> Mapping[str, Any]:
@@ -65,6 +130,9 @@ def figures(results: Sequence[Result]) -> Mapping[str, Any]:
     return {
         "faults": len(faults),
         "controls": len(controls),
+        "paging_faults": len(pages),
+        "drills": len({result.drill for result in faults}),
+        "pages": all_pages,
         "recall": _share(len(noticed), len(faults)),
         "precision": _share(true_pages, all_pages),
         "seconds_median": statistics.median(times) if times else None,
@@ -79,8 +147,11 @@ def figures(results: Sequence[Result]) -> Mapping[str, Any]:
 
 
 def table(results: Sequence[Result]) -> str:
-    """Markdown: every run, misses included, and the figures."""
-    lines = [
+    """Markdown: the figures, and every run, misses included."""
+    lines = ["| figure | value | of |", "| --- | --- | --- |"]
+    lines += [f"| {name} | {value} | {runs} |" for name, value, runs in _summary(results)]
+    lines += [
+        "",
         "| drill | expected | noticed | s to notice | first notification | cause named | pages | without "
         "inhibition | s to resolve | users felt it |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
@@ -101,10 +172,26 @@ def table(results: Sequence[Result]) -> str:
             "yes" if result.impact_felt else "no",
         )
         lines.append("| " + " | ".join(str(cell) for cell in cells) + " |")
-    summary = figures(results)
-    lines += ["", f"{summary['faults']} fault runs, {summary['controls']} control runs:"]
-    lines += [f"- {name.replace('_', ' ')}: {_number(value)}" for name, value in summary.items()]
     return "\n".join(lines) + "\n"
+
+
+def _summary(results: Sequence[Result]) -> Iterable[tuple[str, str, str]]:
+    """What, how much, out of how many runs."""
+    found = figures(results)
+    faults, controls, paging = (f"{found[name]} runs" for name in ("faults", "controls", "paging_faults"))
+    kinds = f"{found['faults']} runs of {found['drills']} drills"
+    return [
+        ("faults noticed (recall)", _number(found["recall"]), kinds),
+        ("pages that name a fault's cause (precision)", _number(found["precision"]), f"{found['pages']} pages"),
+        ("right cause named first", _number(found["right_cause_first"]), faults),
+        ("seconds from the fault to its page, median", _number(found["seconds_median"]), paging),
+        ("seconds from the fault to its page, 95th percentile", _number(found["seconds_p95"]), paging),
+        ("pages for one incident", _number(found["pages_per_incident"]), paging),
+        ("pages for one incident, most", _number(found["pages_most"]), paging),
+        ("pages for one incident, inhibition off", _number(found["pages_per_incident_uninhibited"]), paging),
+        ("seconds from the end of the fault to resolved, slowest", _number(found["resolved_slowest"]), faults),
+        ("controls that paged nobody", _number(found["controls_quiet"]), controls),
+    ]
 
 
 def _share(part: float, whole: float) -> float | None:

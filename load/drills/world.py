@@ -4,27 +4,35 @@ from __future__ import annotations
 
 from functools import cached_property
 from typing import Any
+from urllib.parse import quote
 
 import psycopg
 import requests
 from platformctl.app import Platform
-from platformctl.runner import Runner
+
+from load.drills import site
+from load.drills.descriptor import Drill
+from load.drills.site import Processes
 
 TIMEOUT_SECONDS = 10.0
-HOST = "127.0.0.1"
 
 
 class World:
-    """One clone's platform, from outside."""
+    """One clone's platform, from outside; where it runs is up to DRILLS_SITE (load.drills.site)."""
 
     def __init__(self) -> None:
         self.platform = Platform()
+        self.site = site.chosen(self.platform)
         self.http = requests.Session()
 
     @property
-    def runner(self) -> Runner:
+    def runner(self) -> Processes:
         """Starts, stops and signals processes."""
-        return self.platform.runner
+        return self.site.processes
+
+    def refusal(self, drill: Drill) -> str:
+        """Why a drill can't be run where the platform runs; empty when it can."""
+        return self.site.refusal(drill)
 
     @property
     def catalogue(self) -> Any:
@@ -32,8 +40,10 @@ class World:
         return self.platform.catalogue
 
     def url(self, port_variable: str) -> str:
-        """http://… of one of the ports in .env."""
-        return f"http://{HOST}:{self.platform.settings.ports[port_variable]}"
+        """http://… of one of the ports in .env; Elasticsearch's with the login, where it asks for one."""
+        login = self.site.search_login if port_variable == "ELASTICSEARCH_PORT" else None
+        user = f"{login[0]}:{quote(login[1], safe='')}@" if login else ""
+        return f"http://{user}{self._address(port_variable)}"
 
     @cached_property
     def prometheus(self) -> str:
@@ -43,8 +53,7 @@ class World:
     @cached_property
     def watchdog(self) -> str:
         """The watchdog's address; it keeps every notification."""
-        ports = self.platform.settings.ports
-        return f"http://{HOST}:{ports.get('WATCHDOG_PORT', 9095)}"
+        return self.url("WATCHDOG_PORT")
 
     def call(self, method: str, address: str, **options: Any) -> requests.Response:
         """One HTTP call; raises requests.RequestException for anything but success."""
@@ -62,26 +71,24 @@ class World:
 
     def broker(self, method: str, path: str, body: Any = None) -> requests.Response:
         """RabbitMQ's management API, in the platform's virtual host."""
-        password = self.platform.secrets.get("rabbitmq_admin")
-        return self.call(
-            method, f"{self.url('RABBITMQ_MANAGEMENT_PORT')}/api{path}", json=body, auth=("admin", password)
-        )
+        address = f"{self.url('RABBITMQ_MANAGEMENT_PORT')}/api{path}"
+        return self.call(method, address, json=body, auth=self.site.broker_login)
 
     def elasticsearch(self, method: str, path: str, body: Any = None) -> requests.Response:
         """Elasticsearch's API."""
-        return self.call(method, f"{self.url('ELASTICSEARCH_PORT')}{path}", json=body)
+        # The login isn't in the address here: errors show that.
+        address = f"http://{self._address('ELASTICSEARCH_PORT')}{path}"
+        return self.call(method, address, json=body, auth=self.site.search_login)
 
     def database(self, name: str, application: str = "drill") -> psycopg.Connection[Any]:
         """A session as the administrator; every statement takes effect at once."""
         return psycopg.connect(
-            host=HOST,
-            port=self.platform.settings.ports["POSTGRES_PORT"],
             user="postgres",
-            password=self.platform.secrets.get("postgres_postgres"),
             dbname=name,
             application_name=application,
             connect_timeout=5,
             autocommit=True,
+            **self.site.database,
         )
 
     def query(self, expression: str, at: float | None = None) -> list[dict[str, Any]]:
@@ -91,3 +98,6 @@ class World:
             "data"
         ]["result"]
         return found
+
+    def _address(self, port_variable: str) -> str:
+        return f"{self.site.host(port_variable)}:{self.platform.settings.ports[port_variable]}"

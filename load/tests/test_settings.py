@@ -32,6 +32,10 @@ def test_anything_else_is_refused_and_named(host: str) -> None:
     assert "--allow-remote" in str(refusal.value)
 
 
+def test_who_says_so_may_leave_loopback() -> None:
+    settings.refuse_remote(settings.load({"USERS_URL": "http://192.0.2.1:8001", "LOAD_ALLOW_REMOTE": "on"}))
+
+
 def test_a_name_that_leads_to_loopback_and_elsewhere_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     def resolve(*_: object, **__: object) -> list[tuple[object, ...]]:
         return [(0, 0, 0, "", ("127.0.0.1", 0)), (0, 0, 0, "", ("192.0.2.1", 0))]
@@ -43,7 +47,13 @@ def test_a_name_that_leads_to_loopback_and_elsewhere_is_refused(monkeypatch: pyt
 def test_every_wrong_variable_is_named_at_once() -> None:
     with pytest.raises(settings.SettingsError) as refusal:
         settings.load(
-            {"USERS_URL": "ftp://x", "ORDERS_URL": "http://x/path", "TRACE_URL": "http://x", "TRAFFIC_USERS": "none"}
+            {
+                "USERS_URL": "ftp://x",
+                "ORDERS_URL": "http://x/path",
+                "TRACE_URL": "http://x",
+                "TRAFFIC_USERS": "none",
+                "LOAD_ALLOW_REMOTE": "yes",
+            }
         )
-    for name in ("USERS_URL", "ORDERS_URL", "TRACE_URL", "TRAFFIC_USERS"):
+    for name in ("USERS_URL", "ORDERS_URL", "TRACE_URL", "TRAFFIC_USERS", "LOAD_ALLOW_REMOTE"):
         assert name in str(refusal.value), f"expected {name} to be named, came {refusal.value}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from alerts.tests.cases.edges import told
 from alerts.tests.series import Case, counter, gauge, together
 
 INVENTORY = {"service": "inventory", "dependency": "postgresql", "root_service": "postgresql", "team": "supply"}
@@ -44,6 +45,15 @@ def deadlocks(values: str, database: str = "inventory") -> dict[str, str]:
     return {f'pg_stat_database_deadlocks{{job="postgres", datname="{database}"}}': values}
 
 
+def _exporter(seconds: float) -> dict[str, str]:
+    """PostgreSQL's exporter doesn't answer from 60 s on; its scrape takes so long."""
+    return {
+        'pg_up{job="postgres", instance="p"}': gauge((60, 1), (240, "stale")),
+        'up{job="postgres", instance="p"}': gauge((60, 1), (240, 0)),
+        'scrape_duration_seconds{job="postgres", instance="p"}': gauge((60, 0.01), (240, seconds)),
+    }
+
+
 CASES = [
     Case(
         "PostgresDown",
@@ -58,12 +68,45 @@ CASES = [
     Case(
         "PostgresDown",
         "the exporter hangs with it",
-        {
-            'pg_up{job="postgres", instance="p"}': gauge((60, 1), (240, "stale")),
-            'up{job="postgres", instance="p"}': gauge((60, 1), (240, 0)),
-        },
+        _exporter(4),
         {60: 0, 65: 0, 70: 1, 290: 1},
         SERVER,
+    ),
+    Case("PostgresDown", "the exporter alone is gone", _exporter(0.01), {200: 0, 290: 0}),
+    Case("PostgresDown", "the exporter alone is gone, which took a second to see", _exporter(1), {200: 0, 290: 0}),
+    Case(
+        "PostgresDown",
+        "the exporter is gone, and callers find no PostgreSQL",
+        together(_exporter(0.01), told("orders", "postgresql")),
+        {60: 0, 65: 0, 70: 1, 290: 1},
+        SERVER,
+    ),
+    Case(
+        "PostgresDown",
+        "the exporter is gone, and callers have other troubles",
+        together(_exporter(0.01), told("orders", "users"), told("orders", "postgresql", severity="ticket")),
+        {290: 0},
+    ),
+    Case(
+        "PostgresDown",
+        "callers find no PostgreSQL that its exporter sees: theirs is the trouble",
+        {
+            'pg_up{job="postgres", instance="p"}': gauge((300, 1)),
+            'up{job="postgres", instance="p"}': gauge((300, 1)),
+            'scrape_duration_seconds{job="postgres", instance="p"}': gauge((300, 4)),
+            **told("orders", "postgresql"),
+        },
+        {290: 0},
+    ),
+    Case(
+        "PostgresDown",
+        "another job's exporter",
+        {
+            'up{job="jaeger", instance="p"}': gauge((300, 0)),
+            'scrape_duration_seconds{job="jaeger", instance="p"}': gauge((300, 4)),
+            **told("orders", "postgresql"),
+        },
+        {290: 0},
     ),
     Case(
         "PostgresDown",

@@ -7,7 +7,11 @@ from alerts.tests.series import Case, counter, gap, gauge, together
 CALLS = "dependency_call_duration_seconds"
 EDGE = {"service": "orders", "dependency": "payments", "protocol": "http"}
 PAYMENTS = {"service": "orders", "dependency": "payments", "root_service": "payments", "team": "checkout"}
-LONG_UP = {'process_start_time_seconds{job="django", service="payments", process="payments"}': gauge((600, -3600))}
+# The callee has been up for an hour; what another job says of its exporter is another matter.
+LONG_UP = {
+    'process_start_time_seconds{job="django", service="payments", process="payments"}': gauge((600, -3600)),
+    'process_start_time_seconds{job="exporter", service="payments", process="payments"}': gauge((600, 600)),
+}
 
 
 def calls(outcome: str, values: str, **labels: str) -> dict[str, str]:
@@ -33,6 +37,47 @@ def _written(labels: dict[str, str]) -> str:
     return ", ".join(f'{name}="{value}"' for name, value in labels.items())
 
 
+def told(service: str, dependency: str, *, severity: str = "page", alert: str = "Other") -> dict[str, str]:
+    """An alert of another rule that is about to fire, or fires."""
+    labels = {"alertname": alert, "alertstate": "pending", "severity": severity, "service": service}
+    return {f"ALERTS{{{_written(labels | ({'dependency': dependency} if dependency else {}))}}}": gauge((600, 1))}
+
+
+# Beside the edge orders → payments: what explains it, and what doesn't.
+DEEPER = told("payments", "card-provider")
+NO_DEEPER = together(
+    told("payments", "card-provider", severity="ticket"),
+    told("payments", ""),
+    told("users", "postgresql"),
+    told("orders", "users"),
+)
+
+
+def _deeper(alert: str, series: dict[str, str]) -> list[Case]:
+    """The edge's own alert waits while the callee has a cause of its own."""
+    return [
+        Case(alert, "the callee's own dependency is about to be told of", together(series, DEEPER), {200: 0, 290: 0}),
+        Case(alert, "tickets, and others' edges, explain nothing", together(series, NO_DEEPER), {200: 1, 290: 1}),
+    ]
+
+
+def scrapes(seconds: float, busy: int = 9) -> dict[str, str]:
+    """`busy` of nine processes take so long to be scraped, the others 0.03 s."""
+    return {
+        f'scrape_duration_seconds{{job="django", process="{n}"}}': gauge((600, seconds if n < busy else 0.03))
+        for n in range(9)
+    }
+
+
+def contention(alert: str, series: dict[str, str]) -> list[Case]:
+    """Nobody is told that one is slow while everything is."""
+    return [
+        Case(alert, "the whole machine is slow", together(series, scrapes(0.5)), {200: 0, 290: 0}),
+        Case(alert, "the machine is busy", together(series, scrapes(0.2)), {200: 1}),
+        Case(alert, "four of nine processes hang in their scrape", together(series, scrapes(4, busy=4)), {200: 1}),
+    ]
+
+
 def _failing(alert: str, outcome: str) -> list[Case]:
     other = "refused" if outcome == "error" else "error"
     healthy = counter((60, 2), (240, 2))
@@ -53,7 +98,8 @@ def _failing(alert: str, outcome: str) -> list[Case]:
                 calls("ok", counter((60, 2), (60, 0), (180, 2))),
                 calls(outcome, counter((60, 0), (60, 2), (180, 0))),
             ),
-            {115: 1, 195: 1, 225: 0},
+            # Refused connections are over as soon as there is none.
+            {115: 1, 125: 1, 165: 0} if outcome == "refused" else {115: 1, 180: 1, 205: 0},
             PAYMENTS,
         ),
         Case(
@@ -67,6 +113,15 @@ def _failing(alert: str, outcome: str) -> list[Case]:
             "three failing requests in a minute page nobody",
             together(LONG_UP, calls("ok", counter((300, 0.1))), calls(outcome, counter((60, 0), (60, 0.05), (180, 0)))),
             {90: 0, 120: 0, 150: 0, 200: 0},
+        ),
+        Case(
+            alert,
+            "what operators ask of a backend by hand: it has alerts of its own",
+            together(
+                calls("ok", counter((300, 1)), service="console", dependency="jaeger"),
+                calls(outcome, counter((300, 1)), service="console", dependency="jaeger"),
+            ),
+            {290: 0},
         ),
         Case(
             alert,
@@ -105,6 +160,7 @@ def _failing(alert: str, outcome: str) -> list[Case]:
             ),
             {150: 1, 300: 0},
         ),
+        *_deeper(alert, together(LONG_UP, calls("ok", counter((300, 1.3))), calls(outcome, counter((300, 0.7))))),
     ]
 
 
@@ -162,11 +218,35 @@ def _slow(dependency: str, protocol: str, limit: str, **labels: str) -> list[Cas
     ]
 
 
+_HALF_SLOW = timed({"1.0": counter((300, 1)), "+Inf": counter((300, 2))})
+
 _SLOW = [
+    *_deeper("EdgeSlow", _HALF_SLOW),
+    *contention("EdgeSlow", _HALF_SLOW),
+    Case(
+        "EdgeSlow",
+        "what operators ask of a backend by hand: it has alerts of its own",
+        timed({"0.75": counter((300, 1)), "+Inf": counter((300, 2))}, service="console", dependency="jaeger"),
+        {290: 0},
+    ),
+    Case(
+        "EdgeSlow",
+        "it has been so for hours: no incident that has just begun",
+        timed({"1.0": counter((9000, 1), step=60), "+Inf": counter((9000, 2), step=60)}),
+        {8400: 0},
+        step=60,
+    ),
+    Case(
+        "EdgeSlow",
+        "slower than ever in the last two hours",
+        timed({"1.0": counter((7200, 1.6), (1800, 0.4), step=60), "+Inf": counter((9000, 2), step=60)}),
+        {7140: 0, 7800: 1},
+        step=60,
+    ),
     *_slow("users", "http", "0.75"),
     *_slow("inventory", "grpc", "0.5"),
     *_slow("rabbitmq", "amqp", "0.5"),
-    *_slow("postgresql", "sql", "0.1"),
+    *_slow("postgresql", "sql", "0.25"),
     *_slow("payments", "http", "1.0"),
     *_slow("card-provider", "http", "1.0", service="payments"),
     Case(
@@ -186,10 +266,10 @@ _SLOW = [
         "one slow statement among many quick ones",
         together(
             timed(
-                {"0.1": counter((60, 1), (240, 0)), "+Inf": counter((300, 1))}, dependency="postgresql", protocol="sql"
+                {"0.25": counter((60, 1), (240, 0)), "+Inf": counter((300, 1))}, dependency="postgresql", protocol="sql"
             ),
             timed(
-                {"0.1": counter((300, 20)), "+Inf": counter((300, 20))},
+                {"0.25": counter((300, 20)), "+Inf": counter((300, 20))},
                 dependency="postgresql",
                 protocol="sql",
                 operation="connect",
@@ -217,11 +297,31 @@ _SLOW = [
         "EdgeSlow",
         "samples that go missing end it",
         timed({"1.0": gap(counter((400, 1)), 200, 200), "+Inf": gap(counter((400, 2)), 200, 200)}),
-        {150: 1, 290: 0},
+        {150: 1, 320: 0},
+    ),
+]
+
+_PROXY = [
+    Case(
+        "EdgeProxyDown",
+        "two looks that fail",
+        {'up{job="toxiproxy", instance="t"}': gauge((60, 1), (240, 0))},
+        {60: 0, 65: 1, 290: 1},
+        {"service": "toxiproxy", "root_service": "toxiproxy", "team": "platform", "severity": "page"},
+    ),
+    Case(
+        "EdgeProxyDown",
+        "one look that fails, and another that is down",
+        {
+            'up{job="toxiproxy", instance="t"}': gauge((60, 1), (5, 0), (235, 1)),
+            'up{job="jaeger", instance="j"}': gauge((300, 0)),
+        },
+        {60: 0, 65: 0, 290: 0},
     ),
 ]
 
 _RETRIES = [
+    *_deeper("EdgeRetryAmplification", together(LONG_UP, calls("ok", counter((300, 3))), retries(counter((300, 1))))),
     Case(
         "EdgeRetryAmplification",
         "half of the calls are tried again: fires 20 s after a quarter of the minute's were",
@@ -321,7 +421,26 @@ def handled(code: str, values: str, **labels: str) -> dict[str, str]:
     return {f"grpc_server_handled_total{{{_written(found)}}}": values}
 
 
+_GRPC_FAILING = together(handled("OK", counter((300, 1.8))), handled("INTERNAL", counter((300, 0.2))))
+
 _GRPC = [
+    Case(
+        "GrpcServerErrors",
+        "its database is about to be told of",
+        together(_GRPC_FAILING, told("inventory", "postgresql")),
+        {290: 0},
+    ),
+    Case(
+        "GrpcServerErrors",
+        "others' edges, tickets and the service itself explain nothing",
+        together(
+            _GRPC_FAILING,
+            told("users", "postgresql"),
+            told("inventory", "postgresql", severity="ticket"),
+            told("inventory", ""),
+        ),
+        {290: 1},
+    ),
     *(
         Case(
             "GrpcServerErrors",
@@ -371,4 +490,36 @@ _GRPC = [
     ),
 ]
 
-CASES = [*_FAILING, *_SLOW, *_RETRIES, *_REST, *_GRPC]
+_BY_HAND = "what operators ask by hand"
+_OPERATORS = [
+    *(
+        Case(
+            alert,
+            f"{_BY_HAND} fails",
+            together(
+                calls("ok", counter((300, 1)), service="console"), calls(outcome, counter((300, 1)), service="console")
+            ),
+            {290: 0},
+        )
+        for alert, outcome in (
+            ("EdgeErrors", "error"),
+            ("EdgeTimeouts", "timeout"),
+            ("EdgeRefused", "refused"),
+            ("EdgeDeadlinesSpent", "rejected"),
+        )
+    ),
+    Case(
+        "EdgeSlow",
+        f"{_BY_HAND} takes long",
+        timed({"1.0": counter((300, 0)), "+Inf": counter((300, 2))}, service="console"),
+        {290: 0},
+    ),
+    Case(
+        "EdgeFailingUnnoticed",
+        f"{_BY_HAND} is answered by nobody",
+        calls("refused", counter((100, 0), (20, 0.2), (900, 0)), service="console"),
+        {180: 0, 600: 0},
+    ),
+]
+
+CASES = [*_OPERATORS, *_FAILING, *_SLOW, *_PROXY, *_RETRIES, *_REST, *_GRPC]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from alerts.tests.cases.edges import told
 from alerts.tests.series import Case, counter, gap, gauge, together
 
 QUEUE = "notifications.orders"
@@ -54,6 +55,12 @@ _BROKER = [
         {'up{job="rabbitmq", instance="r"}': gauge((60, 1), (10, 0), (200, 1))},
         {65: 0, 75: 0},
     ),
+    Case(
+        "BrokerDown",
+        "the platform comes up: judged after a minute of looks",
+        {'up{job="rabbitmq", instance="r"}': gauge((300, 0))},
+        {40: 0, 55: 0, 60: 1},
+    ),
     Case("BrokerDown", "something else is down", {'up{job="jaeger", instance="r"}': gauge((300, 0))}, {290: 0}),
     Case(
         "BrokerDown",
@@ -82,21 +89,68 @@ _BROKER = [
     ),
 ]
 
+BROKER_UP = {'up{job="rabbitmq-detailed", instance="r"}': gauge((600, 1))}
+
 _CONSUMERS = [
     Case(
         "ConsumerGone",
         "25 s after the last has gone",
         together(
+            BROKER_UP,
             depth("consumers", gauge((60, 1), (240, 0))),
             depth("consumers", gauge((300, 1)), "payments.order-cancelled"),
         ),
         {60: 0, 80: 0, 85: 1},
         OWN,
     ),
-    Case("ConsumerGone", "a restart of 20 s", depth("consumers", gauge((60, 1), (20, 0), (100, 1))), {80: 0, 90: 0}),
-    Case("ConsumerGone", "nobody reads dead letters", depth("consumers", gauge((300, 0)), QUEUE + ".dead"), {290: 0}),
-    Case("ConsumerGone", "one of two is left", depth("consumers", gauge((60, 2), (240, 1))), {290: 0}),
-    Case("ConsumerGone", "no figures, no conclusion", depth("consumers", gauge((60, 1), (200, "stale"))), {200: 0}),
+    Case(
+        "ConsumerGone",
+        "the broker comes back, and its consumers have a minute",
+        together(
+            {
+                'up{job="rabbitmq-detailed", instance="r"}': gauge((60, 0), (300, 1)),
+                'up{job="rabbitmq", instance="r"}': gauge((360, 1)),
+            },
+            depth("consumers", gauge((360, 0))),
+        ),
+        {50: 0, 100: 0, 125: 0, 130: 1},
+    ),
+    Case(
+        "ConsumerGone",
+        "a restart of 20 s",
+        together(
+            BROKER_UP,
+            depth("consumers", gauge((60, 1), (20, 0), (100, 1))),
+        ),
+        {80: 0, 90: 0},
+    ),
+    Case(
+        "ConsumerGone",
+        "nobody reads dead letters",
+        together(
+            BROKER_UP,
+            depth("consumers", gauge((300, 0)), QUEUE + ".dead"),
+        ),
+        {290: 0},
+    ),
+    Case(
+        "ConsumerGone",
+        "one of two is left",
+        together(
+            BROKER_UP,
+            depth("consumers", gauge((60, 2), (240, 1))),
+        ),
+        {290: 0},
+    ),
+    Case(
+        "ConsumerGone",
+        "no figures, no conclusion",
+        together(
+            BROKER_UP,
+            depth("consumers", gauge((60, 1), (200, "stale"))),
+        ),
+        {200: 0},
+    ),
     Case(
         "ConsumerStalled",
         "it takes messages and acknowledges none for a minute",
@@ -233,6 +287,21 @@ _DEAD = [
         ),
         {100: 1},
     ),
+    Case(
+        "DeadLettersMany",
+        "six at once: told ten seconds later",
+        dead(counter((60, 0), (5, 1.2), (300, 0))),
+        {65: 0, 70: 0, 75: 1},
+    ),
+    *(
+        Case("DeadLettersMany", story, together(dead(counter((60, 0), (40, 0.2), (200, 0))), series), {110: count})
+        for story, series, count in (
+            ("its database is about to be told of", told("notifications", "postgresql"), 0),
+            ("another service's is", told("users", "postgresql"), 1),
+            ("a ticket explains nothing", told("notifications", "postgresql", severity="ticket"), 1),
+            ("nor does the service itself", told("notifications", ""), 1),
+        )
+    ),
     Case("DeadLettersMany", "two", dead(counter((60, 0), (10, 0.2), (300, 0))), {100: 0}),
     Case(
         "DeadLettersMany",
@@ -324,6 +393,9 @@ _CONSUMED = [
         unroutable(counter((470, 0)), counter((60, 0), (10, 1), (400, 0))),
         {60: 0, 70: 1},
     ),
+    Case(
+        "EventsUnroutable", "three", unroutable(counter((60, 0), (5, 0.6), (400, 0)), counter((465, 0))), {70: 0, 90: 0}
+    ),
     Case("EventsUnroutable", "none", unroutable(counter((300, 0)), counter((300, 0))), {290: 0}),
     Case(
         "EventsUnroutable",
@@ -348,6 +420,36 @@ _CONSUMED = [
         together(published(counter((400, 0.5)), "order.cancelled.v1"), handled(counter((400, 1)))),
         {20: 0, 30: 0, 70: 1},
         {"service": "payments", "queue": "payments.order-cancelled", "root_service": "payments", "team": "checkout"},
+    ),
+    *(
+        Case("EventsNeverConsumed", story, series, {390: count})
+        for kind, queue, other in (
+            ("order.confirmed.v1", QUEUE, "payments.order-cancelled"),
+            ("order.cancelled.v1", "payments.order-cancelled", QUEUE),
+        )
+        for story, series, count in (
+            (
+                f"{queue}: a few in a minute, none handled",
+                together(published(counter((400, 0.2)), kind), handled(counter((400, 1)), other)),
+                1,
+            ),
+            (
+                f"{queue}: two in two minutes",
+                together(published(counter((400, 0.017)), kind), handled(counter((400, 1)), other)),
+                0,
+            ),
+            (
+                f"{queue}: all are handled",
+                together(
+                    published(counter((400, 0.5)), kind),
+                    handled(counter((400, 0.5)), queue),
+                    handled(counter((400, 1)), other),
+                ),
+                0,
+            ),
+            (f"{queue}: events of another kind", published(counter((400, 0.5)), "order.shipped.v1"), 0),
+            (f"{queue}: another publisher's", published(counter((400, 0.5)), kind, service="elsewhere"), 0),
+        )
     ),
     Case(
         "EventsNeverConsumed",

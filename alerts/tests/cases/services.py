@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from alerts.tests.cases.edges import contention, scrapes, told
 from alerts.tests.series import Case, counter, gap, gauge, ramp, together
 
 RESPONSES = "django_http_responses_total_by_status_view_method_total"
@@ -45,7 +46,69 @@ def process(
 UP, DOWN = gauge((300, 1)), gauge((60, 1), (240, 0))
 QUICK, HANGING = gauge((300, 0.01)), gauge((60, 0.01), (240, 4))
 
+
+def served(process: str, service: str, values: str, kind: str = "SPAN_KIND_SERVER") -> dict[str, str]:
+    """Spans of the requests that a process served, as they reached Jaeger."""
+    method = 'rpc_method="Reserve"' if process.endswith("-grpc") else 'http_request_method="GET"'
+    return {f'traces_span_metrics_calls_total{{service_name="{service}", span_kind="{kind}", {method}}}': values}
+
+
+def explained(service: str) -> list[tuple[str, dict[str, str], int]]:
+    """(story, series, whether the service's own alert fires all the same)."""
+    return [
+        ("its database is about to be told of", told(service, "postgresql"), 0),
+        (
+            "others' edges, tickets and the service itself explain nothing",
+            together(told("nobody", "postgresql"), told(service, "postgresql", severity="ticket"), told(service, "")),
+            1,
+        ),
+    ]
+
+
+_SERVING = [
+    *(
+        Case(
+            "ServiceDown",
+            f"{process} still serves: only its metrics are broken",
+            together(target(process, service, DOWN, QUICK), served(process, service, counter((300, 1)))),
+            {200: 0, 290: 0},
+        )
+        for process, service in (("payments", "payments"), ("inventory-grpc", "inventory"), ("inventory", "inventory"))
+    ),
+    *(
+        Case(
+            "ServiceDown",
+            f"{process} is dead, whatever its sibling serves",
+            together(target(process, "inventory", DOWN, QUICK), served(sibling, "inventory", counter((300, 1)))),
+            {75: 0, 80: 1},
+        )
+        for process, sibling in (("inventory", "inventory-grpc"), ("inventory-grpc", "inventory"))
+    ),
+    Case(
+        "ServiceDown",
+        "what was on its way when it died is counted until 70 s",
+        together(target("users", "users", DOWN, QUICK), served("users", "users", counter((70, 1), (230, 0)))),
+        {80: 0, 90: 1, 290: 1},
+    ),
+    Case(
+        "ServiceDown",
+        "calls that it makes are not calls that it serves",
+        together(
+            target("users", "users", DOWN, QUICK),
+            served("users", "users", counter((300, 1)), kind="SPAN_KIND_CLIENT"),
+        ),
+        {80: 1},
+    ),
+    Case(
+        "ServiceDown",
+        "its first scrapes fail, and then one now and then",
+        target("users", "users", gauge(*[(15, 0), (5, 1)] * 15), QUICK),
+        {0: 0, 10: 0, 100: 0, 200: 0, 290: 0},
+    ),
+]
+
 _DOWN = [
+    *_SERVING,
     *(
         Case(
             alert,
@@ -79,6 +142,20 @@ _DOWN = [
             ("WorkerNotAnswering", "orders-relay", 4),
         )
     ),
+    *(
+        Case(
+            alert,
+            "the platform comes up: judged after a minute of looks",
+            target(name, "orders", gauge((300, 0)), gauge((300, took))),
+            {20: 0, 40: 0, second: 1},
+        )
+        for alert, name, took, second in (
+            ("ServiceDown", "orders", 0.01, 45),
+            ("ServiceNotAnswering", "orders", 4, 65),
+            ("WorkerDown", "orders-relay", 0.01, 65),
+            ("WorkerNotAnswering", "orders-relay", 4, 65),
+        )
+    ),
     Case("ServiceDown", "a hanging service is another alert", target("orders", "orders", DOWN, HANGING), {200: 0}),
     Case("ServiceNotAnswering", "a dead service is another alert", target("orders", "orders", DOWN, QUICK), {200: 0}),
     Case("WorkerDown", "a hanging worker is another alert", target("orders-relay", "orders", DOWN, HANGING), {200: 0}),
@@ -94,6 +171,19 @@ _DOWN = [
         "a scrape of 0.5 s that fails",
         target("orders", "orders", DOWN, gauge((300, 0.5))),
         {75: 0, 80: 1},
+    ),
+    *(
+        Case(
+            alert,
+            f"{name}: a scrape of a second that fails",
+            target(name, "orders", DOWN, gauge((300, 1))),
+            {200: count},
+        )
+        for alert, name, count in (
+            ("ServiceNotAnswering", "orders", 0),
+            ("WorkerDown", "orders-relay", 1),
+            ("WorkerNotAnswering", "orders-relay", 0),
+        )
     ),
     Case("ServiceNotAnswering", "a slow scrape that works", target("orders", "orders", UP, gauge((300, 4))), {200: 0}),
     Case(
@@ -182,6 +272,26 @@ _ERRORS = [
     ),
     Case(
         "ServiceErrors",
+        "a few errors of its own among many of a dependency's",
+        together(
+            responses("201", counter((300, 5))),
+            responses("503", counter((300, 1))),
+            responses("500", counter((300, 0.1))),
+        ),
+        {290: 0},
+    ),
+    Case(
+        "ServiceErrors",
+        "three errors of its own in a minute, and many of a dependency's",
+        together(
+            responses("201", counter((300, 0.1))),
+            responses("503", counter((300, 0.5))),
+            responses("500", counter((300, 0.05))),
+        ),
+        {290: 0},
+    ),
+    Case(
+        "ServiceErrors",
         "503 is a dependency's, 402 and 404 are answers",
         together(
             *(responses(status, counter((300, 2))) for status in ("201", "402", "404", "502", "503", "504")),
@@ -208,17 +318,52 @@ _ERRORS = [
         together(
             responses("201", gap(counter((400, 1)), 200, 200)), responses("500", gap(counter((400, 1)), 200, 200))
         ),
-        {100: 1, 290: 0},
+        {100: 1, 320: 0},
     ),
 ]
 
+_FAILING = together(responses("201", counter((300, 1.7))), responses("500", counter((300, 0.3))))
+_HALF_SLOW = latency(counter((300, 1)), counter((300, 2)))
+
+_EXPLAINED = [
+    *(Case("ServiceErrors", story, together(_FAILING, series), {290: n}) for story, series, n in explained("orders")),
+    *(Case("ServiceSlow", story, together(_HALF_SLOW, series), {290: n}) for story, series, n in explained("orders")),
+]
+
 _SLOW = [
+    *contention("ServiceSlow", _HALF_SLOW),
+    Case(
+        "ServiceSlow",
+        "what operators ask for by hand may take long",
+        latency(counter((300, 1)), counter((300, 2)), service="console"),
+        {290: 0},
+    ),
+    Case(
+        "ServiceSlow",
+        "it has been so for hours: no incident that has just begun",
+        latency(counter((9000, 1), step=60), counter((9000, 2), step=60)),
+        {8400: 0},
+        step=60,
+    ),
+    Case(
+        "ServiceSlow",
+        "slower than ever in the last two hours",
+        latency(counter((7200, 1.6), (1800, 0.4), step=60), counter((9000, 2), step=60)),
+        {7140: 0, 7800: 1},
+        step=60,
+    ),
     Case(
         "ServiceSlow",
         "half of the requests take longer",
         latency(counter((60, 2), (240, 1)), counter((300, 2))),
         {60: 0, 115: 0, 130: 1},
         {"service": "orders", "root_service": "orders"},
+    ),
+    Case(
+        "ServiceSlow",
+        "pages that wait for what operators asked",
+        latency(counter((300, 0)), counter((300, 2)), service="console"),
+        {290: 0},
     ),
     Case("ServiceSlow", "a tenth is a tail", latency(counter((300, 9)), counter((300, 10))), {290: 0}),
     Case(
@@ -228,6 +373,15 @@ _SLOW = [
         {130: 0},
     ),
     Case("ServiceSlow", "few requests, all slow", latency(counter((300, 0)), counter((300, 0.06))), {290: 0}),
+    Case(
+        "ServiceSlow",
+        "few requests, all slow, among many slow health checks",
+        together(
+            latency(counter((300, 0)), counter((300, 0.06))),
+            latency(counter((300, 0)), counter((300, 9)), view=HEALTH),
+        ),
+        {290: 0},
+    ),
     Case("ServiceSlow", "slow health checks", latency(counter((300, 0)), counter((300, 2)), view=HEALTH), {290: 0}),
     Case(
         "ServiceSlow",
@@ -253,12 +407,42 @@ _SLOW = [
     ),
 ]
 
+_CONTENDED = [
+    Case(
+        "MachineContended",
+        "five of nine processes take half a second to be scraped",
+        scrapes(0.5, busy=5),
+        {200: 1},
+        {"severity": "ticket", "layer": "cause", "root_service": "platform"},
+    ),
+    Case("MachineContended", "four of nine are slow", scrapes(0.5, busy=4), {200: 0}),
+    Case("MachineContended", "busy, not short", scrapes(0.2), {200: 0}),
+    Case("MachineContended", "processes that hang don't count", scrapes(4, busy=9), {200: 0}),
+    Case(
+        "MachineContended",
+        "it is over a minute after its last slow half-minute",
+        {
+            f'scrape_duration_seconds{{job="django", process="{n}"}}': gauge((60, 0.03), (60, 0.6), (300, 0.03))
+            for n in range(3)
+        },
+        {60: 0, 90: 1, 150: 1, 215: 0},
+    ),
+    Case(
+        "MachineContended",
+        "other jobs' scrapes take their time",
+        {f'scrape_duration_seconds{{job="exporter", process="{n}"}}': gauge((300, 2)) for n in range(9)},
+        {200: 0},
+    ),
+]
+
 _RESOURCES = [
+    *_CONTENDED,
     Case(
         "ServiceSaturated",
         "0.95 cores for a while",
         process("process_cpu_seconds_total", counter((60, 0.1), (300, 0.95))),
-        {60: 0, 130: 0, 150: 1},
+        # 0.85 of the half-minute after 27 s, and 15 s of that.
+        {60: 0, 85: 0, 100: 0, 110: 1},
         {"service": "orders", "process": "orders", "severity": "page"},
     ),
     Case("ServiceSaturated", "half a core", process("process_cpu_seconds_total", counter((300, 0.5))), {290: 0}),
@@ -266,7 +450,7 @@ _RESOURCES = [
         "ServiceSaturated",
         "a burst of 30 s",
         process("process_cpu_seconds_total", counter((60, 0.1), (30, 1), (200, 0.1))),
-        {90: 0, 110: 0},
+        {90: 0, 100: 0, 110: 0},
     ),
     Case(
         "ServiceSaturated",
@@ -326,6 +510,12 @@ _GROWTH = [
         _memory(gauge((100, 1e8), (60, 2e8), (300, 1.6e8))),
         {230: 0, 300: 0},
     ),
+    Case(
+        "ServiceMemoryGrowing",
+        "a jump, and hardly any growth since",
+        _memory(gauge((100, 1e8), (5, 2e8)) + " " + ramp(2e8, 4e4, 120)),
+        {160: 0, 200: 0},
+    ),
     Case("ServiceMemoryGrowing", "warming up", _memory(ramp(1e8, 1e6, 120), started=0), {110: 0}),
     Case("ServiceMemoryGrowing", "another job", _memory(ramp(1e8, 5e5, 600), job="jaeger"), {590: 0}),
     Case(
@@ -357,11 +547,17 @@ _VERSIONS = [
         "ServiceVersionRegression",
         "a fifth of the new version's requests fail",
         _release(0.4, 1.6),
-        {890: 0, 905: 0, 960: 1, 1200: 1},
+        {890: 0, 930: 0, 935: 1, 1200: 1},
         {"service": "orders", "version": "2", "root_service": "orders", "severity": "page"},
     ),
     Case("ServiceVersionRegression", "the new version is no worse", _release(0.0, 2.0), {1200: 0}),
     Case("ServiceVersionRegression", "both fail alike", _release(0.4, 1.6, 0.5), {1200: 0}),
+    Case(
+        "ServiceVersionRegression",
+        "a dependency begins to fail just after the release",
+        together(_release(0.0, 1.0), responses("503", counter((900, 0), (600, 1)))),
+        {1200: 0},
+    ),
     Case("ServiceVersionRegression", "one in fifty", _release(0.2, 9.8), {1200: 0}),
     Case("ServiceVersionRegression", "three failures", _release(0.02, 0.1), {1200: 0}),
     Case(
@@ -436,4 +632,4 @@ _TOKENS = [
     ),
 ]
 
-CASES = [*_DOWN, *_RESTARTING, *_ERRORS, *_SLOW, *_RESOURCES, *_GROWTH, *_VERSIONS, *_TOKENS]
+CASES = [*_DOWN, *_RESTARTING, *_ERRORS, *_EXPLAINED, *_SLOW, *_RESOURCES, *_GROWTH, *_VERSIONS, *_TOKENS]

@@ -69,17 +69,76 @@ def _availability(alert: str, share: float, until: float, fires: dict[int, int],
     )
 
 
+def _phases(alert: str, story: str, phases: list[tuple[float, float]], fires: dict[int, int], rate: float = 1) -> Case:
+    """`rate` orders a second; in each phase (seconds, share) that share of them fails."""
+    return Case(
+        alert,
+        story,
+        together(
+            orders("201", *((seconds, rate * (1 - share)) for seconds, share in phases), step=STEPS[alert]),
+            orders("503", *((seconds, rate * share) for seconds, share in phases), step=STEPS[alert]),
+        ),
+        fires,
+        step=STEPS[alert],
+    )
+
+
+# Each window by itself keeps the alert quiet; and it takes ten failures an hour, whatever their share.
+_WINDOWS = [
+    _phases(FAST, "the hour has hardly begun to suffer", [(2 * HOUR, 0), (HOUR, 0.3)], {2 * HOUR + 10 * MINUTE: 0}),
+    _phases(
+        FAST,
+        "an outage before, and again a little for some minutes",
+        [(HOUR, 0), (12 * MINUTE, 1), (10 * MINUTE, 0), (10 * MINUTE, 0.09)],
+        {HOUR + 25 * MINUTE: 0, HOUR + 26 * MINUTE: 0},
+    ),
+    _phases(
+        FAST,
+        "it is nearly over",
+        [(2 * HOUR, 0), (25 * MINUTE, 0.3), (10 * MINUTE, 0.03)],
+        {2 * HOUR + 25 * MINUTE: 1, 2 * HOUR + 27 * MINUTE: 0, 2 * HOUR + 28 * MINUTE: 0},
+    ),
+    _phases(FAST, "few orders, all fail", [(HOUR, 0), (HOUR, 1)], {HOUR + 40 * MINUTE: 1}, rate=0.02),
+    _phases(
+        STEADY,
+        "an outage before, and again a little",
+        [(2 * HOUR, 0), (HOUR, 0.5), (40 * MINUTE, 0), (20 * MINUTE, 0.04)],
+        {3 * HOUR + 57 * MINUTE: 0, 3 * HOUR + 59 * MINUTE: 0},
+    ),
+    _phases(
+        STEADY,
+        "it is nearly over",
+        [(2 * HOUR, 0), (4 * HOUR, 0.08), (20 * MINUTE, 0.02)],
+        {6 * HOUR: 1, 6 * HOUR + 3 * MINUTE: 0, 6 * HOUR + 10 * MINUTE: 0},
+    ),
+    _phases(STEADY, "few orders, many fail", [(2 * HOUR, 0), (5 * HOUR, 0.5)], {7 * HOUR: 1}, rate=0.005),
+    _phases(SLOW, "the worst is over", [(2 * HOUR, 0), (DAY, 0.03), (5 * HOUR, 0.01)], {DAY + 6 * HOUR: 0}),
+    _phases(SLOW, "few orders, many fail", [(2 * HOUR, 0), (DAY, 0.5)], {DAY: 1}, rate=0.001),
+    _phases(SLOW, "hardly any orders, all fail", [(2 * HOUR, 0), (DAY, 1)], {DAY: 0}, rate=0.00008),
+    _phases(LASTS, "the worst is over", [(2 * HOUR, 0), (3 * DAY, 0.01), (DAY, 0.003)], {3 * DAY + 12 * HOUR: 0}),
+    _phases(LASTS, "few orders, many fail", [(2 * HOUR, 0), (2 * DAY, 0.5)], {2 * DAY: 1}, rate=0.0005),
+    _phases(LASTS, "hardly any orders, all fail", [(2 * HOUR, 0), (2 * DAY, 1)], {2 * DAY: 0}, rate=0.00003),
+    _phases(LASTS, "a bad morning in quiet days", [(2 * DAY, 0), (6 * HOUR, 0.02)], {2 * DAY + 6 * HOUR: 0}),
+]
+
 CASES = [
+    *_WINDOWS,
     # Order availability: budget 0.005. At 30 % failures the hour's 7.2 % are reached after 15 min, and then 2 min.
     _availability(
         FAST, 0.3, 3 * HOUR, {2 * HOUR: 0, 2 * HOUR + 15 * MINUTE: 0, 2 * HOUR + 18 * MINUTE: 1}, "30 % fail"
     ),
     _availability(FAST, 0.05, 4 * HOUR, {4 * HOUR: 0}, "5 % fail: slower than this"),
-    _availability(STEADY, 0.05, 9 * HOUR, {2 * HOUR: 0, 5 * HOUR: 0, 8 * HOUR: 1}, "5 % fail for hours"),
+    _availability(
+        STEADY,
+        0.05,
+        9 * HOUR,
+        {2 * HOUR: 0, 5 * HOUR + 15 * MINUTE: 0, 5 * HOUR + 16 * MINUTE: 1},
+        "5 % fail for hours",
+    ),
     _availability(STEADY, 0.02, 9 * HOUR, {9 * HOUR: 0}, "2 % fail"),
-    _availability(SLOW, 0.02, 2 * DAY, {2 * HOUR: 0, 3 * HOUR: 0, 2 * DAY: 1}, "2 % fail for a day"),
+    _availability(SLOW, 0.02, 2 * DAY, {2 * HOUR: 0, 9 * HOUR: 0, 9 * HOUR + 20 * MINUTE: 1}, "2 % fail for a day"),
     _availability(SLOW, 0.01, 2 * DAY, {2 * DAY: 0}, "1 % fails"),
-    _availability(LASTS, 0.007, 4 * DAY, {2 * HOUR: 0, 4 * DAY: 1}, "0.7 % fail for days"),
+    _availability(LASTS, 0.007, 4 * DAY, {2 * HOUR: 0, 10 * HOUR: 0, 11 * HOUR: 1}, "0.7 % fail for days"),
     _availability(LASTS, 0.003, 4 * DAY, {4 * DAY: 0}, "0.3 % fail"),
     *(
         Case(

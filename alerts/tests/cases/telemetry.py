@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from alerts.tests.cases.services import responses
+from contracts import catalogue
+
+from alerts.tests.cases.services import responses, served, target
 from alerts.tests.series import Case, counter, gauge, together
 
 TICKET = {"severity": "ticket", "layer": "telemetry"}
 ORDERS = {"service": "orders", "root_service": "orders", "team": "checkout", **TICKET}
+RISING = counter((300, 1))
 TRAFFIC = responses("201", counter((600, 2)))
 
 
@@ -33,17 +36,7 @@ def newest(values: str, service: str = "orders") -> dict[str, str]:
     return {f'log_pipeline_newest_timestamp_seconds{{job="log-pipeline", service="{service}"}}': values}
 
 
-PROCESSES = (
-    ("users", "users"),
-    ("inventory", "inventory"),
-    ("inventory", "inventory-grpc"),
-    ("orders", "orders"),
-    ("orders", "orders-relay"),
-    ("payments", "payments"),
-    ("payments", "payments-consumer"),
-    ("notifications", "notifications"),
-    ("notifications", "notifications-consumer"),
-)
+PROCESSES = [(process.service, process.name) for process in catalogue.load().processes()]
 
 
 def _targets(missing: str = "", job: str = "django") -> dict[str, str]:
@@ -104,13 +97,13 @@ CASES = [
     ),
     *(
         Case("ScrapeFailing", job, up(job, gauge((60, 1), (240, 0))), {60: 0, 115: 0, 120: 1}, TICKET)
-        for job in ("log-pipeline", "toxiproxy")
+        for job in ("log-pipeline", "postgres")
     ),
     *(
         Case("ScrapeFailing", f"{job} has an alert of its own", up(job, gauge((300, 0))), {290: 0})
-        for job in ("django", "rabbitmq", "postgres", "jaeger")
+        for job in ("django", "rabbitmq", "toxiproxy", "jaeger")
     ),
-    Case("ScrapeFailing", "it answers", up("toxiproxy", gauge((300, 1))), {290: 0}),
+    Case("ScrapeFailing", "it answers", up("postgres", gauge((300, 1))), {290: 0}),
     Case("TargetMissing", "one of them", _targets("orders-relay"), {60: 0, 115: 0, 120: 1}, TICKET),
     Case("TargetMissing", "all are there, if down", _targets(), {350: 0}),
     Case(
@@ -174,6 +167,7 @@ CASES = [
         together(items("logs", "made", counter((300, 5))), items("logs", "delivered", counter((300, 5)))),
         {290: 0},
     ),
+    Case("TelemetryLost", "one in three minutes", items("logs", "lost", counter((600, 0.0055)), "x"), {600: 0}),
     Case("TelemetryLost", "once in ten minutes", items("logs", "lost", counter((60, 0), (600, 0.0016))), {600: 0}),
     Case("TelemetryLost", "a restart", items("logs", "lost", counter((60, 0), (240, -0.0), start=50)), {100: 0}),
     Case(
@@ -301,11 +295,74 @@ CASES = [
         Case(
             "NotificationsFailing",
             metric,
-            {f'{metric}{{job="a", integration="webhook"}}': counter((60, 0), (5, 0.2), (500, 0))},
+            {f'{metric}{{job="a", integration="webhook"}}': counter((60, 0), (5, 0.6), (500, 0))},
             {60: 0, 70: 1, 400: 0},
             TICKET,
         )
         for metric in ("alertmanager_notifications_failed_total", "prometheus_notifications_dropped_total")
+    ),
+    *(
+        Case(
+            "NotificationsFailing",
+            f"two that are tried again: {metric}",
+            {f'{metric}{{job="a", integration="webhook"}}': counter((60, 0), (5, 0.4), (500, 0))},
+            {70: 0, 200: 0},
+        )
+        for metric in ("alertmanager_notifications_failed_total", "prometheus_notifications_dropped_total")
+    ),
+    *(
+        Case(
+            "ServiceScrapeFailing",
+            f"{process} serves, and its scrape fails for half a minute",
+            together(
+                target(process, service, gauge((60, 1), (240, 0)), gauge((300, 0.01))),
+                served(process, service, counter((300, 1))),
+            ),
+            {60: 0, 85: 0, 90: 1, 290: 1},
+            {"service": service, "process": process, "root_service": service, **TICKET},
+        )
+        for process, service in (("payments", "payments"), ("inventory-grpc", "inventory"))
+    ),
+    Case(
+        "ServiceScrapeFailing",
+        "it serves nothing: it is down, which is another alert",
+        together(target("payments", "payments", gauge((300, 0)), gauge((300, 0.01))), served("users", "users", RISING)),
+        {290: 0},
+    ),
+    Case(
+        "ServiceScrapeFailing",
+        "its sibling serves",
+        together(
+            target("inventory-grpc", "inventory", gauge((300, 0)), gauge((300, 0.01))),
+            served("inventory", "inventory", RISING),
+        ),
+        {290: 0},
+    ),
+    Case(
+        "ServiceScrapeFailing",
+        "it has served all there was to serve",
+        together(
+            target("payments", "payments", gauge((300, 0)), gauge((300, 0.01))),
+            served("payments", "payments", counter((20, 1), (280, 0))),
+        ),
+        {290: 0},
+    ),
+    Case(
+        "ServiceScrapeFailing",
+        "all is well",
+        together(
+            target("payments", "payments", gauge((300, 1)), gauge((300, 0.01))), served("payments", "payments", RISING)
+        ),
+        {290: 0},
+    ),
+    Case(
+        "ServiceScrapeFailing",
+        "other jobs have ScrapeFailing",
+        together(
+            target("payments", "payments", gauge((300, 0)), gauge((300, 0.01)), job="other"),
+            served("payments", "payments", RISING),
+        ),
+        {290: 0},
     ),
     Case(
         "NotificationsFailing",

@@ -6,18 +6,21 @@ import dataclasses
 import signal
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from contracts import catalogue
+from contracts import catalogue, faults
 
-from load.drills import actions, descriptor, engine, interrupts, score
+from load.drills import actions, descriptor, engine, interrupts, marks, score
+from load.drills.__main__ import repeated
 from load.drills.actions import ACTIONS, Action
 from load.drills.descriptor import DescriptorError, Drill
 from load.drills.engine import Result
 from load.drills.journal import Journal
 from load.drills.notifications import Alert, Notification
 from load.drills.prober import Attempt, Prober
+from load.drills.score import Revision
 from load.drills.world import World
 
 CATALOGUE = catalogue.load()
@@ -175,12 +178,115 @@ def test_scores_publish_misses_and_false_pages() -> None:
 
 def test_scores_of_nothing_are_no_numbers() -> None:
     assert score.figures([])["recall"] is None
-    assert "0 fault runs" in score.table([])
+    assert "| – | 0 runs of 0 drills |" in score.table([])
 
 
-def test_results_of_one_revision_add_up(tmp_path: Path) -> None:
-    score.write([RESULT], "abc", datetime(2026, 1, 1, tzinfo=UTC), tmp_path)
-    score.write([RESULT, CONTROL], "abc", datetime(2026, 1, 2, tzinfo=UTC), tmp_path)
-    score.write([RESULT], "other", datetime(2026, 1, 3, tzinfo=UTC), tmp_path)
+REVISION = Revision("abc", "c0ffee")
+
+
+def test_results_of_one_state_add_up(tmp_path: Path) -> None:
+    score.write([RESULT], REVISION, datetime(2026, 1, 1, tzinfo=UTC), tmp_path)
+    # Another commit of the same state: a corrected text, say.
+    score.write([RESULT, CONTROL], Revision("abc", "decade"), datetime(2026, 1, 2, tzinfo=UTC), tmp_path)
+    score.write([RESULT], Revision("other", "c0ffee"), datetime(2026, 1, 3, tzinfo=UTC), tmp_path)
     assert len(score.read("abc", tmp_path)) == 3
     assert len(score.read(None, tmp_path)) == 4
+
+
+def test_the_report_shows_the_misses_of_this_state_only(tmp_path: Path) -> None:
+    missed = dataclasses.replace(RESULT, noticed=False, named=False, seconds_to_notice=None, pages=0, first="")
+    score.write([RESULT, missed], REVISION, datetime(2026, 1, 1, tzinfo=UTC), tmp_path)
+    score.write([CONTROL], Revision("other", "c0ffee"), datetime(2026, 1, 2, tzinfo=UTC), tmp_path)
+    text = score.write_report(REVISION, tmp_path).read_text()
+    assert "State abc (commit c0ffee)" in text
+    assert "| faults noticed (recall) | 0.5 | 2 runs of 1 drills |" in text
+    assert "**no**" in text
+    assert "quiet" not in text
+
+
+@pytest.mark.parametrize(
+    ("name", "counts"),
+    [
+        ("alerts/rules/edges.yml", True),
+        ("alerts/alertmanager.yml", True),
+        ("load/drills/a.yaml", True),
+        ("load/drills/engine.py", True),
+        ("services/orders/ordering/domain.py", True),
+        ("services/contracts/src/contracts/faults.py", True),
+        ("observability/django_telemetry/src/django_telemetry/http.py", True),
+        ("README.md", False),
+        ("docs/alerts.md", False),
+        ("dashboards/builder/edges.py", False),
+        ("services/console/config/settings.py", False),
+        ("services/orders/tests/test_api.py", False),
+        ("load/drills/results/20260101T000000Z.json", False),
+        ("observability/rabbitmq/README.md", False),
+    ],
+)
+def test_the_state_is_what_decides_a_drill_and_nothing_else(tmp_path: Path, name: str, counts: bool) -> None:
+    before = score.digest(tmp_path)
+    path = tmp_path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("one")
+    made = score.digest(tmp_path)
+    path.write_text("two")
+    assert (made != before, score.digest(tmp_path) != made) == (counts, counts)
+
+
+def test_everything_that_decides_a_drill_is_found_here() -> None:
+    root = Path(__file__).parents[3]
+    empty = [pattern for pattern in score.DECISIVE if not list(root.glob(pattern))]
+    assert not empty, f"nothing matches {empty}: was it moved?"
+
+
+def test_drills_are_repeated_round_by_round_less_what_is_done() -> None:
+    drills = list(DRILLS.values())[:2]
+    first, second = (drill.name for drill in drills)
+    assert [drill.name for drill in repeated(drills, 2)] == [first, second, first, second]
+    assert [drill.name for drill in repeated(drills, 2, {first: 1, second: 5})] == [first]
+
+
+class _Runner:
+    """Keeps what it was asked to release."""
+
+    def __init__(self) -> None:
+        self.released: list[dict[str, str]] = []
+        usual = {"SERVICE_VERSION": "1", "OTEL_RESOURCE_ATTRIBUTES": "service.version=1,service.instance.id=orders"}
+        self.processes = {"orders": SimpleNamespace(environment=usual)}
+
+    def release(self, name: str, changes: dict[str, str]) -> None:
+        assert name == "orders"
+        self.released.append(dict(changes))
+
+
+def test_a_release_names_its_version_everywhere_and_is_rolled_back() -> None:
+    runner = _Runner()
+    world = cast(World, SimpleNamespace(runner=runner))
+    arguments = {"process": "orders", "version": "9", "faults": {"error_ratio": 0.2}, "environment": {"A": 1}}
+    ACTIONS["release"].do(world, arguments)
+    ACTIONS["release"].undo(world, arguments)
+    (changes, back) = runner.released
+    version = changes["SERVICE_VERSION"]
+    assert version.startswith("9-")
+    assert changes == {
+        "A": "1",
+        "SERVICE_VERSION": version,
+        "OTEL_RESOURCE_ATTRIBUTES": f"service.version={version},service.instance.id=orders",
+        "ENVIRONMENT": "drill",
+        "FAULTS": "error_ratio=0.2",
+    }
+    assert back == {}
+
+
+@each_drill
+def test_a_drills_faults_are_some_that_services_know(drill: Drill) -> None:
+    for step in drill.steps:
+        if "faults" in step.arguments:
+            flags = ",".join(f"{name}={value}" for name, value in step.arguments["faults"].items())
+            assert faults.load("drill", {"FAULTS": flags})
+
+
+def test_a_mark_that_cant_be_stored_stops_nothing() -> None:
+    # Nobody listens there.
+    world = cast(World, SimpleNamespace(url=lambda _: "http://127.0.0.1:9"))
+    marks.put(world, "payments-killed", "injected", 0.0)

@@ -24,9 +24,13 @@ ONE_SHOTS = frozenset(
         "elasticsearch-setup",
         "kibana-setup",
         "inventory-seed",
-        *(f"{name}-migrate" for name in ("users", "inventory", "orders", "payments", "notifications")),
+        "console-first-user",
+        *(f"{name}-migrate" for name in ("users", "inventory", "orders", "payments", "notifications", "console")),
     }
 )
+
+# Ends by itself, and is there only when somebody runs it.
+ON_DEMAND = "drill"
 
 
 class _Loader(yaml.SafeLoader):
@@ -73,8 +77,13 @@ def services() -> dict[str, Service]:
 
 
 def long_running() -> dict[str, Service]:
-    """Those that stay."""
-    return {name: service for name, service in services().items() if name not in ONE_SHOTS}
+    """Those that stay, a profile's among them."""
+    return {name: service for name, service in services().items() if name not in {*ONE_SHOTS, ON_DEMAND}}
+
+
+def started_by_up() -> dict[str, Service]:
+    """Those that stay after `docker compose up`, without any profile."""
+    return {name: service for name, service in long_running().items() if not service.get("profiles")}
 
 
 def mounts(service: Service) -> Iterator[tuple[str, str, bool]]:

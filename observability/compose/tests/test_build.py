@@ -142,6 +142,8 @@ def test_the_image_of_the_tools_builds_and_its_programs_start(folder: Path) -> N
         "load.traffic",
         "platformctl.retention",
         "jaeger_dependencies.job",
+        "load.drills.__main__",
+        "load.drills.compose",
     )
     for module in (*modules, "platform_compose.__main__"):
         done = subprocess.run(

@@ -14,6 +14,7 @@ from platformctl.environment import ServiceEnvironment
 from platformctl.paths import Paths
 from platformctl.secret_store import SecretStore
 
+from load import settings as load_settings
 from tests import stack
 
 SERVICES = catalogue.load()
@@ -31,9 +32,14 @@ ONLY_COMPOSE = {
     "filebeat",
     "grafana",
     "mailpit",
+    "console-first-user",
+    "drill",
+    "docker-socket-proxy",
 }
 # By name instead of 127.0.0.1 and with secrets apart: the values differ, the names must not.
-ONLY_IN_CONTAINERS = {"HTTP_HOST", "GRPC_HOST"}
+# The console's: what is mounted into its container, and where people's browsers reach what runs in others.
+ONLY_IN_CONTAINERS = {"HTTP_HOST", "GRPC_HOST", "DASHBOARDS_DIR", "RUNBOOKS_DIR"}
+FOR_BROWSERS = {"GRAFANA_URL", "JAEGER_UI_URL", "KIBANA_URL"}
 # Given to all without Docker, read by services with access tokens only.
 NOT_READ = {name: {"JWT_ISSUER", "JWT_AUDIENCE"} for name in ("inventory", "payments")}
 
@@ -61,12 +67,13 @@ def test_a_process_gets_the_variables_that_it_gets_without_docker(name: str, tmp
     secret |= {"JWT_PRIVATE_KEY_FILE"} & set(native)
     # The image sets it for all of them.
     wanted = set(native) - secret - {"PYTHONUNBUFFERED"} - NOT_READ.get(process.service, set())
-    assert set(here) - ONLY_IN_CONTAINERS == wanted
+    assert set(here) - ONLY_IN_CONTAINERS - FOR_BROWSERS == wanted
     hosts_differ = {
         "ALLOWED_HOSTS",
         "TELEMETRY_METRICS_HOST",
         "EMAIL_URL",
         "SENTRY_SPOTLIGHT",
+        "CONSOLE_ASSETS_DIR",
         "OTEL_EXPORTER_OTLP_ENDPOINT",
     }
     hosts_differ |= {variable for variable in native if variable.endswith(("_URL", "_TARGET"))}
@@ -78,7 +85,9 @@ def test_a_process_gets_the_variables_that_it_gets_without_docker(name: str, tmp
 def test_its_addresses_lead_to_containers_at_the_ports_that_they_have_without_docker(name: str, tmp_path: Path) -> None:
     here = stack.services()[name]["environment"]
     native = native_environment(tmp_path).of(PROCESSES[name])
-    for variable in (v for v in here if v.endswith(("_URL", "_TARGET", "_ENDPOINT")) and v != "EMAIL_URL"):
+    # Spotlight runs in no container: an override may name one.
+    apart = {"EMAIL_URL", "SPOTLIGHT_URL", *FOR_BROWSERS}
+    for variable in (v for v in here if v.endswith(("_URL", "_TARGET", "_ENDPOINT")) and v not in apart):
         host, port = re.search(r"([a-z-]+):(\d+)$", here[variable]).groups()  # type: ignore[union-attr]
         assert host in stack.services(), f"{name}: {variable}={here[variable]}: no such container"
         assert native[variable].endswith(f":{port}"), f"{name}: {variable}={here[variable]}, native {native[variable]}"
@@ -170,3 +179,13 @@ def test_every_targets_file_of_the_configuration_is_there() -> None:
     named = re.findall(r"targets/[a-z-]+\.json", configuration)
     assert named
     assert [name for name in named if not (folder / name).is_file()] == []
+
+
+@pytest.mark.parametrize("name", ["traffic", "drill"])
+def test_load_is_let_out_to_the_containers(name: str) -> None:
+    chosen = load_settings.load(stack.services()[name]["environment"])
+    # Raises for names that lead elsewhere than to loopback, unless it is told that they are meant.
+    load_settings.refuse_remote(chosen)
+    for service, url in chosen.service_urls.items():
+        port = next(process.http_port for process in SERVICES.processes() if process.name == service)
+        assert url == f"http://{service}:{port}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from contracts import catalogue
@@ -12,8 +13,9 @@ from tests import stack
 GIBIBYTE = 1024
 # The image writes below its own folders at each start.
 MAY_WRITE = {"elasticsearch", "logstash", "kibana"}
-# filebeat reads Docker's files, secrets gives files to other users.
-ROOT_USER = {"filebeat", "secrets"}
+# filebeat reads Docker's files, secrets gives files to other users, Docker's socket is root's.
+ROOT_USER = {"filebeat", "secrets", "docker-socket-proxy"}
+DOCKER_SOCKET = {"filebeat", "docker-socket-proxy"}
 ADDED_CAPABILITIES = {"filebeat": ["DAC_READ_SEARCH"], "secrets": ["CHOWN", "DAC_OVERRIDE", "FOWNER"]}
 # Images of ours run as 10001 by their Dockerfile.
 OURS = "django-observability/"
@@ -37,7 +39,8 @@ def test_a_container_has_a_limit_rotated_logs_and_a_restart_policy(name: str) ->
     service = stack.services()[name]
     assert 32 <= stack.megabytes(service["mem_limit"]) <= 1024
     assert service["logging"] == {"driver": "json-file", "options": {"max-size": "10m", "max-file": "3"}}
-    assert service["restart"] == ("on-failure:5" if name in stack.ONE_SHOTS else "unless-stopped")
+    restarts = "on-failure:5" if name in stack.ONE_SHOTS else "unless-stopped"
+    assert service["restart"] == ("no" if name == stack.ON_DEMAND else restarts)
 
 
 @pytest.mark.parametrize("name", stack.long_running())
@@ -60,7 +63,7 @@ def test_ports_are_published_on_loopback_by_containers_on_the_edge(name: str) ->
 
 def test_the_limits_sum_to_at_most_six_gibibytes() -> None:
     limits = {name: stack.megabytes(service["mem_limit"]) for name, service in stack.services().items()}
-    staying = sum(limits[name] for name in stack.long_running())
+    staying = sum(limits[name] for name in stack.started_by_up())
     # The last one-shot, kibana-setup, runs while everything else does; the others' dependants wait for them.
     assert staying + limits["kibana-setup"] <= 6 * GIBIBYTE, f"{staying} MiB stay"
 
@@ -68,10 +71,10 @@ def test_the_limits_sum_to_at_most_six_gibibytes() -> None:
 def test_the_light_stack_sums_to_at_most_four_gibibytes() -> None:
     light = stack.document("docker-compose.light.yml")["services"]
     left_out = {name for name, change in light.items() if change.get("profiles")}
-    assert left_out == {"kibana", "kibana-setup", "logstash"}
+    assert left_out == {"kibana", "kibana-setup", "logstash", "grafana"}
     limits = {
         name: stack.megabytes(light.get(name, {}).get("mem_limit", service["mem_limit"]))
-        for name, service in stack.long_running().items()
+        for name, service in stack.started_by_up().items()
         if name not in left_out
     }
     assert sum(limits.values()) <= 4 * GIBIBYTE, f"{sum(limits.values())} MiB"
@@ -100,6 +103,15 @@ def test_files_of_the_repository_are_mounted_to_be_read_only() -> None:
     assert writable == []
 
 
+def test_dockers_socket_is_where_it_must_be_only() -> None:
+    mounting = {
+        name
+        for name, service in stack.services().items()
+        if any("docker" in source and source.startswith("/") for source, _, _ in stack.mounts(service))
+    }
+    assert mounting == DOCKER_SOCKET
+
+
 def test_named_volumes_and_networks_are_declared_and_used() -> None:
     document = stack.document()
     mounted = {
@@ -118,7 +130,7 @@ def test_a_container_reads_its_own_secrets_only() -> None:
     for name, service in stack.services().items():
         if name == "secrets":
             continue
-        own = owners.get(name, name.removesuffix("-migrate").removesuffix("-seed"))
+        own = owners.get(name, re.sub("-(migrate|seed|first-user)$", "", name))
         for source, target, read_only in stack.mounts(service):
             if source == "secrets":
                 assert name in {"postgres-setup", "elasticsearch-setup", "kibana-setup"}
@@ -142,14 +154,15 @@ def test_no_secret_stands_in_the_file() -> None:
 def test_only_those_that_the_catalogue_connects_to_them_reach_the_databases() -> None:
     edges = {edge.caller for edge in catalogue.load().edges() if edge.protocol in ("sql", "amqp")}
     processes = {process.name for process in catalogue.load().processes() if process.service in edges}
-    one_shots = {name for name in stack.ONE_SHOTS if name.endswith(("-migrate", "-seed"))}
+    one_shots = {name for name in stack.ONE_SHOTS if name.endswith(("-migrate", "-seed", "-first-user"))}
     reaching = {name for name, service in stack.services().items() if "data" in service.get("networks", [])}
     assert reaching == processes | one_shots | DATABASES | {"postgres-exporter"}
 
 
 def test_only_search_clients_reach_elasticsearch_inside() -> None:
     reaching = {name for name, service in stack.services().items() if "search" in service.get("networks", [])}
-    assert reaching.isdisjoint(process.name for process in catalogue.load().processes())
+    asking = {edge.caller for edge in catalogue.load().edges() if edge.callee == "elasticsearch"}
+    assert reaching & {process.name for process in catalogue.load().processes()} == asking
 
 
 def test_start_order_goes_by_health_without_a_circle() -> None:

@@ -17,13 +17,15 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 import yaml
+from jaeger_dependencies import job
+from jaeger_dependencies.store import Store
 from log_pipeline import elasticsearch as log_pipeline
 from platform_compose.search_users import USERS, roles
 from platformctl.install.locations import Locations
@@ -31,6 +33,7 @@ from platformctl.paths import Paths
 from platformctl.retention import Policy, Retention
 from platformctl.settings import DEFAULT_CACHE
 
+from dashboards import marks
 from tests import stack
 
 LOCATIONS = Locations(Paths(stack.ROOT, Path(DEFAULT_CACHE)))
@@ -212,7 +215,44 @@ def test_retention_rolls_over_and_drops_old_traces_but_reads_no_line(server: Ser
     assert server.call("retention", "POST", f"/{STREAM}/_search").status_code == 403
 
 
-def test_jaeger_stores_and_finds_a_span_with_composes_two_files(server: Server, folder: Path) -> None:
+def test_drills_mark_block_and_free_and_can_do_nothing_else(server: Server) -> None:
+    server.call("shipper", "PUT", f"/{STREAM}/_create/line-6?refresh=true", LINE)
+    url = server.address("drills")
+    marks.put("payments-hangs injected", kind="drill", action="injected", elasticsearch_url=url)
+    # As load.drills.actions does.
+    everything = "/_all/_settings?expand_wildcards=all"
+    blocked = {"index.blocks.write": True}
+    assert server.call("drills", "PUT", everything, blocked).ok
+    assert server.call("shipper", "PUT", f"/{STREAM}/_create/line-7", LINE).status_code == 403
+    assert log_pipeline.look(server.address("monitor"), requests.Session()).read_only_indices >= 1
+    for free in ({"index.blocks.write": None}, {"index.blocks.read_only_allow_delete": None}):
+        assert server.call("drills", "PUT", everything, free).ok
+    assert server.call("shipper", "PUT", f"/{STREAM}/_create/line-7", LINE).status_code == 201
+    prefix = "cluster.routing.allocation.disk.watermark"
+    for share in ("1%", None):
+        watermarks = {f"{prefix}.{level}": share for level in ("low", "high", "flood_stage")}
+        assert server.call("drills", "PUT", "/_cluster/settings", {"persistent": watermarks}).ok
+    refused = [
+        ("POST", f"/{STREAM}/_search", None),
+        ("POST", "/jaeger-*/_search", None),
+        ("DELETE", f"/{STREAM}/_doc/line-6", None),
+        ("DELETE", "/jaeger-span-2026-01-01", None),
+        ("PUT", "/_index_template/mine", {"index_patterns": ["x"]}),
+        ("PUT", "/elsewhere/_create/1", LINE),
+    ]
+    answers = {path: server.call("drills", method, path, body).status_code for method, path, body in refused}
+    assert answers == {path: 403 for _, path, _ in refused}
+
+
+@dataclass(frozen=True)
+class Jaeger:
+    traces: str
+    query: str
+
+
+@pytest.fixture(scope="module")
+def jaeger(server: Server, folder: Path) -> Iterator[Jaeger]:
+    """Jaeger with compose's two files and environment."""
     given = {key: str(value) for key, value in stack.services()["jaeger"]["environment"].items()}
     ports = {name: str(free_port()) for name in given if name.endswith("_PORT")}
     password = folder / "jaeger-password"
@@ -230,23 +270,72 @@ def test_jaeger_stores_and_finds_a_span_with_composes_two_files(server: Server, 
     try:
         health = f"http://127.0.0.1:{ports['JAEGER_HEALTH_PORT']}/status"
         wait_for("Jaeger", lambda: requests.get(health, timeout=3).ok, process, log, 60)
-        trace, now = secrets.token_hex(16), time.time_ns()
-        span = {
-            "traceId": trace,
-            "spanId": secrets.token_hex(8),
-            "name": "GET /",
-            "kind": 2,
-            "startTimeUnixNano": str(now - 1_000_000),
-            "endTimeUnixNano": str(now),
-        }
-        resource = {"attributes": [{"key": "service.name", "value": {"stringValue": "orders"}}]}
-        body = {"resourceSpans": [{"resource": resource, "scopeSpans": [{"spans": [span]}]}]}
-        requests.post(
-            f"http://127.0.0.1:{ports['JAEGER_OTLP_HTTP_PORT']}/v1/traces", json=body, timeout=10
-        ).raise_for_status()
-        query = f"http://127.0.0.1:{ports['JAEGER_QUERY_PORT']}/api/traces/{trace}"
-        wait_for("the span", lambda: requests.get(query, timeout=5).ok, process, log, 30)
+        traces, query = (f"http://127.0.0.1:{ports[f'JAEGER_{name}_PORT']}" for name in ("OTLP_HTTP", "QUERY"))
+        yield Jaeger(f"{traces}/v1/traces", f"{query}/api")
     finally:
         process.terminate()
         process.wait(timeout=30)
+
+
+def eventually(what: str, answer: Callable[[], Any], seconds: float = 30) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (found := answer()):
+        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
+        time.sleep(0.3)
+    return found
+
+
+def send_call(jaeger: Jaeger, at: datetime) -> str:
+    """A span of orders that calls payments, and payments' of the same call. Returns the trace's id."""
+    trace, ids, now = secrets.token_hex(16), [secrets.token_hex(8) for _ in range(2)], int(at.timestamp() * 1e9)
+    spans: list[dict[str, Any]] = [
+        {
+            "traceId": trace,
+            "spanId": ids[0],
+            "name": "POST",
+            "kind": 3,
+            "startTimeUnixNano": str(now),
+            "endTimeUnixNano": str(now + 3_000_000),
+            "attributes": [{"key": "peer.service", "value": {"stringValue": "payments"}}],
+        },
+        {
+            "traceId": trace,
+            "spanId": ids[1],
+            "parentSpanId": ids[0],
+            "name": "POST /internal/v1/charges",
+            "kind": 2,
+            "startTimeUnixNano": str(now + 1_000_000),
+            "endTimeUnixNano": str(now + 2_000_000),
+        },
+    ]
+    resources = [
+        {
+            "resource": {"attributes": [{"key": "service.name", "value": {"stringValue": service}}]},
+            "scopeSpans": [{"spans": [span]}],
+        }
+        for service, span in zip(("orders", "payments"), spans, strict=True)
+    ]
+    requests.post(jaeger.traces, json={"resourceSpans": resources}, timeout=10).raise_for_status()
+    return trace
+
+
+def test_jaeger_stores_and_finds_a_trace_with_composes_two_files(server: Server, jaeger: Jaeger) -> None:
+    trace = send_call(jaeger, datetime.now(UTC))
+    eventually("the trace", lambda: requests.get(f"{jaeger.query}/traces/{trace}", timeout=5).ok)
     assert server.call("jaeger", "POST", f"/{STREAM}/_search").status_code == 403
+
+
+def test_the_dependencies_job_counts_as_its_user_and_jaeger_shows_the_graph(server: Server, jaeger: Jaeger) -> None:
+    # A minute of its own: the trace of the test before isn't in it.
+    minute = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=5)
+    trace = send_call(jaeger, minute + timedelta(seconds=10))
+    eventually("the trace", lambda: requests.get(f"{jaeger.query}/traces/{trace}", timeout=5).ok)
+    assert server.call(ADMIN, "POST", "/_refresh").ok
+    store = Store(server.address("dependencies"))
+    assert job.count(store, minute) == 1
+    assert server.call(ADMIN, "POST", "/_refresh").ok
+    assert store.last_written(datetime.now(UTC), timedelta(hours=1)) == minute
+    around = {"endTs": int(time.time() * 1000), "lookback": 3_600_000}
+    shown = requests.get(f"{jaeger.query}/dependencies", params=around, timeout=10).json()["data"]
+    assert [(link["parent"], link["child"], link["callCount"]) for link in shown] == [("orders", "payments", 1)]
+    assert server.call("dependencies", "POST", f"/{STREAM}/_search").status_code == 403

@@ -94,6 +94,7 @@ def test_an_internal_api_knows_the_tokens_of_its_callers_only(platform: Platform
         "payments": {"orders", "console"},
         "orders": set(),
         "notifications": set(),
+        "console": set(),
     }
 
 

@@ -310,6 +310,20 @@ def test_the_callers_environment_does_not_leak_into_processes(start: Start, monk
     assert runner.log_tail("one") == ["[]", "a $HOME ${PATH} {{.x}} %s"]
 
 
+def test_a_release_changes_the_environment_until_it_is_taken_back(start: Start) -> None:
+    show = "import os, time; print(os.environ['VERSION'], os.environ['OTHER']); time.sleep(300)"
+    runner = start(python("one", show, environment={"VERSION": "1", "OTHER": "a $HOME {{.x}} %s"}))
+    runner.start("one")
+    runner.release("one", {"VERSION": "2"})
+    until(lambda: len(runner.log_tail("one")) == 2, "the new version's line")
+    runner.signal("one", signal.SIGKILL)
+    until(lambda: len(runner.log_tail("one")) == 3, "the line after a crash")
+    runner.release("one", {})
+    until(lambda: len(runner.log_tail("one")) == 4, "the old version's line")
+    assert [line[0] for line in runner.log_tail("one")] == ["1", "2", "2", "1"]
+    assert {line[2:] for line in runner.log_tail("one")} == {"a $HOME {{.x}} %s"}
+
+
 def test_nothing_is_left_when_all_has_been_stopped(start: Start) -> None:
     runner = start(sleeper("one"), sleeper("two"))
     runner.start("one")
@@ -335,3 +349,5 @@ def test_an_unknown_name_is_refused(start: Start) -> None:
     for call in (runner.start, runner.stop, runner.restart, runner.pid, runner.status):
         with pytest.raises(PlatformError, match="no process named 'two'"):
             call("two")
+    with pytest.raises(PlatformError, match="no process named 'two'"):
+        runner.release("two", {})

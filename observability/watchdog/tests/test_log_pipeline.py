@@ -1,4 +1,4 @@
-"""Reading Elasticsearch's and rsyslog's figures."""
+"""Reading Elasticsearch's, rsyslog's and Filebeat's figures."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 import requests
-from log_pipeline import elasticsearch, shipper
-from log_pipeline.__main__ import PipelineCollector
+from log_pipeline import elasticsearch, filebeat, shipper
+from log_pipeline.__main__ import PipelineCollector, _shipper
 
 STATS = """Sun Nov 22 12:17:09 2026: { "name": "elasticsearch", "origin": "core.action", "processed": 5, "failed": 0 }
 Sun Nov 22 12:17:09 2026: { "name": "main Q", "origin": "core.queue", "size": 3, "enqueued": 9 }
@@ -28,11 +28,20 @@ class Stub:
     def __init__(self) -> None:
         self.services: dict[str, tuple[float, int]] = {"orders": (1_700_000_000_000.0, 12)}
         self.blocks: dict[str, str] = {}
+        # The part of Filebeat 8's answer that is read.
+        self.filebeat: Any = {
+            "libbeat": {
+                "output": {"events": {"acked": 90, "active": 4, "dropped": 1, "failed": 2, "total": 97}},
+                "pipeline": {"events": {"active": 1500, "published": 1600}},
+            }
+        }
         self.url = ""
 
     def answer(self, path: str) -> Any:
         if "_settings" in path:
             return {"logs": {"settings": self.blocks}, "other": {"settings": {}}}
+        if path == "/stats":
+            return self.filebeat
         if "_cat" in path:
             return [{"disk.used": "30", "disk.total": "40"}, {"disk.used": None, "disk.total": None}]
         buckets = [
@@ -92,11 +101,39 @@ def test_a_shipper_without_figures_is_nothing(tmp_path: Path) -> None:
     assert shipper.read(tmp_path / "none") == shipper.Shipper()
 
 
-def test_a_silent_service_keeps_its_last_lines_time(
-    stub: Stub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_filebeats_figures_have_the_names_of_rsyslogs(stub: Stub) -> None:
+    collector = PipelineCollector(stub.url, _shipper({"FILEBEAT_URL": f"{stub.url}/"}))
+    families = {family.name: family for family in collector.collect()}
+    told = {
+        name: [(sample.labels, sample.value) for sample in families[name].samples]
+        for name in ("log_shipper_queue_size", "log_shipper_processed", "log_shipper_failed")
+    }
+    assert told == {
+        "log_shipper_queue_size": [({"queue": "filebeat"}, 1500)],
+        "log_shipper_processed": [({"action": "filebeat"}, 97)],
+        "log_shipper_failed": [({"action": "filebeat"}, 3)],
+    }
+    assert "log_shipper_stats_timestamp_seconds" in families
+
+
+@pytest.mark.parametrize("answer", [{}, [], {"libbeat": {"pipeline": None}}])
+def test_an_answer_of_filebeats_that_says_nothing_is_no_figures(stub: Stub, answer: Any) -> None:
+    stub.filebeat = answer
+    assert filebeat.read(stub.url, requests.Session()) == shipper.Shipper()
+
+
+def test_filebeat_away_has_no_figures() -> None:
+    assert filebeat.read("http://127.0.0.1:1", requests.Session()) == shipper.Shipper()
+
+
+def test_without_filebeat_rsyslogs_file_is_read(tmp_path: Path) -> None:
+    (tmp_path / "stats").write_text(STATS)
+    assert _shipper({"RSYSLOG_STATS": str(tmp_path / "stats")})().queues == {"main Q": 7}
+
+
+def test_a_silent_service_keeps_its_last_lines_time(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("log_pipeline.__main__.FRESH_SECONDS", 0.0)
-    collector = PipelineCollector(stub.url, tmp_path / "none")
+    collector = PipelineCollector(stub.url, shipper.Shipper)
     list(collector.collect())
     stub.services = {}
     families = {family.name: family for family in collector.collect()}

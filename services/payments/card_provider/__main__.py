@@ -1,4 +1,4 @@
-"""`python -m card_provider`: serves on 127.0.0.1:HTTP_PORT (default 8006) until SIGTERM or SIGINT."""
+"""`python -m card_provider`: serves on HTTP_HOST:HTTP_PORT (default 127.0.0.1:8006) until SIGTERM or SIGINT."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from types import FrameType
 
 from card_provider.server import CardProvider
 
-HOST = "127.0.0.1"
+
+def _host() -> str:
+    return os.environ.get("HTTP_HOST") or "127.0.0.1"
 
 
 def _port() -> int:
@@ -23,9 +25,9 @@ def _port() -> int:
 def main() -> None:
     """Serve until told to stop, then finish what is in hand."""
     try:
-        provider = CardProvider(HOST, _port())
+        provider = CardProvider(_host(), _port())
     except OSError as error:
-        raise SystemExit(f"HTTP_PORT={_port()}: can't listen on {HOST}: {error.strerror}") from None
+        raise SystemExit(f"HTTP_PORT={_port()}: can't listen on HTTP_HOST={_host()}: {error.strerror}") from None
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         # shutdown() waits for serve_forever(), which runs in this very thread.
@@ -33,7 +35,7 @@ def main() -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    sys.stdout.write(f"card-provider listens on {HOST}:{provider.server_address[1]}\n")
+    sys.stdout.write(f"card-provider listens on {_host()}:{provider.server_address[1]}\n")
     sys.stdout.flush()
     provider.serve_forever(poll_interval=0.2)
     provider.server_close()

@@ -245,6 +245,26 @@ class TestProcess:
         process.kill()
         process.communicate()
 
+    def test_it_listens_where_it_is_told_to(self) -> None:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "card_provider"],
+            cwd=SERVICE_FOLDER,
+            env={**os.environ, "HTTP_HOST": "127.0.0.2", "HTTP_PORT": "0"},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            assert process.stdout is not None
+            said = process.stdout.readline()
+            assert "on 127.0.0.2:" in said
+            port = int(said.rsplit(":", 1)[1])
+            assert requests.get(f"http://127.0.0.2:{port}/healthz", timeout=5).ok
+            with pytest.raises(requests.ConnectionError):
+                requests.get(f"http://127.0.0.1:{port}/healthz", timeout=5)
+        finally:
+            process.kill()
+            process.communicate()
+
     def test_it_copes_with_50_requests_a_second(self, process: tuple[subprocess.Popen[str], int]) -> None:
         _, port = process
         requests.put(f"http://127.0.0.1:{port}/admin/behaviour", json={}, timeout=5)

@@ -29,7 +29,13 @@ def files(services: Catalogue) -> dict[str, str]:
     made = {f"prometheus/targets/{name}": _rehost(content, services) for name, content in native.items()}
     made["toxiproxy/proxies.json"] = _proxies(services)
     made["postgres/pg_hba.conf"] = _client_authentication(services)
-    receivers = alertmanager.Receivers({"WATCHDOG_URL": "http://watchdog:9095"})
+    receivers = alertmanager.Receivers(
+        {
+            "WATCHDOG_URL": "http://watchdog:9095",
+            "CONSOLE_WEBHOOK_URL": f"http://console:{hosts.default_settings(services).port('console')}/hooks/alertmanager",
+            "CONSOLE_WEBHOOK_TOKEN_FILE": "/run/platform/console-token",
+        }
+    )
     made["alertmanager/alertmanager.yml"] = HEADER + dump(alertmanager.document(services, receivers))
     return made
 
@@ -68,14 +74,11 @@ def _rehost(content: str, services: Catalogue) -> str:
 
 def _proxies(services: Catalogue) -> str:
     variables = {str(port): name for name, port in hosts.default_settings(services).ports.items()}
-    # The card provider lives in Toxiproxy's network namespace: nobody reaches it but through its proxy.
-    external = {str(each.http_port) for each in services.external.values() if each.http_port}
     proxies: list[dict[str, Any]] = json.loads(toxics.proxies(services, hosts.default_settings(services)))
     for proxy in proxies:
         port = proxy["upstream"].rpartition(":")[2]
-        upstream = "127.0.0.1" if port in external else hosts.host_of_variable(variables[port], services)
         proxy["listen"] = f"0.0.0.0:{proxy['listen'].rpartition(':')[2]}"
-        proxy["upstream"] = f"{upstream}:{port}"
+        proxy["upstream"] = f"{hosts.host_of_variable(variables[port], services)}:{port}"
     return json.dumps(proxies, indent=2) + "\n"
 
 

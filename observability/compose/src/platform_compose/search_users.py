@@ -10,7 +10,7 @@ from platformctl.paths import repository_root
 
 SUPERUSER = "elastic"
 BUILT_IN = ("kibana_system",)
-# User → roles. The user `reader` is Grafana's.
+# User → roles. The user `reader` is Grafana's and the console's.
 USERS: Mapping[str, tuple[str, ...]] = {
     "shipper": ("platform_shipper",),
     "reader": ("platform_reader",),
@@ -18,6 +18,7 @@ USERS: Mapping[str, tuple[str, ...]] = {
     "monitor": ("platform_reader", "platform_monitor"),
     "retention": ("platform_retention",),
     "dependencies": ("platform_jaeger",),
+    "drills": ("platform_drills",),
 }
 
 

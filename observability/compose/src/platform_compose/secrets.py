@@ -10,7 +10,7 @@ from pathlib import Path
 from contracts.catalogue import Catalogue, Service
 from platformctl import broker
 from platformctl.database import POSTGRES_ADMIN, POSTGRES_EXPORTER_ROLE
-from platformctl.environment import HOST, ServiceEnvironment
+from platformctl.environment import CONSOLE, HOST, WEBHOOK_TOKEN, ServiceEnvironment
 from platformctl.paths import Paths, repository_root
 from platformctl.secret_store import SecretStore
 
@@ -19,7 +19,14 @@ from platform_compose.search_users import SUPERUSER, USERS, secret_name
 
 OURS = 10001
 # What of a service's environment is secret. Everything else stands in docker-compose.yml.
-SECRET_VARIABLES = ("SECRET_KEY", "DATABASE_URL", "RABBITMQ_URL", "SERVICE_TOKEN", "SERVICE_TOKENS")
+SECRET_VARIABLES = (
+    "SECRET_KEY",
+    "DATABASE_URL",
+    "RABBITMQ_URL",
+    "SERVICE_TOKEN",
+    "SERVICE_TOKENS",
+    "ALERT_WEBHOOK_TOKEN",
+)
 JWT_KEY = "users_jwt"
 MOUNT = "/run/platform"
 
@@ -38,6 +45,7 @@ def readers(store: SecretStore, services: Catalogue) -> Iterator[Reader]:
     """Every volume. The numbers are those of the users in the images."""
     for service in services.services.values():
         yield Reader(service.name, OURS, OURS, _service_files(store, services, service))
+    yield Reader("alertmanager", 65534, 65534, {"console-token": store.get(WEBHOOK_TOKEN)})
     yield Reader("postgres", 999, 999, {"password": store.get(f"postgres_{POSTGRES_ADMIN}")})
     yield Reader("postgres-exporter", 65534, 65534, {"password": store.get(f"postgres_{POSTGRES_EXPORTER_ROLE}")})
     yield Reader("rabbitmq", 999, 999, {"definitions.json": broker.definitions(services, store)})
@@ -56,6 +64,13 @@ def readers(store: SecretStore, services: Catalogue) -> Iterator[Reader]:
         "ELASTICSEARCH_PASSWORD": store.get(secret_name("reader")),
     }
     yield Reader("grafana", 472, 0, {"environment": environment_file(grafana)})
+    # Whoever breaks things as an administrator would: a container of the profile `drills` only.
+    administrators = {
+        "POSTGRES_PASSWORD": store.get(f"postgres_{POSTGRES_ADMIN}"),
+        "RABBITMQ_PASSWORD": store.get("rabbitmq_admin"),
+        "ELASTICSEARCH_PASSWORD": store.get(secret_name("drills")),
+    }
+    yield Reader("drill", OURS, OURS, {"environment": environment_file(administrators)})
     for job, user in SEARCH_JOBS.items():
         address = f"http://{user}:{store.get(secret_name(user))}@elasticsearch:9200"
         yield Reader(job, OURS, OURS, {"environment": environment_file({"ELASTICSEARCH_URL": address})})
@@ -73,6 +88,8 @@ def _service_files(store: SecretStore, services: Catalogue, service: Service) ->
     settings = hosts.default_settings(services)
     native = ServiceEnvironment(Paths(repository_root(), settings.cache), settings, store, services).of_service(service)
     values = {name: _rehost(native[name], settings.ports) for name in SECRET_VARIABLES if name in native}
+    if service.name == CONSOLE:
+        values |= {"ELASTICSEARCH_USER": "reader", "ELASTICSEARCH_PASSWORD": store.get(secret_name("reader"))}
     files = {}
     if "JWT_PRIVATE_KEY_FILE" in native:
         files[f"{JWT_KEY}.pem"] = Path(native["JWT_PRIVATE_KEY_FILE"]).read_text()

@@ -15,8 +15,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from platformctl import generate, lint, probe, report, suites
+from platformctl import first_user, generate, lint, probe, report, suites
 from platformctl.app import Platform
+from platformctl.environment import CONSOLE
 from platformctl.errors import PlatformError
 
 
@@ -108,6 +109,9 @@ def _up(platform: Platform, arguments: argparse.Namespace, console: Console) -> 
     console.print(f"Ready after {time.monotonic() - began:.0f} s.", highlight=False)
     if not names and not arguments.no_probe:
         report.probe(probe.run(platform, console), platform, console)
+    made = first_user.ensure(platform)
+    if made is not None or not names:
+        report.console(platform.process(CONSOLE), made, console)
     return 0
 
 

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from contracts.catalogue import Catalogue, Process, Service
 
+from platformctl.install.locations import Locations
 from platformctl.paths import Paths
 from platformctl.secret_store import SecretStore
 from platformctl.settings import Settings
@@ -15,8 +16,12 @@ HOST = "127.0.0.1"
 VIRTUAL_HOST = "platform"
 JWT_ISSUER = "users"
 JWT_AUDIENCE = "platform"
-# Calls every service's internal API on behalf of people; not a service of the catalogue.
+# Whoever operates the platform may ask every service's internal API, by a token of this name.
 CONSOLE = "console"
+WEBHOOK_TOKEN = "console_webhook_token"  # noqa: S105 - the secret's name
+# The console asks for each panel by itself, and a request keeps its connection while a backend answers.
+POOL_SIZES = {CONSOLE: 16}
+POOL_SIZE = 8
 # notifications fetches users' public keys only: it needs no token there, so it gets no access.
 PUBLIC_CALLS = frozenset({("notifications", "users")})
 
@@ -37,6 +42,7 @@ class ServiceEnvironment:
         environment["TELEMETRY_METRICS_HOST"] = HOST
         environment["TELEMETRY_METRICS_PORT"] = str(self._settings.port(process.name, "metrics"))
         environment["OTEL_RESOURCE_ATTRIBUTES"] = self._resource(process.name)
+        environment |= self._folders(process.service)
         if process.http_port is not None:
             environment["HTTP_PORT"] = str(self._settings.port(process.name))
         if process.grpc_port is not None:
@@ -48,7 +54,7 @@ class ServiceEnvironment:
         environment = self.of_service(self._catalogue.services[service])
         environment["OTEL_RESOURCE_ATTRIBUTES"] = self._resource(f"{service}-command")
         environment["OTEL_SDK_DISABLED"] = "true"
-        return environment
+        return environment | self._folders(service)
 
     def of_service(self, service: Service) -> dict[str, str]:
         """What all processes of a service have in common."""
@@ -60,10 +66,7 @@ class ServiceEnvironment:
             "SERVICE_VERSION": self._settings.service_version,
             "HTTP_PORT": str(self._settings.port(service.name)),
             "DATABASE_URL": self._database_url(service),
-            "DATABASE_POOL_MAX_SIZE": "8",
-            "JWT_ISSUER": JWT_ISSUER,
-            "JWT_AUDIENCE": JWT_AUDIENCE,
-            "SERVICE_TOKEN": self.service_token(service.name),
+            "DATABASE_POOL_MAX_SIZE": str(POOL_SIZES.get(service.name, POOL_SIZE)),
             "OTEL_SERVICE_NAME": service.name,
             "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{HOST}:{self._settings.ports['JAEGER_OTLP_HTTP_PORT']}",
             "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
@@ -74,6 +77,10 @@ class ServiceEnvironment:
             "SENTRY_ENVIRONMENT": self._settings.environment,
             "PYTHONUNBUFFERED": "1",
         }
+        if service.audience == "customers":
+            environment["JWT_ISSUER"] = JWT_ISSUER
+            environment["JWT_AUDIENCE"] = JWT_AUDIENCE
+            environment["SERVICE_TOKEN"] = self.service_token(service.name)
         if tokens := self._accepted_tokens(service):
             environment["SERVICE_TOKENS"] = tokens
         for edge in service.depends_on:
@@ -82,7 +89,13 @@ class ServiceEnvironment:
             environment["JWT_PRIVATE_KEY_FILE"] = str(self._secrets.private_key_file("users_jwt"))
         if service.name == "notifications":
             environment["EMAIL_URL"] = self._settings.email_url or f"file://{self._paths.mail}"
+        if service.name == CONSOLE:
+            environment["ALERT_WEBHOOK_TOKEN"] = self._secrets.get(WEBHOOK_TOKEN)
         return environment
+
+    def _folders(self, service: str) -> dict[str, str]:
+        """Where a process of this machine finds what was installed for it; images bring it along."""
+        return {"CONSOLE_ASSETS_DIR": str(Locations(self._paths).console_assets)} if service == CONSOLE else {}
 
     def service_token(self, caller: str) -> str:
         """The token by which a caller shows who it is."""
@@ -123,6 +136,11 @@ class ServiceEnvironment:
             "card-provider": lambda: {"CARD_PROVIDER_URL": self._proxied_url(service, callee)},
             "rabbitmq": lambda: {"RABBITMQ_URL": self.rabbitmq_url(service.name)},
             "postgresql": dict,
+            "prometheus": lambda: {"PROMETHEUS_URL": self._backend_url("PROMETHEUS_PORT")},
+            "alertmanager": lambda: {"ALERTMANAGER_URL": self._backend_url("ALERTMANAGER_PORT")},
+            "jaeger": lambda: {"JAEGER_URL": self._backend_url("JAEGER_QUERY_PORT")},
+            "elasticsearch": lambda: {"ELASTICSEARCH_URL": self._backend_url("ELASTICSEARCH_PORT")},
+            "spotlight": lambda: {"SPOTLIGHT_URL": self._backend_url("SPOTLIGHT_PORT")},
         }
         return known[callee]()
 
@@ -130,6 +148,9 @@ class ServiceEnvironment:
         """The broker's address with the credentials of one user."""
         password = self._secrets.get(f"rabbitmq_{user}")
         return f"amqp://{user}:{password}@{HOST}:{self._settings.ports['RABBITMQ_PORT']}/{VIRTUAL_HOST}"
+
+    def _backend_url(self, variable: str) -> str:
+        return f"http://{HOST}:{self._settings.ports[variable]}"
 
     def _proxied_address(self, service: Service, callee: str) -> str:
         return f"{HOST}:{self._settings.port(f'{service.name}-{callee}', 'proxy')}"

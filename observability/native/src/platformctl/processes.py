@@ -17,6 +17,8 @@ from platformctl.settings import Settings, port_variable
 
 # One-shot commands that a service needs beyond its migrations.
 SEED_COMMANDS: Mapping[str, str] = {"inventory": "seed_products"}
+# What a person opens first.
+FRONT_PAGES: Mapping[str, str] = {"customers": "/api/docs/", "operators": "/"}
 BACKEND_OF_DEPENDENCY: Mapping[str, str] = {"rabbitmq": "rabbitmq"}
 
 
@@ -73,7 +75,8 @@ class _Services:
 
     def traffic(self) -> Process:
         """Locust in the background. Waits for every web process, or its first minute would be errors."""
-        web = [process for process in self._catalogue.processes() if process.kind == "web"]
+        product = [process for service in self._catalogue.for_customers().values() for process in service.processes]
+        web = [process for process in product if process.kind == "web"]
         urls = {f"{p.name.upper()}_URL": f"http://{HOST}:{self._settings.port(p.name)}" for p in web}
         return Process(
             name="traffic",
@@ -81,7 +84,7 @@ class _Services:
             command=self._python("-m", "load.traffic"),
             environment=urls | {"TRAFFIC_USERS": str(self._settings.traffic_users), "PYTHONUNBUFFERED": "1"},
             working_dir=self._paths.root,
-            after=tuple(process.name for process in self._catalogue.processes()),
+            after=tuple(process.name for process in product),
         )
 
     def _one_shots(self, service: Service) -> Iterator[Process]:
@@ -107,7 +110,7 @@ class _Services:
         """Migrations and commands of the service, and the packages that bring migrations of their own."""
         folder = self._folder(service.name)
         parts = ("migrations", "management")
-        own = [file for part in parts for file in sorted(folder.glob(f"{service.app}/{part}/**/*.py"))]
+        own = [file for part in parts for file in sorted(folder.glob(f"*/{part}/**/*.py"))]
         return (self._paths.root / "requirements.lock", *own)
 
     def _long_running(self, service: Service, process: CatalogueProcess) -> Process:
@@ -118,7 +121,7 @@ class _Services:
         command = self._python("manage.py", process.command or "")
         if process.kind == "web":
             port = self._settings.port(process.name)
-            probe, url = HttpProbe(port, "/readyz"), f"http://{HOST}:{port}/api/docs/"
+            probe, url = HttpProbe(port, "/readyz"), f"http://{HOST}:{port}{FRONT_PAGES[service.audience]}"
             command = self._python("-m", "gunicorn", "-c", "config/gunicorn.py", "config.wsgi")
         if process.http_port is not None or process.grpc_port is not None:
             ports[port_variable(process.name)] = self._settings.port(process.name)

@@ -15,7 +15,7 @@ from contracts.catalogue import Catalogue
 
 from platformctl import broker, supervisor, targets, toxics
 from platformctl.account import Account
-from platformctl.environment import HOST
+from platformctl.environment import CONSOLE, HOST, WEBHOOK_TOKEN
 from platformctl.install.locations import Locations
 from platformctl.model import Process
 from platformctl.paths import Paths
@@ -109,10 +109,17 @@ class Renderer:
         alerts = self.paths.root / "alerts"
         # The committed file has the default port and no receivers but the watchdog.
         watchdog = f"http://{HOST}:{self.settings.ports['WATCHDOG_PORT']}"
+        # Alertmanager reads the token itself, as the backends' account.
+        token = self.paths.etc / "alertmanager" / "console-token"
+        self._write("alertmanager/console-token", self.secrets.get(WEBHOOK_TOKEN))
+        console = {
+            "CONSOLE_WEBHOOK_URL": f"http://{HOST}:{self.settings.port(CONSOLE)}/hooks/alertmanager",
+            "CONSOLE_WEBHOOK_TOKEN_FILE": str(token),
+        }
         text = subprocess.run(
             [str(self.paths.python), "-m", "alerts.generator", "--alertmanager"],
             cwd=self.paths.root,
-            env={"WATCHDOG_URL": watchdog, **self.settings.alert_receivers},
+            env={"WATCHDOG_URL": watchdog, **console, **self.settings.alert_receivers},
             stdout=subprocess.PIPE,
             text=True,
             check=True,

@@ -8,7 +8,9 @@ from rich.console import Console
 from rich.table import Table
 
 from platformctl.app import Platform
+from platformctl.first_user import FirstUser
 from platformctl.memory import proportional_bytes
+from platformctl.model import Process
 from platformctl.probe import Result
 from platformctl.runner import Status
 from platformctl.search import LOGS
@@ -60,6 +62,14 @@ def probe(result: Result, platform: Platform, console: Console) -> None:
         ("API", ", ".join(p.url for p in platform.processes.values() if p.service == p.name)),
     ):
         console.print(f"  {label:<8} {text}", highlight=False, markup=False)
+
+
+def console(process: Process, made: FirstUser | None, screen: Console) -> None:
+    """Where the console is, and who can log in there when somebody was made just now."""
+    screen.print(f"Console: {process.url}", highlight=False, markup=False)
+    if made is not None:
+        screen.print(f"  user {made.name}, password {made.password}", highlight=False, markup=False)
+        screen.print("  (shown only this once; more users and passwords: services/console/README.md)", highlight=False)
 
 
 def _age(seconds: float) -> str:

@@ -73,7 +73,7 @@ def _process(process: Process, log: Path) -> dict[str, Any]:
         "disabled": True,
         # No shell in between: the pid is the process's own.
         "entrypoint": list(process.command),
-        "environment": [f"{key}={value}" for key, value in process.environment.items()],
+        "environment": _variables(process.environment),
         "is_dotenv_disabled": True,
         "log_location": str(log / f"{process.name}.log"),
         # These four together give the lines as they were written.
@@ -185,6 +185,12 @@ class Supervisor:
                     raise
             time.sleep(0.05)
 
+    def set_environment(self, name: str, environment: Mapping[str, str]) -> None:
+        """Give a stopped process other variables, from its next start on, until the platform is started again."""
+        entry = self._call("GET", f"/process/info/{name}")
+        entry["Environment"] = _variables(environment)
+        self._call("POST", "/process", body=entry)
+
     def stop_process(self, name: str) -> None:
         """Tell a process to stop; it stays stopped. SIGKILL follows after its stop timeout. Doesn't wait for its end.
 
@@ -211,23 +217,30 @@ class Supervisor:
                 if process.exe() == str(self._binary):
                     yield process
 
-    def _call(self, method: str, target: str, timeout: float = 10.0) -> Any:
+    def _call(self, method: str, target: str, timeout: float = 10.0, body: Any = None) -> Any:
         connection = _UnixConnection(self._socket, timeout)
         try:
-            connection.request(method, target)
+            if body is None:
+                connection.request(method, target)
+            else:
+                connection.request(method, target, json.dumps(body), {"Content-Type": "application/json"})
             response = connection.getresponse()
-            body = response.read()
+            answer = response.read()
         except TimeoutError as error:
             raise _NoAnswerYet(f"process-compose takes its time ({method} {target})") from error
         except (OSError, http.client.HTTPException) as error:
             raise SupervisorError(f"process-compose does not answer ({method} {target}: {error})") from error
         finally:
             connection.close()
-        document = json.loads(body) if body.strip().startswith((b"{", b"[")) else {}
+        document = json.loads(answer) if answer.strip().startswith((b"{", b"[")) else {}
         if response.status != http.HTTPStatus.OK:
-            reason = document.get("error", body.decode(errors="replace"))
+            reason = document.get("error", answer.decode(errors="replace"))
             raise SupervisorError(f"process-compose refuses {method} {target}: {reason}")
         return document
+
+
+def _variables(environment: Mapping[str, str]) -> list[str]:
+    return [f"{key}={value}" for key, value in environment.items()]
 
 
 def _allow_open_files() -> None:

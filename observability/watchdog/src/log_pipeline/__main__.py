@@ -7,7 +7,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 import requests
@@ -16,7 +17,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from log_pipeline import elasticsearch, shipper
+from log_pipeline import elasticsearch, filebeat, shipper
+from log_pipeline.shipper import Shipper
 
 FRESH_SECONDS = 4.0
 
@@ -24,9 +26,9 @@ FRESH_SECONDS = 4.0
 class PipelineCollector(Collector):
     """Looks at both ends when it is scraped."""
 
-    def __init__(self, url: str, stats: Path) -> None:
+    def __init__(self, url: str, shipper_figures: Callable[[], Shipper]) -> None:
         self._url = url
-        self._stats = stats
+        self._shipper_figures = shipper_figures
         self._session = requests.Session()
         self._lock = threading.Lock()
         self._looked = -FRESH_SECONDS
@@ -59,7 +61,7 @@ class PipelineCollector(Collector):
             "log_pipeline_newest_timestamp_seconds", "Time of the newest line found.", "service", self._newest
         )
         yield _gauges("log_pipeline_recent_lines", "Lines of the last 60 s found.", "service", seen.recent_lines)
-        figures = shipper.read(self._stats)
+        figures = self._shipper_figures()
         yield _gauges("log_shipper_queue_size", "Lines that wait to be shipped.", "queue", figures.queues)
         for name, help_text, values in (
             ("log_shipper_processed", "Lines given to an action.", figures.processed),
@@ -82,6 +84,13 @@ def _gauges(name: str, help_text: str, label: str, values: Mapping[str, float]) 
     return family
 
 
+def _shipper(environ: Mapping[str, str]) -> Callable[[], Shipper]:
+    """Filebeat at FILEBEAT_URL where that is set, else the file that rsyslog writes."""
+    if url := environ.get("FILEBEAT_URL"):
+        return partial(filebeat.read, url.rstrip("/"), requests.Session())
+    return partial(shipper.read, Path(environ.get("RSYSLOG_STATS", "var/lib/rsyslog/stats.json")))
+
+
 def main() -> int:
     """Exit code 2 when the port is wrong."""
     port = os.environ.get("LOG_PIPELINE_PORT", "9096")
@@ -92,7 +101,7 @@ def main() -> int:
     registry.register(
         PipelineCollector(
             os.environ.get("ELASTICSEARCH_URL", "http://127.0.0.1:9200").rstrip("/"),
-            Path(os.environ.get("RSYSLOG_STATS", "var/lib/rsyslog/stats.json")),
+            _shipper(os.environ),
         )
     )
     stop = threading.Event()

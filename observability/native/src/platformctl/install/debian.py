@@ -63,7 +63,7 @@ def packages(paths: Paths) -> list[Package]:
 
 
 def tools(paths: Paths) -> list[Package]:
-    """Java, Maven, Node and npm, only those that the machine lacks (or has too old)."""
+    """Java, Maven, Node, npm and a browser for the tests, only those that the machine lacks (or has too old)."""
     pinned = versions.load(paths.root)
     wanted = []
     if not _is_recent(["java", "-version"], pinned["JAVA_MINIMUM"]):
@@ -74,6 +74,8 @@ def tools(paths: Paths) -> list[Package]:
         wanted.append(Package("nodejs", "node"))
     if not _is_there("npm"):
         wanted.append(Package("npm", "npm"))
+    if not _is_there("chromium"):
+        wanted.append(Package("chromium", "chromium"))
     return wanted
 
 

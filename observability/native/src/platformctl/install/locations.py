@@ -46,6 +46,16 @@ class Locations:
         return self.spotlight_folder / "node_modules" / "@spotlightjs" / "spotlight" / "dist" / "run.js"
 
     @property
+    def console_folder(self) -> Path:
+        lock = self.paths.root / "services" / "console" / "package-lock.json"
+        return self.paths.cache / "console" / _digest(lock)
+
+    @property
+    def console_assets(self) -> Path:
+        """What the console's pages load in the browser."""
+        return self.console_folder / "node_modules"
+
+    @property
     def go_toolchain(self) -> Path:
         """The folder of a Go that came from PyPI, used where the machine has none."""
         requirements = self.paths.native / "tools" / "go" / "requirements.txt"

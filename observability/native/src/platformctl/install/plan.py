@@ -15,6 +15,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from platformctl.install.console_assets import ConsoleAssets
 from platformctl.install.debian import DebianPackages
 from platformctl.install.elasticsearch import Elasticsearch
 from platformctl.install.gotools import GoTool, GoToolchain
@@ -37,6 +38,7 @@ def steps(paths: Paths, uv: Path) -> list[Step]:
         DebianPackages(paths),
         Elasticsearch(paths),
         Spotlight(paths),
+        ConsoleAssets(paths),
         GoTool(paths, "process-compose", 45),
         GoTool(paths, "toxiproxy", 15),
     ]

@@ -1,0 +1,151 @@
+"""A Docker Engine for tests: its API's few calls on a unix socket, behind the allowlist of docker-compose.yml."""
+
+from __future__ import annotations
+
+import json
+import re
+import socketserver
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from tests import stack
+
+
+@dataclass
+class Container:
+    """One container: what inspecting it shows."""
+
+    running: bool = True
+    paused: bool = False
+    health: str = "healthy"
+    pid: int = 100
+    # How often it is looked at until it is healthy again after a start.
+    looks_until_healthy: int = 2
+    starting: int = 0
+
+    def state(self) -> dict[str, Any]:
+        """As the Engine's API tells it."""
+        if self.starting:
+            self.starting -= 1
+        status = "paused" if self.paused else "running" if self.running else "exited"
+        health = "starting" if self.starting else self.health
+        return {
+            "Status": status,
+            "Running": self.running,
+            "Paused": self.paused,
+            "Restarting": False,
+            "Pid": self.pid if self.running else 0,
+            "Health": {"Status": health},
+        }
+
+    def start(self) -> None:
+        """Another process, healthy after some looks."""
+        self.running, self.starting = True, self.looks_until_healthy
+        self.pid += 1
+
+
+@dataclass
+class Engine:
+    """The containers by name, and the calls that came through the allowlist."""
+
+    containers: dict[str, Container]
+    calls: list[str] = field(default_factory=list)
+    address: str = ""
+
+    def __post_init__(self) -> None:
+        self.allowed = allowlist()
+
+    def answer(self, method: str, target: str) -> tuple[int, Any]:
+        """Status and body, with the errors that Docker and the proxy give."""
+        parts = urlsplit(target)
+        pattern = self.allowed.get(method)
+        if pattern is None:
+            return 405, {"message": "Method Not Allowed"}
+        if not re.fullmatch(pattern, parts.path):
+            return 403, {"message": "Forbidden"}
+        _, _, _, name, verb = parts.path.split("/")
+        container = self.containers.get(name)
+        if container is None:
+            return 404, {"message": f"No such container: {name}"}
+        if verb == "json":
+            return 200, {"Id": f"id-of-{name}", "Config": {"Tty": True}, "State": container.state()}
+        self.calls.append(f"{verb} {name}{_signal(parts.query)}")
+        return self._act(verb, container)
+
+    @staticmethod
+    def _act(verb: str, container: Container) -> tuple[int, Any]:
+        wrong = {
+            "kill": not container.running,
+            "pause": container.paused or not container.running,
+            "unpause": not container.paused,
+            "start": False,
+            "restart": container.paused,
+        }
+        if wrong[verb]:
+            return 409, {"message": f"cannot {verb}: {container.state()['Status']}"}
+        if verb == "kill":
+            # Docker restarts nothing that was killed through it, whatever the restart policy says.
+            container.running = False
+        elif verb in ("pause", "unpause"):
+            container.paused = verb == "pause"
+        elif verb == "restart" or not container.running:
+            container.start()
+        return 204, None
+
+
+def _signal(query: str) -> str:
+    signals = parse_qs(query).get("signal")
+    return f" {signals[0]}" if signals else ""
+
+
+def allowlist() -> Mapping[str, str]:
+    """Method → pattern of whole paths, as the socket proxy is told in docker-compose.yml."""
+    found = {}
+    for argument in stack.services()["docker-socket-proxy"]["command"]:
+        if match := re.fullmatch(r"-allow([A-Z]+)=(.*)", argument):
+            found[match[1]] = match[2]
+    return found
+
+
+@contextmanager
+def serve(engine: Engine, socket: Path) -> Iterator[Engine]:
+    """Listen on the socket while the block runs; `engine.address` is then what DOCKER_HOST would be."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def _answer(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            status, body = engine.answer(self.command, self.path)
+            content = b"" if body is None else json.dumps(body).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def __getattr__(self, name: str) -> Any:
+            if name.startswith("do_"):
+                return self._answer
+            raise AttributeError(name)
+
+        def address_string(self) -> str:
+            return "unix"
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing."""
+
+    class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+        daemon_threads = True
+
+    with Server(str(socket), Handler) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        engine.address = f"unix://{socket}"
+        yield engine
+        server.shutdown()

@@ -1,0 +1,128 @@
+"""pg_hba.conf on a real PostgreSQL that is started as the container starts its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import struct
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from platformctl.backends import postgres_binaries
+from platformctl.paths import Paths
+from platformctl.settings import DEFAULT_CACHE
+
+from tests import stack
+
+BINARIES = postgres_binaries(Paths(stack.ROOT, Path(DEFAULT_CACHE)))
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.geteuid() != 0, reason="PostgreSQL runs as another user, which only root can do"),
+    pytest.mark.skipif(not BINARIES.is_dir(), reason="PostgreSQL is not installed here: make up"),
+]
+# PostgreSQL wants a user with a name.
+USER = 65534
+PASSWORD = "geheim"
+# On loopback too, but not the one address from which the superuser is let in: to pg_hba.conf another container's.
+ANOTHER_HOST = "127.0.0.2"
+PROTOCOL_VERSION = 3 << 16
+
+
+def as_user(*command: str) -> list[str]:
+    return ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", *command]
+
+
+def free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        port: int = listening.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[dict[str, Any]]:
+    folder = Path(tempfile.mkdtemp(prefix="database-"))
+    mounted = {inside: stack.ROOT / source for source, inside, _ in stack.mounts(stack.services()["postgres"])}
+    password = folder / "password"
+    password.write_text(PASSWORD)
+    for name in ("postgresql.conf", "pg_hba.conf"):
+        shutil.copy(mounted[f"/etc/postgresql/{name}"], folder)
+    for path in (folder, *folder.iterdir()):
+        os.chown(path, USER, USER)
+    data, log, port = folder / "data", folder / "log", free_port()
+    made = [*stack.services()["postgres"]["environment"]["POSTGRES_INITDB_ARGS"].split(), f"--pwfile={password}"]
+    subprocess.run(
+        as_user(str(BINARIES / "initdb"), "-D", str(data), "-U", "postgres", "--no-sync", *made),
+        cwd=folder,
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
+    told = [
+        argument.replace("/etc/postgresql", str(folder)).replace("/var/run/postgresql", str(folder))
+        for argument in stack.services()["postgres"]["command"][1:]
+    ]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            as_user(str(BINARIES / "postgres"), "-D", str(data), *told, f"-cport={port}"),
+            cwd=folder,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    found = {"folder": str(folder), "port": port}
+    try:
+        deadline = time.monotonic() + 60
+        while not (folder / f".s.PGSQL.{port}").exists():
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.1)
+        connect(found, PASSWORD).close()
+        yield found
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+        shutil.rmtree(folder)
+
+
+def connect(server: dict[str, Any], password: str) -> psycopg.Connection[Any]:
+    """As the drill does: by the socket."""
+    return psycopg.connect(
+        host=server["folder"], port=server["port"], user="postgres", password=password, connect_timeout=10
+    )
+
+
+def answer(server: dict[str, Any], user: str, database: str) -> bytes:
+    """What the server says to a start-up message from another container: R asks for the password, E refuses."""
+    text = f"user\0{user}\0database\0{database}\0\0".encode()
+    message = struct.pack("!ii", len(text) + 8, PROTOCOL_VERSION) + text
+    with socket.create_connection(("127.0.0.1", server["port"]), 10, source_address=(ANOTHER_HOST, 0)) as connection:
+        connection.sendall(message)
+        return connection.recv(4096)
+
+
+def test_the_administrator_comes_in_by_the_socket_with_the_password(server: dict[str, Any]) -> None:
+    with connect(server, PASSWORD) as session:
+        assert session.execute("SHOW is_superuser").fetchone() == ("on",)
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        connect(server, "wrong")
+
+
+def test_the_administrator_does_not_come_in_from_another_container(server: dict[str, Any]) -> None:
+    said = answer(server, "postgres", "postgres")
+    assert said.startswith(b"E"), said
+    assert b"no pg_hba.conf entry" in said
+
+
+def test_a_service_comes_into_its_own_database_only(server: dict[str, Any]) -> None:
+    assert answer(server, "orders", "orders").startswith(b"R")
+    for database in ("payments", "postgres"):
+        said = answer(server, "orders", database)
+        assert said.startswith(b"E"), said
+        assert b"no pg_hba.conf entry" in said

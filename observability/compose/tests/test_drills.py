@@ -1,0 +1,425 @@
+"""Drills against containers: the Docker Engine is a fake one, behind the allowlist that its proxy is given."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from contracts import catalogue
+from docker import APIClient
+from docker.errors import APIError
+from platform_compose import secrets
+from platformctl.app import Platform
+from platformctl.secret_store import SecretStore
+
+from load.drills import __main__ as command_line
+from load.drills import compose, containers, descriptor, engine, score, site, world
+from load.drills.actions import ACTIONS
+from load.drills.containers import API_VERSION, ContainerFailed, Containers
+from load.drills.site import NotPossible
+from tests import stack
+from tests.engine import Container, Engine, serve
+
+PROJECT = "django-observability"
+SERVICES = catalogue.load()
+DRILLS = descriptor.load()
+DRILL = stack.services()["drill"]
+SECRETS = {"POSTGRES_PASSWORD": "p", "RABBITMQ_PASSWORD": "r", "ELASTICSEARCH_PASSWORD": "e/@"}
+PORTS = (
+    "TOXIPROXY_PORT",
+    "CARD_PROVIDER_PORT",
+    "RABBITMQ_MANAGEMENT_PORT",
+    "ELASTICSEARCH_PORT",
+    "PROMETHEUS_PORT",
+    "ALERTMANAGER_PORT",
+    "WATCHDOG_PORT",
+)
+
+
+def container_of(name: str) -> str:
+    return f"{PROJECT}-{name}-1"
+
+
+@pytest.fixture
+def docker_engine() -> Iterator[Engine]:
+    # pytest's own folders have paths that are too long for a socket.
+    folder = Path(tempfile.mkdtemp(prefix="engine-"))
+    try:
+        with serve(Engine({container_of(name): Container() for name in stack.services()}), folder / "sock") as found:
+            yield found
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def processes(docker_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Containers:
+    monkeypatch.setattr(containers, "POLL_SECONDS", 0.01)
+    return Containers(docker_engine.address, PROJECT)
+
+
+@pytest.fixture
+def compose_environment(docker_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """What the container `drill` is given, but for the Engine's address."""
+    given = {**DRILL["environment"], **SECRETS, "DOCKER_HOST": docker_engine.address}
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    return given
+
+
+def test_a_frozen_process_is_paused_until_it_is_thawed(processes: Containers, docker_engine: Engine) -> None:
+    container = docker_engine.containers[container_of("payments")]
+    assert processes.signal("payments", signal.SIGSTOP) == [100]
+    assert container.paused
+    processes.signal("payments", signal.SIGSTOP)
+    processes.signal("payments", signal.SIGCONT)
+    processes.start("payments")
+    assert (container.paused, container.running, container.pid) == (False, True, 100)
+    assert docker_engine.calls == [f"pause {container_of('payments')}", f"unpause {container_of('payments')}"]
+
+
+def test_a_stopped_process_stays_away_until_it_is_started_and_healthy(
+    processes: Containers, docker_engine: Engine
+) -> None:
+    container = docker_engine.containers[container_of("orders-relay")]
+    processes.stop("orders-relay")
+    processes.stop("orders-relay")
+    assert not container.running
+    processes.start("orders-relay")
+    assert (container.running, container.starting) == (True, 0)
+    assert docker_engine.calls == [
+        f"kill {container_of('orders-relay')} SIGKILL",
+        f"start {container_of('orders-relay')}",
+    ]
+
+
+def test_a_killed_process_comes_back_as_after_a_crash(processes: Containers, docker_engine: Engine) -> None:
+    processes.signal("users", signal.SIGKILL)
+    container = docker_engine.containers[container_of("users")]
+    assert (container.running, container.pid) == (True, 101)
+
+
+def test_what_is_paused_can_be_stopped(processes: Containers, docker_engine: Engine) -> None:
+    processes.signal("postgres", signal.SIGSTOP)
+    processes.stop("postgres")
+    assert not docker_engine.containers[container_of("postgres")].running
+
+
+def test_a_signal_to_what_does_not_run_reaches_nobody(processes: Containers, docker_engine: Engine) -> None:
+    processes.stop("users")
+    docker_engine.calls.clear()
+    for number in (signal.SIGSTOP, signal.SIGCONT, signal.SIGKILL):
+        assert processes.signal("users", number) == []
+    assert docker_engine.calls == []
+
+
+def test_a_signal_that_docker_would_give_to_the_first_process_only_is_refused(processes: Containers) -> None:
+    with pytest.raises(NotPossible, match="SIGHUP"):
+        processes.signal("users", signal.SIGHUP)
+
+
+def test_a_restart_waits_until_the_container_is_healthy(processes: Containers, docker_engine: Engine) -> None:
+    processes.restart("inventory")
+    container = docker_engine.containers[container_of("inventory")]
+    assert (container.pid, container.starting) == (101, 0)
+
+
+def test_what_does_not_become_healthy_is_named(
+    processes: Containers, docker_engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(containers, "READY_SECONDS", 0.1)
+    docker_engine.containers[container_of("users")].health = "unhealthy"
+    with pytest.raises(ContainerFailed, match=r"users-1 is running and unhealthy, not ready within"):
+        processes.restart("users")
+
+
+def test_a_container_that_is_not_there_is_named(processes: Containers, docker_engine: Engine) -> None:
+    del docker_engine.containers[container_of("payments")]
+    with pytest.raises(ContainerFailed, match=r"no container django-observability-payments-1"):
+        processes.stop("payments")
+
+
+def test_no_answer_from_the_engine_is_a_failure_that_drills_know(tmp_path: Path) -> None:
+    with pytest.raises(ContainerFailed, match="users-1: the Docker Engine does not do it"):
+        Containers(f"unix://{tmp_path}/nobody", PROJECT).start("users")
+
+
+def test_the_log_shipper_is_filebeat(processes: Containers, docker_engine: Engine) -> None:
+    processes.stop("rsyslog")
+    assert not docker_engine.containers[container_of("filebeat")].running
+
+
+def test_another_release_is_refused_and_the_usual_one_is_there_already(
+    processes: Containers, docker_engine: Engine
+) -> None:
+    with pytest.raises(NotPossible, match="keeps the environment"):
+        processes.release("orders", {"FAULTS": "error_ratio=0.2"})
+    processes.release("orders", {})
+    assert docker_engine.calls == []
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda api: api.containers(),
+        lambda api: api.logs(container_of("users")),
+        lambda api: api.get_archive(container_of("users"), "/run/platform/environment"),
+        lambda api: api.exec_create(container_of("users"), ["cat", "/run/platform/environment"]),
+        lambda api: api.create_container("busybox", "sh"),
+        lambda api: api.remove_container(container_of("users")),
+        lambda api: api.inspect_container("somebody-elses-1"),
+        lambda api: api.kill("somebody-elses-1"),
+        lambda api: api.kill(f"x/../{container_of('users')}"),
+        lambda api: api.info(),
+        lambda api: api.images(),
+        lambda api: api.inspect_volume("secrets"),
+    ],
+)
+def test_the_proxy_lets_nothing_through_but_what_drills_need(docker_engine: Engine, call: Any) -> None:
+    api = APIClient(base_url=docker_engine.address, version=API_VERSION)
+    with pytest.raises(APIError) as refusal:
+        call(api)
+    assert refusal.value.response.status_code in (403, 405)
+    assert docker_engine.calls == []
+
+
+def test_the_proxy_is_reached_by_the_drill_only_and_publishes_nothing() -> None:
+    proxy = stack.services()["docker-socket-proxy"]
+    (network,) = proxy["networks"]
+    assert stack.document()["networks"][network] == {"internal": True}
+    assert {name for name, each in stack.services().items() if network in each.get("networks", [])} == {
+        "drill",
+        "docker-socket-proxy",
+    }
+    assert "ports" not in proxy
+    assert DRILL["environment"]["DOCKER_HOST"] == "tcp://docker-socket-proxy:2375"
+
+
+def test_nothing_of_the_drills_is_there_without_their_profile() -> None:
+    assert {name for name, each in stack.services().items() if each.get("profiles") == ["drills"]} == {
+        "drill",
+        "docker-socket-proxy",
+    }
+    needed = {name for each in stack.started_by_up().values() for name in each.get("depends_on", {})}
+    assert needed.isdisjoint({"drill", "docker-socket-proxy"})
+
+
+def test_only_the_drill_shares_the_database_servers_socket() -> None:
+    mounting = {
+        name: read_only
+        for name, each in stack.services().items()
+        for source, _, read_only in stack.mounts(each)
+        if source == "postgres-socket"
+    }
+    assert mounting == {"postgres": False, "drill": True}
+
+
+def test_the_drill_shares_a_network_with_everything_that_it_calls(compose_environment: dict[str, str]) -> None:
+    where = compose.Compose(Platform(), compose.load(compose_environment))
+    called = {where.host(variable) for variable in PORTS} | {"users", "inventory", "orders", "notifications"}
+    for name in sorted(called | {"docker-socket-proxy"}):
+        shared = set(DRILL["networks"]) & set(stack.services()[name]["networks"])
+        assert shared, f"the drill can't reach {name}"
+
+
+def test_each_address_is_that_of_a_container_at_its_usual_port(compose_environment: dict[str, str]) -> None:
+    here = world.World()
+    assert here.url("PROMETHEUS_PORT") == here.prometheus == "http://prometheus:9090"
+    assert here.watchdog == "http://watchdog:9095"
+    assert here.url("CARD_PROVIDER_PORT") == "http://card-provider:8006"
+    assert here.url("RABBITMQ_MANAGEMENT_PORT") == "http://rabbitmq:15672"
+    # Only what marks on the time line are put by has the login in it, quoted.
+    assert here.url("ELASTICSEARCH_PORT") == "http://drills:e%2F%40@elasticsearch:9200"
+    assert here.site.broker_login == ("admin", "r")
+    assert dict(here.site.database) == {"host": "/var/run/postgresql", "port": 5432, "password": "p"}
+
+
+def test_the_drills_secrets_are_what_it_asks_for(tmp_path: Path) -> None:
+    secrets.write(tmp_path / "store", tmp_path / "readers", SERVICES, own=False)
+    lines = (tmp_path / "readers" / "drill" / "environment").read_text().splitlines()
+    given = dict(line.replace("'", "").split("=", 1) for line in lines)
+    assert set(given) == set(SECRETS)
+    store = SecretStore(tmp_path / "store")
+    assert given["POSTGRES_PASSWORD"] == store.get("postgres_postgres")
+    assert given["ELASTICSEARCH_PASSWORD"] == store.get("elasticsearch_drills")
+
+
+def test_what_is_missing_is_named_at_once() -> None:
+    with pytest.raises(SystemExit, match="DOCKER_HOST, ELASTICSEARCH_PASSWORD, POSTGRES_PASSWORD"):
+        compose.load({**DRILL["environment"], "RABBITMQ_PASSWORD": "r", "DOCKER_HOST": ""})
+
+
+def test_a_site_that_does_not_exist_is_refused_with_those_that_do() -> None:
+    with pytest.raises(SystemExit, match=r"DRILLS_SITE='swarm': allowed are native and compose"):
+        site.chosen(Platform(), {"DRILLS_SITE": "swarm"})
+
+
+def test_secrets_do_not_show_in_what_is_printed() -> None:
+    assert "geheim" not in repr(compose.Settings("e", "p", "h", "geheim", "geheim", "geheim"))
+
+
+@pytest.mark.parametrize("drill", DRILLS.values(), ids=lambda drill: drill.name)
+def test_a_drill_finds_its_containers_or_is_refused_with_the_reason(
+    drill: descriptor.Drill, compose_environment: dict[str, str]
+) -> None:
+    where = compose.Compose(Platform(), compose.load(compose_environment))
+    reason = where.refusal(drill)
+    assert bool(reason) is any(step.action in compose.REFUSED for step in drill.steps)
+    if reason:
+        assert drill.name in reason
+        return
+    for step in drill.steps:
+        for name in step.arguments.get("processes", [step.arguments.get("process")]):
+            if name:
+                assert containers.CONTAINERS.get(name, name) in stack.long_running(), f"{drill.name}: {name}"
+
+
+def test_what_is_refused_are_actions_that_there_are() -> None:
+    assert set(compose.REFUSED) <= set(ACTIONS)
+    refused = [drill for drill in DRILLS.values() if any(step.action in compose.REFUSED for step in drill.steps)]
+    assert len(refused) <= len(DRILLS) / 4
+
+
+def test_a_drill_that_is_refused_breaks_nothing(
+    docker_engine: Engine, compose_environment: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command_line.main(["run", "orders-bad-release", "payments-hangs"]) == command_line.EXIT_REFUSED
+    assert "orders-bad-release can't be run in containers: it starts a process with" in capsys.readouterr().err
+    assert docker_engine.calls == []
+
+
+def test_an_image_has_no_git_and_says_by_a_variable_what_it_was_built_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("REVISION", "c0ffee")
+    assert score.commit(tmp_path) == "c0ffee"
+    monkeypatch.delenv("REVISION")
+    assert score.commit(tmp_path) == "none"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], ["list"]),
+        (["payments-hangs"], ["run", "payments-hangs"]),
+        (["payments-hangs", "--times", "2"], ["run", "payments-hangs", "--times", "2"]),
+        (["run", "payments-hangs"], ["run", "payments-hangs"]),
+        (["set", "smoke"], ["set", "smoke"]),
+        (["restore"], ["restore"]),
+        (["table"], ["table"]),
+        (["--help"], ["--help"]),
+    ],
+)
+def test_the_container_takes_a_drills_name_or_a_command(
+    tmp_path: Path, arguments: list[str], expected: list[str]
+) -> None:
+    (tmp_path / "python").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    (tmp_path / "python").chmod(0o755)
+    script = stack.ROOT / "observability" / "compose" / "drill"
+    told = subprocess.run(
+        ["sh", str(script), *arguments],
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=10,
+        check=True,
+    )
+    assert told.stdout.splitlines() == ["-m", "load.drills", *expected]
+
+
+def test_the_script_knows_every_command() -> None:
+    script = (stack.ROOT / "observability" / "compose" / "drill").read_text()
+    for name in ("list", "run", "set", "table", "restore"):
+        assert f"{name} |" in script or f"| {name}" in script
+    assert "{list,run,set,table,restore}" in command_line.parser().format_usage()
+
+
+class Backends(BaseHTTPRequestHandler):
+    """Alertmanager, Prometheus, watchdog and services, as much as a drill asks of them."""
+
+    engine: Engine
+
+    def do_GET(self) -> None:
+        payments = self.engine.containers[container_of("payments")]
+        body: Any = {}
+        if self.path.startswith("/api/v2/alerts"):
+            body = []
+        elif self.path.startswith("/notifications"):
+            body = {"notifications": _notifications(payments, f"pause {container_of('payments')}" in self.engine.calls)}
+        elif self.path.startswith("/api/v1/query"):
+            body = {"data": {"result": [{"value": [0, "3"]}]}}
+        content = json.dumps(body).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.do_GET()
+
+    def do_PUT(self) -> None:
+        self.do_POST()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing."""
+
+
+def _notifications(payments: Container, was_paused: bool) -> list[dict[str, Any]]:
+    if not was_paused:
+        return []
+    labels = {"alertname": "ServiceNotAnswering", "severity": "page", "root_service": "payments"}
+    firing = {"status": "firing", "groupKey": "g", "alerts": [{"labels": labels, "status": "firing"}]}
+    resolved = {"status": "resolved", "groupKey": "g", "alerts": [{"labels": labels, "status": "resolved"}]}
+    seen = [{"number": 1, "at": time.time(), "notification": firing}]
+    if not payments.paused:
+        seen.append({"number": 2, "at": time.time(), "notification": resolved})
+    return seen
+
+
+def test_a_whole_drill_pauses_notices_restores_and_resolves(
+    docker_engine: Engine, compose_environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handler = type("Handler", (Backends,), {"engine": docker_engine})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    port = str(server.server_address[1])
+    root = tmp_path / "app"
+    (root / "services").mkdir(parents=True)
+    shutil.copy(stack.ROOT / "services" / "catalogue.yaml", root / "services")
+    # One stub is all backends: only their hosts and ports are turned to it.
+    for service in ("USERS", "INVENTORY", "ORDERS", "NOTIFICATIONS"):
+        monkeypatch.setenv(f"{service}_URL", f"http://127.0.0.1:{port}")
+
+    class Here(Platform):
+        def __init__(self) -> None:
+            super().__init__(root, {})
+            object.__setattr__(self.settings, "ports", dict.fromkeys(self.settings.ports, int(port)))
+
+    monkeypatch.setattr(world, "Platform", Here)
+    monkeypatch.setattr(compose.Compose, "host", lambda *_: "127.0.0.1")
+    monkeypatch.setattr(engine, "BASELINE_SECONDS", 0.1)
+    monkeypatch.setattr(engine, "AFTERMATH_SECONDS", 0.0)
+    said: list[str] = []
+    try:
+        result = engine.run(world.World(), DRILLS["payments-hangs"], said.append)
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert (result.passed, result.noticed, result.named, result.pages) == (True, True, True, 1), said
+    assert result.seconds_to_resolve is not None
+    name = container_of("payments")
+    assert docker_engine.calls == [f"pause {name}", f"unpause {name}"], said
+    assert not (root / "var" / "run" / "drills.json").exists(), "something is still written down as broken"

@@ -1,0 +1,1 @@
+"""Dashboards: draws the repository's dashboards/*.json with the numbers that Grafana would show."""

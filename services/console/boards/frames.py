@@ -1,0 +1,62 @@
+"""Tables of columns: what every query's answer becomes before it is transformed and drawn (Grafana's data frames)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+TIME = "time"
+NUMBER = "number"
+STRING = "string"
+# Names that Grafana gives to the columns of a time series.
+TIME_NAME = "Time"
+VALUE_NAME = "Value"
+
+
+@dataclass(frozen=True)
+class Field:
+    """A column. ``display`` is what people see; ``labels`` are those of the series that it comes from.
+
+    Values of a time column are epoch seconds; those of a number may be None.
+    """
+
+    name: str
+    kind: str
+    values: list[Any] = field(repr=False)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    legend: str = ""
+
+    @property
+    def display(self) -> str:
+        """What people see."""
+        return self.legend or self.name
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Columns of the same length. ``ref_id`` is the query that it answers."""
+
+    ref_id: str
+    fields: tuple[Field, ...]
+
+    def __len__(self) -> int:
+        return len(self.fields[0].values) if self.fields else 0
+
+    def named(self, name: str) -> Field | None:
+        """The column that is called so."""
+        return next((column for column in self.fields if name in (column.name, column.display)), None)
+
+    @property
+    def numbers(self) -> tuple[Field, ...]:
+        """Its columns of numbers."""
+        return tuple(column for column in self.fields if column.kind == NUMBER)
+
+    @property
+    def times(self) -> list[float]:
+        """The values of its first column of times; none if it has no such column."""
+        return next((column.values for column in self.fields if column.kind == TIME), [])
+
+    def with_fields(self, fields: tuple[Field, ...]) -> Frame:
+        """The same answer with other columns."""
+        return replace(self, fields=fields)

@@ -1,0 +1,194 @@
+"""Django's settings. What differs between places comes from the environment (config/environment.py)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from csp.constants import NONE, SELF
+
+from config import environment as _environment
+
+ENV = _environment.load()
+
+SECRET_KEY = ENV.secret_key
+DEBUG = False
+ALLOWED_HOSTS = list(ENV.allowed_hosts)
+USE_TZ = True
+TIME_ZONE = "UTC"
+USE_I18N = False
+APPEND_SLASH = False
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+
+INSTALLED_APPS = [
+    "django_telemetry",
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django_htmx",
+    "csp",
+    "axes",
+    "shell",
+    "topology",
+    "incidents",
+    "boards",
+    "traces",
+    "logs",
+]
+MIDDLEWARE = [
+    # First, so that its span, log line and metrics cover all others.
+    "django_telemetry.middleware.TelemetryMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    # Closed by default: a view is for people who have logged in unless it says otherwise.
+    "shell.middleware.LoginMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "shell.context.shell",
+            ],
+        },
+    }
+]
+
+_SECONDS = 1000
+DATABASES = {
+    "default": {
+        **ENV.database,
+        "ENGINE": "django_prometheus.db.backends.postgresql",
+        # The pool keeps connections; Django hands them back after each request.
+        "CONN_MAX_AGE": 0,
+        # A connection that died with its server is replaced before it is handed out.
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {
+            **ENV.database.get("OPTIONS", {}),
+            "pool": {
+                "min_size": 1,
+                "max_size": ENV.database_pool_max_size,
+                "timeout": 5,
+                # The pool's pauses between attempts double until this many seconds: keep them short, so that the
+                # console is back soon after its database is.
+                "reconnect_timeout": 5,
+            },
+            "connect_timeout": 3,
+            "options": " ".join(
+                f"-c {name}={milliseconds}"
+                for name, milliseconds in {
+                    "statement_timeout": 10 * _SECONDS,
+                    "lock_timeout": 5 * _SECONDS,
+                    "idle_in_transaction_session_timeout": 30 * _SECONDS,
+                }.items()
+            ),
+        },
+        "TEST": {"NAME": ENV.test_database_name},
+    }
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# Who may come in. Sessions end with the shift; over plain HTTP only where this isn't production.
+_SECURE = ENV.name == "production"
+_PREFIX = "__Host-" if _SECURE else ""
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "login"
+# Only those that somebody has logged in with are in the table: nothing to save for anonymous visitors.
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_COOKIE_AGE = int(timedelta(hours=12).total_seconds())
+SESSION_COOKIE_NAME = f"{_PREFIX}console_session"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SECURE = _SECURE
+CSRF_COOKIE_NAME = f"{_PREFIX}console_csrf"
+# Scripts take the token from the page.
+CSRF_COOKIE_HTTPONLY = True
+CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_SECURE = _SECURE
+CSRF_TRUSTED_ORIGINS = list(ENV.csrf_trusted_origins)
+SECURE_HSTS_SECONDS = int(timedelta(days=365).total_seconds()) if _SECURE else 0
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY: dict[str, Any] = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "manifest-src": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+        "base-uri": [NONE],
+    }
+}
+# Guessing passwords: five wrong ones for a name from an address, then a quarter of an hour of rest.
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+AXES_DISABLE_ACCESS_LOG = True
+AXES_LOCKOUT_CALLABLE = "shell.views.locked_out"
+AXES_VERBOSE = False
+
+# Pages' scripts and styles: our own, and of npm's packages only what pages load.
+STATIC_URL = "/static/"
+STATIC_ROOT = ENV.static_root
+STATICFILES_DIRS = [
+    ("vendor/echarts/dist", ENV.assets_dir / "echarts" / "dist"),
+    ("vendor/htmx.org/dist", ENV.assets_dir / "htmx.org" / "dist"),
+]
+WHITENOISE_USE_FINDERS = ENV.static_root is None
+# Files that are edited while it runs would be cut off at their old length.
+WHITENOISE_AUTOREFRESH = ENV.name == "development"
+
+# What the pages are made from.
+DASHBOARDS_DIR = ENV.dashboards_dir
+RUNBOOKS_DIR = ENV.runbooks_dir
+PROMETHEUS_URL = ENV.prometheus_url
+ALERTMANAGER_URL = ENV.alertmanager_url
+JAEGER_URL = ENV.jaeger_url
+ELASTICSEARCH_URL = ENV.elasticsearch_url
+ELASTICSEARCH_USER = ENV.elasticsearch_user
+ELASTICSEARCH_PASSWORD = ENV.elasticsearch_password
+SPOTLIGHT_URL = ENV.spotlight_url
+# What a backend has for an answer: after that its panel says so.
+BACKEND_TIMEOUT_SECONDS = 5
+ALERT_WEBHOOK_TOKEN = ENV.alert_webhook_token
+GRAFANA_URL = ENV.grafana_url
+JAEGER_UI_URL = ENV.jaeger_ui_url
+KIBANA_URL = ENV.kibana_url
+
+READINESS_CHECKS = {
+    "postgresql": "contracts.api.health.database",
+    "migrations": "contracts.api.health.migrations",
+}
+
+LOGGING_CONFIG = "django_telemetry.logs.configure"
+LOGGING = {
+    # The pool says at each attempt that the database is away. That it is gone and back is said once, elsewhere.
+    "loggers": {"psycopg.pool": {"level": "ERROR"}},
+}

@@ -1,0 +1,359 @@
+"""What becomes of alerts: which incident they belong to, when it is opened, reopened, merged and resolved.
+
+The rules, in order:
+
+1. One cause has one incident at a time. The cause is the alert's root service; for alerts about the telemetry itself
+   it is telemetry/<root service>, since a dead pipeline is another fault than a dead service.
+2. One firing of one alert (fingerprint and start) is kept once, however often it is delivered.
+3. What fires goes to the cause's open incident. There is none: to the one that was resolved less than REOPEN_WITHIN
+   ago, which is reopened, without its acknowledgement. There is none either: to a new one.
+4. An alert that was firing when a person resolved its incident doesn't reopen it by being repeated; if it is still
+   repeated after REOPEN_WITHIN, it opens a new one.
+5. An alert that ended stays ended when "firing" is delivered once more within LATE_DELIVERY (a delayed repetition);
+   after that it is taken for what it says.
+6. An incident is resolved when the last alert that isn't muted has ended.
+7. What Alertmanager's inhibition mutes belongs to the incident of the alert that mutes it, beneath the others. An
+   incident all of whose alerts are muted by those of another one is merged into that. An alert that is no longer muted
+   but fires on stays where it is, and keeps that incident open.
+8. Alerts that Alertmanager no longer knows have ended after MISSING_FOR, even if it never said so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+from backends import alertmanager
+from django.db import connection, transaction
+from django.utils import timezone
+
+from incidents import metrics
+from incidents.models import MAX_NAME, Alert, Entry, Incident, Kind, Severity, Status
+from incidents.webhook import Notice, to_milliseconds
+
+REOPEN_WITHIN = timedelta(minutes=30)
+LATE_DELIVERY = timedelta(minutes=2)
+MISSING_FOR = timedelta(minutes=5)
+TELEMETRY = "telemetry"
+# One writer at a time: deliveries are few, and two at once could see each other's halves.
+_LOCK = 0x696E6369
+_MAX_TITLE = 500
+# Which alert gives an incident its title: of the worst severity, the layer that says most about the cause.
+_LAYERS = ("cause", TELEMETRY, "symptom")
+
+
+def take_in(
+    notices: Sequence[Notice], known: Sequence[alertmanager.Alert] | None = None, now: datetime | None = None
+) -> list[Incident]:
+    """Take in a delivery, and what Alertmanager has at the moment where that is known. All of it, or nothing.
+
+    Returns the incidents that changed. `known` None means that Alertmanager couldn't be asked.
+    """
+    now = now or timezone.now()
+    with _exclusively():
+        touched = {incident.number for notice in notices for incident in _take_in(notice, now)}
+        if known is not None:
+            touched |= _mute(known, now) | _vanish(known, now)
+        return [_settle(number, now) for number in sorted(touched)]
+
+
+def cause_of(labels: Mapping[str, str]) -> str:
+    """What an alert is grouped by."""
+    root = root_of(labels)
+    return (f"{TELEMETRY}/{root}" if labels.get("layer") == TELEMETRY else root)[:MAX_NAME]
+
+
+def root_of(labels: Mapping[str, str]) -> str:
+    """The service that is the cause: as the rule says, or whatever else the alert names."""
+    names = ("root_service", "service", "dependency", "alertname")
+    return next((value for name in names if (value := labels.get(name))), "unknown")[:MAX_NAME]
+
+
+def write(incident: Incident, kind: Kind, at: datetime, text: str, actor: Any = None) -> Entry:
+    """Add a line to an incident's timeline. `actor` is the user who did it, None for Alertmanager."""
+    name = actor.get_username() if actor is not None else ""
+    return Entry.objects.create(incident=incident, kind=kind, at=at, text=text, actor=actor, actor_name=name)
+
+
+@contextmanager
+def _exclusively() -> Iterator[None]:
+    """A transaction that no other delivery overlaps."""
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+        yield
+
+
+def _take_in(notice: Notice, now: datetime) -> list[Incident]:
+    row = _row(notice.fingerprint, notice.starts_at)
+    if not notice.firing:
+        return _end(row, notice, now)
+    if row is None:
+        return _first(notice, now)
+    return _again(row, notice, now)
+
+
+def _row(fingerprint: str, starts_at: datetime) -> Alert | None:
+    """The newest record of one firing."""
+    found = Alert.objects.select_related("incident").filter(fingerprint=fingerprint, starts_at=starts_at)
+    return found.order_by("-id").first()
+
+
+def _first(notice: Notice, now: datetime) -> list[Incident]:
+    """An alert that wasn't known yet."""
+    incident = _incident_for(notice, now)
+    alert = _create(incident, notice)
+    write(incident, Kind.FIRED, notice.starts_at, _told(alert, "fires"))
+    return [incident]
+
+
+def _again(row: Alert, notice: Notice, now: datetime) -> list[Incident]:
+    """A firing that is known is told once more: mostly nothing new, see rules 2, 4, 5 and 7."""
+    incident = row.incident
+    refired = row.ends_at is not None
+    if row.ended_seen_at is not None and now - row.ended_seen_at < LATE_DELIVERY:
+        return []
+    # The description carries the newest figure.
+    row.annotations = dict(notice.annotations)
+    row.missing_since = row.ends_at = row.ended_seen_at = None
+    was_muted, row.muted_by = row.is_muted, []
+    row.save()
+    if refired:
+        write(incident, Kind.FIRED, now, _told(row, "fires again"))
+    elif was_muted:
+        write(incident, Kind.FIRED, now, _told(row, "is no longer muted"))
+    if incident.is_open:
+        return [incident]
+    soon = incident.resolved_at is not None and now - incident.resolved_at < REOPEN_WITHIN
+    if soon and incident.resolved_by is not None and not refired:
+        return []
+    # _incident_for finds this incident again, if it is to be reopened.
+    home = _incident_for(notice, now)
+    if home.number != incident.number:
+        return _first_in(home, row, now)
+    return [home]
+
+
+def _first_in(home: Incident, row: Alert, now: datetime) -> list[Incident]:
+    """The same firing, in a new incident: the old one keeps its record of it."""
+    alert = _create(home, row)
+    write(home, Kind.FIRED, now, _told(alert, "still fires"))
+    row.ends_at = row.ended_seen_at = row.incident.resolved_at
+    row.save(update_fields=["ends_at", "ended_seen_at"])
+    return [home]
+
+
+def _end(row: Alert | None, notice: Notice, now: datetime) -> list[Incident]:
+    """An alert is over. One that was never heard of is nobody's business any more."""
+    if row is None or row.ends_at is not None:
+        return []
+    row.ends_at, row.ended_seen_at, row.missing_since = notice.ends_at, now, None
+    row.save(update_fields=["ends_at", "ended_seen_at", "missing_since"])
+    write(row.incident, Kind.ENDED, row.ends_at or now, _told(row, "is over"))
+    return [row.incident]
+
+
+def _incident_for(notice: Notice, now: datetime) -> Incident:
+    """The incident that something that fires belongs to; reopened or new where there is no open one."""
+    cause = cause_of(notice.labels)
+    of_cause = Incident.objects.filter(cause=cause)
+    if (current := of_cause.exclude(status=Status.RESOLVED).first()) is not None:
+        return current
+    recent = of_cause.filter(resolved_at__gt=now - REOPEN_WITHIN, merged_into=None).order_by("-resolved_at").first()
+    if recent is not None:
+        _reopen(recent, now)
+        return recent
+    severity = _severity(notice.labels.get("severity", ""))
+    incident = Incident.objects.create(
+        cause=cause,
+        root_service=root_of(notice.labels),
+        title=notice.labels["alertname"],
+        severity=severity,
+        started_at=notice.starts_at,
+        opened_at=now,
+    )
+    metrics.incidents_opened_total.labels(severity.value).inc()
+    write(incident, Kind.OPENED, now, f"Alertmanager told of {notice.labels['alertname']}.")
+    return incident
+
+
+def _reopen(incident: Incident, now: datetime) -> None:
+    incident.status = Status.OPEN
+    incident.resolved_at = incident.ended_at = incident.resolved_by = None
+    incident.acknowledged_at = incident.acknowledged_by = None
+    incident.save()
+    write(incident, Kind.REOPENED, now, "The same cause fires again.")
+
+
+def _create(incident: Incident, told: Notice | Alert | alertmanager.Alert) -> Alert:
+    """Keep a firing, as a delivery, an earlier record or Alertmanager's API has it."""
+    labels = _storable(told.labels)
+    return Alert.objects.create(
+        incident=incident,
+        fingerprint=told.fingerprint,
+        starts_at=to_milliseconds(told.starts_at),
+        name=labels.get("alertname", "unnamed")[:MAX_NAME],
+        severity=labels.get("severity", "")[:MAX_NAME],
+        layer=labels.get("layer", "")[:MAX_NAME],
+        service=labels.get("service", "")[:MAX_NAME],
+        dependency=labels.get("dependency", "")[:MAX_NAME],
+        labels=labels,
+        annotations=_storable(told.annotations),
+        generator_url=told.generator_url,
+    )
+
+
+def _storable(texts: Mapping[str, str]) -> dict[str, str]:
+    """Alertmanager takes NUL in a text, PostgreSQL doesn't."""
+    return {name.replace("\0", "�"): value.replace("\0", "�") for name, value in texts.items()}
+
+
+def _mute(known: Sequence[alertmanager.Alert], now: datetime) -> set[int]:
+    """Put what is muted beneath what mutes it. The numbers of the incidents that changed."""
+    by_fingerprint = {alert.fingerprint: alert for alert in known}
+    touched: set[int] = set()
+    for alert in known:
+        starts_at = to_milliseconds(alert.starts_at)
+        row = _row(alert.fingerprint, starts_at)
+        if not alert.muted:
+            touched |= _unmute(row, now)
+            continue
+        home = _muting_incident(alert, by_fingerprint)
+        if home is None:
+            continue
+        if row is None or (row.incident != home and not row.incident.is_open):
+            row = _create(home, alert)
+        elif row.is_muted and row.is_firing and row.incident == home:
+            continue
+        left = row.incident
+        row.incident, row.muted_by = home, list(alert.inhibited_by)
+        row.ends_at = row.ended_seen_at = row.missing_since = None
+        row.save()
+        write(home, Kind.MUTED, max(starts_at, home.started_at), _told(row, "fires, muted by inhibition"))
+        touched.add(home.number)
+        if left.number != home.number:
+            _merge_if_explained(left, home, now)
+            touched.add(left.number)
+    return touched
+
+
+def _unmute(row: Alert | None, now: datetime) -> set[int]:
+    if row is None or not row.is_firing:
+        return set()
+    changed = row.is_muted or row.missing_since is not None
+    if not changed:
+        return set()
+    if row.is_muted:
+        write(row.incident, Kind.FIRED, now, _told(row, "is no longer muted"))
+    row.muted_by, row.missing_since = [], None
+    row.save(update_fields=["muted_by", "missing_since"])
+    return {row.incident.number} if row.incident.is_open else set()
+
+
+def _muting_incident(alert: alertmanager.Alert, by_fingerprint: Mapping[str, alertmanager.Alert]) -> Incident | None:
+    """The open incident of what mutes an alert, over any number of steps: what mutes may be muted itself."""
+    seen: set[str] = set()
+    frontier = list(alert.inhibited_by)
+    while frontier:
+        fingerprint = frontier.pop(0)
+        if fingerprint in seen:
+            continue
+        seen.add(fingerprint)
+        source = by_fingerprint.get(fingerprint)
+        if source is None:
+            continue
+        if source.muted:
+            frontier += source.inhibited_by
+            continue
+        row = _row(fingerprint, to_milliseconds(source.starts_at))
+        if row is not None and row.incident.is_open:
+            return row.incident
+    return None
+
+
+def _merge_if_explained(left: Incident, home: Incident, now: datetime) -> None:
+    """Merge an incident whose last alert of its own is now muted by another incident's."""
+    if not left.is_open or left.alerts.filter(ends_at=None, muted_by=[]).exists():
+        return
+    for alert in left.alerts.all():
+        if home.alerts.filter(fingerprint=alert.fingerprint, starts_at=alert.starts_at).exists():
+            alert.delete()
+        else:
+            alert.incident = home
+            alert.save(update_fields=["incident"])
+    left.silences.update(incident=home)
+    left.status, left.merged_into = Status.RESOLVED, home
+    left.resolved_at = left.ended_at = now
+    left.save()
+    write(left, Kind.MERGED, now, f"Merged into #{home.number}, whose alerts explain these.")
+    write(home, Kind.MERGED, now, f"#{left.number} ({left.title}) was merged into this: it is explained by it.")
+
+
+def _vanish(known: Sequence[alertmanager.Alert], now: datetime) -> set[int]:
+    """End what Alertmanager doesn't have any more. The numbers of the incidents that changed."""
+    firing = {(alert.fingerprint, to_milliseconds(alert.starts_at)) for alert in known}
+    touched: set[int] = set()
+    for row in Alert.objects.select_related("incident").filter(ends_at=None):
+        if (row.fingerprint, row.starts_at) in firing:
+            continue
+        # Nobody is told of the end of what is muted. Of everything else a delivery tells, unless it was lost.
+        if not row.is_muted and row.missing_since is None:
+            row.missing_since = now
+        elif row.is_muted or (row.missing_since is not None and now - row.missing_since >= MISSING_FOR):
+            row.ends_at, row.ended_seen_at = row.missing_since or now, now
+            write(row.incident, Kind.ENDED, row.ends_at, _told(row, "is over: Alertmanager no longer has it"))
+            touched.add(row.incident.number)
+        row.save(update_fields=["missing_since", "ends_at", "ended_seen_at"])
+    return touched
+
+
+def _settle(number: int, now: datetime) -> Incident:
+    """Bring what an incident says of itself up to date with its alerts; resolve it when all of them are over."""
+    incident = Incident.objects.get(number=number)
+    alerts = [alert for alert in incident.alerts.all() if not alert.is_muted]
+    if incident.merged_into is not None or not alerts:
+        return incident
+    best = min(alerts, key=_importance)
+    incident.severity = min((_severity(alert.severity) for alert in alerts), key=lambda severity: severity.rank)
+    where = best.where
+    incident.title = (f"{best.summary}: {where}" if where else best.summary)[:_MAX_TITLE]
+    incident.team = str(best.labels.get("team", ""))[:MAX_NAME]
+    incident.started_at = min(alert.starts_at for alert in alerts)
+    ends = [alert.ends_at for alert in alerts if alert.ends_at is not None]
+    if incident.is_open and len(ends) == len(alerts):
+        incident.status = Status.RESOLVED
+        incident.resolved_at, incident.ended_at = now, max(ends)
+        write(incident, Kind.RESOLVED, now, "All its alerts are over.")
+    incident.save()
+    return incident
+
+
+def _importance(alert: Alert) -> tuple[int, int, datetime]:
+    layer = _LAYERS.index(alert.layer) if alert.layer in _LAYERS else len(_LAYERS)
+    return _severity(alert.severity).rank, layer, alert.starts_at
+
+
+def _severity(text: str) -> Severity:
+    """A severity as the rules name it; what they don't know is no reason to wake anybody."""
+    return Severity(text) if text in Severity.values else Severity.INFO
+
+
+def _told(alert: Alert, what: str) -> str:
+    where = f" ({alert.where})" if alert.where else ""
+    said = f" {alert.description}" if alert.description and "over" not in what else ""
+    return f"{alert.name}{where} {what}.{said}"
+
+
+def unknown(known: Iterable[alertmanager.Alert], older_than: datetime) -> list[alertmanager.Alert]:
+    """What fires and should have been delivered by now, but never was: the webhook is broken, or not set up."""
+    told = set(Alert.objects.filter(ends_at=None).values_list("fingerprint", flat=True))
+    return [
+        alert
+        for alert in known
+        if alert.state == "active"
+        and alert.fingerprint not in told
+        and alert.starts_at < older_than
+        and alert.labels.get("severity") in (Severity.PAGE, Severity.TICKET)
+    ]

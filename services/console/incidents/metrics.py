@@ -1,0 +1,15 @@
+"""What came in from Alertmanager, and how many incidents there were."""
+
+from django_telemetry.metrics import counter, start_at_zero
+
+ACCEPTED, REFUSED = OUTCOMES = ("accepted", "refused")
+
+alert_deliveries_total = counter(
+    "alert_deliveries_total", "Deliveries to the alert webhook, by what became of them.", ["outcome"]
+)
+incidents_opened_total = counter(
+    "incidents_opened_total", "Incidents opened, by the severity of the first alert.", ["severity"]
+)
+
+start_at_zero(alert_deliveries_total, OUTCOMES)
+start_at_zero(incidents_opened_total, ("page", "ticket", "info"))

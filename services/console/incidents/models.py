@@ -1,0 +1,254 @@
+"""Incidents, the alerts that belong to them, and the timeline of all that happened."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+    from django.db.models.fields.related_descriptors import RelatedManager
+
+MAX_NAME = 200
+MAX_FINGERPRINT = 64
+MAX_NOTE = 10_000
+
+
+class Status(models.TextChoices):
+    """Where an incident is. A resolved one is reopened when its cause fires again soon."""
+
+    OPEN = "open", "Open"
+    ACKNOWLEDGED = "acknowledged", "Acknowledged"
+    RESOLVED = "resolved", "Resolved"
+
+
+class Severity(models.TextChoices):
+    """The worst severity among the alerts, in the rules' words."""
+
+    PAGE = "page", "Page"
+    TICKET = "ticket", "Ticket"
+    INFO = "info", "Info"
+
+    @property
+    def rank(self) -> int:
+        """0 is the worst."""
+        return list(Severity).index(self)
+
+
+class Kind(models.TextChoices):
+    """What an entry of the timeline tells of."""
+
+    OPENED = "opened", "Opened"
+    REOPENED = "reopened", "Reopened"
+    FIRED = "fired", "Alert fired"
+    ENDED = "ended", "Alert resolved"
+    MUTED = "muted", "Alert muted"
+    MERGED = "merged", "Merged"
+    ACKNOWLEDGED = "acknowledged", "Acknowledged"
+    SILENCED = "silenced", "Silenced"
+    UNSILENCED = "unsilenced", "Silence ended"
+    NOTE = "note", "Note"
+    RESOLVED = "resolved", "Resolved"
+
+
+class Incident(models.Model):
+    """Everything that one cause brought about, from its first alert to the end of the last."""
+
+    number: models.BigAutoField[int, int] = models.BigAutoField(primary_key=True)
+    uid: models.UUIDField[uuid.UUID, uuid.UUID] = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
+    cause: models.CharField[str, str] = models.CharField(
+        max_length=MAX_NAME, help_text="What alerts are grouped by: the root service; telemetry/<root> for pipelines."
+    )
+    root_service: models.CharField[str, str] = models.CharField(max_length=MAX_NAME)
+    title: models.CharField[str, str] = models.CharField(max_length=500)
+    severity: models.CharField[str, str] = models.CharField(max_length=16, choices=Severity.choices)
+    team: models.CharField[str, str] = models.CharField(max_length=MAX_NAME, blank=True)
+    status: models.CharField[str, str] = models.CharField(
+        max_length=16, choices=Status.choices, default=Status.OPEN.value
+    )
+    started_at: models.DateTimeField[datetime, datetime] = models.DateTimeField(
+        help_text="When the first of its alerts fired."
+    )
+    opened_at: models.DateTimeField[datetime, datetime] = models.DateTimeField(default=timezone.now)
+    acknowledged_at: models.DateTimeField[datetime | None, datetime | None] = models.DateTimeField(null=True)
+    acknowledged_by: models.ForeignKey[User | None, User | None] = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    # When it was closed, which alone decides whether a new alert reopens it; `ended_at` is when the fault was over.
+    resolved_at: models.DateTimeField[datetime | None, datetime | None] = models.DateTimeField(null=True)
+    ended_at: models.DateTimeField[datetime | None, datetime | None] = models.DateTimeField(null=True)
+    resolved_by: models.ForeignKey[User | None, User | None] = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    merged_into: models.ForeignKey[Incident | None, Incident | None] = models.ForeignKey(
+        "self", null=True, on_delete=models.SET_NULL, related_name="merged"
+    )
+
+    if TYPE_CHECKING:
+        alerts: RelatedManager[Alert]
+        timeline: RelatedManager[Entry]
+        silences: RelatedManager[Silence]
+        merged: RelatedManager[Incident]
+
+        def get_status_display(self) -> str: ...  # made by Django
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(status__in=Status.values), name="incident_status_known"),
+            models.CheckConstraint(condition=Q(severity__in=Severity.values), name="incident_severity_known"),
+            models.CheckConstraint(
+                condition=Q(status=Status.RESOLVED, resolved_at__isnull=False, ended_at__isnull=False)
+                | (~Q(status=Status.RESOLVED) & Q(resolved_at__isnull=True, ended_at__isnull=True)),
+                name="incident_end_iff_resolved",
+            ),
+            # However many deliveries race: one cause has one incident at a time.
+            models.UniqueConstraint(
+                fields=["cause"], condition=~Q(status=Status.RESOLVED), name="incident_one_open_for_a_cause"
+            ),
+        ]
+        indexes = [
+            models.Index(
+                F("ended_at").desc(), F("number").desc(), condition=Q(status=Status.RESOLVED), name="incident_history"
+            ),
+            models.Index(F("cause"), F("resolved_at").desc(), name="incident_of_cause"),
+        ]
+
+    def __str__(self) -> str:
+        return f"#{self.number} {self.root_service}: {self.title}"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it isn't resolved."""
+        return self.status != Status.RESOLVED
+
+    def duration(self, now: datetime | None = None) -> timedelta:
+        """How long the fault lasted, or has lasted."""
+        return (self.ended_at or now or timezone.now()) - self.started_at
+
+
+class Alert(models.Model):
+    """One firing of one alert. Firing again is a new row, since it starts anew."""
+
+    id: models.BigAutoField[int, int] = models.BigAutoField(primary_key=True)
+    incident: models.ForeignKey[Incident, Incident] = models.ForeignKey(
+        Incident, on_delete=models.CASCADE, related_name="alerts"
+    )
+    fingerprint: models.CharField[str, str] = models.CharField(max_length=MAX_FINGERPRINT)
+    starts_at: models.DateTimeField[datetime, datetime] = models.DateTimeField()
+    ends_at: models.DateTimeField[datetime | None, datetime | None] = models.DateTimeField(null=True)
+    # When the end was heard of: a late repetition of "firing" must not undo it.
+    ended_seen_at: models.DateTimeField[datetime | None, datetime | None] = models.DateTimeField(null=True)
+    name: models.CharField[str, str] = models.CharField(max_length=MAX_NAME)
+    severity: models.CharField[str, str] = models.CharField(max_length=MAX_NAME, blank=True)
+    layer: models.CharField[str, str] = models.CharField(max_length=MAX_NAME, blank=True)
+    service: models.CharField[str, str] = models.CharField(max_length=MAX_NAME, blank=True)
+    dependency: models.CharField[str, str] = models.CharField(max_length=MAX_NAME, blank=True)
+    labels: models.JSONField[Any, Any] = models.JSONField(default=dict)
+    annotations: models.JSONField[Any, Any] = models.JSONField(default=dict)
+    generator_url: models.TextField[str, str] = models.TextField(blank=True)
+    # Alertmanager has stopped knowing it without telling; after a while that is taken for the end.
+    missing_since: models.DateTimeField[datetime | None, datetime | None] = models.DateTimeField(null=True)
+    # Inhibition keeps it silent, because of the alerts with these fingerprints.
+    muted_by: models.JSONField[Any, Any] = models.JSONField(default=list)
+
+    class Meta:
+        ordering = ["starts_at", "id"]
+        constraints = [
+            # A webhook that is delivered twice makes one.
+            models.UniqueConstraint(fields=["incident", "fingerprint", "starts_at"], name="alert_once"),
+        ]
+        indexes = [
+            models.Index(fields=["fingerprint", "starts_at"], name="alert_firing_of"),
+            models.Index(fields=["incident"], condition=Q(ends_at__isnull=True), name="alert_firing"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.where})"
+
+    @property
+    def is_firing(self) -> bool:
+        """Whether its end isn't known."""
+        return self.ends_at is None
+
+    @property
+    def is_muted(self) -> bool:
+        """Whether inhibition kept it from notifying."""
+        return bool(self.muted_by)
+
+    @property
+    def where(self) -> str:
+        """The edge or the service that it is about."""
+        return f"{self.service} → {self.dependency}" if self.dependency else self.service
+
+    @property
+    def summary(self) -> str:
+        """What the rule says, the same for each firing."""
+        return str(self.annotations.get("summary") or self.name)
+
+    @property
+    def description(self) -> str:
+        """What the rule says of this firing, with its figures."""
+        return str(self.annotations.get("description") or "")
+
+
+class Silence(models.Model):
+    """A silence that somebody made from an incident. Alertmanager keeps the silence itself."""
+
+    id: models.CharField[str, str] = models.CharField(
+        max_length=64, primary_key=True, help_text="Alertmanager's id of it."
+    )
+    incident: models.ForeignKey[Incident, Incident] = models.ForeignKey(
+        Incident, on_delete=models.CASCADE, related_name="silences"
+    )
+    matchers: models.JSONField[Any, Any] = models.JSONField(help_text='As text: alertname="EdgeErrors".')
+    reason: models.TextField[str, str] = models.TextField()
+    starts_at: models.DateTimeField[datetime, datetime] = models.DateTimeField()
+    ends_at: models.DateTimeField[datetime, datetime] = models.DateTimeField()
+    created_by: models.ForeignKey[User | None, User | None] = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+
+    class Meta:
+        ordering = ["starts_at"]
+
+    def __str__(self) -> str:
+        return f"{', '.join(self.matchers)} until {self.ends_at:%Y-%m-%d %H:%M}"
+
+    def is_active(self, now: datetime | None = None) -> bool:
+        """Whether it still silences."""
+        return self.ends_at > (now or timezone.now())
+
+
+class Entry(models.Model):
+    """One line of an incident's timeline. Written once, never changed."""
+
+    id: models.BigAutoField[int, int] = models.BigAutoField(primary_key=True)
+    incident: models.ForeignKey[Incident, Incident] = models.ForeignKey(
+        Incident, on_delete=models.CASCADE, related_name="timeline"
+    )
+    at: models.DateTimeField[datetime, datetime] = models.DateTimeField(help_text="When it happened.")
+    kind: models.CharField[str, str] = models.CharField(max_length=16, choices=Kind.choices)
+    text: models.TextField[str, str] = models.TextField()
+    actor: models.ForeignKey[User | None, User | None] = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    # Kept beside the key: the timeline still says who, when the account is gone.
+    actor_name: models.CharField[str, str] = models.CharField(max_length=150, blank=True)
+
+    if TYPE_CHECKING:
+
+        def get_kind_display(self) -> str: ...  # made by Django
+
+    class Meta:
+        ordering = ["at", "id"]
+        indexes = [models.Index(fields=["incident", "at", "id"], name="entry_of_incident")]
+        constraints = [models.CheckConstraint(condition=Q(kind__in=Kind.values), name="entry_kind_known")]
+
+    def __str__(self) -> str:
+        return f"{self.at:%H:%M:%S} {self.text}"

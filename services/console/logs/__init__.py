@@ -1,0 +1,1 @@
+"""Logs: query language, lines, histogram, live tail."""

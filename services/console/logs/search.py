@@ -1,0 +1,149 @@
+"""Searching log lines: a page of them, their number over time, those around one, and those that are new."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from backends import elasticsearch
+from backends.elasticsearch import TIME_FIELD, Line
+from shell.timerange import TimeRange
+
+from logs.query import Query
+
+PAGE = 200
+AROUND = 15
+# Live tail: lines arrive out of order, by a second or so. Each look goes back this far; the page knows what it has.
+TAIL_OVERLAP_SECONDS = 10.0
+TAIL_LINES = 500
+EXPORT_LINES = 10_000
+EXPORT_PAGE = 2_000
+MOST_BUCKETS = 90
+# Round widths of the histogram's bars, in seconds.
+_STEPS = (0.1, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400, 604800, 2592000)
+# From the most to the least pressing; what else a line may say counts as "other".
+LEVELS = ("critical", "error", "warning", "info", "debug")
+OTHER = "other"
+_EVENT_ID = re.compile(r"[\w\-.:]{1,256}")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Lines, the newest first. ``cursor`` leads to the next page, empty on the last; ``total`` counts all matches."""
+
+    lines: list[Line]
+    cursor: tuple[Any, ...]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """Lines over time. ``times`` are the bars' starts in epoch milliseconds, ``levels`` a count for each bar."""
+
+    times: list[int]
+    step: float
+    levels: dict[str, list[int]]
+    total: int
+
+
+def page(query: Query, timerange: TimeRange, after: Sequence[Any] | None = None) -> Page:
+    """A page of lines of a time range. Raises BackendDown."""
+    answer = elasticsearch.client().logs(
+        query.dsl, start=timerange.start, end=timerange.end, size=PAGE + 1, search_after=after, total=after is None
+    )
+    found = elasticsearch.lines(answer)
+    cursor = found[PAGE - 1].sort if len(found) > PAGE else ()
+    return Page(in_order(found[:PAGE], newest_first=True), cursor, elasticsearch.total(answer))
+
+
+def histogram(query: Query, timerange: TimeRange) -> Histogram:
+    """How many lines there were over time, by level. Raises BackendDown."""
+    step = next((step for step in _STEPS if timerange.seconds / step <= MOST_BUCKETS), _STEPS[-1])
+    answer = elasticsearch.client().logs(
+        query.dsl,
+        start=timerange.start,
+        end=timerange.end,
+        size=0,
+        aggs={
+            "time": {
+                "date_histogram": {
+                    "field": TIME_FIELD,
+                    "fixed_interval": f"{round(step * 1000)}ms",
+                    "min_doc_count": 0,
+                    "extended_bounds": {"min": round(timerange.start * 1000), "max": round(timerange.end * 1000)},
+                },
+                "aggs": {"level": {"terms": {"field": "log.level", "size": 20}}},
+            }
+        },
+    )
+    buckets = answer.get("aggregations", {}).get("time", {}).get("buckets", [])
+    counts: dict[str, list[int]] = {}
+    for position, bucket in enumerate(buckets):
+        rest = bucket["doc_count"]
+        for level in bucket["level"]["buckets"]:
+            name = level["key"] if level["key"] in LEVELS else OTHER
+            counts.setdefault(name, [0] * len(buckets))[position] += level["doc_count"]
+            rest -= level["doc_count"]
+        if rest:
+            counts.setdefault(OTHER, [0] * len(buckets))[position] += rest
+    ordered = {name: counts[name] for name in (*LEVELS, OTHER) if name in counts}
+    return Histogram([bucket["key"] for bucket in buckets], step, ordered, elasticsearch.total(answer))
+
+
+def line(line_id: str, moment_ms: int) -> Line | None:
+    """One line by its id, which was written at that time (epoch milliseconds). Raises BackendDown."""
+    if not _EVENT_ID.fullmatch(line_id):
+        return None
+    moment = moment_ms / 1000
+    answer = elasticsearch.client().logs(
+        {"ids": {"values": [line_id]}}, start=moment - 1, end=moment + 1, size=1, total=False
+    )
+    found = elasticsearch.lines(answer)
+    return found[0] if found else None
+
+
+def around(middle: Line, moment_ms: int, *, same_process: bool) -> list[Line]:
+    """The lines before and after one, the oldest first, it included: of its process, or of all. Raises BackendDown."""
+    process = middle.text("service.node.name") or middle.text("process.name")
+    field = "service.node.name" if middle.text("service.node.name") else "process.name"
+    query: dict[str, Any] = {"term": {field: process}} if same_process and process else {}
+    moment = moment_ms / 1000
+    client = elasticsearch.client()
+    hour = 3600.0
+    before = client.logs(query, start=moment - hour, end=moment, size=AROUND + 1, total=False)
+    after = client.logs(
+        query,
+        start=moment,
+        end=moment + hour,
+        size=AROUND + 1,
+        sort=elasticsearch.oldest_first(),
+        total=False,
+    )
+    lines = {found.id: found for found in (*elasticsearch.lines(before), middle, *elasticsearch.lines(after))}
+    return in_order(list(lines.values()), newest_first=False)
+
+
+def since(query: Query, moment_ms: int) -> list[Line]:
+    """Lines from a little before that time (epoch milliseconds) until now, the newest first. Raises BackendDown."""
+    now = time.time()
+    start = max(moment_ms / 1000 - TAIL_OVERLAP_SECONDS, now - 3600)
+    answer = elasticsearch.client().logs(query.dsl, start=start, end=now + 60, size=TAIL_LINES, total=False)
+    return in_order(elasticsearch.lines(answer), newest_first=True)
+
+
+def in_order(lines: list[Line], *, newest_first: bool) -> list[Line]:
+    """Lines by their own time: the store orders by the millisecond only."""
+    return sorted(lines, key=lambda line: line.text(TIME_FIELD), reverse=newest_first)
+
+
+def moment_of(line: Line) -> int:
+    """When a line was written, in epoch milliseconds as the store sorts."""
+    return int(line.sort[0]) if line.sort and isinstance(line.sort[0], int) else 0
+
+
+def popular(fields: Mapping[str, str]) -> list[str]:
+    """Fields that make sense as columns, by name."""
+    return sorted(name for name, kind in fields.items() if kind not in ("object", "nested"))

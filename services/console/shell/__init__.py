@@ -1,0 +1,1 @@
+"""What every page shares: layout, login, roles, time range, links, fragments, runbooks."""

@@ -1,0 +1,35 @@
+"""What every template knows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+
+from shell import links
+from shell.roles import is_responder
+
+THEMES = ("light", "dark")
+# (key that pages set as `nav`, title, address, the letter after g)
+NAVIGATION = (
+    ("incidents", "Incidents", links.incidents(), "i"),
+    ("dashboards", "Dashboards", links.boards(), "d"),
+    ("traces", "Traces", "/traces", "t"),
+    ("logs", "Logs", "/logs", "l"),
+    ("services", "Services", links.services(), "s"),
+)
+
+
+def shell(request: HttpRequest) -> dict[str, Any]:
+    """Context processor: navigation, theme, role, addresses of the programs for going deeper."""
+    theme = request.COOKIES.get("theme", "")
+    user = getattr(request, "user", None)
+    deeper = (("Grafana", settings.GRAFANA_URL), ("Jaeger", settings.JAEGER_UI_URL), ("Kibana", settings.KIBANA_URL))
+    return {
+        "navigation": NAVIGATION,
+        "theme": theme if theme in THEMES else "",
+        "is_responder": is_responder(user),
+        "deeper": [(name, url) for name, url in deeper if url],
+        "console_version": settings.ENV.service_version,
+    }

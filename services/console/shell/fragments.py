@@ -1,0 +1,50 @@
+"""Parts of pages that load by themselves. A backend that fails costs its part a note, never the page."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from backends.errors import BackendDown, BackendRejected
+from django.http import HttpRequest, HttpResponseBase
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+
+logger = logging.getLogger(__name__)
+
+View = Callable[..., HttpResponseBase]
+
+
+def fragment(name: str) -> Callable[[View], View]:
+    """A view that renders a part of a page, called `name` for people. Login is required, as everywhere.
+
+    BackendDown becomes a note with status 200 and `data-backend-down`, so that the page shows it in the part's place.
+    """
+
+    def decorate(view: View) -> View:
+        @never_cache
+        @wraps(view)
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            try:
+                return view(request, *args, **kwargs)
+            except BackendDown as error:
+                logger.warning("No %s: %s", name, error)
+                return note(request, name, error)
+
+        return guarded
+
+    return decorate
+
+
+def note(request: HttpRequest, name: str, error: BackendDown) -> HttpResponseBase:
+    """The note that stands where the part called `name` can't be shown."""
+    context = {
+        "name": name,
+        "backend": error.backend,
+        "reason": error.reason,
+        "rejected": isinstance(error, BackendRejected),
+        "retry_url": request.get_full_path(),
+    }
+    return render(request, "shell/_note.html", context)

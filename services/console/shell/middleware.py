@@ -1,0 +1,31 @@
+"""Closed by default: who isn't logged in is sent to the login, in the way that the request can follow."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from django.conf import settings
+from django.contrib.auth.middleware import LoginRequiredMiddleware
+from django.http import HttpRequest, HttpResponseBase, JsonResponse
+from django.shortcuts import resolve_url
+from django_htmx.http import HttpResponseClientRedirect
+
+
+class LoginMiddleware(LoginRequiredMiddleware):
+    """Django's own, and besides: a fragment sends the whole page to the login, a script gets 401.
+
+    Views that need no login say so by `django.contrib.auth.decorators.login_not_required`.
+    """
+
+    def handle_no_permission(  # type: ignore[override]  # not always a redirect
+        self, request: HttpRequest, view_func: Any
+    ) -> HttpResponseBase:
+        """Answer to somebody who has to log in first."""
+        if request.headers.get("HX-Request") == "true":
+            page = urlsplit(request.headers.get("HX-Current-URL", ""))
+            back = f"{page.path or '/'}?{page.query}" if page.query else page.path or "/"
+            return HttpResponseClientRedirect(f"{resolve_url(settings.LOGIN_URL)}?{urlencode({'next': back})}")
+        if not request.accepts("text/html"):
+            return JsonResponse({"error": "log in first"}, status=401)
+        return super().handle_no_permission(request, view_func)

@@ -1,0 +1,223 @@
+"""Alertmanager around the console: one that sends deliveries, one that is asked, and one that is real."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from contracts.testing.polling import poll_until
+from django.test import Client
+from incidents.models import Incident
+
+TOKEN = "the webhook's token in tests"
+_fingerprints = itertools.count(1)
+
+
+def alert(name: str = "EdgeErrors", **changes: Any) -> dict[str, Any]:
+    """An alert as a delivery has it; labels by keyword, `starts_at`, `ends_at`, `annotations` and `fingerprint` too."""
+    starts_at: datetime = changes.pop("starts_at", datetime.now(UTC) - timedelta(seconds=30))
+    ends_at: datetime | None = changes.pop("ends_at", None)
+    annotations = changes.pop("annotations", {"summary": f"{name} summary", "description": f"{name} description"})
+    fingerprint = changes.pop("fingerprint", None) or f"{next(_fingerprints):016x}"
+    labels = {
+        "alertname": name,
+        "layer": "cause",
+        "severity": "page",
+        "team": "checkout",
+        "service": "orders",
+        "dependency": "payments",
+        "root_service": "payments",
+        **changes,
+    }
+    return {
+        "status": "resolved" if ends_at else "firing",
+        "labels": {key: value for key, value in labels.items() if value is not None},
+        "annotations": annotations,
+        "startsAt": starts_at.isoformat(timespec="milliseconds"),
+        "endsAt": ends_at.isoformat(timespec="milliseconds") if ends_at else "0001-01-01T00:00:00Z",
+        "generatorURL": "http://127.0.0.1:9090/graph?g0.expr=up",
+        "fingerprint": fingerprint,
+    }
+
+
+def resolved(firing: Mapping[str, Any], at: datetime | None = None) -> dict[str, Any]:
+    """The same alert, over."""
+    return {**firing, "status": "resolved", "endsAt": (at or datetime.now(UTC)).isoformat(timespec="milliseconds")}
+
+
+def delivery(*alerts: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
+    """A delivery of the webhook, version 4."""
+    return {
+        "receiver": "checkout-page",
+        "status": "firing",
+        "alerts": list(alerts),
+        "groupLabels": {"root_service": "payments"},
+        "commonLabels": {},
+        "commonAnnotations": {},
+        "externalURL": "http://alertmanager:9093",
+        "version": "4",
+        "groupKey": '{}:{root_service="payments"}',
+        "truncatedAlerts": 0,
+        **changes,
+    }
+
+
+@pytest.fixture(autouse=True)
+def _quick_passwords(settings: Any) -> None:
+    """Every test makes a user: with production's hashing that takes longer than the test."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+class Deliverer:
+    """Who posts deliveries, with the token."""
+
+    def __init__(self) -> None:
+        self._client = Client(enforce_csrf_checks=True, headers={"authorization": f"Bearer {TOKEN}"})
+
+    def send(self, *alerts: Mapping[str, Any], **changes: Any) -> Any:
+        """Post a delivery; it has to be taken."""
+        response = self.post(delivery(*alerts, **changes))
+        assert response.status_code == 204, f"expected 204, came {response.status_code}: {response.content!r}"
+        return response
+
+    def post(self, body: Any, **options: Any) -> Any:
+        """Post anything."""
+        content_type = options.pop("content_type", "application/json")
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return self._client.generic("POST", "/hooks/alertmanager", content, content_type=content_type, **options)
+
+
+@dataclass
+class AlertmanagerStub:
+    """An Alertmanager that has what a test puts into it."""
+
+    url: str = ""
+    alerts: list[dict[str, Any]] = field(default_factory=list)
+    silences: dict[str, dict[str, Any]] = field(default_factory=dict)
+    requests: list[tuple[str, str]] = field(default_factory=list)
+    status: int = 200
+
+    def has(self, item: Mapping[str, Any], *, by: Mapping[str, Any] | None = None) -> None:
+        """Let it have an alert that fires; muted by the other, if one is given."""
+        self.alerts.append(
+            {
+                **{key: item[key] for key in ("labels", "annotations", "startsAt", "fingerprint", "generatorURL")},
+                "endsAt": datetime.now(UTC).isoformat(),
+                "receivers": [{"name": "checkout-page"}],
+                "status": {
+                    "state": "suppressed" if by else "active",
+                    "inhibitedBy": [by["fingerprint"]] if by else [],
+                    "silencedBy": [],
+                },
+            }
+        )
+
+    def answer(self, method: str, path: str, body: bytes) -> tuple[int, Any]:
+        self.requests.append((method, path))
+        if self.status != 200:
+            return self.status, "out of order"
+        if (method, path) == ("GET", "/api/v2/alerts"):
+            return 200, self.alerts
+        if (method, path) == ("POST", "/api/v2/silences"):
+            silence_id = f"silence-{len(self.silences) + 1}"
+            self.silences[silence_id] = json.loads(body)
+            return 200, {"silenceID": silence_id}
+        if method == "DELETE" and (silence_id := path.removeprefix("/api/v2/silence/")) in self.silences:
+            del self.silences[silence_id]
+            return 200, None
+        return 404, f"no {method} {path}"
+
+
+@pytest.fixture
+def alertmanager(settings: Any) -> Iterator[AlertmanagerStub]:
+    """An Alertmanager that the console asks, empty at first."""
+    stub = AlertmanagerStub()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            status, answer = stub.answer(self.command, self.path, body)
+            content = b"" if answer is None else json.dumps(answer).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_POST = do_DELETE = do_GET  # noqa: N815
+
+        def log_message(self, *args: Any) -> None:
+            """Quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    stub.url = f"http://127.0.0.1:{server.server_address[1]}"
+    settings.ALERTMANAGER_URL = stub.url
+    yield stub
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def deliverer(db: None, settings: Any, alertmanager: AlertmanagerStub) -> Deliverer:
+    """Somebody who knows the webhook's token."""
+    settings.ALERT_WEBHOOK_TOKEN = TOKEN
+    return Deliverer()
+
+
+@pytest.fixture
+def start_alertmanager(tmp_path: Path) -> Iterator[Any]:
+    """Start Alertmanager with a configuration's text; returns its address once it answers."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(config: str) -> str:
+        (tmp_path / "alertmanager.yml").write_text(config)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        url = f"http://127.0.0.1:{port}"
+        with (tmp_path / "log").open("wb") as log:
+            started.append(
+                subprocess.Popen(
+                    [
+                        "prometheus-alertmanager",
+                        f"--config.file={tmp_path / 'alertmanager.yml'}",
+                        f"--storage.path={tmp_path / 'data'}",
+                        f"--web.listen-address=127.0.0.1:{port}",
+                        "--cluster.listen-address=",
+                    ],
+                    stdout=log,
+                    stderr=log,
+                )
+            )
+
+        def ready() -> bool:
+            try:
+                return requests.get(f"{url}/-/ready", timeout=1).ok
+            except requests.RequestException:
+                return False
+
+        poll_until(ready, f"Alertmanager to be ready; its log is {tmp_path / 'log'}")
+        return url
+
+    yield start
+    for process in started:
+        process.terminate()
+        process.wait(timeout=10)
+
+
+def the_incident() -> Incident:
+    """The only incident there is."""
+    return Incident.objects.get()

@@ -1,0 +1,293 @@
+"""Which incident an alert belongs to, and when one is opened, reopened, merged and resolved (the rules of ingest)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from backends import alertmanager as backend
+from django.contrib.auth.models import User
+from django.db import connection
+from incidents import actions, ingest, webhook
+from incidents.models import Alert, Incident
+
+from tests.incidents.conftest import AlertmanagerStub, Deliverer, alert, delivery, resolved, the_incident
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+
+
+def told(*alerts: Any, at: datetime, known: Iterable[Any] | None = None) -> None:
+    """Take in a delivery at a certain time; `known` is what Alertmanager has then."""
+    import json
+
+    notices = webhook.parse(json.dumps(delivery(*alerts)).encode())
+    ingest.take_in(notices, None if known is None else list(known), now=at)
+
+
+def known(item: dict[str, Any], *, by: dict[str, Any] | None = None) -> backend.Alert:
+    """An alert as Alertmanager has it."""
+    return backend.Alert(
+        fingerprint=item["fingerprint"],
+        labels=item["labels"],
+        annotations=item["annotations"],
+        starts_at=datetime.fromisoformat(item["startsAt"]),
+        state="suppressed" if by else "active",
+        inhibited_by=(by["fingerprint"],) if by else (),
+    )
+
+
+def kinds(incident: Incident) -> list[str]:
+    return [entry.kind for entry in incident.timeline.order_by("id")]
+
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_delivery_twice_makes_one() -> None:
+    first = alert(starts_at=NOW)
+    told(first, at=NOW + MINUTE)
+    told(first, at=NOW + 2 * MINUTE)
+    incident = the_incident()
+    assert incident.alerts.count() == 1
+    assert kinds(incident) == ["opened", "fired"]
+
+
+def test_alerts_of_one_cause_are_one_incident() -> None:
+    told(alert("EdgeErrors", service="orders", starts_at=NOW), at=NOW)
+    told(alert("ServiceDown", service="payments", dependency=None, starts_at=NOW), at=NOW + MINUTE)
+    incident = the_incident()
+    assert incident.alerts.count() == 2
+    assert incident.title.startswith("EdgeErrors")
+
+
+def test_two_causes_are_two_incidents() -> None:
+    told(alert(root_service="payments", starts_at=NOW), alert(root_service="users", starts_at=NOW), at=NOW)
+    assert set(Incident.objects.values_list("root_service", flat=True)) == {"payments", "users"}
+
+
+def test_dead_telemetry_of_a_service_is_another_cause_than_the_service() -> None:
+    told(alert(root_service="orders", starts_at=NOW), at=NOW)
+    told(alert("SpansMissing", root_service="orders", layer="telemetry", severity="ticket", starts_at=NOW), at=NOW)
+    assert set(Incident.objects.values_list("cause", flat=True)) == {"orders", "telemetry/orders"}
+
+
+def test_the_worst_severity_and_the_cause_layer_give_the_title() -> None:
+    symptom = alert("ErrorBudgetBurnsFast", layer="symptom", dependency=None, starts_at=NOW)
+    told(symptom, alert("DeadLetters", severity="ticket", dependency=None, starts_at=NOW), at=NOW)
+    assert the_incident().title.startswith("ErrorBudgetBurnsFast")
+    told(alert("EdgeTimeouts", starts_at=NOW + MINUTE), at=NOW + MINUTE)
+    assert the_incident().title.startswith("EdgeTimeouts")
+    assert the_incident().started_at == NOW
+
+
+def test_it_resolves_when_the_last_alert_is_over() -> None:
+    one, other = alert("EdgeErrors", starts_at=NOW), alert("EdgeTimeouts", starts_at=NOW)
+    told(one, other, at=NOW)
+    told(resolved(one, NOW + 3 * MINUTE), other, at=NOW + 4 * MINUTE)
+    assert the_incident().status == "open"
+    told(resolved(other, NOW + 5 * MINUTE), at=NOW + 6 * MINUTE)
+    incident = the_incident()
+    assert incident.status == "resolved"
+    assert incident.ended_at == NOW + 5 * MINUTE
+    assert incident.resolved_by is None
+    assert kinds(incident)[-1] == "resolved"
+
+
+def test_the_end_of_what_was_never_heard_of_makes_nothing() -> None:
+    told(resolved(alert(starts_at=NOW), NOW + MINUTE), at=NOW + MINUTE)
+    assert not Incident.objects.exists()
+
+
+def test_a_late_repetition_of_firing_does_not_undo_the_end() -> None:
+    first = alert(starts_at=NOW)
+    told(first, at=NOW)
+    told(resolved(first, NOW + MINUTE), at=NOW + MINUTE)
+    told(first, at=NOW + MINUTE + ingest.LATE_DELIVERY / 2)
+    assert the_incident().status == "resolved"
+
+
+def test_an_alert_that_really_fires_again_with_the_same_start_reopens() -> None:
+    first = alert(starts_at=NOW)
+    told(first, at=NOW)
+    told(resolved(first, NOW + MINUTE), at=NOW + MINUTE)
+    told(first, at=NOW + MINUTE + ingest.LATE_DELIVERY + MINUTE)
+    incident = the_incident()
+    assert incident.status == "open"
+    assert incident.alerts.get().is_firing
+    assert "reopened" in kinds(incident)
+
+
+def test_the_same_cause_soon_after_reopens_without_the_acknowledgement(responder: User) -> None:
+    first = alert(starts_at=NOW)
+    told(first, at=NOW)
+    actions.acknowledge(the_incident().uid, responder)
+    told(resolved(first, NOW + MINUTE), at=NOW + MINUTE)
+    told(alert("EdgeTimeouts", starts_at=NOW + 10 * MINUTE), at=NOW + 10 * MINUTE)
+    incident = the_incident()
+    assert incident.status == "open"
+    assert incident.acknowledged_by is None
+    assert incident.ended_at is None
+
+
+def test_the_same_cause_much_later_is_a_new_incident() -> None:
+    first = alert(starts_at=NOW)
+    told(first, at=NOW)
+    told(resolved(first, NOW + MINUTE), at=NOW + MINUTE)
+    later = NOW + MINUTE + ingest.REOPEN_WITHIN + MINUTE
+    told(alert(starts_at=later), at=later)
+    assert sorted(Incident.objects.values_list("status", flat=True)) == ["open", "resolved"]
+
+
+def test_what_a_person_resolved_is_not_reopened_by_repetition_but_by_something_new(responder: User) -> None:
+    first = alert(starts_at=NOW)
+    told(first, at=NOW)
+    incident = actions.resolve(the_incident().uid, responder, "a test of the card provider")
+    Incident.objects.update(resolved_at=NOW + MINUTE, ended_at=NOW + MINUTE)
+    told(first, at=NOW + 5 * MINUTE)
+    assert the_incident().status == "resolved"
+    told(alert("EdgeTimeouts", starts_at=NOW + 6 * MINUTE), at=NOW + 6 * MINUTE)
+    assert Incident.objects.get(pk=incident.pk).status == "open"
+
+
+def test_what_fires_on_long_after_a_person_resolved_it_is_a_new_incident(responder: User) -> None:
+    first = alert(starts_at=NOW)
+    told(first, at=NOW)
+    actions.resolve(the_incident().uid, responder, "done")
+    Incident.objects.update(resolved_at=NOW + MINUTE, ended_at=NOW + MINUTE)
+    told(first, at=NOW + MINUTE + ingest.REOPEN_WITHIN + MINUTE)
+    old, new = Incident.objects.order_by("number")
+    assert (old.status, new.status) == ("resolved", "open")
+    assert new.alerts.get().is_firing
+    assert not old.alerts.get().is_firing, "the old incident's record of the alert must end with it"
+
+
+def test_what_is_muted_stands_beneath_what_mutes_it() -> None:
+    cause = alert("ServiceDown", service="payments", dependency=None, starts_at=NOW)
+    echo = alert("EdgeRefused", starts_at=NOW)
+    told(cause, at=NOW, known=[known(cause), known(echo, by=cause)])
+    incident = the_incident()
+    assert {row.name: row.is_muted for row in incident.alerts.all()} == {"ServiceDown": False, "EdgeRefused": True}
+    told(resolved(cause, NOW + MINUTE), at=NOW + MINUTE, known=[])
+    assert the_incident().status == "resolved"
+    assert not Alert.objects.filter(ends_at=None).exists(), "what was muted is over too"
+
+
+def test_a_muted_alert_is_told_of_once() -> None:
+    cause, echo = alert("ServiceDown", starts_at=NOW), alert("EdgeRefused", starts_at=NOW)
+    for minutes in range(3):
+        told(cause, at=NOW + minutes * MINUTE, known=[known(cause), known(echo, by=cause)])
+    assert kinds(the_incident()) == ["opened", "fired", "muted"]
+
+
+def test_mutes_are_followed_over_several_steps() -> None:
+    cause = alert("DatabaseLocks", root_service="postgresql", starts_at=NOW)
+    middle = alert("EdgeSlow", root_service="inventory", starts_at=NOW)
+    symptom = alert("ErrorBudgetBurnsFast", root_service="orders", layer="symptom", starts_at=NOW)
+    told(cause, at=NOW, known=[known(cause), known(middle, by=cause), known(symptom, by=middle)])
+    assert the_incident().alerts.count() == 3
+
+
+def test_a_ring_of_mutes_ends() -> None:
+    one, other = alert("A", starts_at=NOW), alert("B", starts_at=NOW)
+    told(one, at=NOW, known=[known(one, by=other), known(other, by=one)])
+    assert the_incident().alerts.count() == 1
+
+
+def test_an_incident_whose_alerts_are_explained_by_another_is_merged_into_it() -> None:
+    symptom = alert("ErrorBudgetBurnsFast", root_service="orders", layer="symptom", dependency=None, starts_at=NOW)
+    told(symptom, at=NOW, known=[known(symptom)])
+    cause = alert("ServiceDown", service="payments", starts_at=NOW)
+    told(cause, at=NOW + MINUTE, known=[known(cause), known(symptom, by=cause)])
+    merged, home = Incident.objects.order_by("number")
+    assert merged.merged_into == home
+    assert (merged.status, home.status) == ("resolved", "open")
+    assert home.alerts.count() == 2
+    assert kinds(merged)[-1] == "merged"
+    assert "merged" in kinds(home)
+
+
+def test_an_incident_with_an_alert_of_its_own_is_not_merged() -> None:
+    symptom = alert("ErrorBudgetBurnsFast", root_service="orders", layer="symptom", starts_at=NOW)
+    own = alert("ServiceVersionRegression", root_service="orders", starts_at=NOW)
+    told(symptom, own, at=NOW, known=[known(symptom), known(own)])
+    cause = alert("ServiceDown", service="payments", starts_at=NOW)
+    told(cause, at=NOW + MINUTE, known=[known(cause), known(own), known(symptom, by=cause)])
+    assert Incident.objects.exclude(status="resolved").count() == 2
+    assert Incident.objects.get(root_service="orders").alerts.get().name == "ServiceVersionRegression"
+
+
+def test_what_is_no_longer_muted_keeps_the_incident_open() -> None:
+    cause = alert("ServiceDown", service="payments", starts_at=NOW)
+    symptom = alert("ErrorBudgetBurnsFast", root_service="orders", layer="symptom", starts_at=NOW)
+    told(cause, at=NOW, known=[known(cause), known(symptom, by=cause)])
+    told(resolved(cause, NOW + MINUTE), at=NOW + MINUTE, known=[known(symptom)])
+    incident = the_incident()
+    assert incident.status == "open"
+    told(resolved(symptom, NOW + 3 * MINUTE), at=NOW + 3 * MINUTE, known=[])
+    assert the_incident().status == "resolved"
+
+
+def test_an_alert_whose_end_was_never_delivered_ends_after_a_while() -> None:
+    told(alert(starts_at=NOW), at=NOW)
+    told(at=NOW + MINUTE, known=[])
+    assert the_incident().status == "open", "Alertmanager may just have restarted"
+    told(at=NOW + MINUTE + ingest.MISSING_FOR, known=[])
+    incident = the_incident()
+    assert incident.status == "resolved"
+    assert incident.ended_at == NOW + MINUTE
+
+
+def test_an_alert_that_alertmanager_knows_again_has_not_ended() -> None:
+    first = alert(starts_at=NOW)
+    told(first, at=NOW)
+    told(at=NOW + MINUTE, known=[])
+    told(at=NOW + 2 * MINUTE, known=[known(first)])
+    told(at=NOW + 2 * MINUTE + ingest.MISSING_FOR, known=[])
+    assert the_incident().status == "open"
+
+
+def test_nothing_ends_because_alertmanager_does_not_answer(
+    deliverer: Deliverer, alertmanager: AlertmanagerStub
+) -> None:
+    deliverer.send(alert())
+    alertmanager.status = 503
+    deliverer.send(alert("EdgeTimeouts"))
+    assert not Alert.objects.exclude(missing_since=None).exclude(name="EdgeErrors").exists()
+    assert the_incident().status == "open"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_deliveries_at_the_same_time_make_one_incident() -> None:
+    import json
+
+    body = json.dumps(delivery(*(alert(service=f"s{number}", starts_at=NOW) for number in range(5)))).encode()
+    failures: list[BaseException] = []
+    barrier = threading.Barrier(4)
+
+    def take_in() -> None:
+        try:
+            barrier.wait(timeout=10)
+            ingest.take_in(webhook.parse(body), None)
+        except BaseException as error:
+            failures.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=take_in) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=30)
+    assert not failures
+    assert the_incident().alerts.count() == 5
+    assert kinds(the_incident()) == ["opened", *["fired"] * 5]
+
+
+def test_what_only_alertmanager_can_store_is_made_storable() -> None:
+    cause, echo = alert("ServiceDown", starts_at=NOW), alert("EdgeRefused", starts_at=NOW, service="a\0b")
+    told(cause, at=NOW, known=[known(cause), known(echo, by=cause)])
+    assert Alert.objects.get(name="EdgeRefused").service == "a�b"

@@ -1,0 +1,229 @@
+"""The landing page and an incident's page: what one sees at a glance, and who may see it."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.test import Client
+from incidents.models import Incident
+from incidents.views import CHANGED, PAGE_SIZE
+
+from tests.incidents.conftest import AlertmanagerStub, Deliverer, alert, resolved, the_incident
+
+HOUR = timedelta(hours=1)
+
+
+def page(client: Client, path: str = "/") -> str:
+    """A page's HTML; it has to be there."""
+    response = client.get(path)
+    assert response.status_code == 200, f"{path}: {response.status_code}"
+    return response.content.decode()
+
+
+def past_incidents(count: int) -> None:
+    """Incidents that are over, the newest last."""
+    now = datetime.now(UTC)
+    Incident.objects.bulk_create(
+        Incident(
+            cause=f"cause-{number}",
+            root_service=f"cause-{number}",
+            title=f"Past trouble {number:03}",
+            severity="page",
+            status="resolved",
+            started_at=now - (count - number + 1) * HOUR,
+            resolved_at=now - (count - number) * HOUR,
+            ended_at=now - (count - number) * HOUR,
+        )
+        for number in range(count)
+    )
+
+
+def test_who_is_not_logged_in_sees_nothing(deliverer: Deliverer) -> None:
+    deliverer.send(alert())
+    uid = the_incident().uid
+    for path in ("/", f"/incidents/{uid}/", f"/incidents/{uid}/export.md", "/incidents/now", "/incidents/alertmanager"):
+        response = Client().get(path)
+        assert response.status_code == 302, path
+        assert response["Location"].startswith("/login"), path
+
+
+def test_nothing_is_wrong_and_never_was(viewer_client: Client) -> None:
+    html = page(viewer_client)
+    assert "Nothing is wrong" in html
+    assert "There has been no incident yet." in html
+
+
+def test_nothing_is_wrong_since(viewer_client: Client) -> None:
+    past_incidents(1)
+    Incident.objects.update(ended_at=datetime.now(UTC) - 3 * HOUR)
+    html = page(viewer_client)
+    assert 'data-state="ok"' in html
+    assert re.search(r"No incident for <strong>3 h", html)
+
+
+def test_a_page_is_seen_at_a_glance(viewer_client: Client, deliverer: Deliverer) -> None:
+    deliverer.send(alert("EdgeErrors"), alert("DeadLetters", severity="ticket", root_service="notifications"))
+    html = page(viewer_client)
+    assert 'data-state="crit"' in html
+    assert "1 incident to act on, 1 that can wait" in html
+    assert "2 alerts firing, 0 muted beneath" in html
+    assert "<title>(2) Incidents" in html
+    assert html.index("EdgeErrors summary") < html.index("DeadLetters summary"), "pages come before tickets"
+
+
+def test_what_can_wait_does_not_look_like_a_page(viewer_client: Client, deliverer: Deliverer) -> None:
+    deliverer.send(alert("DeadLetters", severity="ticket"))
+    html = page(viewer_client)
+    assert 'data-state="warn"' in html
+    assert "Nothing pages; 1 that can wait" in html
+
+
+def test_the_history_is_in_pages(viewer_client: Client) -> None:
+    past_incidents(2 * PAGE_SIZE + 1)
+    first, last = page(viewer_client), page(viewer_client, "/?page=3")
+    assert first.count("Past trouble") == PAGE_SIZE + 1, "a page of them, and the last one at the top"
+    assert f"Past trouble {2 * PAGE_SIZE:03}" in first
+    assert "Past trouble 000" in last
+    assert 'rel="next"' in first
+    assert 'rel="next"' not in last
+
+
+@pytest.mark.parametrize("number", ["0", "999", "x", "-1", ""])
+def test_a_page_number_that_is_none_gives_some_page(viewer_client: Client, number: str) -> None:
+    past_incidents(PAGE_SIZE + 1)
+    assert "Past trouble" in page(viewer_client, f"/?page={number}")
+
+
+def test_a_merged_incident_is_not_in_the_history_but_leads_on(viewer_client: Client, deliverer: Deliverer) -> None:
+    past_incidents(1)
+    deliverer.send(alert())
+    merged, home = Incident.objects.get(status="resolved"), Incident.objects.get(status="open")
+    Incident.objects.filter(pk=merged.pk).update(merged_into=home)
+    assert "Past trouble" not in page(viewer_client)
+    assert f"/incidents/{home.uid}/" in page(viewer_client, f"/incidents/{merged.uid}/")
+
+
+def test_alertmanagers_counts_are_shown(
+    viewer_client: Client, deliverer: Deliverer, alertmanager: AlertmanagerStub
+) -> None:
+    cause, echo = alert("ServiceDown", service="payments", dependency=None), alert("EdgeRefused")
+    alertmanager.has(cause)
+    alertmanager.has(echo, by=cause)
+    deliverer.send(cause)
+    html = page(viewer_client, "/incidents/alertmanager")
+    assert "<strong data-firing>1</strong>" in html
+    assert "<strong data-muted>1</strong>" in html
+    assert "data-unknown" not in html
+
+
+def test_alertmanager_away_is_a_note_and_not_calm(viewer_client: Client, alertmanager: AlertmanagerStub) -> None:
+    alertmanager.status = 503
+    html = page(viewer_client, "/incidents/alertmanager")
+    assert 'data-backend-down="alertmanager"' in html
+
+
+def test_an_alertmanager_that_is_none_is_a_note(viewer_client: Client, alertmanager: AlertmanagerStub) -> None:
+    alertmanager.alerts = [{"labels": {}}]
+    assert 'data-backend-down="alertmanager"' in page(viewer_client, "/incidents/alertmanager")
+
+
+def test_what_fires_without_being_delivered_is_told(viewer_client: Client, alertmanager: AlertmanagerStub) -> None:
+    alertmanager.has(alert("ServiceDown", starts_at=datetime.now(UTC) - timedelta(minutes=5)))
+    assert "1 alert fires without an incident" in page(viewer_client, "/incidents/alertmanager")
+
+
+def test_what_has_only_just_fired_is_not_missed_yet(viewer_client: Client, alertmanager: AlertmanagerStub) -> None:
+    alertmanager.has(alert("ServiceDown", starts_at=datetime.now(UTC) - timedelta(seconds=20)))
+    assert "data-unknown" not in page(viewer_client, "/incidents/alertmanager")
+
+
+def test_the_page_is_told_when_looking_at_alertmanager_changed_something(
+    viewer_client: Client, deliverer: Deliverer, alertmanager: AlertmanagerStub
+) -> None:
+    cause, echo = alert("ServiceDown", service="payments", dependency=None), alert("EdgeRefused")
+    deliverer.send(cause)
+    alertmanager.has(cause)
+    alertmanager.has(echo, by=cause)
+    assert viewer_client.get("/incidents/alertmanager")["HX-Trigger"] == CHANGED
+    assert "HX-Trigger" not in viewer_client.get("/incidents/alertmanager")
+    assert "EdgeRefused" in page(viewer_client, f"/incidents/{the_incident().uid}/alerts")
+
+
+def test_an_incidents_page_names_cause_rules_and_the_way(viewer_client: Client, deliverer: Deliverer) -> None:
+    deliverer.send(alert("EdgeErrors", service="payments", dependency="card-provider", root_service="card-provider"))
+    html = page(viewer_client, f"/incidents/{the_incident().uid}/")
+    assert "Card provider" in html
+    assert "/runbooks/EdgeErrors" in html
+    assert "Place an order" in html
+    assert "payments, its only caller, sees its calls to card-provider fail" in html
+    nodes = re.findall(r'<li class="node[^"]*"><a href="/services/([^"]+)">', html)
+    assert nodes == ["orders", "payments", "card-provider"] or nodes[:3] == ["orders", "payments", "card-provider"]
+    assert "<h2>Mitigation</h2>" in html, "the runbook is rendered"
+
+
+def test_links_of_alerts_lead_to_this_console_at_the_time(viewer_client: Client, deliverer: Deliverer) -> None:
+    annotations = {
+        "summary": "s",
+        "runbook_url": "http://elsewhere:8000/runbooks/EdgeErrors",
+        "dashboard_url": "http://elsewhere:8000/dashboards/platform-edges?var-service=orders",
+        "traces_url": "javascript:alert(1)",
+        "logs_url": "https://kibana.example/app/discover",
+    }
+    deliverer.send(alert(annotations=annotations))
+    html = page(viewer_client, f"/incidents/{the_incident().uid}/")
+    assert 'href="/runbooks/EdgeErrors"' in html
+    assert re.search(r'href="/dashboards/platform-edges\?var-service=orders&amp;from=\d+&amp;to=\d+"', html)
+    assert "javascript:" not in html
+    assert "elsewhere" not in html
+    assert 'href="https://kibana.example/app/discover"' in html
+
+
+def test_what_alerts_say_is_text(viewer_client: Client, deliverer: Deliverer) -> None:
+    hostile = "<script>alert(1)</script>"
+    deliverer.send(alert(service=hostile, root_service=hostile, annotations={"summary": hostile}))
+    for path in ("/", f"/incidents/{the_incident().uid}/"):
+        assert "<script>alert" not in page(viewer_client, path)
+
+
+def test_an_incident_that_there_is_not(viewer_client: Client) -> None:
+    for part in ("", "head", "alerts", "timeline", "export.md", "evidence/logs"):
+        assert viewer_client.get(f"/incidents/{uuid.uuid4()}/{part}").status_code == 404
+
+
+def test_a_page_costs_few_queries(
+    viewer_client: Client, deliverer: Deliverer, django_assert_max_num_queries: object
+) -> None:
+    past_incidents(PAGE_SIZE)
+    deliverer.send(*(alert(service=f"s{number}", root_service=f"s{number}") for number in range(20)))
+    with django_assert_max_num_queries(10):  # type: ignore[operator]
+        page(viewer_client)
+
+
+def test_the_same_cause_before_is_shown(viewer_client: Client, deliverer: Deliverer) -> None:
+    past_incidents(1)
+    Incident.objects.update(cause="payments")
+    deliverer.send(alert())
+    current = Incident.objects.get(status="open")
+    assert current.title.startswith("EdgeErrors"), "much later it is a new one"
+    assert "Past trouble" in page(viewer_client, f"/incidents/{current.uid}/")
+
+
+def test_a_resolved_incident_says_how_long_it_lasted(viewer_client: Client, deliverer: Deliverer) -> None:
+    begin = datetime.now(UTC) - timedelta(minutes=10)
+    first = alert(starts_at=begin)
+    deliverer.send(first)
+    deliverer.send(resolved(first, begin + timedelta(minutes=4, seconds=10)))
+    assert "4 min 10 s" in page(viewer_client, f"/incidents/{the_incident().uid}/")
+
+
+def test_a_cause_that_has_no_page_is_no_link(viewer_client: Client, deliverer: Deliverer) -> None:
+    deliverer.send(alert(root_service="somewhere-else"), alert(root_service="payments"))
+    known, unknown = (
+        page(viewer_client, f"/incidents/{Incident.objects.get(cause=cause).uid}/head")
+        for cause in ("payments", "somewhere-else")
+    )
+    assert 'href="/services/payments"' in known
+    assert "/services/" not in unknown

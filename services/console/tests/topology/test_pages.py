@@ -1,0 +1,146 @@
+"""The services' pages: what Prometheus says, and what is shown when it says nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from django.test import Client
+
+from tests.topology.conftest import PrometheusStub
+
+
+def text(client: Client, path: str) -> str:
+    """A page's text without tags, white space squeezed."""
+    answer = client.get(path)
+    assert answer.status_code == 200, path
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", answer.content.decode()))
+
+
+def island(client: Client, path: str, name: str) -> dict[str, object]:
+    """A page's JSON for its script."""
+    html = client.get(path).content.decode()
+    found = re.search(rf'<script id="{name}" type="application/json">(.*?)</script>', html, re.DOTALL)
+    assert found, f"no {name} in {path}"
+    data: dict[str, object] = json.loads(found[1])
+    return data
+
+
+def test_the_map_is_there_before_prometheus_answers(viewer_client: Client) -> None:
+    graph = island(viewer_client, "/services", "map-graph")
+    nodes = {node["name"] for node in graph["nodes"]}  # type: ignore[attr-defined]
+    assert {"orders", "payments", "postgresql", "rabbitmq"} <= nodes
+
+
+def test_edges_show_rate_and_duration(viewer_client: Client, prometheus: PrometheusStub) -> None:
+    shown = text(viewer_client, "/topology/state")
+    assert "orders payments http 10/s 0 % 250 ms" in shown
+    assert "orders notifications events 2/s 0 %" in shown
+
+
+def test_a_failing_edge_is_marked(viewer_client: Client, prometheus: PrometheusStub) -> None:
+    edge = {"service": "orders", "dependency": "payments", "protocol": "http"}
+    prometheus.answers["edge:calls_by_outcome:ratio_rate1m"] = [(edge, 0.3)]
+    assert "10/s 30 % 250 ms" in text(viewer_client, "/topology/state")
+    state = island(viewer_client, "/topology/state", "map-state")
+    states = {edge["key"]: edge["state"] for edge in state["edges"]}  # type: ignore[attr-defined]
+    assert states["orders|payments|http"] == "crit"
+    assert states["orders|users|http"] == "idle"
+
+
+@pytest.mark.parametrize(("failed", "state"), [(0.0, "ok"), (0.0099, "ok"), (0.01, "warn"), (0.1, "crit")])
+def test_the_marks_follow_the_alerts_limit(
+    viewer_client: Client, prometheus: PrometheusStub, failed: float, state: str
+) -> None:
+    edge = {"service": "orders", "dependency": "payments", "protocol": "http"}
+    prometheus.answers["edge:calls_by_outcome:ratio_rate1m"] = [(edge, failed)]
+    edges = island(viewer_client, "/topology/state", "map-state")["edges"]
+    assert next(e["state"] for e in edges if e["key"] == "orders|payments|http") == state  # type: ignore[attr-defined]
+
+
+def test_a_service_that_an_alert_blames_is_marked_and_leads_to_the_runbook(
+    viewer_client: Client, prometheus: PrometheusStub
+) -> None:
+    labels = {"alertname": "EdgeErrors", "severity": "page", "service": "orders", "root_service": "payments"}
+    prometheus.answers["ALERTS"] = [(labels, 1.0)]
+    answer = viewer_client.get("/topology/state").content.decode()
+    assert 'href="/runbooks/EdgeErrors"' in answer
+    assert island(viewer_client, "/topology/state", "map-state")["nodes"]["payments"] == "crit"  # type: ignore[index]
+
+
+def test_a_ticket_is_no_page(viewer_client: Client, prometheus: PrometheusStub) -> None:
+    labels = {"alertname": "TelemetryLost", "severity": "ticket", "service": "orders", "root_service": "orders"}
+    prometheus.answers["ALERTS"] = [(labels, 1.0)]
+    assert island(viewer_client, "/topology/state", "map-state")["nodes"]["orders"] == "warn"  # type: ignore[index]
+
+
+def test_a_past_moment_is_asked_about_as_such(viewer_client: Client, prometheus: PrometheusStub) -> None:
+    viewer_client.get("/topology/state?from=1700000000000&to=1700003600000")
+    assert {asked["time"] for asked in prometheus.asked} == {"1700003600.000"}
+
+
+def test_a_prometheus_that_is_out_of_order_costs_a_note(viewer_client: Client, prometheus: PrometheusStub) -> None:
+    prometheus.status = 503
+    for path in ("/topology/state", "/topology/orders/state", "/topology/orders/charts"):
+        answer = viewer_client.get(path)
+        assert answer.status_code == 200
+        assert 'data-backend-down="prometheus"' in answer.content.decode()
+    assert viewer_client.get("/services/orders").status_code == 200
+
+
+def test_a_services_page_says_who_owns_it_and_where_to_look(viewer_client: Client) -> None:
+    html = viewer_client.get("/services/orders?from=now-3h").content.decode()
+    assert "checkout" in html
+    for link in (
+        'href="/traces?service=orders&amp;from=now-3h&amp;to=now"',
+        'href="/traces?service=orders&amp;error=true&amp;from=now-3h&amp;to=now"',
+        'href="/logs?query=service.name%3A%22orders%22&amp;from=now-3h&amp;to=now"',
+        'href="/d/platform-service?var-service=orders&amp;from=now-3h&amp;to=now"',
+        'href="/services/payments"',
+    ):
+        assert link in html, link
+
+
+def test_a_services_state_has_version_replicas_and_budget(viewer_client: Client, prometheus: PrometheusStub) -> None:
+    prometheus.answers["slo:objective:ratio"] = [({"journey": "place-order", "slo": "availability"}, 0.995)]
+    prometheus.answers["slo:error_budget_left"] = [({"journey": "place-order", "slo": "availability"}, -0.2)]
+    shown = text(viewer_client, "/topology/orders/state")
+    assert "orders 127.0.0.1:8103 1.4.2" in shown
+    assert "Place an order availability 99.5 % -20 %" in shown
+
+
+def test_a_replica_that_is_down_is_said_to_be(viewer_client: Client, prometheus: PrometheusStub) -> None:
+    replica = {"service": "orders", "process": "orders", "instance": "127.0.0.1:8103"}
+    prometheus.answers["(up{"] = [(replica, 0.0)]
+    assert "1.4.2 down" in text(viewer_client, "/topology/orders/state")
+    assert island(viewer_client, "/topology/state", "map-state")["nodes"]["orders"] == "crit"  # type: ignore[index]
+
+
+def test_charts_carry_exemplars_that_open_the_trace(viewer_client: Client, prometheus: PrometheusStub) -> None:
+    trace_id = "a" * 32
+    prometheus.answers["service:http_duration_seconds:p95_1m"] = [({"service": "orders"}, 0.2)]
+    prometheus.exemplars = [
+        {"seriesLabels": {}, "exemplars": [{"labels": {"trace_id": trace_id}, "value": "0.7", "timestamp": 1.8e9}]}
+    ]
+    chart = island(viewer_client, "/topology/orders/charts", "node-chart-duration")
+    assert [series["name"] for series in chart["series"]] == ["p95"]  # type: ignore[attr-defined]
+    assert chart["exemplars"] == [{"time": 1800000000000, "value": 0.7, "url": f"/traces/{trace_id}"}]
+
+
+def test_something_external_has_its_callers(viewer_client: Client, prometheus: PrometheusStub) -> None:
+    html = viewer_client.get("/services/postgresql").content.decode()
+    assert 'href="/services/orders"' in html
+    assert 'href="/d/platform-databases?' in html
+    assert viewer_client.get("/topology/postgresql/charts").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/services/nobody", "/topology/nobody/state", "/topology/nobody/charts"])
+def test_what_the_catalogue_does_not_know_is_not_found(viewer_client: Client, path: str) -> None:
+    assert viewer_client.get(path).status_code == 404
+
+
+def test_a_name_cannot_leave_its_place_in_a_query(viewer_client: Client, prometheus: PrometheusStub) -> None:
+    answer = viewer_client.get('/topology/orders"} or up{x="/charts')
+    assert answer.status_code == 404
+    assert not prometheus.asked

@@ -1,0 +1,1 @@
+"""Traces: search, waterfall and flame view, comparison of two."""

@@ -1,0 +1,129 @@
+"""Searching Jaeger, and what a list says about each trace found."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from backends import jaeger
+from backends.errors import BackendDown
+from backends.jaeger import MOST_TRACES, Trace
+from contracts import catalogue
+
+from traces.form import KEPT_SECONDS, Search
+
+CONSOLE = "console"
+# Health checks' routes: many traces, about nothing. They are shown when somebody asks for them, or when they failed.
+_PROBE = re.compile(r"\b(livez|readyz|healthz)$")
+# Jaeger can't leave them out, so more is asked for.
+_WITH_PROBES = 3
+# With this many services each of them gets its share of the limit, and not fewer traces than this.
+_LEAST_SHARE = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A row of the results. ``duration`` in seconds, ``start`` in seconds since the epoch."""
+
+    trace_id: str
+    service: str
+    operation: str
+    start: float
+    duration: float
+    spans: int
+    errors: int
+    services: tuple[tuple[str, int], ...]
+    failing: str
+    failing_span_id: str
+    is_partial: bool
+
+    @classmethod
+    def of(cls, trace: Trace) -> Summary:
+        """What a list says about a trace."""
+        root, failing = trace.root, trace.failing_span()
+        return cls(
+            trace_id=trace.trace_id,
+            service=root.service,
+            operation=root.operation,
+            start=trace.start,
+            duration=trace.duration,
+            spans=len(trace.spans),
+            errors=len(trace.error_spans),
+            services=tuple(trace.services.items()),
+            failing=f"{failing.service}: {failing.operation}" if failing else "",
+            failing_span_id=failing.span_id if failing else "",
+            is_partial=bool(root.parent_id),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """What a search found. ``cut`` tells that there may be more than the limit, ``probes`` counts those left out.
+
+    ``missing`` are services that Jaeger had no answer for in time, where it had one for others.
+    """
+
+    rows: tuple[Summary, ...]
+    cut: bool
+    probes: int = 0
+    missing: tuple[str, ...] = ()
+
+
+def find(search: Search) -> Results:
+    """Run a search. Without a service every one of the platform is asked. Raises BackendDown."""
+    client = jaeger.client()
+    oldest = time.time() - KEPT_SECONDS
+    if search.timerange.end <= oldest:
+        return Results((), cut=False)
+    services = [search.service] if search.service else known_services()
+    share = search.limit if search.service else max(_LEAST_SHARE, -(-search.limit // max(1, len(services))))
+    if not (search.shows_probes or search.operation or search.errors_only):
+        share = min(share * _WITH_PROBES, MOST_TRACES)
+    traces: dict[str, Trace] = {}
+    failed: dict[str, BackendDown] = {}
+    cut = False
+    for service in services:
+        try:
+            found = client.search(_recent(search.query(service, share), oldest))
+        except BackendDown as error:
+            failed[service] = error
+            # Where the first one had no answer, the others would only take as long.
+            if not traces:
+                raise
+            continue
+        cut = cut or len(found) >= share
+        traces.update({trace.trace_id: trace for trace in found})
+    newest = sorted(traces.values(), key=lambda trace: trace.start, reverse=True)
+    wanted = [trace for trace in newest if search.shows_probes or search.operation or not _is_probe(trace)]
+    rows = [Summary.of(trace) for trace in wanted[: search.limit]]
+    return Results(
+        rows=tuple(_sorted(rows, search.sort)),
+        cut=cut or len(wanted) > search.limit,
+        probes=len(newest) - len(wanted),
+        missing=tuple(failed),
+    )
+
+
+def known_services() -> list[str]:
+    """The platform's services, those that are searched when none is chosen."""
+    return list(dict.fromkeys((*(service.name for service in catalogue.load().services.values()), CONSOLE)))
+
+
+def _is_probe(trace: Trace) -> bool:
+    return _PROBE.search(trace.root.operation) is not None and not trace.error_spans
+
+
+def _recent(query: jaeger.TraceQuery, oldest: float) -> jaeger.TraceQuery:
+    return replace(query, start=max(query.start, oldest))
+
+
+def _sorted(rows: list[Summary], sort: str) -> list[Summary]:
+    # sorted() is stable: what is equal stays newest first.
+    keys: dict[str, Callable[[Summary], float]] = {
+        "longest": lambda row: -row.duration,
+        "errors": lambda row: -row.errors,
+        "spans": lambda row: -row.spans,
+    }
+    return sorted(rows, key=keys[sort]) if sort in keys else rows
