@@ -1,4 +1,4 @@
-"""What Django itself counts, by django-prometheus: views, templates, models, migrations, exceptions."""
+"""What Django itself counts, by django-prometheus: views, templates, models, caches, migrations, exceptions."""
 
 from __future__ import annotations
 
@@ -53,6 +53,7 @@ def board() -> Board:
             Section("Exceptions", _exceptions()),
             Section("Database", _database()),
             Section("Models", _models()),
+            Section("Caches", _caches()),
         ],
     )
 
@@ -105,6 +106,19 @@ def _summary() -> list[AnyPanel]:
             unit="short",
             links=[DATABASES, LOGS],
             thresholds=ANY,
+        ),
+        number(
+            "How often does the cache have it?",
+            "Share of lookups in Django's cache that found something, over the window.",
+            [
+                now(
+                    f"""sum(rate(django_cache_get_hits_total{{{CHOSEN}}}[$__range]))
+                    / sum(rate(django_cache_get_total{{{CHOSEN}}}[$__range]))""",
+                    "hits",
+                )
+            ],
+            unit="percentunit",
+            links=[SERVICE, LOGS],
         ),
     ]
 
@@ -396,4 +410,28 @@ def _models() -> list[AnyPanel]:
         written("inserts", "Of which models are rows inserted?"),
         written("updates", "Of which models are rows updated?"),
         written("deletes", "Of which models are rows deleted?"),
+    ]
+
+
+def _caches() -> list[AnyPanel]:
+    return [
+        series(
+            "How often is the cache asked, and does it have it?",
+            "Lookups in a second that hit and that missed, by backend.",
+            [
+                promql(
+                    per_second("django_cache_get_hits_total", CHOSEN, "service, backend"),
+                    "{{service}} {{backend}} hit",
+                ),
+                promql(
+                    per_second("django_cache_get_misses_total", CHOSEN, "service, backend"),
+                    "{{service}} {{backend}} miss",
+                ),
+            ],
+            unit="ops",
+            links=[SERVICE, LOGS],
+            on_click=OF_SERIES,
+            dashed=".* miss",
+            width=24,
+        )
     ]

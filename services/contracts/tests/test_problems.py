@@ -1,11 +1,14 @@
 """Every error is a problem with ids, and never shows what it shouldn't."""
 
 from typing import Any
+from unittest import mock
 
 import pytest
 from contracts.testing.bodies import BAD_BODIES, assert_problem
 from contracts.testing.tokens import access_token, bad_tokens
+from django.core.cache import cache
 from django.test import Client
+from drf_spectacular.views import SpectacularAPIView
 
 from tests import urls
 
@@ -147,3 +150,12 @@ def test_the_schema_is_public_and_documents_the_problems(client: Client) -> None
     responses = schema["paths"]["/things"]["post"]["responses"]
     assert {"400", "401", "413", "415"} <= set(responses)
     assert list(responses["400"]["content"]) == ["application/problem+json"]
+
+
+def test_the_openapi_document_is_made_once(client: Client) -> None:
+    cache.clear()
+    first = client.get("/api/schema/")
+    with mock.patch.object(SpectacularAPIView, "_get_schema_response", side_effect=AssertionError("made again")):
+        second = client.get("/api/schema/")
+    assert (first.status_code, second.status_code) == (200, 200)
+    assert second.content == first.content

@@ -72,6 +72,7 @@ GRPC_HOST = ENV.grpc_host
 GRPC_PORT = ENV.grpc_port
 RESERVATION_TTL_SECONDS = ENV.reservation_ttl_seconds
 
+CACHES = conf.CACHES
 REST_FRAMEWORK = {
     **conf.REST_FRAMEWORK,
     # Products are public and say so; nothing here is for people with a token, so what forgets to say is for services.

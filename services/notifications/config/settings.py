@@ -72,6 +72,7 @@ ACCESS_TOKEN_AUDIENCE = ENV.jwt_audience
 # Tests sign their own tokens; anywhere else the keys are those of the users service.
 ACCESS_TOKEN_KEY_SOURCE = "contracts.testing.tokens.TestKeys" if ENV.name == "test" else "mailing.clients.user_keys"
 
+CACHES = conf.CACHES
 REST_FRAMEWORK = conf.REST_FRAMEWORK
 SPECTACULAR_SETTINGS = conf.spectacular("Notifications", "The mails that were sent about orders.", ENV.service_version)
 READINESS_CHECKS = {

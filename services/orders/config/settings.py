@@ -77,6 +77,7 @@ RABBITMQ_URL = ENV.rabbitmq_url
 SERVICE_TOKEN = ENV.service_token
 TIMING = Timing()
 
+CACHES = conf.CACHES
 REST_FRAMEWORK = conf.REST_FRAMEWORK
 SPECTACULAR_SETTINGS = conf.spectacular(
     "Orders", "Places orders: reserves the stock, charges the card, publishes what became of it.", ENV.service_version

@@ -67,6 +67,7 @@ SERVICE_TOKENS = ENV.service_tokens
 TELEMETRY_TRUSTED_TOKENS = ENV.service_tokens
 
 # No address here is for people: services only, with their own tokens.
+CACHES = conf.CACHES
 REST_FRAMEWORK = {
     **conf.REST_FRAMEWORK,
     "DEFAULT_AUTHENTICATION_CLASSES": ["contracts.api.authentication.ServiceTokenAuthentication"],

@@ -93,6 +93,7 @@ SIMPLE_JWT = {
     "AUDIENCE": ENV.jwt_audience,
 }
 
+CACHES = conf.CACHES
 REST_FRAMEWORK = conf.REST_FRAMEWORK
 SPECTACULAR_SETTINGS = conf.spectacular("Users", "Accounts, login, access tokens and their keys.", ENV.service_version)
 READINESS_CHECKS = {

@@ -14,6 +14,9 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
 ]
 
+# In the process's own memory: nothing in it needs to be shared or to outlive the process. Counted by django-prometheus.
+CACHES: dict[str, Any] = {"default": {"BACKEND": "django_prometheus.cache.backends.locmem.LocMemCache"}}
+
 REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["contracts.api.authentication.AccessTokenAuthentication"],
     # Closed by default: a view that forgets to say is refused, not open.

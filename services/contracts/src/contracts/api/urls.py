@@ -1,13 +1,17 @@
 """Addresses that every service has: health and its OpenAPI document."""
 
 from django.urls import path
+from django.views.decorators.cache import cache_page
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from contracts.api import health, openapi_security  # noqa: F401  (registers the security schemes)
 
+# Making the document takes a good part of a second of CPU, and it is the same until the next release.
+SCHEMA_CACHE_SECONDS = 3600
+
 urlpatterns = [
     path("livez", health.livez),
     path("readyz", health.readyz),
-    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/schema/", cache_page(SCHEMA_CACHE_SECONDS)(SpectacularAPIView.as_view()), name="schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
 ]
