@@ -145,6 +145,18 @@ def test_an_exception_is_recorded_once_and_answered_with_500(
     assert "in boom" in line["error.stack_trace"]
 
 
+def test_what_django_says_after_the_last_middleware_leads_to_the_trace(
+    http: Client, spans: MemoryProcessor, lines: Lines
+) -> None:
+    response = http.get("/status/503")
+    (line,) = (line for line in lines.documents() if line["log.logger"] == "django.request")
+    context = spans.only().context
+    assert context is not None
+    assert line["trace.id"] == f"{context.trace_id:032x}"
+    assert line["span.id"] == f"{context.span_id:016x}"
+    assert line["request.id"] == response.headers["X-Request-ID"]
+
+
 @pytest.mark.parametrize(("path", "code"), [("/not-found", 404), ("/forbidden", 403), ("/suspicious", 400)])
 def test_a_refusal_is_no_server_error(http: Client, spans: MemoryProcessor, path: str, code: int) -> None:
     assert http.get(path).status_code == code

@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 from opentelemetry import trace
+from opentelemetry.trace import SpanContext
 from pythonjsonlogger.orjson import OrjsonFormatter
 
 from . import errors
@@ -46,6 +47,22 @@ def _message(record: logging.LogRecord) -> str:
     return str(record.msg) % tuple(shown if argument == path else argument for argument in record.args)
 
 
+# Where a request that was answered with an error keeps its fields for lines that are written after it.
+LOG_FIELDS = "_django_telemetry_log_fields"
+
+
+def log_fields(context: SpanContext, request_id: str | None) -> dict[str, Any]:
+    """The fields that lead from a line to its trace and its request."""
+    fields: dict[str, Any] = {}
+    if context.is_valid:
+        fields["trace.id"] = f"{context.trace_id:032x}"
+        fields["span.id"] = f"{context.span_id:016x}"
+        fields["trace.sampled"] = context.trace_flags.sampled
+    if request_id is not None:
+        fields["request.id"] = request_id
+    return fields
+
+
 class EcsFormatter(OrjsonFormatter):
     """Formats a record as one ECS document. What a caller passes as ``extra`` is redacted by name and by pattern.
 
@@ -71,6 +88,8 @@ class EcsFormatter(OrjsonFormatter):
     def format_bytes(self, record: logging.LogRecord) -> bytes:
         """The record as a line of UTF-8 with its newline."""
         fields = self.document(record.created, record.levelno, record.name)
+        if "request.id" not in fields:
+            fields.update(getattr(getattr(record, "request", None), LOG_FIELDS, ()))
         try:
             message = _message(record)
         except Exception:  # wrong arguments in a log call must not cost the line, and never the request
@@ -103,14 +122,8 @@ class EcsFormatter(OrjsonFormatter):
             **self.base,
             "event.id": new_event_id(),
         }
-        context = trace.get_current_span().get_span_context()
-        if context.is_valid:
-            fields["trace.id"] = f"{context.trace_id:032x}"
-            fields["span.id"] = f"{context.span_id:016x}"
-            fields["trace.sampled"] = context.trace_flags.sampled
         work = current_work()
-        if work is not None:
-            fields["request.id"] = work.request_id
+        fields.update(log_fields(trace.get_current_span().get_span_context(), work.request_id if work else None))
         return fields
 
     def line(self, fields: Mapping[str, Any]) -> bytes:

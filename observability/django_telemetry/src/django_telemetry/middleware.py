@@ -25,7 +25,7 @@ from ._work import Remembered, Work, context_for, current_work
 from .conf import get_config
 from .deadlines import META_KEY as DEADLINE_META_KEY
 from .deadlines import Deadline, parse_header
-from .logs import AccessLog
+from .logs import LOG_FIELDS, AccessLog, log_fields
 from .tracing import exception_event, get_tracing
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
@@ -142,6 +142,9 @@ class TelemetryMiddleware:
         if work.ids is not None:
             flags = int(work.span.get_span_context().trace_flags) | work.kept
             headers["traceresponse"] = (TRACE_RESPONSE_HEADER, f"00-{work.ids[0]}-{work.ids[1]}-{flags:02x}")
+        if response.status_code >= 400:
+            # Django says so in its log after the last middleware, when nothing of the work is in the context any more.
+            request.__dict__[LOG_FIELDS] = log_fields(work.span.get_span_context(), work.request_id)
         self._leave(work)
         return response
 
