@@ -113,6 +113,8 @@ def environment(platform: Platform) -> dict[str, str]:
         "BENCH_DATABASE_URL": f"postgres://{TESTS_ROLE}:{database_password}@{HOST}:{ports['POSTGRES_PORT']}/benchmark",
         "BENCH_OTLP_ENDPOINT": f"http://{HOST}:{ports['JAEGER_OTLP_HTTP_PORT']}",
         "TEST_ELASTICSEARCH_URL": f"http://{HOST}:{ports['ELASTICSEARCH_PORT']}",
+        "TEST_JAEGER_URL": f"http://{HOST}:{ports['JAEGER_QUERY_PORT']}",
+        "TEST_INVENTORY_URL": f"http://{HOST}:{platform.settings.port('inventory')}",
         "TEST_ALERTMANAGER_URL": f"http://{HOST}:{ports['ALERTMANAGER_PORT']}",
         "CONSOLE_URL": f"http://{HOST}:{platform.settings.port(CONSOLE)}",
         "CONSOLE_DATABASE_URL": console["DATABASE_URL"],
