@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PLATFORMCTL := observability/native/bootstrap
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs restart reset probe test test-e2e test-alerts test-dashboards lint load drill drills bench generate lock
+.PHONY: help up down status logs restart reset probe test test-browser test-e2e test-alerts test-dashboards lint load drill drills bench generate lock
 
 help: ## List these targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,10 @@ probe: ## Place one order and follow it through traces, logs, metrics and mail
 test: ## All tests, or one suite (s=orders)
 	@$(PLATFORMCTL) up --no-probe $(if $(s),--for-suite $(s))
 	@$(PLATFORMCTL) test $(s)
+
+test-browser: ## The console's pages in Chromium, with screenshots in var/screenshots
+	@$(PLATFORMCTL) up --no-probe
+	@$(PLATFORMCTL) test console-browser
 
 test-e2e: ## The tests over the running platform
 	@$(PLATFORMCTL) up --no-probe

@@ -49,6 +49,11 @@ def test_every_service_has_a_suite(platform: Platform) -> None:
     assert set(platform.catalogue.services) <= names
 
 
+def test_an_unusual_suite_runs_only_when_it_is_named(platform: Platform) -> None:
+    assert "console-browser" not in {suite.name for suite in suites.select(platform, [])}
+    assert [suite.name for suite in suites.select(platform, ["console-browser"])] == ["console-browser"]
+
+
 def test_an_unknown_suite_is_refused_with_those_that_are_known(platform: Platform) -> None:
     with pytest.raises(PlatformError) as caught:
         suites.select(platform, ["ordres"])

@@ -33,7 +33,8 @@ SAY_EVERY_SECONDS = 20.0
 class Suite:
     """A folder with tests. `needs` are the processes, services or groups that they use, `arguments` go to pytest.
 
-    A suite that is `alone` breaks or measures the running platform, so no other runs meanwhile.
+    A suite that is `alone` breaks or measures the running platform, so no other runs meanwhile. One that isn't `usual`
+    takes minutes more: it runs only when it is named.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Suite:
     needs: tuple[str, ...] = ()
     arguments: tuple[str, ...] = ()
     alone: bool = False
+    usual: bool = True
 
 
 @dataclass(frozen=True)
@@ -63,11 +65,10 @@ def all_suites(platform: Platform) -> list[Suite]:
     """Every suite that this checkout has. The longest begins first, so that it isn't what all wait for in the end."""
     stores = ("postgres", "rabbitmq")
     known = [
-        Suite("console-browser", f"services/{CONSOLE}", ("backends", "services"), ("-m", "live", "tests/browser")),
         Suite("django_telemetry", "observability/django_telemetry", stores),
         Suite("contracts", "services/contracts", stores),
         *(Suite(name, f"services/{name}", stores) for name in platform.catalogue.for_customers()),
-        # Those marked live are the browser's, above.
+        # Those marked live are the browser's, below.
         Suite(CONSOLE, f"services/{CONSOLE}", stores, ("-m", "not live")),
         Suite("native", "observability/native"),
         Suite("jaeger-dependencies", "observability/jaeger/dependencies", ("jaeger",)),
@@ -77,6 +78,14 @@ def all_suites(platform: Platform) -> list[Suite]:
         Suite("compose", "observability/compose"),
         Suite("load", "load"),
         Suite(END_TO_END, "tests", ("backends", "services"), alone=True),
+        Suite(
+            "console-browser",
+            f"services/{CONSOLE}",
+            ("backends", "services"),
+            ("-m", "live", "tests/browser"),
+            alone=True,
+            usual=False,
+        ),
         # After the end-to-end tests, which make most of what panels about failures show.
         Suite("dashboards", "dashboards", ("backends", "services"), alone=True),
     ]
@@ -84,7 +93,7 @@ def all_suites(platform: Platform) -> list[Suite]:
 
 
 def select(platform: Platform, names: Sequence[str], *, end_to_end_only: bool = False) -> list[Suite]:
-    """The suites of those names; all without names. Raises PlatformError for one that isn't there."""
+    """The suites of those names; the usual ones without names. Raises PlatformError for one that isn't there."""
     suites = all_suites(platform)
     if end_to_end_only:
         names = [END_TO_END]
@@ -93,7 +102,7 @@ def select(platform: Platform, names: Sequence[str], *, end_to_end_only: bool = 
             f"there is no test suite {', '.join(sorted(missing))}",
             advice=f"known are: {', '.join(suite.name for suite in suites)}",
         )
-    return [suite for suite in suites if not names or suite.name in names]
+    return [suite for suite in suites if (suite.name in names if names else suite.usual)]
 
 
 def needs(suites: Sequence[Suite]) -> list[str]:
