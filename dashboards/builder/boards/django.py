@@ -109,11 +109,10 @@ def _summary() -> list[AnyPanel]:
         ),
         number(
             "How often does the cache have it?",
-            "Share of lookups in Django's cache that found something, over the window.",
+            "Share of lookups in Django's cache that found something, since each process started: most windows have none.",
             [
                 now(
-                    f"""sum(rate(django_cache_get_hits_total{{{CHOSEN}}}[$__range]))
-                    / sum(rate(django_cache_get_total{{{CHOSEN}}}[$__range]))""",
+                    f"sum(django_cache_get_hits_total{{{CHOSEN}}}) / sum(django_cache_get_total{{{CHOSEN}}})",
                     "hits",
                 )
             ],
