@@ -109,7 +109,7 @@ def _summary() -> list[AnyPanel]:
         ),
         number(
             "How often does the cache have it?",
-            "Share of lookups in Django's cache that found something, since each process started: most windows have none.",
+            "Share of lookups in Django's cache that found something, since the processes started.",
             [
                 now(
                     f"sum(django_cache_get_hits_total{{{CHOSEN}}}) / sum(django_cache_get_total{{{CHOSEN}}})",
