@@ -63,11 +63,22 @@ def _exchange(address: tuple[str, int], request: bytes, *, half_close: bool = Fa
         (b"POST /things HTTP/1.1\r\nHost: testserver\r\nContent-Length: abc\r\n\r\n", 400),
         (b"POST /things HTTP/1.1\r\nHost: testserver\r\nContent-Length: -5\r\n\r\n", 400),
         (b"POST /things HTTP/1.1\r\nHost: testserver\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
+        (b"GET /livez HTTP/1.1\r\n\r\n", 400),
+        (b"GET /livez HTTP/1.1\r\nHost: testserver\r\nHost: testserver\r\n\r\n", 400),
         (b"total garbage\r\n\r\n", 400),
         (b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\nHost: testserver\r\n\r\n", 414),
         (b"GET /livez HTTP/1.1\r\nHost: testserver\r\nX-Long: " + b"x" * 20000 + b"\r\n\r\n", 431),
     ],
-    ids=["length in letters", "negative length", "two lengths", "not HTTP", "endless line", "endless header"],
+    ids=[
+        "length in letters",
+        "negative length",
+        "two lengths",
+        "no host",
+        "two hosts",
+        "not HTTP",
+        "endless line",
+        "endless header",
+    ],
 )
 def test_malformed_http_is_a_problem_with_ids(address: tuple[str, int], request_bytes: bytes, status: int) -> None:
     came, content_type, problem = _exchange(address, request_bytes)

@@ -12,6 +12,7 @@ from http import HTTPStatus
 from typing import Any
 
 from gunicorn import util
+from gunicorn.http.errors import InvalidHeader
 from gunicorn.workers.gthread import ThreadWorker
 
 from contracts import media_types
@@ -59,6 +60,12 @@ class ProblemWorker(ThreadWorker):
             return super().handle(conn)
         finally:
             del self._began[conn]
+
+    def handle_request(self, req: Any, conn: Any) -> Any:
+        """Refuse HTTP/1.1 with no Host or two (RFC 9112, 3.2): Django would take the server's own name."""
+        if req.version >= (1, 1) and sum(name == "HOST" for name, _ in req.headers) != 1:
+            raise InvalidHeader("HOST", req=req)
+        return super().handle_request(req, conn)
 
     def murder_pending(self) -> None:
         """Called by the main loop every second: also end the reading side of connections that take too long.
