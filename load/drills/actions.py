@@ -20,6 +20,7 @@ from typing import Any
 
 import psycopg
 import requests
+from platformctl.errors import PlatformError
 
 from load.drills.world import World
 
@@ -396,7 +397,14 @@ ACTIONS: Mapping[str, Action] = {
     "pause": Action(pause),
 }
 # What undoing may meet when what it restores isn't reachable yet.
-FAILURES = (OSError, requests.RequestException, psycopg.Error, RuntimeError, subprocess.SubprocessError)
+FAILURES = (
+    OSError,
+    requests.RequestException,
+    psycopg.Error,
+    RuntimeError,
+    subprocess.SubprocessError,
+    PlatformError,
+)
 
 
 def undo_until_it_works(world: World, action: str, arguments: Arguments, within: float = 90.0) -> None:
