@@ -9,6 +9,7 @@ from __future__ import annotations
 import pytest
 
 from dashboards.tests.backends import Backends
+from tests.support.expect import eventually
 
 pytestmark = pytest.mark.live
 
@@ -46,8 +47,10 @@ def test_what_a_panel_of_django_mixin_asks_for_is_there(
     metric: str, further: str, labels: tuple[str, ...], faults: None, backends: Backends
 ) -> None:
     selector = f"{metric}{{{', '.join(filter(None, (FILTER, further)))}}}"
-    series = backends.series(selector)
-    assert series, f"expected series of {selector}, came none; see {backends.prometheus}/graph"
+    # What has only just happened is there after the next scrape.
+    series = eventually(
+        lambda: backends.series(selector), bool, f"series of {selector}", f"{backends.prometheus}/graph", timeout=30
+    )
     assert set(labels) <= set(series[0]), f"expected labels {labels}, came {sorted(series[0])}"
 
 
