@@ -52,20 +52,20 @@ def verdicts(results: Results) -> list[Verdict]:
                 )
             )
     if {"service bare sampled", "service ours-all sampled", "service stock-all sampled"} <= set(results):
-        bare, ours, stock = (results[f"service {name} sampled"] for name in ("bare", "ours-all", "stock-all"))
+        base, mine, theirs = (results[f"service {name} sampled"] for name in ("bare", "ours-all", "stock-all"))
         found += [
             Verdict(
                 "service, sampled, CPU of all threads",
-                ours["cpu_ms"] / bare["cpu_ms"],
+                mine["cpu_ms"] / base["cpu_ms"],
                 SERVICE_RATIO,
-                f"{ours['cpu_ms']:.2f} ms, bare {bare['cpu_ms']:.2f}, stock {stock['cpu_ms']:.2f}"
-                f" ({stock['cpu_ms'] / bare['cpu_ms']:.2f} times bare)",
+                f"{mine['cpu_ms']:.2f} ms, bare {base['cpu_ms']:.2f}, stock {theirs['cpu_ms']:.2f}"
+                f" ({theirs['cpu_ms'] / base['cpu_ms']:.2f} times bare)",
             ),
             Verdict(
                 "service, p99.9 over bare in ms",
-                ours["p999_ms"] - bare["p999_ms"],
+                mine["p999_ms"] - base["p999_ms"],
                 SERVICE_P999_MS,
-                f"{ours['p999_ms']:.1f} ms, bare {bare['p999_ms']:.1f}, stock {stock['p999_ms']:.1f}",
+                f"{mine['p999_ms']:.1f} ms, bare {base['p999_ms']:.1f}, stock {theirs['p999_ms']:.1f}",
             ),
         ]
     return found

@@ -125,9 +125,7 @@ def credentials() -> Iterator[tuple[str, str]]:
         return
     database = os.environ.get("CONSOLE_DATABASE_URL", "")
     if not database:
-        pytest.fail(
-            "Neither CONSOLE_USER nor CONSOLE_DATABASE_URL is set. Run these tests by: make test-browser"
-        )
+        pytest.fail("Neither CONSOLE_USER nor CONSOLE_DATABASE_URL is set. Run these tests by: make test-browser")
     name, password = f"browser-{secrets.token_hex(4)}", secrets.token_urlsafe(16)
     with psycopg.connect(database, autocommit=True, connect_timeout=5) as connection:
         (user,) = _one(
