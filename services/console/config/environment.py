@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 import dj_database_url
+from contracts import parsers
 from django.core.exceptions import ImproperlyConfigured
 from environs import Env, EnvValidationError, ValidationError, validate
 
@@ -83,7 +83,7 @@ class Environment:
 def load() -> Environment:
     """Read and check all variables. ImproperlyConfigured names every one that is wrong and what is allowed."""
     env = Env(eager=False)
-    for parser in (_hosts, _origins, _database, _origin, _address, _token, _folder):
+    for parser in (parsers.hosts, _origins, parsers.database, _origin, _address, parsers.token, _folder):
         env.add_parser(parser.__name__.lstrip("_"), parser)
     names = ("development", "test", "drill", "production")
     environment = Environment(
@@ -142,27 +142,8 @@ def _too_weak(environment: Environment, malformed: set[str]) -> set[str]:
     return {name for name, is_weak in checks.items() if name not in malformed and is_weak()}
 
 
-def _hosts(value: str) -> tuple[str, ...]:
-    hosts = tuple(host.strip() for host in value.split(","))
-    if not all(hosts):
-        raise ValidationError("an empty host name")
-    return hosts
-
-
 def _origins(value: str) -> tuple[str, ...]:
     return tuple(_origin(origin.strip()) for origin in value.split(",")) if value.strip() else ()
-
-
-def _database(value: str) -> dj_database_url.DBConfig:
-    if not value.startswith(("postgres://", "postgresql://")):
-        raise ValidationError("not PostgreSQL")
-    try:
-        config = dj_database_url.parse(value)
-    except ValueError:
-        raise ValidationError("not a URL") from None
-    if not (config["NAME"] and config["HOST"] and config["USER"]):
-        raise ValidationError("incomplete")
-    return config
 
 
 def _url(value: str) -> SplitResult:
@@ -186,12 +167,6 @@ def _address(value: str) -> str:
     if value:
         _url(value)
     return value.rstrip("/")
-
-
-def _token(value: str) -> str:
-    if not re.fullmatch(r"[!-~]+", value):
-        raise ValidationError("not a token")
-    return value
 
 
 def _folder(value: str | None) -> Path | None:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import dj_database_url
 import dj_email_url
+from contracts import parsers
 from django.core.exceptions import ImproperlyConfigured
 from environs import Env, EnvValidationError, ValidationError, validate
 
@@ -64,7 +65,7 @@ class Environment:
 def load() -> Environment:
     """Read and check all variables. ImproperlyConfigured names every one that is wrong and what is allowed."""
     env = Env(eager=False)
-    for parser in (_hosts, _database, _broker, _http_url):
+    for parser in (parsers.hosts, parsers.database, parsers.broker, parsers.http_url):
         env.add_parser(parser.__name__.lstrip("_"), parser)
     env.add_parser("mail", mail_settings)
     names = ("development", "test", "drill", "production")
@@ -109,44 +110,6 @@ def _too_weak(environment: Environment, malformed: set[str]) -> set[str]:
         "RABBITMQ_URL": lambda: broker.password in ("", None, broker.username),
     }
     return {name for name, is_weak in checks.items() if name not in malformed and is_weak()}
-
-
-def _hosts(value: str) -> tuple[str, ...]:
-    hosts = tuple(host.strip() for host in value.split(","))
-    if not all(hosts):
-        raise ValidationError("an empty host name")
-    return hosts
-
-
-def _database(value: str) -> dj_database_url.DBConfig:
-    if not value.startswith(("postgres://", "postgresql://")):
-        raise ValidationError("not PostgreSQL")
-    try:
-        config = dj_database_url.parse(value)
-    except ValueError:
-        raise ValidationError("not a URL") from None
-    if not (config["NAME"] and config["HOST"] and config["USER"]):
-        raise ValidationError("incomplete")
-    return config
-
-
-def _broker(value: str) -> str:
-    return _url(value, "amqp", "amqps")
-
-
-def _http_url(value: str) -> str:
-    return _url(value, "http", "https").rstrip("/")
-
-
-def _url(value: str, *schemes: str) -> str:
-    try:
-        parts = urlsplit(value)
-        _ = parts.port
-    except ValueError:
-        raise ValidationError("not a URL") from None
-    if parts.scheme not in schemes or not parts.hostname:
-        raise ValidationError("another scheme, or no host")
-    return value
 
 
 def mail_settings(value: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from urllib.parse import SplitResult, urlsplit
 
 import dj_database_url
+from contracts import parsers
 from django.core.exceptions import ImproperlyConfigured
 from environs import Env, EnvValidationError, ValidationError, validate
 
@@ -62,7 +63,7 @@ class Environment:
 def load() -> Environment:
     """Read and check all variables. ImproperlyConfigured names every one that is wrong and what is allowed."""
     env = Env(eager=False)
-    for parser in (_hosts, _database, _broker, _origin, _target, _token):
+    for parser in (parsers.hosts, parsers.database, _broker, _origin, _target, parsers.token):
         env.add_parser(parser.__name__.lstrip("_"), parser)
     names = ("development", "test", "drill", "production")
     environment = Environment(
@@ -110,25 +111,6 @@ def _too_weak(environment: Environment, malformed: set[str]) -> set[str]:
     return {name for name, is_weak in checks.items() if name not in malformed and is_weak()}
 
 
-def _hosts(value: str) -> tuple[str, ...]:
-    hosts = tuple(host.strip() for host in value.split(","))
-    if not all(hosts):
-        raise ValidationError("an empty host name")
-    return hosts
-
-
-def _database(value: str) -> dj_database_url.DBConfig:
-    if not value.startswith(("postgres://", "postgresql://")):
-        raise ValidationError("not PostgreSQL")
-    try:
-        config = dj_database_url.parse(value)
-    except ValueError:
-        raise ValidationError("not a URL") from None
-    if not (config["NAME"] and config["HOST"] and config["USER"]):
-        raise ValidationError("incomplete")
-    return config
-
-
 def _url(value: str) -> SplitResult:
     try:
         url = urlsplit(value)
@@ -156,10 +138,4 @@ def _origin(value: str) -> str:
 def _target(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9.\-_\[\]:]+:[0-9]{1,5}", value):
         raise ValidationError("not host:port")
-    return value
-
-
-def _token(value: str) -> str:
-    if not re.fullmatch(r"[!-~]+", value):
-        raise ValidationError("not a token")
     return value

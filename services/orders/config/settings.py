@@ -31,37 +31,12 @@ MIDDLEWARE = [*conf.MIDDLEWARE, *faults.middleware(ENV.name)]
 # For the page of /api/docs/ only.
 TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
 
-_SECONDS = 1000
 DATABASES = {
-    "default": {
-        **ENV.database,
-        "ENGINE": "django_prometheus.db.backends.postgresql",
-        # The pool keeps connections; Django hands them back after each request.
-        "CONN_MAX_AGE": 0,
-        # A connection that died with its server is replaced before it is handed out.
-        "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {
-            **ENV.database.get("OPTIONS", {}),
-            "pool": {
-                "min_size": 1,
-                "max_size": ENV.database_pool_max_size,
-                "timeout": 5,
-                # The pool's pauses between attempts double until this many seconds: keep them short, so that the
-                # service is back soon after its database is.
-                "reconnect_timeout": 5,
-            },
-            "connect_timeout": 3,
-            "options": " ".join(
-                f"-c {name}={milliseconds}"
-                for name, milliseconds in {
-                    "statement_timeout": 10 * _SECONDS,
-                    "lock_timeout": 5 * _SECONDS,
-                    "idle_in_transaction_session_timeout": 30 * _SECONDS,
-                }.items()
-            ),
-        },
-        "TEST": {"NAME": ENV.test_database_name},
-    }
+    "default": conf.database(
+        ENV.database,
+        pool_max_size=ENV.database_pool_max_size,
+        test_name=ENV.test_database_name,
+    )
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

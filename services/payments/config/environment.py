@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import dj_database_url
+from contracts import parsers
 from django.core.exceptions import ImproperlyConfigured
-from environs import Env, EnvValidationError, ValidationError, validate
+from environs import Env, EnvValidationError, validate
 
 DEVELOPMENT_SECRET_KEY = "development only, not a secret, refused in production"  # noqa: S105
 DEVELOPMENT_DATABASE_URL = "postgres://payments:payments@127.0.0.1:5432/payments"
@@ -53,7 +54,7 @@ class Environment:
 def load() -> Environment:
     """Read and check all variables. ImproperlyConfigured names every one that is wrong and what is allowed."""
     env = Env(eager=False)
-    for parser in (_hosts, _database, _broker, _http_url, _tokens):
+    for parser in (parsers.hosts, parsers.database, parsers.broker, parsers.http_url, parsers.tokens):
         env.add_parser(parser.__name__.lstrip("_"), parser)
     names = ("development", "test", "drill", "production")
     environment = Environment(
@@ -95,48 +96,3 @@ def _too_weak(environment: Environment, malformed: set[str]) -> set[str]:
         "SERVICE_TOKENS": lambda: any(len(token) < MIN_SECRET_LENGTH for token in environment.service_tokens.values()),
     }
     return {name for name, is_weak in checks.items() if name not in malformed and is_weak()}
-
-
-def _hosts(value: str) -> tuple[str, ...]:
-    hosts = tuple(host.strip() for host in value.split(","))
-    if not all(hosts):
-        raise ValidationError("an empty host name")
-    return hosts
-
-
-def _database(value: str) -> dj_database_url.DBConfig:
-    if not value.startswith(("postgres://", "postgresql://")):
-        raise ValidationError("not PostgreSQL")
-    try:
-        config = dj_database_url.parse(value)
-    except ValueError:
-        raise ValidationError("not a URL") from None
-    if not (config["NAME"] and config["HOST"] and config["USER"]):
-        raise ValidationError("incomplete")
-    return config
-
-
-def _broker(value: str) -> str:
-    return _url(value, "amqp", "amqps")
-
-
-def _http_url(value: str) -> str:
-    return _url(value, "http", "https").rstrip("/")
-
-
-def _url(value: str, *schemes: str) -> str:
-    try:
-        parts = urlsplit(value)
-        _ = parts.port
-    except ValueError:
-        raise ValidationError("not a URL") from None
-    if parts.scheme not in schemes or not parts.hostname:
-        raise ValidationError("another scheme, or no host")
-    return value
-
-
-def _tokens(value: str) -> dict[str, str]:
-    pairs = [entry.strip().partition("=") for entry in value.split(",") if entry.strip()]
-    if not all(name and token and token.isascii() for name, _, token in pairs):
-        raise ValidationError("not service=token")
-    return {name: token for name, _, token in pairs}

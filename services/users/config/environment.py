@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import dj_database_url
+from contracts import parsers
 from django.core.exceptions import ImproperlyConfigured
 from environs import Env, EnvValidationError, ValidationError, validate
 
@@ -56,7 +57,7 @@ class Environment:
 def load() -> Environment:
     """Read and check all variables. ImproperlyConfigured names every one that is wrong and what is allowed."""
     env = Env(eager=False)
-    for parser in (_hosts, _database, _tokens, _file, _files):
+    for parser in (parsers.hosts, parsers.database, parsers.tokens, _file, _files):
         env.add_parser(parser.__name__.lstrip("_"), parser)
     names = ("development", "test", "drill", "production")
     environment = Environment(
@@ -101,32 +102,6 @@ def _not_fit_for(environment: Environment, malformed: set[str]) -> set[str]:
         "SERVICE_TOKENS": lambda: any(len(token) < MIN_SECRET_LENGTH for token in environment.service_tokens.values()),
     }
     return weak | {name for name, is_weak in checks.items() if name not in malformed and is_weak()}
-
-
-def _hosts(value: str) -> tuple[str, ...]:
-    hosts = tuple(host.strip() for host in value.split(","))
-    if not all(hosts):
-        raise ValidationError("an empty host name")
-    return hosts
-
-
-def _database(value: str) -> dj_database_url.DBConfig:
-    if not value.startswith(("postgres://", "postgresql://")):
-        raise ValidationError("not PostgreSQL")
-    try:
-        config = dj_database_url.parse(value)
-    except ValueError:
-        raise ValidationError("not a URL") from None
-    if not (config["NAME"] and config["HOST"] and config["USER"]):
-        raise ValidationError("incomplete")
-    return config
-
-
-def _tokens(value: str) -> dict[str, str]:
-    pairs = [entry.strip().partition("=") for entry in value.split(",") if entry.strip()]
-    if not all(name and token and token.isascii() for name, _, token in pairs):
-        raise ValidationError("not service=token")
-    return {name: token for name, _, token in pairs}
 
 
 def _file(value: str) -> Path | None:
