@@ -137,7 +137,10 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             "EdgeSlow",
             f"""
             max by ({BY}) (
-              {slow}{{{product}}} > {t["edge_slow_ratio"]}
+              (
+                {slow}{{{product}, protocol!="sql"}} > {t["edge_slow_ratio"]}
+                or {slow}{{{product}, protocol="sql"}} > {t["edge_slow_ratio_sql"]}
+              )
               and edge_operation:slow_calls:rate1m * 60 >= {t["edge_failure_calls_per_minute"]}
               unless {slow} <= {t["slow_times_own_past"]} * avg_over_time({slow}[2h] offset 10m)
             )
