@@ -63,7 +63,7 @@ drill: ## Break one thing and see who is told what, how soon (name=payments-hang
 	@.venv/bin/python -m load.drills $(if $(name),run $(name) $(if $(repeat),--times $(repeat)),list)
 
 # All of them take hours: a run without a set goes on where the last one on this revision stopped.
-drills: ## Many drills, with the score (set=smoke|faults|controls; all: goes on where it stopped)
+drills: ## Many drills, with the score (set=smoke|faults|controls|hour; all: goes on where it stopped)
 	@$(PLATFORMCTL) up --no-probe
 	@.venv/bin/python -m load.drills set $(or $(set),all) $(if $(set),,--resume)
 

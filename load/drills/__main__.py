@@ -26,7 +26,7 @@ def parser() -> argparse.ArgumentParser:
     one = commands.add_parser("run", help="some drills by name")
     one.add_argument("names", nargs="+")
     one.add_argument("--times", type=_times, default=1, help="how often each of them")
-    several = commands.add_parser("set", help="a set of drills: smoke, faults, controls, all")
+    several = commands.add_parser("set", help="a set of drills: smoke, faults, controls, all (of these), hour")
     several.add_argument("name")
     several.add_argument("--times", type=_times, default=1, help="how often each of them")
     several.add_argument(
@@ -47,9 +47,9 @@ def _times(text: str) -> int:
 def chosen(drills: dict[str, Drill], name: str) -> list[Drill]:
     """The drills of a set."""
     if name == "all":
-        return list(drills.values())
+        return [drill for drill in drills.values() if not drill.is_long]
     if name in ("faults", "controls"):
-        return [drill for drill in drills.values() if drill.is_control == (name == "controls")]
+        return [drill for drill in chosen(drills, "all") if drill.is_control == (name == "controls")]
     return [drill for drill in drills.values() if name in drill.sets]
 
 

@@ -25,6 +25,7 @@ AFTERMATH_SECONDS = 12.0
 CLEAN_WITHIN_SECONDS = 180.0
 RESOLVED_WITHIN_SECONDS = 300.0
 LOOK_SECONDS = 1.0
+PROGRESS_SECONDS = 60.0
 
 Say = Callable[[str], None]
 
@@ -164,7 +165,11 @@ def _watch(world: World, drill: Drill, mark: int, injected: float, say: Say) -> 
     """Wait for the expected notification, or for the control's whole time."""
     deadline = time.monotonic() + drill.seconds
     told = mark
+    progress = time.monotonic() + PROGRESS_SECONDS
     while time.monotonic() < deadline:
+        if time.monotonic() >= progress:
+            say(f"{time.time() - injected:.0f} of at most {drill.seconds:.0f} s")
+            progress += PROGRESS_SECONDS
         for notification in notifications.read(world, told):
             told = notification.number
             names = ", ".join(f"{alert.name}({alert.root})" for alert in notification.firing) or "resolved"

@@ -13,7 +13,7 @@ import pytest
 from contracts import catalogue, faults
 
 from load.drills import actions, descriptor, engine, interrupts, marks, score
-from load.drills.__main__ import repeated
+from load.drills.__main__ import chosen, repeated
 from load.drills.actions import ACTIONS, Action
 from load.drills.descriptor import DescriptorError, Drill
 from load.drills.engine import Result
@@ -82,12 +82,21 @@ def test_there_are_enough_faults_controls_and_a_smoke_set() -> None:
     assert any(drill.is_control for drill in smoke)
 
 
+def test_an_hour_without_a_fault_is_run_only_when_it_is_asked_for() -> None:
+    long = {name for name, drill in DRILLS.items() if drill.is_long}
+    assert long == {"control-healthy-hour"}
+    for several in ("all", "faults", "controls", "smoke"):
+        assert long.isdisjoint({drill.name for drill in chosen(DRILLS, several)}), several
+    assert {drill.name for drill in chosen(DRILLS, "hour")} == long
+
+
 @pytest.mark.parametrize(
     "text",
     [
         "title: x",
         "{title: x, kind: k, impact: i, steps: [], surprise: 1}",
-        "{title: x, kind: k, impact: i, steps: [], seconds: 999}",
+        "{title: x, kind: k, impact: i, steps: [{do: stop, process: users}], seconds: 999}",
+        "{title: x, kind: k, impact: i, steps: [], seconds: 9999}",
         "{title: x, kind: k, impact: i, steps: [], expect: {alerts: [A], root: r, severity: loud}}",
     ],
 )
