@@ -1,0 +1,57 @@
+"""Every link that an alert carries opens a page about what it names."""
+
+from __future__ import annotations
+
+import html
+import re
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+import yaml
+from django.test import Client
+
+RULES = Path(__file__).resolve().parents[4] / "alerts" / "rules"
+LABELS = {"service": "orders", "dependency": "payments", "process": "orders-relay", "queue": "notifications.orders"}
+# The address is the console's where Prometheus has no external label that names another.
+_ADDRESS = re.compile(r'\{\{ or \$externalLabels\.\w+ "(http://[^"]+)" \}\}')
+_LABEL = re.compile(r"\{\{ \$labels\.(\w+) \}\}")
+
+
+def _links() -> dict[str, str]:
+    """Address of each link of each alert, as Prometheus would write it for some labels; and the alert's name."""
+    found = {}
+    for path in sorted(RULES.glob("*.yml")):
+        for group in yaml.safe_load(path.read_text())["groups"]:
+            for rule in group["rules"]:
+                for name, value in rule.get("annotations", {}).items():
+                    if name.endswith("_url"):
+                        address = _ADDRESS.sub(r"\1", value)
+                        found[_LABEL.sub(lambda label: LABELS.get(label[1], "orders"), address)] = rule["alert"]
+    return found
+
+
+LINKS = _links()
+
+
+def test_there_are_links_of_each_kind() -> None:
+    assert {urlsplit(link).path.split("/")[1] for link in LINKS} == {"runbooks", "dashboards", "traces", "logs"}
+    assert not [link for link in LINKS if "{{" in link], "a template that this test doesn't fill in"
+
+
+@pytest.mark.parametrize(("link", "alert"), LINKS.items(), ids=LINKS)
+def test_the_link_opens_what_it_names(viewer_client: Client, link: str, alert: str) -> None:
+    parts = urlsplit(link)
+    answer = viewer_client.get(f"{parts.path}?{parts.query}", follow=True)
+    assert answer.status_code == 200, f"{alert}: {link} answered {answer.status_code}"
+    room, _, rest = parts.path.removeprefix("/").partition("/")
+    query = dict(parse_qsl(parts.query))
+    named = {
+        "runbooks": f"<h1>{rest}</h1>",
+        "dashboards": rest,
+        "traces": query.get("service"),
+        "logs": query.get("query"),
+    }
+    text = html.unescape(answer.content.decode())
+    assert named[room], f"{alert}: {link} names nothing"
+    assert named[room] in text, f"{alert}: {link} shows nothing of {named[room]}"
