@@ -282,7 +282,12 @@ def _within_a_service() -> list[dict[str, Any]]:
             same,
         ),
         _rule(['alertname="ConsumerGone"'], ['alertname="ConsumerStalled"'], ["queue"]),
-        _rule(['alertname=~"Edge.*|Database.*"', 'severity="page"'], ['alertname=~"DeadLetters.*"'], same),
+        # Who waits for a dependency takes no messages meanwhile, or gives them up.
+        _rule(
+            ['alertname=~"Edge.*|Database.*"', 'severity="page"'],
+            ['alertname=~"DeadLetters.*|QueueBacklog|ConsumerStalled|EventsNeverConsumed"'],
+            same,
+        ),
         _rule(['alertname="DeadLettersMany"'], ['alertname="DeadLetters"'], ["queue"]),
         _rule(['alertname="OutboxAge"'], ['alertname="EventsNotPublished"'], same),
         # Not by equal labels: it is everybody's.

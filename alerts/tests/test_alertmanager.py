@@ -248,6 +248,14 @@ SPECIAL: list[tuple[str, Labels, Labels]] = [
         cause("EdgeErrors", "payments", "postgresql"),
         cause("DeadLettersMany", "payments", queue="q"),
     ),
+    *(
+        (
+            f"edge: {name}",
+            cause("EdgeTimeouts", "payments", "card-provider"),
+            cause(name, "payments", queue="payments.order-cancelled"),
+        )
+        for name in ("QueueBacklog", "ConsumerStalled", "EventsNeverConsumed")
+    ),
     ("outbox: events", cause("OutboxAge", "orders"), cause("EventsNotPublished", "orders")),
     ("memory: growing", cause("ServiceMemoryHigh", "users"), cause("ServiceMemoryGrowing", "users", severity="ticket")),
     ("fast: steady", symptom("orders"), {**symptom("orders"), "alertname": "ErrorBudgetBurnsSteadily"}),
