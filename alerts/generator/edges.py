@@ -138,7 +138,7 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             f"""
             max by ({BY}) (
               (
-                {slow}{{{product}, protocol!="sql"}} > {t["edge_slow_ratio"]}
+                {slow}{{{product}}} > {t["edge_slow_ratio"]}
                 or {slow}{{{product}, protocol="sql"}} > {t["edge_slow_ratio_sql"]}
               )
               and edge_operation:slow_calls:rate1m * 60 >= {t["edge_failure_calls_per_minute"]}

@@ -20,7 +20,7 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             service:http_requests:rate5m{{service=~"{services}"}} offset 5m
               > {t["traffic_baseline_requests_per_second"]}
             unless on (service) sum by (service) (increase({RESPONSES}{{{USERS_VIEWS}}}[1m])) > 0
-            and on (service) count_over_time(up{{job="django", process=~"{services}"}}[1m])
+            and on (service) count_over_time(up{{job="django"}}[1m])
               >= {t["traffic_scrapes_per_minute"]}
             """,
             lasting="15s",

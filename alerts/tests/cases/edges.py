@@ -239,6 +239,17 @@ _SLOW = [
     ),
     Case(
         "EdgeSlow",
+        "nor does their own database page anybody by being slow",
+        timed(
+            {"0.25": counter((300, 1.6)), "+Inf": counter((300, 2))},
+            service="console",
+            dependency="postgresql",
+            protocol="sql",
+        ),
+        {290: 0},
+    ),
+    Case(
+        "EdgeSlow",
         "it has been so for hours: no incident that has just begun",
         timed({"1.0": counter((9000, 1), step=60), "+Inf": counter((9000, 2), step=60)}),
         {8400: 0},

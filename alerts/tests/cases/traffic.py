@@ -6,9 +6,9 @@ from alerts.tests.cases.services import HEALTH, responses
 from alerts.tests.series import Case, counter, gap, gauge, together
 
 
-def scraped(values: str, service: str = "orders") -> dict[str, str]:
-    """What Prometheus notes of each scrape of the process that answers the service's requests."""
-    return {f'up{{job="django", service="{service}", process="{service}", instance="{service}"}}': values}
+def scraped(values: str, service: str = "orders", job: str = "django") -> dict[str, str]:
+    """What Prometheus notes of each scrape of one of the service's processes."""
+    return {f'up{{job="{job}", service="{service}", process="{service}", instance="{service}"}}': values}
 
 
 ALWAYS = scraped(gauge((2000, 1)))
@@ -78,7 +78,9 @@ CASES = [
         "TrafficAbsent",
         "everything was stopped for three minutes, Prometheus too, and begins again without a visitor",
         together(
-            responses("201", gap(counter((900, 2), (600, 0)), 900, 180)), scraped(gap(gauge((1500, 1)), 900, 180))
+            responses("201", gap(counter((900, 2), (600, 0)), 900, 180)),
+            scraped(gap(gauge((1500, 1)), 900, 180)),
+            scraped(gauge((1500, 1)), job="another"),
         ),
         {1085: 0, 1110: 0, 1120: 0, 1160: 1},
     ),
