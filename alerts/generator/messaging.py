@@ -158,10 +158,12 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
         ),
         describer.alert(
             "DeadLettersMany",
-            # Where its database or another dependency fails a consumer, that is the cause.
+            # Where its database or another dependency fails a consumer, that is the cause, of all that was given up
+            # meanwhile too; the ticket says that they are there to be published again.
             f"""
             sum by (service, queue) (queue:dead_letters:increase2m) >= {t["dead_letters_for_page"]}
             {UNLESS_EXPLAINED}
+            unless on (service) max_over_time(ALERTS{{alertstate="firing", severity="page", dependency!=""}}[2m])
             """,
             lasting="10s",
             layer="cause",

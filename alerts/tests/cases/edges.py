@@ -37,10 +37,18 @@ def _written(labels: dict[str, str]) -> str:
     return ", ".join(f'{name}="{value}"' for name, value in labels.items())
 
 
-def told(service: str, dependency: str, *, severity: str = "page", alert: str = "Other") -> dict[str, str]:
+def told(
+    service: str,
+    dependency: str,
+    *,
+    severity: str = "page",
+    alert: str = "Other",
+    state: str = "pending",
+    values: str = gauge((600, 1)),
+) -> dict[str, str]:
     """An alert of another rule that is about to fire, or fires."""
-    labels = {"alertname": alert, "alertstate": "pending", "severity": severity, "service": service}
-    return {f"ALERTS{{{_written(labels | ({'dependency': dependency} if dependency else {}))}}}": gauge((600, 1))}
+    labels = {"alertname": alert, "alertstate": state, "severity": severity, "service": service}
+    return {f"ALERTS{{{_written(labels | ({'dependency': dependency} if dependency else {}))}}}": values}
 
 
 # Beside the edge orders → payments: what explains it, and what doesn't.

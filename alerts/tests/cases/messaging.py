@@ -19,6 +19,10 @@ def acks(values: str, queue: str = QUEUE) -> dict[str, str]:
     return {f'rabbitmq_detailed_channel_messages_acked_total{{vhost="platform", queue="{queue}", channel="c"}}': values}
 
 
+# An alert that fires until 100 s.
+OVER = gauge((100, 1), (300, "stale"))
+
+
 def dead(
     values: str, reason: str = "invalid_event", queue: str = QUEUE, service: str = "notifications"
 ) -> dict[str, str]:
@@ -300,6 +304,21 @@ _DEAD = [
             ("another service's is", told("users", "postgresql"), 1),
             ("a ticket explains nothing", told("notifications", "postgresql", severity="ticket"), 1),
             ("nor does the service itself", told("notifications", ""), 1),
+        )
+    ),
+    *(
+        Case(
+            "DeadLettersMany",
+            f"given up before another alert's end at 100 s: {story}",
+            together(dead(counter((60, 0), (40, 0.2), (200, 0))), series),
+            {130: count, 150: count},
+        )
+        for story, series, count in (
+            ("its database's", told("notifications", "postgresql", state="firing", values=OVER), 0),
+            ("one that never fired", told("notifications", "postgresql", values=OVER), 1),
+            ("another service's", told("users", "postgresql", state="firing", values=OVER), 1),
+            ("a ticket", told("notifications", "postgresql", severity="ticket", state="firing", values=OVER), 1),
+            ("the service's own", told("notifications", "", state="firing", values=OVER), 1),
         )
     ),
     Case("DeadLettersMany", "two", dead(counter((60, 0), (10, 0.2), (300, 0))), {100: 0}),
