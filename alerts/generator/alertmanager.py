@@ -10,7 +10,7 @@ from contracts.catalogue import Catalogue
 
 from alerts.generator import graph
 from alerts.generator.model import HEADER, dump
-from alerts.generator.telemetry import WATCHDOG
+from alerts.generator.telemetry import JUST_STARTED, WATCHDOG
 
 # Cause alerts that say why another alert of the same service fires.
 SERVICE_GONE = ("ServiceDown", "ServiceNotAnswering", "ServiceRestarting")
@@ -28,6 +28,18 @@ SPECIFIC = ("ServiceVersionRegression", "ServiceSaturated", "ServiceMemoryHigh")
 SLOWNESS = ("EdgeSlow", "EdgeRetryAmplification", "ServiceSlow")
 # Alerts about a database that explain slow and failing statements.
 DATABASE_CAUSES = ("DatabaseLocks", "DatabaseConnections")
+# What says that something isn't there at all.
+NOT_THERE = (
+    "ServiceDown",
+    "WorkerDown",
+    "PostgresDown",
+    "BrokerDown",
+    "EdgeProxyDown",
+    "ScrapingBroken",
+    "ScrapeFailing",
+    "ElasticsearchDown",
+    "JaegerDown",
+)
 # A page is worth silencing others only if it is one.
 PAGE_CAUSE = ('layer="cause"', 'severity="page"')
 
@@ -312,8 +324,13 @@ def _telemetry(catalogue: Catalogue) -> list[dict[str, Any]]:
     """A dead pipeline explains what is missing at its end, and makes untrue what was concluded from it."""
     services = "|".join(catalogue.services)
     return [
+        # Everything starts together: what isn't there yet isn't broken.
+        _rule([f'alertname="{JUST_STARTED}"'], [f'alertname=~"{"|".join(NOT_THERE)}"']),
         _rule(['alertname="ScrapingBroken"'], ['layer=~"cause|symptom"']),
-        _rule(['alertname="ScrapingBroken"'], ['layer="telemetry"', f'alertname!~"ScrapingBroken|{WATCHDOG}"']),
+        _rule(
+            ['alertname="ScrapingBroken"'],
+            ['layer="telemetry"', f'alertname!~"ScrapingBroken|{JUST_STARTED}|{WATCHDOG}"'],
+        ),
         _rule(
             ['alertname=~"ElasticsearchDown|ElasticsearchReadOnly"'],
             ['alertname=~"Jaeger.*|LogLag|LogShipperQueue|SpansMissing|TelemetryLost"'],

@@ -7,11 +7,13 @@ from dataclasses import replace
 from contracts.catalogue import Catalogue
 
 from alerts.generator.describe import Describer
-from alerts.generator.model import Alert, Group, Record
+from alerts.generator.model import Alert, Group, Record, Severity
 from alerts.generator.thresholds import Thresholds
 
 WATCHDOG = "Watchdog"
+JUST_STARTED = "AlertingJustStarted"
 PLATFORM = "platform"
+SEVERITIES: dict[str, Severity] = {"ScrapingBroken": "page", JUST_STARTED: "info"}
 STORES_GONE = ("ElasticsearchDown", "ElasticsearchReadOnly", "JaegerDown")
 # How many series a family of django_telemetry may have before the rest share one.
 SERIES_LIMIT = 500
@@ -63,7 +65,7 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             expr,
             lasting=lasting,
             layer="telemetry",
-            severity="page" if name == "ScrapingBroken" else "ticket",
+            severity=SEVERITIES.get(name, "ticket"),
             summary=summary,
             description=description,
             dashboard="telemetry",
@@ -95,6 +97,15 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
                     if key.endswith("_url")
                 },
             },
+        ),
+        telemetry(
+            JUST_STARTED,
+            f'time() - process_start_time_seconds{{job="prometheus"}} < {t["starting_grace_seconds"]}',
+            "0s",
+            "Prometheus has just started",
+            "{{ $value | humanizeDuration }} ago. What has not been seen alive yet may be on its way up: that it is "
+            "down is told of afterwards.",
+            root="prometheus",
         ),
         telemetry(
             "ScrapingBroken",

@@ -264,6 +264,29 @@ SPECIAL: list[tuple[str, Labels, Labels]] = [
         {**symptom("orders"), "alertname": "ErrorBudgetBurnsSteadily"},
         {**symptom("orders"), "alertname": "ErrorBudgetBurnsSlowly"},
     ),
+    *(
+        (f"starting: {name}", telemetry("AlertingJustStarted", "prometheus", "info"), cause(name, service))
+        for name, service in (
+            ("ServiceDown", "users"),
+            ("WorkerDown", "orders"),
+            ("PostgresDown", "postgresql"),
+            ("BrokerDown", "rabbitmq"),
+            ("EdgeProxyDown", "toxiproxy"),
+        )
+    ),
+    *(
+        (
+            f"starting: {name}",
+            telemetry("AlertingJustStarted", "prometheus", "info"),
+            telemetry(name, service, severity),
+        )
+        for name, service, severity in (
+            ("ScrapingBroken", "prometheus", "page"),
+            ("ScrapeFailing", "prometheus", "ticket"),
+            ("ElasticsearchDown", "elasticsearch", "ticket"),
+            ("JaegerDown", "jaeger", "ticket"),
+        )
+    ),
     ("blind: cause", telemetry("ScrapingBroken", "prometheus", "page"), cause("ServiceDown", "users")),
     ("blind: telemetry", telemetry("ScrapingBroken", "prometheus", "page"), telemetry("JaegerDown", "jaeger")),
     ("elasticsearch: lag", telemetry("ElasticsearchDown", "elasticsearch"), telemetry("LogLag", "rsyslog")),
@@ -297,6 +320,11 @@ SPECIAL: list[tuple[str, Labels, Labels]] = [
 ]
 
 UNTOUCHED: list[tuple[str, Labels, Labels]] = [
+    (
+        "a start excuses nobody who is there and fails",
+        telemetry("AlertingJustStarted", "prometheus", "info"),
+        cause("ServiceErrors", "orders"),
+    ),
     ("a callee isn't its caller's victim", cause("ServiceErrors", "orders"), cause("ServiceDown", "payments")),
     ("another branch", cause("EdgeErrors", "payments", "card-provider"), cause("EdgeErrors", "orders", "users")),
     ("one database's locks", cause("DatabaseLocks", "inventory", "postgresql"), symptom("users")),

@@ -38,7 +38,7 @@ def check_free(processes: Iterable[Process], instance: str) -> None:
             "ports are taken",
             detail=problems,
             advice="stop that process, or set the variable in .env to another port "
-            "(PORT_OFFSET=10000 moves every port, which is the way to run two clones at once)",
+            "(PORT_OFFSET=1000 moves every port, which is the way to run two clones at once)",
         )
 
 
