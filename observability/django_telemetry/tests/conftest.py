@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import os
+import platform
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+import django
 import pytest
 import requests
+import sentry_sdk
 from django.test import AsyncClient, Client
-from django_telemetry import logs
+from django_telemetry import errors, logs
+from django_telemetry.conf import get_config
 
-from .harness import HttpBackend, Lines, MemoryProcessor, tracing_with
+from .harness import Everything, HttpBackend, Lines, MemoryProcessor, tracing_with
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _versions(record_testsuite_property: Any) -> None:
+    """Say in the result which versions it is about."""
+    record_testsuite_property("python", platform.python_version())
+    record_testsuite_property("django", django.get_version())
 
 
 @pytest.fixture
@@ -48,6 +61,18 @@ def backend() -> Iterator[HttpBackend]:
     server = HttpBackend()
     yield server
     server.close()
+
+
+@pytest.fixture
+def everything(spans: MemoryProcessor, lines: Lines, backend: HttpBackend) -> Iterator[Everything]:
+    """All four signals, errors included, for a look at what they say."""
+    config = replace(get_config(), sentry_dsn=f"http://key@127.0.0.1:{backend.port}/1")
+    transport = errors.configure(config)
+    assert transport is not None
+    yield Everything(spans, lines, backend, lambda: transport.flush(5))
+    errors.disable()
+    transport.close(1)
+    sentry_sdk.get_global_scope().set_client(None)
 
 
 def _needed(name: str, example: str) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,8 +16,10 @@ from typing import Any
 import orjson
 from django_telemetry import tracing
 from django_telemetry.conf import TelemetryConfig, get_config
+from django_telemetry.encoding import encode_spans
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from prometheus_client import REGISTRY
+from prometheus_client.openmetrics.exposition import generate_latest
 
 
 class MemoryProcessor(SpanProcessor):
@@ -75,6 +78,38 @@ class Lines:
 
     def close(self, _timeout: float) -> None:
         """Nothing to close."""
+
+
+class Everything:
+    """All that left the process, as one text for each signal."""
+
+    def __init__(self, spans: MemoryProcessor, lines: Lines, backend: HttpBackend, flush: Callable[[], None]) -> None:
+        self._spans, self._lines, self._backend, self._flush = spans, lines, backend, flush
+
+    def text(self) -> dict[str, str]:
+        self._flush()
+        envelopes = []
+        for _, _, headers, body in self._backend.requests:
+            envelopes.append(gzip.decompress(body) if headers.get("content-encoding") == "gzip" else body)
+        return {
+            # As the collector gets them too: links and trace states are only there.
+            "traces": "\n".join(span.to_json() for span in self._spans.spans)
+            + (encode_spans(self._spans.spans).decode("utf-8", "replace") if self._spans.spans else ""),
+            "logs": b"".join(self._lines.raw).decode(),
+            "errors": b"\n".join(envelopes).decode("utf-8", "replace"),
+            "metrics": generate_latest(REGISTRY).decode(),
+        }
+
+    def check(self, *secrets: str, said: Iterable[str] = ("traces", "logs", "metrics")) -> None:
+        """None of ``secrets`` is in any signal, although each signal in ``said`` did say something."""
+        texts = self.text()
+        for signal in said:
+            assert texts[signal], f"{signal} is empty, so nothing was proved"
+        for signal, text in texts.items():
+            for secret in secrets:
+                for form in (secret, json.dumps(secret)[1:-1]):
+                    at = text.find(form)
+                    assert at < 0, f"{secret!r} is in {signal}: …{text[max(0, at - 120) : at + 80]}…"
 
 
 def sample(family: str, /, **labels: str) -> float:
@@ -136,6 +171,7 @@ class HttpBackend:
 
         class Server(ThreadingHTTPServer):
             daemon_threads = True
+            request_queue_size = 128
 
             def handle_error(self, request: Any, client_address: Any) -> None:
                 """A client that hung up is part of the test."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import faulthandler
 import json
@@ -10,6 +11,7 @@ import os
 import sys
 import threading
 import time
+import warnings
 from typing import Any
 
 import django
@@ -43,6 +45,32 @@ def requests(count: int) -> list[float]:
     return took
 
 
+def failing_requests(count: int) -> None:
+    """Serve ``count`` requests whose view fails."""
+    from django.test import Client
+
+    for _ in range(count):
+        Client(raise_request_exception=False).get("/boom")
+
+
+def requests_under_asgi(count: int) -> list[float]:
+    """As requests(), over the asynchronous handler, ten at a time."""
+    from django.test import AsyncClient
+
+    async def one() -> float:
+        start = time.perf_counter()
+        await AsyncClient().get("/async")
+        return time.perf_counter() - start
+
+    async def all_of_them() -> list[float]:
+        took: list[float] = []
+        for _ in range(count // 10):
+            took += await asyncio.gather(*(one() for _ in range(10)))
+        return took
+
+    return asyncio.run(all_of_them())
+
+
 def books() -> dict[str, Any]:
     from django_telemetry.accounting import account
 
@@ -68,9 +96,7 @@ def serve_and_exit() -> None:
 
 
 def fail_and_exit() -> None:
-    from django.test import Client
-
-    Client(raise_request_exception=False).get("/boom")
+    failing_requests(1)
     report(at=time.time())
 
 
@@ -79,22 +105,34 @@ def block() -> None:
     report(slowest=max(took), books=books(), at=time.time())
 
 
-def fork() -> None:
-    from django_telemetry import logs
+def block_under_asgi() -> None:
+    # Two lines each: the view's and the access line.
+    took = requests_under_asgi(1500)
+    report(slowest=max(took), books=books(), at=time.time())
 
+
+def settle() -> None:
+    """Wait until nothing waits any more, ten seconds at most."""
+    deadline = time.monotonic() + 10
+    while any(signal["waiting"] for signal in books().values()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def fork() -> None:
     requests(5)
+    failing_requests(2)
+    # Python 3.12 and later warn of forks beside threads, which is what this is about.
+    warnings.simplefilter("ignore", DeprecationWarning)
     pid = os.fork()
     if pid == 0:
         requests(7)
-        logs.writer().flush(5)
-        deadline = time.monotonic() + 5
-        while books()["traces"]["waiting"] and time.monotonic() < deadline:
-            time.sleep(0.01)
+        failing_requests(1)
+        settle()
         report(who="child", books=books())
         os._exit(0)
     os.waitpid(pid, 0)
     requests(3)
-    logs.writer().flush(5)
+    settle()
     report(who="parent", books=books())
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import django
+
 for _name in [name for name in os.environ if name.startswith(("TELEMETRY_", "OTEL_", "SENTRY_"))]:
     del os.environ[_name]  # a test run must not depend on the shell that it is started from
 
@@ -26,6 +28,8 @@ LOGGING_CONFIG = "django_telemetry.logs.configure"
 TELEMETRY_TRUSTED_TOKENS = {"orders": "orders-token-0123456789"}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+# Django has a pool of its own since 5.1.
+_POOL = {"pool": {"min_size": 1, "max_size": 3, "timeout": 2}} if django.VERSION >= (5, 1) else {}
 _database = urlsplit(os.environ.get("TEST_DATABASE_URL", ""))
 if _database.scheme:
     DATABASES: dict[str, Any] = {
@@ -37,7 +41,7 @@ if _database.scheme:
             "PASSWORD": _database.password or "",
             "NAME": _database.path.lstrip("/"),
             "TEST": {"NAME": f"test_telemetry_{os.getpid()}"},  # two runs at once don't share a database
-            "OPTIONS": {"pool": {"min_size": 1, "max_size": 3, "timeout": 2}, "connect_timeout": 5},
+            "OPTIONS": {"connect_timeout": 5, **_POOL},
         }
     }
 else:

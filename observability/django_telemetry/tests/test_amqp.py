@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import pika
 import pytest
+from django_telemetry import amqp
 from django_telemetry.amqp import Consumer, Message, Publisher, Reject
 from django_telemetry.context import carrier, request_id, trace_ids, unit_of_work
 from django_telemetry.deadlines import Deadline, use_deadline
@@ -306,6 +307,38 @@ def test_a_confirm_that_does_not_come_is_a_timeout(broker: _Broker, tap: _Tap) -
     tap.silent.clear()
     publisher.publish(broker.exchange, "order.x", b"3", message_id="m3")
     publisher.close()
+
+
+def test_a_broker_that_accepts_and_says_nothing_is_a_timeout(broker: _Broker, tap: _Tap) -> None:
+    tap.silent.set()
+    publisher = Publisher(tap.url)
+    with pytest.raises(DependencyTimeout):
+        publisher.publish(broker.exchange, "order.x", b"1", message_id="m1", timeout=0.5)
+    tap.cut()
+    tap.silent.clear()
+    publisher.publish(broker.exchange, "order.x", b"2", message_id="m2")
+    publisher.close()
+
+
+def test_a_consumer_outlives_a_broker_that_accepts_and_says_nothing(
+    broker: _Broker, publisher: Publisher, tap: _Tap, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(amqp, "_CONNECT_TIMEOUT", 0.3)
+    seen: list[bytes] = []
+    consumer = Consumer(
+        tap.url, broker.queue, lambda message: seen.append(message.body), dead_letter_exchange=broker.dead_exchange
+    )
+    tap.silent.set()
+    thread = threading.Thread(target=consumer.run, daemon=True)
+    thread.start()
+    eventually(lambda: "trying again" in caplog.text or not thread.is_alive(), 15)
+    assert thread.is_alive(), "the consumer gave up: a process manager would restart it again and again"
+    tap.cut()
+    tap.silent.clear()
+    publisher.publish(broker.exchange, "order.x", b"after", message_id="m")
+    eventually(lambda: seen == [b"after"], 15)
+    consumer.stop()
+    thread.join(10)
 
 
 def test_a_connection_that_died_while_idle_is_opened_again(broker: _Broker, tap: _Tap) -> None:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import gzip
+import asyncio
 import json
 import logging
-from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
-from django.test import Client
+import sentry_sdk
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import AsyncClient, Client
+from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 from django_telemetry import errors
-from django_telemetry.conf import get_config
 from django_telemetry.context import unit_of_work
 from django_telemetry.redaction import REDACTED, is_denied, redact_exception, redact_text, redact_value
-from prometheus_client import REGISTRY
-from prometheus_client.openmetrics.exposition import generate_latest
 
-from .harness import HttpBackend, Lines, MemoryProcessor
+from .harness import Everything
 
 # One that no pattern could know: it looks like a word.
 PLAIN = "hunter2planted"
@@ -40,54 +38,13 @@ KNOWN = [
 PARTS = ["planted0123456789abcdef", "plantedpassword", "planted-value", "plantedplanted", "planted.person"]
 
 
-class _Everything:
-    """All that left the process, as one text."""
-
-    def __init__(self, spans: MemoryProcessor, lines: Lines, backend: HttpBackend, flush: Callable[[], None]) -> None:
-        self._spans, self._lines, self._backend, self._flush = spans, lines, backend, flush
-
-    def text(self) -> dict[str, str]:
-        self._flush()
-        envelopes = []
-        for _, _, headers, body in self._backend.requests:
-            envelopes.append(gzip.decompress(body) if headers.get("content-encoding") == "gzip" else body)
-        return {
-            "traces": "\n".join(span.to_json() for span in self._spans.spans),
-            "logs": b"".join(self._lines.raw).decode(),
-            "errors": b"\n".join(envelopes).decode("utf-8", "replace"),
-            "metrics": generate_latest(REGISTRY).decode(),
-        }
-
-    def check(self, *secrets: str) -> None:
-        for signal, text in self.text().items():
-            for secret in secrets:
-                for form in (secret, json.dumps(secret)[1:-1]):
-                    at = text.find(form)
-                    assert at < 0, f"{secret!r} is in {signal}: …{text[max(0, at - 120) : at + 80]}…"
-
-
-@pytest.fixture
-def everything(
-    spans: MemoryProcessor, lines: Lines, backend: HttpBackend, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[_Everything]:
-    import sentry_sdk
-
-    config = replace(get_config(), sentry_dsn=f"http://key@127.0.0.1:{backend.port}/1")
-    transport = errors.configure(config)
-    assert transport is not None
-    yield _Everything(spans, lines, backend, lambda: transport.flush(5))
-    errors.disable()
-    transport.close(1)
-    sentry_sdk.get_global_scope().set_client(None)
-
-
 @pytest.fixture
 def client() -> Client:
     return Client(raise_request_exception=False)
 
 
 @pytest.mark.parametrize("path", ["/boom", "/ok", "/nowhere", "/echo", "/status/503"])
-def test_nothing_that_a_client_sends_shows_in_any_signal(client: Client, everything: _Everything, path: str) -> None:
+def test_nothing_that_a_client_sends_shows_in_any_signal(client: Client, everything: Everything, path: str) -> None:
     client.post(
         f"{path}?who={PLAIN}&token={PLAIN}1&{PLAIN}2=x",
         data=json.dumps({"password": f"{PLAIN}3", "deep": [{"note": f"{PLAIN}4"}], f"{PLAIN}5": 1}),
@@ -108,12 +65,84 @@ def test_nothing_that_a_client_sends_shows_in_any_signal(client: Client, everyth
 
 
 @pytest.mark.parametrize("path", [f"/reset/{PLAIN}", f"/nowhere/{PLAIN}", f"/status/{PLAIN}", f"/boom/{PLAIN}?x=1"])
-def test_what_stands_in_the_path_is_not_shown(client: Client, everything: _Everything, path: str) -> None:
+def test_what_stands_in_the_path_is_not_shown(client: Client, everything: Everything, path: str) -> None:
     client.get(path)
     everything.check(PLAIN)
 
 
-def test_an_exception_that_quotes_its_input_does_not_tell_it(client: Client, everything: _Everything) -> None:
+def _json(**body: Any) -> dict[str, Any]:
+    return {"data": json.dumps(body), "content_type": "application/json"}
+
+
+def _upload(name: str) -> dict[str, Any]:
+    file = SimpleUploadedFile(name, b"content")
+    return {"data": encode_multipart(BOUNDARY, {"file": file}), "content_type": MULTIPART_CONTENT}
+
+
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+FORM = "application/x-www-form-urlencoded"
+# Every place of a request where a client can put something: (path, method, what the test client is given).
+PLACES: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "query value": (f"?who={PLAIN}", "GET", {}),
+    "query key": (f"?{PLAIN}=1", "GET", {}),
+    "encoded query": (f"?who=%20{PLAIN}%2Fx", "GET", {}),
+    "path": (f"/{PLAIN}", "GET", {}),
+    "method": ("", PLAIN.upper(), {}),
+    "JSON value": ("", "POST", _json(note=f"{PLAIN}", deep=[{"password": f"{PLAIN} and more"}])),
+    "JSON key": ("", "POST", _json(**{PLAIN: 1})),
+    "JSON read from the stream": ("?read=stream", "POST", _json(note=PLAIN, number=f"9{PLAIN}")),
+    "form body": ("", "POST", {"data": f"who={PLAIN}&{PLAIN}x=1", "content_type": FORM}),
+    "file name": ("", "POST", _upload(f"{PLAIN}.txt")),
+    "content type": ("", "POST", {"data": "x", "content_type": f"text/{PLAIN}"}),
+    "cookie": ("", "GET", {"headers": {"Cookie": f"sessionid={PLAIN}; {PLAIN}name=1"}}),
+    "bearer token": ("", "GET", {"headers": {"Authorization": f"Bearer {PLAIN}"}}),
+    "basic password": ("", "GET", {"headers": {"Authorization": "Basic dXNlcjpodW50ZXIycGxhbnRlZA=="}}),
+    "User-Agent": ("", "GET", {"headers": {"User-Agent": f"{PLAIN}/1.0"}}),
+    "Referer": ("", "GET", {"headers": {"Referer": f"https://shop.example/?{PLAIN}"}}),
+    "own header": ("", "GET", {"headers": {"X-Own": PLAIN}}),
+    "forwarded address": ("", "GET", {"headers": {"X-Forwarded-For": f"{PLAIN}, 10.0.0.1"}}),
+    "Host": ("", "GET", {"headers": {"Host": f"{PLAIN}.example"}}),
+    "invalid X-Request-ID": ("", "GET", {"headers": {"X-Request-ID": f"{PLAIN} {PLAIN}"}}),
+    "invalid traceparent": ("", "GET", {"headers": {"Traceparent": f"00-{PLAIN}"}}),
+    "tracestate": ("", "GET", {"headers": {"Traceparent": TRACE, "Tracestate": f"vendor={PLAIN}"}}),
+    "baggage": ("", "GET", {"headers": {"Traceparent": TRACE, "Baggage": f"user={PLAIN},b={PLAIN}"}}),
+    "deadline": ("", "GET", {"headers": {"X-Request-Deadline-Ms": PLAIN}}),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_code_that_quotes_what_a_client_sent_tells_nobody(client: Client, everything: Everything, place: str) -> None:
+    path, method, sent = PLACES[place]
+    response = client.generic(method, f"/quoting{path}", **sent)
+    assert response.status_code == (400 if place == "Host" else 500)
+    everything.check(PLAIN, PLAIN.upper(), said=("traces", "logs", "metrics", *(["errors"] if place != "Host" else [])))
+
+
+@pytest.mark.parametrize("place", ["query value", "JSON value", "JSON read from the stream", "form body", "cookie"])
+def test_the_same_under_asgi(ahttp: AsyncClient, everything: Everything, place: str) -> None:
+    path, method, sent = PLACES[place]
+    answer: Any = ahttp.generic(method, f"/async-quoting{path}", **sent)
+    assert asyncio.run(answer).status_code == 500
+    everything.check(PLAIN, said=("traces", "logs", "metrics", "errors"))
+
+
+def test_the_beginning_of_a_body_that_is_too_long_to_look_at_is_not_told(
+    client: Client, everything: Everything
+) -> None:
+    client.generic("POST", "/quoting?read=stream", **_json(note=PLAIN, rest="x" * 100_000))
+    everything.check(PLAIN, said=("traces", "logs", "metrics", "errors"))
+
+
+def test_sentrys_own_calls_tell_nothing_either(client: Client, everything: Everything) -> None:
+    with errors.isolated_scope():
+        sentry_sdk.set_context("order", {"token": PLAIN, "note": KNOWN[1]})
+        sentry_sdk.set_user({"email": KNOWN[1]})
+        sentry_sdk.add_breadcrumb(message=f"saw {KNOWN[1]}", data={"password": PLAIN})
+        sentry_sdk.capture_message(f"about {KNOWN[1]}")
+    everything.check(PLAIN, KNOWN[1], said=("errors",))
+
+
+def test_an_exception_that_quotes_its_input_does_not_tell_it(client: Client, everything: Everything) -> None:
     client.get(f"/boom?who={PLAIN}")
     texts = everything.text()
     assert "boom for [redacted]" in texts["traces"]
@@ -123,7 +152,7 @@ def test_an_exception_that_quotes_its_input_does_not_tell_it(client: Client, eve
 
 
 @pytest.mark.parametrize("secret", KNOWN)
-def test_known_kinds_of_secrets_are_taken_out_of_messages_and_exceptions(everything: _Everything, secret: str) -> None:
+def test_known_kinds_of_secrets_are_taken_out_of_messages_and_exceptions(everything: Everything, secret: str) -> None:
     logger = logging.getLogger("tests.privacy")
 
     def fail() -> None:
@@ -140,14 +169,14 @@ def test_known_kinds_of_secrets_are_taken_out_of_messages_and_exceptions(everyth
     everything.check(secret, *PARTS)
 
 
-def test_values_under_denied_names_are_taken_out_of_extras(everything: _Everything) -> None:
+def test_values_under_denied_names_are_taken_out_of_extras(everything: Everything) -> None:
     logging.getLogger("tests.privacy").error(
         "x", extra={"password": PLAIN, "order.card_number": PLAIN, "context": {"Authorization": PLAIN, "ok": 1}}
     )
-    everything.check(PLAIN)
+    everything.check(PLAIN, said=("logs", "errors"))
 
 
-def test_error_reports_have_no_local_variables(client: Client, everything: _Everything) -> None:
+def test_error_reports_have_no_local_variables(client: Client, everything: Everything) -> None:
     local_secret = PLAIN + "local"
     try:
         raise RuntimeError("short" + local_secret[:0])
@@ -158,7 +187,7 @@ def test_error_reports_have_no_local_variables(client: Client, everything: _Ever
     assert f"'{local_secret}'" not in everything.text()["errors"]
 
 
-def test_error_reports_carry_the_ids_of_trace_and_request(client: Client, everything: _Everything) -> None:
+def test_error_reports_carry_the_ids_of_trace_and_request(client: Client, everything: Everything) -> None:
     response = client.get("/boom")
     text = everything.text()["errors"]
     payload = next(json.loads(line) for line in text.splitlines() if line.startswith("{") and '"exception"' in line)
@@ -171,9 +200,7 @@ def test_error_reports_carry_the_ids_of_trace_and_request(client: Client, everyt
     assert len([line for line in text.splitlines() if '"exception"' in line]) == 1, "reported more than once"
 
 
-def test_a_tag_set_in_one_request_does_not_show_in_the_next(client: Client, everything: _Everything) -> None:
-    import sentry_sdk
-
+def test_a_tag_set_in_one_request_does_not_show_in_the_next(client: Client, everything: Everything) -> None:
     with errors.isolated_scope():
         sentry_sdk.set_tag("mine", "tag-of-the-first")
         errors.capture_exception(RuntimeError("one"))

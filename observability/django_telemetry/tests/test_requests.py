@@ -291,6 +291,37 @@ def test_an_async_stream_ends_its_span_when_it_is_closed(
     assert lines.with_message("first part")["trace.id"] == f"{span.context.trace_id:032x}"
 
 
+@pytest.mark.django_db  # closing a response closes old connections
+def test_a_stream_that_breaks_off_is_a_failure(http: Client, spans: MemoryProcessor, lines: Lines) -> None:
+    response = http.get("/broken-stream?who=planted-name")
+    with pytest.raises(RuntimeError):
+        list(response.streaming_content)  # type: ignore[attr-defined]
+    response.close()
+    _check_broken_stream(spans, lines)
+
+
+def test_an_async_stream_that_breaks_off_is_a_failure(ahttp: AsyncClient, spans: MemoryProcessor, lines: Lines) -> None:
+    async def read() -> None:
+        response = await ahttp.get("/async-broken-stream?who=planted-name")
+        with pytest.raises(RuntimeError):
+            [part async for part in response.streaming_content]  # type: ignore[attr-defined]
+        response.close()
+
+    async_to_sync(read)()
+    _check_broken_stream(spans, lines)
+
+
+def _check_broken_stream(spans: MemoryProcessor, lines: Lines) -> None:
+    span = spans.only()
+    assert span.context is not None
+    assert span.status.status_code is StatusCode.ERROR
+    assert dict(span.attributes or {})["error.type"] == "RuntimeError"
+    assert [dict(event.attributes or {})["exception.message"] for event in span.events] == ["broken off for [redacted]"]
+    (line,) = (each for each in lines.documents() if each["log.level"] == "error")
+    assert line["trace.id"] == f"{span.context.trace_id:032x}"
+    assert line["error.message"] == "broken off for [redacted]"
+
+
 def test_the_deadline_header_bounds_the_work(http: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     from . import urls
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -36,6 +37,22 @@ def boom(request: HttpRequest) -> HttpResponse:
 
 async def async_boom(request: HttpRequest) -> HttpResponse:
     raise RuntimeError("async boom")
+
+
+def broken_stream(request: HttpRequest) -> StreamingHttpResponse:
+    def body() -> Iterator[bytes]:
+        yield b"one "
+        raise RuntimeError(f"broken off for {request.GET.get('who', 'nobody')}")
+
+    return StreamingHttpResponse(body())
+
+
+async def async_broken_stream(request: HttpRequest) -> StreamingHttpResponse:
+    async def body() -> AsyncIterator[bytes]:
+        yield b"one "
+        raise RuntimeError(f"broken off for {request.GET.get('who', 'nobody')}")
+
+    return StreamingHttpResponse(body())
 
 
 def not_found(request: HttpRequest) -> HttpResponse:
@@ -92,12 +109,50 @@ def echo(request: HttpRequest) -> HttpResponse:
     return HttpResponse(request.body)
 
 
+def quoting(request: HttpRequest, **kept: Any) -> HttpResponse:
+    """Fails with everything that the client sent in its texts: the message, its cause, locals, a log line."""
+    if request.GET.get("read") == "stream":
+        body = request.read()  # as Django REST framework's parsers do
+        document = json.loads(body)
+    elif request.content_type == "application/json":
+        document = json.loads(request.body)
+    else:
+        document = {
+            "form": request.POST.dict(),
+            "files": [getattr(file, "name", "") for file in request.FILES.values()],
+        }
+    sent: list[Any] = [
+        request.GET.dict(),
+        request.META.get("QUERY_STRING"),
+        request.path,
+        document,
+        request.COOKIES,
+        *(value for name, value in request.META.items() if name.startswith("HTTP_")),
+        request.META.get("CONTENT_TYPE"),
+        request.method,
+        kept,
+    ]
+    for value in sent:
+        logger.error("could not use %s", value)
+    try:
+        raise LookupError(sent)
+    except LookupError as exc:
+        exc.add_note(f"while handling {sent}")
+        raise RuntimeError(", ".join(map(str, sent))) from exc
+
+
+async def async_quoting(request: HttpRequest) -> HttpResponse:
+    return quoting(request)
+
+
 urlpatterns = [
     path("ok", ok, name="ok"),
     path("async", async_ok, name="async"),
     path("status/<int:code>", status, name="status"),
     path("boom", boom, name="boom"),
     path("async-boom", async_boom, name="async-boom"),
+    path("broken-stream", broken_stream, name="broken-stream"),
+    path("async-broken-stream", async_broken_stream, name="async-broken-stream"),
     path("not-found", not_found, name="not-found"),
     path("forbidden", forbidden, name="forbidden"),
     path("suspicious", suspicious, name="suspicious"),
@@ -108,7 +163,11 @@ urlpatterns = [
     path("query", query, name="query"),
     path("page", page, name="page"),
     path("echo", echo, name="echo"),
+    path("quoting", quoting, name="quoting"),
+    path("quoting/<str:kept>", quoting, name="quoting-path"),
+    path("async-quoting", async_quoting, name="async-quoting"),
     path("unnamed", ok),
+    path("speaking/", include("tests.speaking")),
     path("reset/<str:token>", ok, name="reset"),
     path("api/v1/", include(([path("orders/<uuid:order_id>", ok, name="order")], "api"))),
 ]

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pika
 from contracts.events import EVENT_EXCHANGE, declare_topology, encode
 from django_telemetry import edges
-from django_telemetry.amqp import Publisher
-from django_telemetry.edges import DependencyError, DependencyRefused
-from pika.exceptions import AMQPError
+from django_telemetry.amqp import BROKER_FAILURES, Publisher, broker_failure
+from django_telemetry.edges import DependencyError
 
 from ordering.models import OutboxEvent
 
@@ -78,5 +77,5 @@ def _declare(url: str) -> None:
             finally:
                 if connection.is_open:
                     connection.close()
-        except (AMQPError, OSError) as error:
-            raise DependencyRefused(DEPENDENCY, DECLARE, type(error).__name__) from error
+        except BROKER_FAILURES as error:
+            raise broker_failure(DEPENDENCY, DECLARE, error) from error

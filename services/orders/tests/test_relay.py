@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -22,9 +23,10 @@ from contracts import events
 from contracts.testing.polling import poll_until
 from django.db import connection, transaction
 from django.utils import timezone
-from django_telemetry.edges import DependencyError
+from django_telemetry.edges import DependencyError, DependencyTimeout
 from django_telemetry.logs import EcsFormatter
 from django_telemetry.metrics import registry
+from ordering import broker as broker_module
 from ordering import outbox, relay
 from ordering.broker import Broker
 from ordering.models import OutboxEvent
@@ -193,6 +195,14 @@ def test_without_a_broker_events_stay() -> None:
         publish_batch(broker)
     event = OutboxEvent.objects.get()
     assert (event.published_at, event.attempts) == (None, 1)
+
+
+def test_a_broker_that_accepts_and_says_nothing_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broker_module, "_CONNECT_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent_broker = Broker(f"amqp://guest:guest@127.0.0.1:{silent.getsockname()[1]}/", publish_timeout=1.0)
+        with pytest.raises(DependencyTimeout):
+            silent_broker.prepare()
 
 
 def test_what_was_confirmed_before_a_failure_is_not_published_again(

@@ -7,8 +7,8 @@ request adds to the tally of its kind, and the tallies go into django-prometheus
 from __future__ import annotations
 
 import threading
-import time
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Iterable
 
 from django.http import HttpRequest
@@ -27,6 +27,8 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "TRACE", "OPTIONS",
 INVALID_METHOD = "<invalid method>"
 UNNAMED_VIEW = "<unnamed view>"
 _MAX_DIGITS = 18
+# So many requests of a kind are counted together.
+_FOLD = 128
 
 Kind = tuple[int, str, str, str, "str | None", "str | None", bool, bool]
 Ids = tuple[str, str]
@@ -53,12 +55,12 @@ class _Sizes:
         self.buckets: dict[int, int] = {}
         self.exemplars: dict[int, tuple[Ids, float, float]] = {}
 
-    def add(self, amount: float, ids: Ids | None = None) -> None:
+    def add(self, amount: float, ids: Ids | None = None, at: float = 0.0) -> None:
         index = bisect_left(self.bounds, amount)
         self.total += amount
         self.buckets[index] = self.buckets.get(index, 0) + 1
         if ids is not None:
-            self.exemplars[index] = (ids, amount, time.time())
+            self.exemplars[index] = (ids, amount, at)
 
     def pour(self, *histograms: Histogram) -> None:
         """Move everything into ``histograms``."""
@@ -77,15 +79,28 @@ class _Sizes:
 class _Tally:
     """Requests of one kind since the metrics were last read."""
 
-    __slots__ = ("count", "kind", "lock", "received", "seconds", "sent")
+    __slots__ = ("count", "fresh", "kind", "lock", "received", "seconds", "sent")
 
     def __init__(self, kind: Kind, seconds: list[float], sizes: list[float]) -> None:
         self.kind = kind
         self.lock = threading.Lock()
         self.count = 0
+        # Requests not yet counted, each a tuple of what fold() unpacks. Appending needs no lock.
+        self.fresh: deque[tuple[float, int, int | None, Ids | None, float]] = deque()
         self.seconds = _Sizes(seconds)
         self.received = _Sizes(sizes)
         self.sent = _Sizes(sizes)
+
+    def fold(self) -> None:
+        """Count what is fresh. Several at once are cheaper than each by itself. Called with the lock held."""
+        fresh = self.fresh
+        while fresh:
+            seconds, received, sent, ids, at = fresh.popleft()
+            self.count += 1
+            self.seconds.add(seconds, ids, at)
+            self.received.add(received)
+            if sent is not None:
+                self.sent.add(sent)
 
 
 class HttpMetrics(Collector):
@@ -134,39 +149,39 @@ class HttpMetrics(Collector):
         self,
         request: HttpRequest,
         response: HttpResponseBase | None,
+        scheme: str,
         seconds: float,
         request_size: int,
         response_size: int | None,
         ids: Ids | None,
+        at: float,
     ) -> None:
-        """Count a finished request. ``response`` is None when none was made; ``ids`` are of a sampled trace."""
+        """Count a request that ended at ``at``. ``response`` None: none was made; ``ids``: of a sampled trace."""
         match = request.resolver_match
         view = None if match is None else match.view_name or UNNAMED_VIEW
         method = request.method if request.method in METHODS else INVALID_METHOD
         ajax = request.META.get("HTTP_X_REQUESTED_WITH") == "XMLHttpRequest"
         if response is None:
-            kind: Kind = (0, view or "", method, request.scheme or "http", None, None, False, ajax)
+            kind: Kind = (0, view or "", method, scheme, None, None, False, ajax)
         else:
             template = getattr(response, "template_name", self)
             kind = (
                 response.status_code,
                 view or "",
                 method,
-                request.scheme or "http",
+                scheme,
                 self._charset(response),
                 None if template is self else str(template),
                 response.streaming,
                 ajax,
             )
         tally = self._tallies.get(kind) or self._open(kind)
-        with tally.lock:
-            tally.count += 1
-            tally.seconds.add(seconds, ids)
-            tally.received.add(request_size)
-            if response_size is not None:
-                tally.sent.add(response_size)
+        tally.fresh.append((seconds, request_size, response_size, ids, at))
         if self._at_once:
             self._pour(tally)
+        elif len(tally.fresh) >= _FOLD:
+            with tally.lock:
+                tally.fold()
 
     def _open(self, kind: Kind) -> _Tally:
         with self._lock:
@@ -207,6 +222,7 @@ class HttpMetrics(Collector):
 
     def _pour(self, tally: _Tally) -> None:
         with tally.lock:
+            tally.fold()
             count, tally.count = tally.count, 0
             if not count:
                 return

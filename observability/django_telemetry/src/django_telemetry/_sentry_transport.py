@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 
 import urllib3
 from sentry_sdk.envelope import Envelope
@@ -14,8 +15,9 @@ from sentry_sdk.transport import Transport
 from sentry_sdk.utils import Dsn
 
 from ._fork import after_fork
+from ._threads import start_thread
 from .accounting import Account, account
-from .breaker import CircuitBreaker
+from .breaker import CircuitBreaker, retry_after
 
 logger = logging.getLogger(__name__)
 
@@ -72,8 +74,7 @@ class BoundedTransport(Transport):
             self._queue.append(body)
             self._bytes += len(body)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="telemetry-errors", daemon=True)
-                self._thread.start()
+                self._thread = start_thread(self._run, "telemetry-errors")
             self._condition.notify_all()
 
     def _run(self) -> None:
@@ -102,18 +103,23 @@ class BoundedTransport(Transport):
             if not breaker.allows():
                 continue
             try:
-                response = self._http.request("POST", url, body=body, headers=headers, redirect=False)
+                response = self._http.request(
+                    "POST", url, body=body, headers=headers, redirect=False, preload_content=False
+                )
             except (urllib3.exceptions.HTTPError, OSError) as exc:
                 breaker.failed()
                 logger.debug("An error report could not be sent: %s", type(exc).__name__)
                 continue
+            with suppress(urllib3.exceptions.HTTPError, OSError):
+                response.read(65536)  # the status says it all; the body is in the way of the next request
+            response.release_conn()
             if response.status < 300:
                 breaker.succeeded()
                 delivered = True
             elif response.status in (400, 401, 403, 413):
                 breaker.succeeded()  # it works, it just doesn't want this one
             else:
-                breaker.failed()
+                breaker.failed(retry_after(response.headers.get("Retry-After")))
         return delivered
 
     def flush(self, timeout: float, callback: object = None) -> None:

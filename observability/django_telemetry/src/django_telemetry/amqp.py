@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import random
 import re
@@ -21,10 +22,12 @@ from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
 from pika.adapters.blocking_connection import BlockingChannel, BlockingConnection
+from pika.adapters.utils.connection_workflow import AMQPConnectorException
 from pika.exceptions import AMQPError, NackError, UnroutableError
 
 from . import _taint, errors
 from ._ids import accept_request_id, hex_ids
+from ._url import HIDDEN
 from ._work import Remembered, Work, context_for
 from .conf import get_config
 from .context import span_context_of
@@ -43,23 +46,35 @@ from .edges import (
 from .edges import _durations as edge_durations
 from .logs import AccessLog
 from .metrics import Family, messages_dead_lettered_total, messaging_process_duration_seconds
-from .redaction import redact_failure
+from .redaction import redact_failure, redact_text
 from .tracing import exception_event, get_tracing
 
-__all__ = ["Consumer", "Message", "Publisher", "Reject"]
+__all__ = ["BROKER_FAILURES", "Consumer", "Message", "Publisher", "Reject", "broker_failure"]
 
 logger = logging.getLogger(__name__)
 
 _SYSTEM = "rabbitmq"
 _CONNECT_TIMEOUT = 5.0
 _HEARTBEAT = 30
+_NAME = re.compile(r"[A-Za-z0-9._:#*/-]{0,255}\Z", re.ASCII)
 REASON_HEADER = "x-error-reason"
 DEAD_LETTER_EXCHANGE = "dead-letters"
 MAX_DELIVERIES = 5
 
 
+# What pika raises when the broker is away. A broker that accepts the connection and says nothing makes it raise
+# something that is no AMQPError.
+BROKER_FAILURES = (AMQPError, AMQPConnectorException, OSError)
+
+
 class _TimedOut(Exception):
     """Raised out of pika's event loop when a broker doesn't answer in time."""
+
+
+def broker_failure(dependency: str, operation: str, exc: Exception) -> DependencyError:
+    """What one of BROKER_FAILURES means: DependencyTimeout or DependencyRefused."""
+    timed_out = "timeout" in type(exc).__name__.lower() or "timed out" in str(exc)
+    return (DependencyTimeout if timed_out else DependencyRefused)(dependency, operation, type(exc).__name__)
 
 
 def _connect(url: str, dependency: str, timeout: float) -> BlockingConnection:
@@ -75,10 +90,10 @@ def _connect(url: str, dependency: str, timeout: float) -> BlockingConnection:
     outcome = OK
     try:
         return BlockingConnection(parameters)
-    except (AMQPError, OSError) as exc:
-        outcome = "timeout" if "timeout" in type(exc).__name__.lower() or "timed out" in str(exc) else "refused"
-        kind = DependencyTimeout if outcome == "timeout" else DependencyRefused
-        raise kind(dependency, "connect", type(exc).__name__) from exc
+    except BROKER_FAILURES as exc:
+        failure = broker_failure(dependency, "connect", exc)
+        outcome = failure.outcome
+        raise failure from exc
     finally:
         edge_durations[(dependency, "amqp", "connect", outcome)].observe((perf_counter_ns() - start) / 1e9)
 
@@ -171,8 +186,8 @@ class Publisher:
             "messaging.operation.type": "send",
             "messaging.operation.name": "publish",
             "messaging.destination.name": exchange,
-            "messaging.rabbitmq.destination.routing_key": routing_key,
-            "messaging.message.id": message_id,
+            "messaging.rabbitmq.destination.routing_key": _shown(routing_key),
+            "messaging.message.id": _shown(message_id),
             "messaging.message.body.size": len(body),
             **self._address,
         }
@@ -232,7 +247,7 @@ class Publisher:
             except DependencyError:
                 self._forget()
                 raise
-            except (AMQPError, OSError) as exc:
+            except BROKER_FAILURES as exc:
                 self._forget()
                 if reused and not deadline.expired:
                     continue
@@ -265,7 +280,7 @@ class Publisher:
             try:
                 with _limit(self._connection, 1.0):
                     self._connection.process_data_events(0)
-            except (AMQPError, OSError, _TimedOut):
+            except (*BROKER_FAILURES, _TimedOut):
                 self._forget()
 
     def close(self) -> None:
@@ -367,7 +382,7 @@ class Consumer:
                 try:
                     self._consume_until_stopped()
                     failures = 0
-                except (AMQPError, OSError, DependencyError, _TimedOut) as exc:
+                except (*BROKER_FAILURES, DependencyError, _TimedOut) as exc:
                     was_connected = self.connected.is_set()
                     self.connected.clear()
                     failures = 1 if was_connected else failures + 1
@@ -450,7 +465,10 @@ class Consumer:
                     close_old_connections()
             if outcome == "requeued":
                 logger.warning(
-                    "Message %s of queue %s failed and is put back.", message.message_id, self._queue, exc_info=error
+                    "Message %s of queue %s failed and is put back.",
+                    _shown(message.message_id),
+                    self._queue,
+                    exc_info=error,
                 )
                 # A fault that lasts a moment must not use up all deliveries in that moment.
                 self._pause(connection, min(0.2 * 2**message.delivery_count, 5.0))
@@ -501,7 +519,7 @@ class Consumer:
             "messaging.operation.name": "publish",
             "messaging.destination.name": self._dead_letter_exchange,
             "messaging.rabbitmq.destination.routing_key": self._queue,
-            "messaging.message.id": message.message_id,
+            "messaging.message.id": _shown(message.message_id),
         }
         safe_reason = redact_failure(reason, 512)
         with Call(self._dependency, "amqp", operation, kind=SpanKind.PRODUCER, attributes=attributes) as call:
@@ -518,10 +536,10 @@ class Consumer:
             )
             with _limit(connection, _CONNECT_TIMEOUT):
                 publisher.basic_publish(self._dead_letter_exchange, self._queue, message.body, dead, mandatory=True)
-        self._dead_lettered[(self._queue, _reason_kind(reason))].inc()
+        self._dead_lettered[(self._queue, _reason_kind(safe_reason))].inc()
         logger.error(
             "Message %s of queue %s went to the dead letters: %s",
-            message.message_id,
+            _shown(message.message_id),
             self._queue,
             safe_reason,
             exc_info=error if not isinstance(error, Reject) else None,
@@ -546,7 +564,7 @@ class Consumer:
             remember=tracing.remembers and not recording,
         )
         work.summary = {"transaction": name}
-        work.received = lambda: _taint.of_body(message.body)
+        work.received = lambda: itertools.chain(_taint.of_body(message.body), _taint.of_pairs(message.headers.items()))
 
         def finish(outcome: str, error: BaseException | None) -> None:
             elapsed = perf_counter_ns() - start
@@ -565,8 +583,8 @@ class Consumer:
                 "messaging.operation.type": "process",
                 "messaging.operation.name": "process",
                 "messaging.destination.name": self._queue,
-                "messaging.rabbitmq.destination.routing_key": message.routing_key,
-                "messaging.message.id": message.message_id,
+                "messaging.rabbitmq.destination.routing_key": _shown(message.routing_key),
+                "messaging.message.id": _shown(message.message_id),
                 "messaging.message.body.size": len(message.body),
                 "messaging.rabbitmq.delivery_count": message.delivery_count,
                 "request.id": work.request_id,
@@ -579,8 +597,8 @@ class Consumer:
                     "event.duration": elapsed,
                     "event.outcome": "failure" if failed else "success",
                     "messaging.destination.name": self._queue,
-                    "messaging.message.id": message.message_id,
-                    "messaging.rabbitmq.destination.routing_key": message.routing_key,
+                    "messaging.message.id": _shown(message.message_id),
+                    "messaging.rabbitmq.destination.routing_key": _shown(message.routing_key),
                 }
                 if error is not None:
                     fields["error.type"] = type(error).__qualname__
@@ -610,6 +628,11 @@ class Consumer:
                 )
 
         return work, finish
+
+
+def _shown(name: str) -> str:
+    """A message id or routing key as telemetry shows it: hidden when it has characters that names don't have."""
+    return redact_text(name) if _NAME.match(name) else HIDDEN
 
 
 def _reason_kind(reason: str) -> str:

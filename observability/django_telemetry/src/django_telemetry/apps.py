@@ -10,6 +10,7 @@ from django.conf import settings
 from prometheus_client import disable_created_metrics
 
 from . import __version__, checks, db, errors, exposition, lifecycle, logs, metrics, middleware, orm, redaction, tracing
+from ._fork import in_worker
 from .conf import TelemetryConfig, get_config
 from .instrumentor import instrument
 from .pipeline import SpanPipeline
@@ -67,7 +68,7 @@ def start(config: TelemetryConfig) -> None:
         server = exposition.start(config, metrics.registry)
         if server is not None:
             lifecycle.at_exit(server, config.shutdown_timeout)
-            orm.watch_migrations()
+            in_worker(orm.watch_migrations)
     if config.signals:
         db.install()
         middleware.connect_signals()

@@ -46,3 +46,8 @@ class CircuitBreaker:
         with self._lock:
             self._failures = 0
             self._open_until = 0.0
+
+
+def retry_after(value: str | None) -> float:
+    """Seconds from a Retry-After header given as a number; dates are rare and count as none."""
+    return float(value) if value and value.isascii() and value.isdigit() and len(value) < 6 else 0.0

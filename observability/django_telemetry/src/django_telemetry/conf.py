@@ -374,7 +374,7 @@ def load(
         ),
         queue_max_spans=read.integer("OTEL_BSP_MAX_QUEUE_SIZE", 4096, 1, 1_000_000),
         queue_max_bytes=read.integer("TELEMETRY_QUEUE_MAX_BYTES", 8 * 1024 * 1024, 65536, 2**31),
-        batch_max_spans=read.integer("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 64, 1, 4096),
+        batch_max_spans=read.integer("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512, 1, 4096),
         batch_delay=read.number("OTEL_BSP_SCHEDULE_DELAY", 500, 1, 60_000) / 1000,
         attribute_value_limit=read.integer("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", value_limit, 16, 65536),
         attribute_count_limit=read.integer("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", 64, 8, 1024),

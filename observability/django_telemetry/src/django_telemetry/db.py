@@ -20,9 +20,12 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from . import orm
+from ._ids import hex_ids
+from ._span import Template, finish
 from ._work import Remembered, current_work
 from .edges import ERROR, OK, REFUSED, TIMEOUT, declare
 from .edges import _durations as durations
+from .metrics import observe
 from .tracing import exception_event, get_tracing
 
 # Django's vendor names, and the names of the semantic conventions where they differ.
@@ -34,6 +37,9 @@ _TARGET = re.compile(r'(?:FROM|INTO|UPDATE|JOIN|TABLE)\s+(?:ONLY\s+)?((?:"[^"]{1
 _LEADING = re.compile(r"^(?:\s|/\*[\s\S]*?\*/|--[^\n]*\n|\()*")
 _WRITES = frozenset({"INSERT", "UPDATE", "DELETE"})
 MAX_STATEMENT = 1024
+# For each connection; a statement with literals in it is a new one each time.
+MAX_TEMPLATES = 512
+MAX_CACHED_SQL = 4096
 
 
 @lru_cache(maxsize=2048)
@@ -72,27 +78,27 @@ def _is_answer(exc: BaseException) -> bool:
 class StatementObserver:
     """An execute wrapper for one connection: one clock, one edge sample and one span for each statement."""
 
-    __slots__ = ("_attributes", "_dependency", "_namespace")
+    __slots__ = ("_attributes", "_dependency", "_templates")
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self._dependency = _SYSTEMS.get(connection.vendor, connection.vendor)
-        self._namespace = str(connection.settings_dict.get("NAME") or "")
         self._attributes = connection_attributes(connection)
+        self._templates: dict[str, Template] = {}
 
     def __call__(self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
         text = sql if isinstance(sql, str) else str(sql)
         operation, summary, statement, table = describe(text)
-        parent = trace.get_current_span()
-        if not parent.get_span_context().is_valid:
+        parent = trace.get_current_span().get_span_context()
+        if not parent.is_valid:
             # Outside of any unit of work (migrations, a shell) there is no trace to belong to.
             return self._timed_only(execute, sql, params, many, context, operation, table)
         start_ns, start = time_ns(), perf_counter_ns()
-        span = get_tracing().tracer.start_span(summary, kind=SpanKind.CLIENT, start_time=start_ns)
+        span = get_tracing().start(summary, SpanKind.CLIENT, parent, start_ns)
         outcome, error = OK, None
         try:
             result = execute(sql, params, many, context)
             if operation in _WRITES:
-                orm.count(operation, table, context["cursor"])
+                orm.count(operation, table, context["cursor"], text)
             return result
         except Exception as exc:
             error = exc
@@ -102,25 +108,20 @@ class StatementObserver:
             elapsed = perf_counter_ns() - start
             recording = span.is_recording()
             span_context = span.get_span_context()
-            durations[(self._dependency, "sql", operation, outcome)].observe(
-                elapsed / 1e9,
-                {"trace_id": f"{span_context.trace_id:032x}", "span_id": f"{span_context.span_id:016x}"}
-                if recording
-                else None,
-            )
+            ids = hex_ids(span_context) if recording else None
+            observe(durations[(self._dependency, "sql", operation, outcome)], elapsed / 1e9, ids)
             if recording:
-                span.set_attributes(self._span_attributes(operation, summary, statement, error))
                 if error is not None:
                     exception_event(span, error)
                     span.set_status(StatusCode.ERROR, type(error).__qualname__)
-                span.end(start_ns + elapsed)
+                finish(span, self._template(text, operation, summary, statement, error), {}, start_ns + elapsed)
             else:
                 work = current_work()
                 if work is not None and work.remembered is not None:
                     work.remember(
                         Remembered(
                             span_context,
-                            parent.get_span_context(),
+                            parent,
                             summary,
                             SpanKind.CLIENT,
                             start_ns,
@@ -146,13 +147,26 @@ class StatementObserver:
         try:
             result = execute(sql, params, many, context)
             if operation in _WRITES:
-                orm.count(operation, table, context["cursor"])
+                orm.count(operation, table, context["cursor"], str(sql))
             return result
         except Exception as exc:
             outcome = OK if _is_answer(exc) else _outcome(exc)
             raise
         finally:
             durations[(self._dependency, "sql", operation, outcome)].observe((perf_counter_ns() - start) / 1e9)
+
+    def _template(
+        self, sql: str, operation: str, summary: str, statement: str, error: BaseException | None
+    ) -> Template:
+        """What all spans of a statement share, kept as long as describe() would know the statement."""
+        template = self._templates.get(sql) if error is None else None
+        if template is None:
+            template = Template(summary, self._span_attributes(operation, summary, statement, error))
+            if error is None and len(sql) <= MAX_CACHED_SQL:
+                if len(self._templates) >= MAX_TEMPLATES:
+                    self._templates.clear()
+                self._templates[sql] = template
+        return template
 
     def _span_attributes(
         self, operation: str, summary: str, statement: str, error: BaseException | None
@@ -210,7 +224,7 @@ def _failed_connect_span(connection: BaseDatabaseWrapper, exc: Exception, start_
     if not parent.is_valid:
         return
     attributes = {**connection_attributes(connection), "error.type": type(exc.__cause__ or exc).__qualname__}
-    span = get_tracing().tracer.start_span("connect", kind=SpanKind.CLIENT, start_time=start_ns)
+    span = get_tracing().start("connect", SpanKind.CLIENT, parent, start_ns)
     if span.is_recording():
         span.set_attributes(attributes)
         exception_event(span, exc)

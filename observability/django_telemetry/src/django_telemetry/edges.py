@@ -13,7 +13,7 @@ from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.trace import Span, SpanKind, StatusCode
 
-from ._ids import REQUEST_ID_HEADER, format_traceparent
+from ._ids import REQUEST_ID_HEADER, format_traceparent, hex_ids
 from ._work import Remembered, Work, context_with_span, current_work
 from .deadlines import current_deadline
 from .metrics import (
@@ -21,6 +21,7 @@ from .metrics import (
     dependency_call_duration_seconds,
     dependency_deadline_remaining_seconds,
     dependency_retries_total,
+    observe,
 )
 from .redaction import redact_failure
 from .tracing import exception_event, get_tracing
@@ -150,12 +151,8 @@ class Call:
             _deadlines[(self._dependency, self._protocol)].observe(deadline.remaining())
         self._start_ns = time_ns()
         self._start = perf_counter_ns()
-        self.span = get_tracing().tracer.start_span(
-            self._name,
-            context=trace.set_span_in_context(self._parent),
-            kind=self._kind,
-            start_time=self._start_ns,
-        )
+        parent = self._parent.get_span_context()
+        self.span = get_tracing().start(self._name, self._kind, parent, self._start_ns)
         if self._attach:
             self._token = otel_context.attach(context_with_span(self.span))
         return self
@@ -206,10 +203,8 @@ class Call:
         span = self.span
         context = span.get_span_context()
         recording = span.is_recording()
-        _durations[(self._dependency, self._protocol, self._operation, self.outcome)].observe(
-            elapsed / 1e9,
-            {"trace_id": f"{context.trace_id:032x}", "span_id": f"{context.span_id:016x}"} if recording else None,
-        )
+        edge = _durations[(self._dependency, self._protocol, self._operation, self.outcome)]
+        observe(edge, elapsed / 1e9, hex_ids(context) if recording else None)
         if recording:
             self._attributes["peer.service"] = self._dependency
             span.set_attributes(self._attributes)

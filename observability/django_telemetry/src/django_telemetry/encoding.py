@@ -14,7 +14,9 @@ from typing import Any
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import Link, SpanContext, SpanKind
+from opentelemetry.trace import Link, SpanContext, SpanKind, Status
+
+from ._span import LightSpan, Template
 
 _KINDS = {
     SpanKind.INTERNAL: b"\x30\x01",
@@ -141,8 +143,41 @@ def _link(link: Link) -> bytes:
     return _wrap(_SPAN_LINK, b"".join(parts))
 
 
+def _templated(span: LightSpan, template: Template) -> bytes:
+    """A span whose shared part has been encoded before."""
+    if template.encoded is None:
+        template.encoded = (
+            b"\x2a" + _text(template.name) + _KINDS[span._kind],
+            b"".join(_attributes(_SPAN_ATTRIBUTE, template.attributes)),
+        )
+    head, attributes = template.encoded
+    context, parent = span._context, span._parent
+    parts = [b"\x0a\x10", context[0].to_bytes(16, "big"), b"\x12\x08", context[1].to_bytes(8, "big")]
+    if context[4]:
+        parts += [b"\x1a", _text(context[4].to_header())]
+    if parent is not None:
+        parts += [b"\x22\x08", parent[1].to_bytes(8, "big")]
+    parts += [head, _TIMES(0x39, span._start_time, 0x41, span._end_time), attributes]
+    for key, value in span.own.items():
+        # Of one span only: not worth remembering.
+        message = _key(key) + _wrap(b"\x12", b"\x0a" + _text(value))
+        parts += [_SPAN_ATTRIBUTE, _size(len(message)), message]
+    message = _status(span._status)
+    parts += [_SPAN_STATUS, _size(len(message)), message, _SPAN_FLAGS, _FLAGS(_remote_flags(parent))]
+    return b"".join(parts)
+
+
+def _status(status: Status) -> bytes:
+    message = b"\x12" + _text(status.description) if status.description else b""
+    if status.status_code.value:
+        message += b"\x18" + _SMALL[status.status_code.value]
+    return message
+
+
 def _span(span: ReadableSpan) -> bytes:
-    context, parent, status = span._context, span._parent, span._status
+    if isinstance(span, LightSpan) and span.template is not None:
+        return _templated(span, span.template)
+    context, parent = span._context, span._parent
     if context is None:
         raise ValueError("a span without a context cannot be encoded")
     parts = [b"\x0a\x10", context.trace_id.to_bytes(16, "big"), b"\x12\x08", context.span_id.to_bytes(8, "big")]
@@ -160,11 +195,7 @@ def _span(span: ReadableSpan) -> bytes:
     if span._links:
         parts += [_link(link) for link in span._links]
         parts.append(_count(b"\x70", span.dropped_links))
-    message = b""
-    if status.description:
-        message = b"\x12" + _text(status.description)
-    if status.status_code.value:
-        message += b"\x18" + _SMALL[status.status_code.value]
+    message = _status(span._status)
     parts += [_SPAN_STATUS, _size(len(message)), message, _SPAN_FLAGS, _FLAGS(_remote_flags(parent))]
     return b"".join(parts)
 

@@ -147,7 +147,9 @@ def enter_scope() -> Token[Scope | None] | None:
     """Give the work that starts here an isolation scope of its own; hand the token to leave_scope()."""
     if not _enabled:
         return None
-    return _isolation_scope.set(_LazyScope(Scope.get_isolation_scope()))
+    base = _isolation_scope.get()
+    # Where nobody has one yet (a thread, mostly), the SDK makes a new one at the first access.
+    return _isolation_scope.set(_LazyScope(base) if base is not None else None)
 
 
 def leave_scope(token: Token[Scope | None] | None) -> None:
@@ -188,7 +190,9 @@ def _before_send(event: Event, hint: Hint) -> Event | None:
             item["value"] = redact_failure(str(item["value"]))
         for frame in (item.get("stacktrace") or {}).get("frames", ()):
             frame.pop("vars", None)
-    for key in ("extra", "tags", "user", "breadcrumbs", "logentry"):
+    if event.get("message"):
+        event["message"] = redact_failure(str(event["message"]))
+    for key in ("extra", "tags", "user", "breadcrumbs", "logentry", "contexts", "fingerprint"):
         if event.get(key):
             event[key] = redact_value(event[key])
     return event

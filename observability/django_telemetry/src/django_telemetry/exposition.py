@@ -17,6 +17,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
+from ._fork import in_worker
 from .conf import TelemetryConfig
 
 logger = logging.getLogger(__name__)
@@ -138,7 +139,7 @@ def start(config: TelemetryConfig, registry: CollectorRegistry) -> MetricsServer
     if _is_autoreload_watcher():
         return None
     server = MetricsServer(config.metrics_host, config.metrics_port, registry, config.metrics_token)
-    server.start()
+    in_worker(server.start)
     return server
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from time import perf_counter_ns, sleep, time_ns
 from typing import Any
 
@@ -18,11 +20,13 @@ from ._work import Remembered, Work, context_for
 from .conf import get_config
 from .deadlines import Deadline, current_deadline
 from .edges import ERROR, Call, DependencyRefused, DependencyRejected, DependencyTimeout, count_retry
-from .logs import AccessLog
+from .logs import AccessLog, mark_as_said
 from .metrics import Family, rpc_server_handled_total, rpc_server_handling_seconds
 from .redaction import redact_failure
 from .retries import NO_RETRIES, RetryBudget, RetryPolicy
 from .tracing import Trust, exception_event, get_tracing
+
+logger = logging.getLogger(__name__)
 
 _SYSTEM = "grpc"
 # What the semantic conventions call a server error. The others are answers to a wrong or unlucky request.
@@ -36,6 +40,7 @@ _SERVER_ERRORS = frozenset(
         grpc.StatusCode.DATA_LOSS,
     }
 )
+_REQUEST_STREAMS = ("client_stream", "bidi_stream")
 _CLIENT_FAULTS = _SERVER_ERRORS | {grpc.StatusCode.RESOURCE_EXHAUSTED}
 
 _OPTIONS = (
@@ -210,7 +215,8 @@ class _ServerInterceptor(grpc.ServerInterceptor):
 
     def _unary(self, behaviour: Any, method: str, metadata: dict[str, str], kind: str) -> Callable[[Any, Any], Any]:
         def handle(request: Any, context: grpc.ServicerContext) -> Any:
-            rpc = _Rpc(self, method, metadata, kind, context, request)
+            request, received = _received(request, kind)
+            rpc = _Rpc(self, method, metadata, kind, context, received)
             try:
                 answer = behaviour(request, rpc.context)
             except BaseException as exc:
@@ -225,7 +231,8 @@ class _ServerInterceptor(grpc.ServerInterceptor):
         self, behaviour: Any, method: str, metadata: dict[str, str], kind: str
     ) -> Callable[[Any, Any], Iterator[Any]]:
         def handle(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
-            rpc = _Rpc(self, method, metadata, kind, context, request)
+            request, received = _received(request, kind)
+            rpc = _Rpc(self, method, metadata, kind, context, received)
             error: BaseException | None = None
             try:
                 yield from behaviour(request, rpc.context)
@@ -279,15 +286,22 @@ class _Rpc:
     """One RPC in hand, from its first byte to its status."""
 
     def __init__(
-        self, owner: _ServerInterceptor, method: str, metadata: dict[str, str], kind: str, context: Any, request: Any
+        self,
+        owner: _ServerInterceptor,
+        method: str,
+        metadata: dict[str, str],
+        kind: str,
+        context: Any,
+        requests: Sequence[Any],
     ) -> None:
         self._owner = owner
         self._method = method
         self._kind = kind
         self._start_ns, self._start = time_ns(), perf_counter_ns()
         tracing = owner._tracing
-        remote = parse_traceparent(metadata.get("traceparent"), metadata.get("tracestate"))
-        trusted = remote is not None and owner._trust.allows(metadata.get("authorization"))
+        trusted = "traceparent" in metadata and owner._trust.allows(metadata.get("authorization"))
+        # A tracestate is free text, and would be exported with the link.
+        remote = parse_traceparent(metadata.get("traceparent"), metadata.get("tracestate") if trusted else None)
         self._parent: SpanContext | None = remote if trusted else None
         self._links = (Link(remote),) if remote is not None and not trusted else ()
         span = tracing.start(method, SpanKind.SERVER, self._parent, self._start_ns, self._links)
@@ -300,7 +314,10 @@ class _Rpc:
             remember=tracing.remembers and not span.is_recording(),
         )
         self._work.summary = {"transaction": method}
-        self._work.received = lambda: itertools.chain(metadata.values(), _taint.of_message(request))
+        sent = context.invocation_metadata() or ()
+        self._work.received = lambda: itertools.chain(
+            _taint.of_pairs(sent), *(_taint.of_message(message) for message in requests)
+        )
         self.context = _Context(context)
         self._token = otel_context.attach(context_for(self._work))
         self._scope = errors.enter_scope()
@@ -328,6 +345,8 @@ class _Rpc:
                 self._announce()
         if exc is not None and not aborted:
             errors.capture_exception(exc)
+            logger.error("%s failed.", self._method, exc_info=exc)
+            mark_as_said(exc)
         span = work.span
         context = span.get_span_context()
         recording = span.is_recording()
@@ -397,6 +416,20 @@ def _behaviour(handler: Any) -> tuple[str, Any, Any]:
     if handler.response_streaming:
         return "server_stream", handler.unary_stream, grpc.unary_stream_rpc_method_handler
     return "unary", handler.unary_unary, grpc.unary_unary_rpc_method_handler
+
+
+def _received(request: Any, kind: str) -> tuple[Any, Sequence[Any]]:
+    """What to hand to the handler, and what of it has been received: of a stream the last few messages."""
+    if kind not in _REQUEST_STREAMS:
+        return request, (request,)
+    last: deque[Any] = deque(maxlen=8)
+
+    def messages() -> Iterator[Any]:
+        for message in request:
+            last.append(message)
+            yield message
+
+    return messages(), last
 
 
 def _pairs(metadata: Any) -> Iterator[tuple[str, str]]:

@@ -7,11 +7,32 @@ from __future__ import annotations
 
 import logging
 import sys
+import traceback
 from typing import Any
 
 from gunicorn.glogging import Logger as _Logger
 
 from .logs import standalone_formatter
+
+# What gunicorn says about a request repeats what the client sent: its address, a header, the URI with its query.
+_ABOUT_REQUESTS = {
+    "Invalid request from ip=": "Invalid request",
+    "Error handling request": "Error handling request",
+    "Error handling HTTP/2 request": "Error handling HTTP/2 request",
+}
+
+
+def _without_request(record: logging.LogRecord) -> bool:
+    """Cut a message about a request down to what gunicorn itself says. A filter that lets everything pass."""
+    for start, shown in _ABOUT_REQUESTS.items():
+        if isinstance(record.msg, str) and record.msg.startswith(start):
+            record.msg, record.args = shown, None
+            if record.exc_info and record.exc_info[0] is not None:
+                # The text of the exception may quote the request too; where it came from doesn't.
+                record.__dict__["error.type"] = record.exc_info[0].__qualname__
+                record.__dict__["error.stack_trace"] = "".join(traceback.format_tb(record.exc_info[2]))
+                record.exc_info = None
+    return True
 
 
 class Logger(_Logger):
@@ -21,6 +42,7 @@ class Logger(_Logger):
         super().setup(cfg)
         handler = logging.StreamHandler(sys.stdout)
         handler.setFormatter(standalone_formatter())
+        handler.addFilter(_without_request)
         self.error_log.handlers = [handler]
         self.access_log.handlers = []
         self.access_log.disabled = True

@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,6 +28,8 @@ from .writer import LineWriter
 
 ECS_VERSION = "8.11.0"
 ACCESS_LOGGER = "django_telemetry.access"
+# Of access lines; more only come of a client that makes up paths.
+_MAX_KINDS = 1024
 
 _ORJSON_OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS | orjson.OPT_APPEND_NEWLINE
 _LEVELS = {level: logging.getLevelName(level).lower() for level in (10, 20, 30, 40, 50)}
@@ -130,6 +133,20 @@ class EcsFormatter(OrjsonFormatter):
         return orjson.dumps(fields, _jsonable, _ORJSON_OPTIONS)
 
 
+_SAID = "__telemetry_said__"
+
+
+def mark_as_said(exc: BaseException) -> None:
+    """Remember that ``exc`` has a line of its own, with the ids of its work."""
+    with suppress(AttributeError):  # an exception class with slots: said twice
+        setattr(exc, _SAID, True)
+
+
+def not_said_yet(record: logging.LogRecord) -> bool:
+    """A filter for loggers that repeat an exception once the work is over: without ids, with all that it quotes."""
+    return not (record.exc_info and getattr(record.exc_info[1], _SAID, False))
+
+
 class StdoutHandler(logging.Handler):
     """Sends records to the process's line writer, and errors among them to error reporting."""
 
@@ -176,7 +193,7 @@ class AccessLog:
     def __init__(self, config: TelemetryConfig) -> None:
         self._logger = logging.getLogger(ACCESS_LOGGER)
         self._on = config.on("logs")
-        # What all lines share is serialised once.
+        # What all lines share is serialised once, and what all lines of one kind share once for each kind.
         shared = {
             **EcsFormatter(config).base,
             "log.logger": ACCESS_LOGGER,
@@ -184,6 +201,8 @@ class AccessLog:
             "log.level": "info",
         }
         self._shared = orjson.dumps(shared)[:-1] + b","
+        self._kinds: dict[tuple[Any, ...], str] = {}
+        self._second = (0, "")
 
     def enabled(self) -> bool:
         return self._on and self._logger.isEnabledFor(logging.INFO)
@@ -193,13 +212,79 @@ class AccessLog:
         if ids is not None:
             fields["trace.id"], fields["span.id"] = ids
             fields["trace.sampled"] = sampled
-        if not _configured or self._logger.handlers:
+        if self._is_foreign():
             self._logger.info("%s", message, extra={"event.dataset": "access", **fields})
             return
         fields["message"] = message
         fields["@timestamp"] = datetime.fromtimestamp(time.time(), UTC)
         fields["event.id"] = new_event_id()
         writer().write(self._shared + orjson.dumps(fields, _jsonable, _ORJSON_OPTIONS)[1:])
+
+    def write_request(
+        self,
+        method: str,
+        route: str | None,
+        path: str,
+        status: int,
+        error: str | None,
+        duration: int,
+        sizes: tuple[int, int | None],
+        request_id: str,
+        ids: tuple[str, str] | None,
+        *,
+        sampled: bool,
+    ) -> None:
+        """Write a request's line: as write() would, at a third of the cost. ``error`` is an exception's name."""
+        key = (method, path if route is None else route, status, error, route is None)
+        if self._is_foreign():
+            message, fields = self._kind(*key)
+            fields |= {"request.id": request_id, "event.duration": duration, "url.path": path}
+            fields["http.request.body.bytes"] = sizes[0]
+            if sizes[1] is not None:
+                fields["http.response.body.bytes"] = sizes[1]
+            self.write(message, fields, ids, sampled=sampled)
+            return
+        head = self._kinds.get(key)
+        if head is None:
+            message, fields = self._kind(*key)
+            head = (self._shared + orjson.dumps({**fields, "message": message})[1:-1]).decode()
+            if len(self._kinds) >= _MAX_KINDS:
+                self._kinds.clear()
+            self._kinds[key] = head
+        now = time.time()
+        second, shown = self._second
+        if int(now) != second:
+            second = int(now)
+            shown = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+            self._second = (second, shown)
+        # Numbers, hex digits and a checked request id need no escaping; the path does.
+        line = (
+            f'{head},"@timestamp":"{shown}.{int((now - second) * 1e6):06d}Z","event.id":"{new_event_id()}"'
+            f',"request.id":"{request_id}","event.duration":{duration},"http.request.body.bytes":{sizes[0]}'
+            f',"url.path":{orjson.dumps(path).decode()}'
+        )
+        if sizes[1] is not None:
+            line += f',"http.response.body.bytes":{sizes[1]}'
+        if ids is not None:
+            line += f',"trace.id":"{ids[0]}","span.id":"{ids[1]}","trace.sampled":{"true" if sampled else "false"}'
+        writer().write(f"{line}}}\n".encode())
+
+    def _is_foreign(self) -> bool:
+        return not _configured or bool(self._logger.handlers)
+
+    @staticmethod
+    def _kind(method: str, name: str, status: int, error: str | None, unmatched: bool) -> tuple[str, dict[str, Any]]:
+        """Message and fields that all requests of a kind have in common."""
+        fields: dict[str, Any] = {
+            "event.outcome": "failure" if status >= 500 else "success",
+            "http.request.method": method,
+            "http.response.status_code": status,
+        }
+        if not unmatched:
+            fields["http.route"] = name
+        if error is not None:
+            fields["error.type"] = error
+        return f"{method} {name} {status}", fields
 
 
 _configured = False
@@ -208,6 +293,7 @@ _BASE_CONFIG: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "handlers": {"telemetry": {"class": "django_telemetry.logs.StdoutHandler"}},
+    "filters": {"not_said_yet": {"()": lambda: not_said_yet}},
     "root": {"handlers": ["telemetry"], "level": "INFO"},
     "loggers": {
         "django": {"handlers": [], "level": "INFO", "propagate": True},
@@ -218,6 +304,7 @@ _BASE_CONFIG: dict[str, Any] = {
         "django.server": {"handlers": [], "level": "ERROR", "propagate": True},
         # Logs each lost connection several times over, with stack traces; the consumer says it once.
         "pika": {"level": "CRITICAL"},
+        "grpc._server": {"filters": ["not_said_yet"]},
         "urllib3": {"level": "WARNING"},
         # Says at every request that a long value was cut.
         "opentelemetry.attributes": {"level": "ERROR"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextvars import Token
 from functools import partial
@@ -20,18 +21,22 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, StatusCode
 from . import _taint, errors
 from ._http_metrics import METHODS, content_length, http_metrics
 from ._ids import REQUEST_ID_HEADER, TRACE_RESPONSE_HEADER, accept_request_id, hex_ids, parse_traceparent
+from ._span import Template, finish
 from ._url import safe_host, safe_path
 from ._work import Remembered, Work, context_for, current_work
 from .conf import get_config
 from .deadlines import META_KEY as DEADLINE_META_KEY
 from .deadlines import Deadline, parse_header
-from .logs import LOG_FIELDS, AccessLog, log_fields
+from .logs import LOG_FIELDS, AccessLog, log_fields, mark_as_said
 from .tracing import exception_event, get_tracing
+
+logger = logging.getLogger(__name__)
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 AsyncGetResponse = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 
 _NO_PARENT = SpanContext(0, 0, is_remote=False)
+_MAX_TEMPLATES = 1024
 
 
 class _HttpWork(Work):
@@ -66,6 +71,7 @@ class TelemetryMiddleware:
         self._request_timeout = config.request_timeout
         self._slow_default = config.slow_request
         self._slow_routes = config.slow_routes
+        self._templates: dict[tuple[Any, ...], Template] = {}
         self._is_async = iscoroutinefunction(get_response)
         if self._is_async:
             markcoroutinefunction(self)
@@ -105,17 +111,21 @@ class TelemetryMiddleware:
         links: tuple[Link, ...] = ()
         traceparent = meta.get("HTTP_TRACEPARENT")
         if traceparent:
-            remote = parse_traceparent(traceparent, meta.get("HTTP_TRACESTATE"))
+            trusted = self._tracing.trusts(meta.get("HTTP_AUTHORIZATION"))
+            # A tracestate is free text, and would be exported with the link.
+            remote = parse_traceparent(traceparent, meta.get("HTTP_TRACESTATE") if trusted else None)
             if remote is not None:
-                if self._tracing.trusts(meta.get("HTTP_AUTHORIZATION")):
+                if trusted:
                     parent = remote
                 else:
                     # Not believed, only pointed at: a public caller can neither force sampling nor join a trace.
                     links = (Link(remote),)
         method = request.method if request.method in METHODS else None
         span = self._tracing.start(method or "HTTP", SpanKind.SERVER, parent, start_ns, links)
-        seconds = parse_header(meta.get(DEADLINE_META_KEY))
-        timeout = self._request_timeout if seconds is None else min(seconds, self._request_timeout)
+        timeout, asked = self._request_timeout, meta.get(DEADLINE_META_KEY)
+        if asked is not None:
+            seconds = parse_header(asked)
+            timeout = timeout if seconds is None else min(seconds, timeout)
         work = _HttpWork(
             accept_request_id(meta.get("HTTP_X_REQUEST_ID")),
             span,
@@ -123,6 +133,8 @@ class TelemetryMiddleware:
             remember=self._tracing.remembers and not span.is_recording(),
         )
         work.received = partial(_taint.of_request, request)
+        if meta.get("CONTENT_LENGTH") or "HTTP_TRANSFER_ENCODING" in meta:
+            _taint.overhear(request)
         work.ids = hex_ids(span.get_span_context())
         work.start, work.start_ns, work.parent, work.links, work.exception = start, start_ns, parent, links, None
         work.token = otel_context.attach(context_for(work))
@@ -132,7 +144,8 @@ class TelemetryMiddleware:
     def _respond(self, work: _HttpWork, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         if response.streaming:
             # The sampling verdict for the traceresponse header is known only up to here.
-            self._judge(work, request, response.status_code, perf_counter_ns() - work.start)
+            if work.remembered is not None:
+                self._judge(work, request, response.status_code, perf_counter_ns() - work.start)
             self._stream(work, request, cast(StreamingHttpResponse, response))
         else:
             self._finish(work, request, response, work.exception)
@@ -155,12 +168,21 @@ class TelemetryMiddleware:
     def _stream(self, work: _HttpWork, request: HttpRequest, response: StreamingHttpResponse) -> None:
         """End the work at the response's close, and let the body be made inside the work's context."""
         inside = context_for(work)
+
+        def failed(exc: Exception) -> None:
+            work.keep()
+            note_failure(work, request, exc)
+            # Nobody else says it with the ids: the server does, later and elsewhere.
+            logger.error("The response to %s broke off.", _path(request), exc_info=exc)
+            mark_as_said(exc)
+
         if getattr(response, "file_to_stream", None) is not None:
             pass  # a file: no code of the service runs, and the server may send it without reading it into Python
         elif response.is_async:
-            response.streaming_content = _run_async_inside(inside, response.streaming_content)
+            response.streaming_content = _run_async_inside(inside, response.streaming_content, failed)
         else:
-            response.streaming_content = _run_inside(inside, iter(cast(Iterator[bytes], response.streaming_content)))
+            parts = iter(cast(Iterator[bytes], response.streaming_content))
+            response.streaming_content = _run_inside(inside, parts, failed)
 
         def close() -> None:
             token = otel_context.attach(inside)
@@ -174,8 +196,6 @@ class TelemetryMiddleware:
 
     def _judge(self, work: _HttpWork, request: HttpRequest, status: int, elapsed: int) -> None:
         """The tail rule: keep what failed or was slower than its route's threshold."""
-        if work.remembered is None:
-            return
         match = request.resolver_match
         slow = self._slow_routes.get(match.route, self._slow_default) if match is not None else self._slow_default
         if status >= 500 or elapsed > slow * 1e9:
@@ -186,97 +206,112 @@ class TelemetryMiddleware:
     ) -> None:
         elapsed = perf_counter_ns() - work.start
         status = response.status_code if response is not None else 499 if _went_away(exc) else 500
-        self._judge(work, request, status, elapsed)
-        recording = work.span.is_recording()
-        sampled = recording or work.kept
-        match = request.resolver_match
-        route = match.route if match is not None else None
-        method = request.method if request.method in METHODS else "_OTHER"
-        request_size = content_length(request.META.get("CONTENT_LENGTH"))
-        response_size = len(cast(Any, response).content) if response is not None and not response.streaming else None
+        if work.remembered is not None:
+            self._judge(work, request, status, elapsed)
+        sampled = work.kept or work.span.is_recording()
+        meta = request.META
+        scheme = request.scheme or "http"
+        request_size = content_length(meta.get("CONTENT_LENGTH"))
+        response_size = None
+        if response is not None and not response.streaming:
+            response_size = len(cast(Any, response).content)
         if self._metrics is not None:
             ids = work.ids if sampled else None
-            self._metrics.observe(request, response, elapsed / 1e9, request_size, response_size, ids)
-        path = None
-        if self._access.enabled():
-            path = _path(request)
-            fields: dict[str, Any] = {
-                "request.id": work.request_id,
-                "event.duration": elapsed,
-                "event.outcome": "failure" if status >= 500 else "success",
-                "http.request.method": method,
-                "http.response.status_code": status,
-                "url.path": path,
-                "http.request.body.bytes": request_size,
-            }
-            if route is not None:
-                fields["http.route"] = route
-            if response_size is not None:
-                fields["http.response.body.bytes"] = response_size
-            if exc is not None:
-                fields["error.type"] = type(exc).__qualname__
-            name = route if route is not None else path
-            self._access.write(f"{method} {name} {status}", fields, work.ids, sampled=sampled)
+            at = (work.start_ns + elapsed) / 1e9
+            self._metrics.observe(request, response, scheme, elapsed / 1e9, request_size, response_size, ids, at)
+        access = self._access.enabled()
+        if not access and not sampled:
+            return
+        method = request.method if request.method in METHODS else "_OTHER"
+        match = request.resolver_match
+        route = match.route if match is not None else None
+        path = _path(request)
+        if access:
+            error = None if exc is None else type(exc).__qualname__
+            sizes = (request_size, response_size)
+            self._access.write_request(
+                method, route, path, status, error, elapsed, sizes, work.request_id, work.ids, sampled=sampled
+            )
         if sampled:
-            self._end_span(work, request, status, elapsed, method, route, path or _path(request), exc)
+            self._end_span(
+                work, request, self._template(request, scheme, method, route, status, exc), path, elapsed, exc
+            )
+
+    def _template(
+        self,
+        request: HttpRequest,
+        scheme: str,
+        method: str,
+        route: str | None,
+        status: int,
+        exc: BaseException | None,
+    ) -> Template:
+        """What the spans of requests to one route, by one name of this server and with one outcome share."""
+        meta = request.META
+        host: str = meta.get("HTTP_HOST") or ""
+        error = None
+        if status >= 500 or (exc is not None and status < 400):  # a stream may break off after its good status
+            error = type(exc).__qualname__ if exc is not None else str(status)
+        protocol: str | None = meta.get("SERVER_PROTOCOL")
+        if protocol is None:  # ASGI
+            protocol = f"HTTP/{getattr(request, 'scope', {}).get('http_version', '1.1')}"
+        key = (route, method, status, scheme, host, protocol, error)
+        template = self._templates.get(key)
+        if template is not None:
+            return template
+        attributes: dict[str, Any] = {
+            "http.request.method": method,
+            "url.scheme": scheme,
+            "http.response.status_code": status,
+        }
+        if route:
+            attributes["http.route"] = route
+        address = safe_host(host)
+        if address is not None:
+            attributes["server.address"] = address[0]
+            port = address[1] or content_length(meta.get("SERVER_PORT"))
+            if port:
+                attributes["server.port"] = port
+        if protocol.startswith("HTTP/"):
+            attributes["network.protocol.version"] = protocol[5:8]
+        if error is not None:
+            attributes["error.type"] = error
+        template = Template("HTTP" if method == "_OTHER" else f"{method} {route}" if route else method, attributes)
+        if len(self._templates) >= _MAX_TEMPLATES:
+            self._templates.clear()  # somebody plays with the Host header
+        self._templates[key] = template
+        return template
 
     def _end_span(
         self,
         work: _HttpWork,
         request: HttpRequest,
-        status: int,
-        elapsed: int,
-        method: str,
-        route: str | None,
+        template: Template,
         path: str,
+        elapsed: int,
         exc: BaseException | None,
     ) -> None:
-        meta = request.META
-        attributes: dict[str, Any] = {
-            "http.request.method": method,
-            "url.scheme": request.scheme,
-            "url.path": path,
-            "http.response.status_code": status,
-            "request.id": work.request_id,
-        }
-        if route:
-            attributes["http.route"] = route
-        host = safe_host(meta.get("HTTP_HOST") or "")
-        if host is not None:
-            attributes["server.address"] = host[0]
-            port = host[1] or content_length(meta.get("SERVER_PORT"))
-            if port:
-                attributes["server.port"] = port
-        protocol: str | None = meta.get("SERVER_PROTOCOL")
-        if protocol is None:  # ASGI
-            attributes["network.protocol.version"] = getattr(request, "scope", {}).get("http_version", "1.1")
-        elif protocol.startswith("HTTP/"):
-            attributes["network.protocol.version"] = protocol[5:8]
-        name = "HTTP" if method == "_OTHER" else f"{method} {route}" if route else method
-        failed = status >= 500
-        if failed:
-            attributes["error.type"] = type(exc).__qualname__ if exc is not None else str(status)
+        own = {"url.path": path, "request.id": work.request_id}
+        failed = "error.type" in template.attributes
         span = work.span
         end_ns = work.start_ns + elapsed
         if span.is_recording():
-            span.update_name(name)
-            span.set_attributes(attributes)
             if exc is not None:
                 exception_event(span, exc)
             if failed:
                 span.set_status(StatusCode.ERROR)
-            span.end(end_ns)
+            finish(span, template, own, end_ns)
         else:
             self._tracing.export_kept(
                 work,
                 Remembered(
                     span.get_span_context(),
                     work.parent or _NO_PARENT,
-                    name,
+                    template.name,
                     SpanKind.SERVER,
                     work.start_ns,
                     end_ns,
-                    attributes,
+                    {**template.attributes, **own},
                     StatusCode.ERROR if failed else StatusCode.UNSET,
                     None,
                     work.links,
@@ -297,19 +332,22 @@ def _went_away(exc: BaseException | None) -> bool:
     return type(exc).__name__ == "CancelledError"
 
 
-def _run_inside(inside: Context, parts: Iterator[bytes]) -> Iterator[bytes]:
+def _run_inside(inside: Context, parts: Iterator[bytes], failed: Callable[[Exception], None]) -> Iterator[bytes]:
     while True:
         token = otel_context.attach(inside)
         try:
             part = next(parts)
         except StopIteration:
             return
+        except Exception as exc:
+            failed(exc)
+            raise
         finally:
             otel_context.detach(token)
         yield part
 
 
-async def _run_async_inside(inside: Context, parts: Any) -> AsyncIterator[bytes]:
+async def _run_async_inside(inside: Context, parts: Any, failed: Callable[[Exception], None]) -> AsyncIterator[bytes]:
     iterator = aiter(parts)
     while True:
         token = otel_context.attach(inside)
@@ -317,6 +355,9 @@ async def _run_async_inside(inside: Context, parts: Any) -> AsyncIterator[bytes]
             part = await anext(iterator)
         except StopAsyncIteration:
             return
+        except Exception as exc:
+            failed(exc)
+            raise
         finally:
             otel_context.detach(token)
         yield part
@@ -330,16 +371,22 @@ def note_request_exception(sender: Any, request: HttpRequest | None = None, **_:
     if exc is None:
         return
     work = current_work()
-    if isinstance(work, _HttpWork):
-        work.exception = exc
-        if request is not None:
-            match = request.resolver_match
-            method = request.method if request.method in METHODS else "_OTHER"
-            route = match.route if match is not None else ""
-            work.summary = {
-                "transaction": f"{method} {route}".rstrip(),
-                "request": {"method": method, "url": safe_path(request.path_info, getattr(request, "urlconf", None))},
-            }
+    if isinstance(work, _HttpWork) and request is not None:
+        note_failure(work, request, exc)
+    else:
+        errors.capture_exception(exc)
+
+
+def note_failure(work: _HttpWork, request: HttpRequest, exc: BaseException) -> None:
+    """Remember what stopped a request, for its span and its line, and report it."""
+    work.exception = exc
+    match = request.resolver_match
+    method = request.method if request.method in METHODS else "_OTHER"
+    route = match.route if match is not None else ""
+    work.summary = {
+        "transaction": f"{method} {route}".rstrip(),
+        "request": {"method": method, "url": safe_path(request.path_info, getattr(request, "urlconf", None))},
+    }
     errors.capture_exception(exc)
 
 

@@ -41,12 +41,15 @@ def _counts_itself(model: type[Any]) -> bool:
     return any("ExportModelOperationsMixin" in base.__qualname__ for base in model.__mro__)
 
 
-def count(verb: str, table: str, cursor: Any) -> None:
+def count(verb: str, table: str, cursor: Any, sql: str) -> None:
     """Count the rows that a successful INSERT, UPDATE or DELETE touched."""
     counter = _counters.get((verb, table))
     if counter is None:
         return
     rows = getattr(cursor, "rowcount", -1)
+    if rows == 0 and verb == "INSERT" and "RETURNING" in sql:
+        # SQLite says the number only once the returned rows have been read; Django writes each as a group of values.
+        rows = 1 + sql.count("), (") + sql.count(" UNION ALL ")
     if isinstance(rows, int) and rows > 0:
         counter(rows)
 

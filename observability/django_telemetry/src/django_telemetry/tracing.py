@@ -28,6 +28,7 @@ from opentelemetry.trace.propagation import _SPAN_KEY
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from . import __version__
+from ._span import light_tracer
 from ._work import Remembered, Work
 from .conf import TelemetryConfig
 from .redaction import MAX_STACK, redact_exception
@@ -74,6 +75,7 @@ class Tracing:
         self.config = config
         self.provider = provider
         self.tracer: Tracer = provider.get_tracer(SCOPE.name, SCOPE.version) if provider is not None else NoOpTracer()
+        self._light = light_tracer(provider, self.tracer) if provider is not None else None
         self.remembers = provider is not None and config.tail
         self._trust = Trust(config.trusted_parents, config.trusted_tokens)
 
@@ -82,7 +84,9 @@ class Tracing:
         return self._trust.allows(authorization)
 
     def start(self, name: str, kind: SpanKind, parent: SpanContext | None, start_ns: int, links: Any = ()) -> Span:
-        """Start the span of a unit of work; ``parent`` None makes it a root, whatever span is current."""
+        """Start a span of the library's own; ``parent`` None makes it a root, whatever span is current."""
+        if self._light is not None:
+            return self._light.start(name, kind, parent, start_ns, links)
         context = _NO_PARENT if parent is None else Context({_SPAN_KEY: trace.NonRecordingSpan(parent)})
         return self.tracer.start_span(name, context=context, kind=kind, start_time=start_ns, links=links)
 

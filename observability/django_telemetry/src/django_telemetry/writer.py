@@ -8,6 +8,7 @@ import time
 from collections import deque
 
 from ._fork import after_fork
+from ._threads import start_thread
 from .accounting import Account, account
 
 MAX_LINES = 20_000
@@ -15,6 +16,16 @@ MAX_BYTES = 8 * 1024 * 1024
 # Lines are gathered this long, so that a burst costs one write and not one thread switch each.
 _GATHER = 0.02
 _WRITE_BYTES = 65536
+
+
+class _Chunk:
+    """Lines that are written together."""
+
+    __slots__ = ("data", "lines")
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self.lines = 0
 
 
 class LineWriter:
@@ -38,13 +49,16 @@ class LineWriter:
         # Also in a forked child: the lines queued there belong to the parent, which writes them.
         self._books.after_fork()
         self._lock = threading.Lock()
-        self._lines: deque[bytes] = deque()
-        self._in_hand: list[bytes] = []
+        # Lines are put together as they come: a request then leaves nothing behind for another thread to free.
+        self._chunks: deque[_Chunk] = deque()
+        self._open = _Chunk()
+        self._in_hand = _Chunk()
+        self._lines = 0
         self._bytes = 0
         self._closed = False
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
-        self._books.waiting = lambda: len(self._lines) + len(self._in_hand)
+        self._books.waiting = lambda: self._lines
 
     def write(self, line: bytes) -> None:
         """Queue ``line``, which ends with a newline. Never waits for the descriptor, never raises."""
@@ -54,23 +68,21 @@ class LineWriter:
             if self._closed:
                 self._books.lost["shutdown"] += 1
                 return
-            if len(self._lines) >= self._max_lines or self._bytes + size > self._max_bytes:
+            if self._lines >= self._max_lines or self._bytes + size > self._max_bytes:
                 self._books.lost["queue_full"] += 1
                 return
-            self._lines.append(line)
+            chunk = self._open
+            chunk.data += line
+            chunk.lines += 1
+            self._lines += 1
             self._bytes += size
+            if len(chunk.data) >= _WRITE_BYTES:
+                self._chunks.append(chunk)
+                self._open = _Chunk()
             if self._thread is None:
-                self._thread = self._start()
+                self._thread = start_thread(self._run, "telemetry-stdout")
         if not self._wake.is_set():
             self._wake.set()
-
-    def _start(self) -> threading.Thread | None:
-        thread = threading.Thread(target=self._run, name="telemetry-stdout", daemon=True)
-        try:
-            thread.start()
-        except RuntimeError:  # the interpreter is on its way out; close() counts what stays
-            return None
-        return thread
 
     def _run(self) -> None:
         while True:
@@ -85,15 +97,16 @@ class LineWriter:
 
     def _take(self) -> bool:
         with self._lock:
-            size = 0
-            while self._lines and size < _WRITE_BYTES:
-                self._in_hand.append(self._lines.popleft())
-                size += len(self._in_hand[-1])
-            return bool(self._in_hand)
+            if not self._chunks and self._open.lines:
+                self._chunks.append(self._open)
+                self._open = _Chunk()
+            if self._chunks:
+                self._in_hand = self._chunks.popleft()
+            return self._in_hand.lines > 0
 
     def _write(self) -> None:
-        data = memoryview(b"".join(self._in_hand))
-        size = len(data)
+        chunk = self._in_hand
+        data = memoryview(chunk.data)
         written = True
         while data:
             try:
@@ -108,18 +121,19 @@ class LineWriter:
             if self._closed:  # close() has counted them as lost already
                 return
             if written:
-                self._books.delivered += len(self._in_hand)
+                self._books.delivered += chunk.lines
             else:
-                self._books.lost["export_failed"] += len(self._in_hand)
-            self._bytes -= size
-            self._in_hand = []
+                self._books.lost["export_failed"] += chunk.lines
+            self._lines -= chunk.lines
+            self._bytes -= len(chunk.data)
+            self._in_hand = _Chunk()
 
     def flush(self, timeout: float) -> bool:
         """Wait until everything queued has found its fate, ``timeout`` seconds at most. Whether it has."""
         end = time.monotonic() + timeout
         while True:
             with self._lock:
-                if not self._lines and not self._in_hand:
+                if not self._lines:
                     return True
             if time.monotonic() >= end:
                 return False
@@ -137,7 +151,8 @@ class LineWriter:
             if self._closed:
                 return
             self._closed = True
-            self._books.lost["shutdown"] += len(self._lines) + len(self._in_hand)
-            self._lines.clear()
-            self._in_hand = []
+            self._books.lost["shutdown"] += self._lines
+            self._chunks.clear()
+            self._open = self._in_hand = _Chunk()
+            self._lines = self._bytes = 0
         self._wake.set()

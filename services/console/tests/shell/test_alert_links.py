@@ -49,8 +49,8 @@ def test_the_link_opens_what_it_names(viewer_client: Client, link: str, alert: s
     named = {
         "runbooks": f"<h1>{rest}</h1>",
         "dashboards": rest,
-        "traces": query.get("service"),
-        "logs": query.get("query"),
+        "traces": query.get("service", ""),
+        "logs": query.get("query", ""),
     }
     text = html.unescape(answer.content.decode())
     assert named[room], f"{alert}: {link} names nothing"

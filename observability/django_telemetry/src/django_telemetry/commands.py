@@ -1,0 +1,21 @@
+"""Management commands as units of work."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from .context import unit_of_work
+
+
+class TelemetryCommand(BaseCommand):
+    """A management command whose run is one unit of work: a span, its ids in every log line, its failure reported.
+
+    For commands that do something and end. One that serves or loops makes a unit of work of each round instead.
+    """
+
+    def execute(self, *args: Any, **options: Any) -> Any:
+        """Run the command inside its unit of work, named after its module."""
+        with unit_of_work(f"manage.py {type(self).__module__.rpartition('.')[2]}"):
+            return super().execute(*args, **options)

@@ -1,0 +1,287 @@
+"""Error reporting and the metrics port against the same faults as the span pipeline; threads that can't be had.
+
+The table of signals and faults, and where each is tested:
+
+========== ======================================= ==========================================
+fault      traces (test_pipeline), errors (here)   logs (test_writer): the reader of stdout
+========== ======================================= ==========================================
+refuses    nobody listens                          has gone away
+hangs      never answers                           doesn't read (full pipe)
+503        is answered so                          --
+slow       answers late                            reads slowly
+truncates  breaks off in the answer                takes a part of a write (non-blocking)
+comes back works again                             reads again
+========== ======================================= ==========================================
+
+The metrics port is asked, and waits for nobody.
+"""
+
+from __future__ import annotations
+
+import gc
+import socket
+import threading
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+import pytest
+import urllib3
+from django_telemetry import _sentry_transport, _threads, breaker
+from django_telemetry._sentry_transport import MAX_QUEUED, BoundedTransport
+from django_telemetry.accounting import Account
+from django_telemetry.exposition import MetricsServer
+from django_telemetry.writer import LineWriter
+from prometheus_client import CollectorRegistry
+from sentry_sdk.envelope import Envelope
+
+from .harness import HttpBackend, eventually, free_port, respond
+
+Answer = Callable[[BaseHTTPRequestHandler, bytes], None]
+
+
+class _Rig:
+    """A transport with books of its own."""
+
+    def __init__(self, port: int, spotlight: str = "") -> None:
+        self.books = Account("test")
+        self.transport = BoundedTransport(f"http://key@127.0.0.1:{port}/1", spotlight, self.books)
+
+    def send(self, count: int, text: str = "x") -> int:
+        """Report ``count`` errors; how many of them kept their caller waiting."""
+        slow = 0
+        for _ in range(count):
+            envelope = Envelope()
+            envelope.add_event({"message": text})
+            start = time.perf_counter()
+            self.transport.capture_envelope(envelope)
+            slow += time.perf_counter() - start > 0.1
+        return slow
+
+    def settle(self) -> None:
+        """Wait until nothing waits."""
+        eventually(lambda: not self.books.waiting(), 20, "every error report has found its fate")
+
+    def check_books(self) -> None:
+        books = self.books
+        came = books.delivered + sum(books.lost.values()) + books.waiting()
+        assert books.made == came, f"made {books.made}, but delivered {books.delivered} + {books.lost} = {came}"
+
+
+@pytest.fixture
+def rig(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., _Rig]]:
+    monkeypatch.setattr(breaker, "FIRST_PAUSE", 0.02)
+    monkeypatch.setattr(breaker, "LONGEST_PAUSE", 0.1)
+    monkeypatch.setattr(_sentry_transport, "_TIMEOUT", urllib3.Timeout(connect=0.5, read=0.5))
+    made: list[_Rig] = []
+
+    def build(port: int, **options: Any) -> _Rig:
+        made.append(_Rig(port, **options))
+        return made[-1]
+
+    yield build
+    for each in made:
+        each.transport.close(0.1)
+
+
+def _hang(released: threading.Event) -> Answer:
+    def answer(handler: BaseHTTPRequestHandler, _body: bytes) -> None:
+        released.wait(30)
+
+    return answer
+
+
+def _drop(handler: BaseHTTPRequestHandler, _body: bytes) -> None:
+    handler.connection.shutdown(socket.SHUT_RDWR)
+
+
+def _cut_off_before_the_status(handler: BaseHTTPRequestHandler, _body: bytes) -> None:
+    handler.wfile.write(b"HTTP/1.")
+    handler.close_connection = True
+
+
+def _cut_off_in_the_body(handler: BaseHTTPRequestHandler, _body: bytes) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Length", "1000")
+    handler.end_headers()
+    handler.wfile.write(b"{")
+    handler.close_connection = True
+
+
+@pytest.fixture
+def faults() -> Iterator[dict[str, Answer]]:
+    released = threading.Event()
+    yield {
+        "hangs": _hang(released),
+        "503": respond(503),
+        "429 with Retry-After": respond(429, headers={"Retry-After": "0"}),
+        "drops": _drop,
+        "truncates": _cut_off_before_the_status,
+    }
+    released.set()
+
+
+@pytest.mark.parametrize("fault", ["refuses", "hangs", "503", "429 with Retry-After", "drops", "truncates"])
+def test_reporting_an_error_never_waits_and_is_accounted_for(
+    rig: Callable[..., _Rig], backend: HttpBackend, faults: dict[str, Answer], fault: str
+) -> None:
+    if fault != "refuses":
+        backend.answer = faults[fault]
+    under = rig(free_port() if fault == "refuses" else backend.port)
+    # A busy machine may take the processor away now and then; waiting for the backend would show each time.
+    assert under.send(MAX_QUEUED) <= 3
+    under.settle()
+    assert under.books.lost["export_failed"] == MAX_QUEUED
+    assert len(backend.requests) < MAX_QUEUED / 2, "the breaker should have spared most attempts"
+    under.check_books()
+
+
+@pytest.mark.parametrize("fault", ["hangs", "503", "drops", "truncates"])
+def test_a_backend_that_comes_back_gets_errors_again(
+    rig: Callable[..., _Rig], backend: HttpBackend, faults: dict[str, Answer], fault: str
+) -> None:
+    backend.answer = faults[fault]
+    under = rig(backend.port)
+    under.send(3)
+    under.settle()
+    backend.answer = respond(200)
+
+    def arrives() -> bool:
+        under.send(1)
+        under.settle()
+        return under.books.delivered > 0
+
+    eventually(arrives)
+    before = under.books.delivered
+    under.send(5)
+    under.settle()
+    assert under.books.delivered == before + 5
+    under.check_books()
+
+
+def test_a_slow_backend_gets_what_the_queue_holds(rig: Callable[..., _Rig], backend: HttpBackend) -> None:
+    backend.answer = respond(200, delay=0.01)
+    under = rig(backend.port)
+    assert under.send(MAX_QUEUED * 2) <= 3
+    under.settle()
+    assert under.books.delivered == len(backend.requests)
+    assert under.books.lost["queue_full"] > 0
+    under.check_books()
+
+
+def test_an_answer_that_is_cut_off_after_its_status_counts_as_delivered(
+    rig: Callable[..., _Rig], backend: HttpBackend
+) -> None:
+    backend.answer = _cut_off_in_the_body
+    under = rig(backend.port)
+    under.send(3)
+    under.settle()
+    assert (under.books.delivered, len(backend.requests)) == (3, 3)
+
+
+def test_one_of_two_targets_is_enough(rig: Callable[..., _Rig], backend: HttpBackend) -> None:
+    under = rig(free_port(), spotlight=f"{backend.url}/stream")
+    under.send(10)
+    under.settle()
+    assert under.books.delivered == 10
+
+
+def test_the_queue_of_errors_is_bounded_by_bytes(
+    rig: Callable[..., _Rig], backend: HttpBackend, faults: dict[str, Answer]
+) -> None:
+    backend.answer = faults["hangs"]
+    under = rig(backend.port)
+    under.send(50, text="x" * 200_000)
+    assert under.books.lost["queue_full"] >= 28
+    under.check_books()
+
+
+def test_memory_stays_flat_while_errors_cannot_be_sent(
+    rig: Callable[..., _Rig], backend: HttpBackend, faults: dict[str, Answer]
+) -> None:
+    backend.answer = faults["hangs"]
+    under = rig(backend.port)
+    tracemalloc.start()
+    try:
+        under.send(2 * MAX_QUEUED, text="y" * 5000)
+        gc.collect()
+        before = tracemalloc.get_traced_memory()[0]
+        under.send(2000, text="y" * 5000)
+        gc.collect()
+        grown = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert grown < 200_000, f"{grown} bytes more after 2000 errors that could not be sent"
+    under.check_books()
+
+
+@pytest.mark.parametrize("fault", ["refuses", "hangs", "503"])
+def test_closing_counts_what_is_left(
+    rig: Callable[..., _Rig], backend: HttpBackend, faults: dict[str, Answer], fault: str
+) -> None:
+    if fault != "refuses":
+        backend.answer = faults[fault]
+    under = rig(free_port() if fault == "refuses" else backend.port)
+    under.send(10)
+    start = time.monotonic()
+    under.transport.close(0.3)
+    assert time.monotonic() - start < 1.3
+    under.send(2)
+    assert under.books.waiting() == 0
+    assert under.books.lost["shutdown"] >= 2
+    under.check_books()
+
+
+def test_many_threads_lose_no_error_in_the_books(rig: Callable[..., _Rig], backend: HttpBackend) -> None:
+    under = rig(backend.port)
+    threads = [threading.Thread(target=under.send, args=(50,)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    under.settle()
+    assert under.books.made == 400
+    assert under.books.delivered == len(backend.requests)
+    under.check_books()
+
+
+class _NoThread(threading.Thread):
+    def start(self) -> None:
+        raise RuntimeError("can't start new thread")
+
+
+def test_a_system_without_threads_costs_telemetry_and_nothing_else(
+    rig: Callable[..., _Rig], backend: HttpBackend, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    under = rig(backend.port)
+    books = Account("test")
+    with (tmp_path / "lines").open("wb") as file:
+        writer = LineWriter(file.fileno(), books=books)
+        with monkeypatch.context() as without:
+            without.setattr(_threads.threading, "Thread", _NoThread)
+            under.send(3)
+            writer.write(b"one\n")
+        assert (under.books.waiting(), books.waiting()) == (3, 1)
+        under.send(1)
+        under.settle()
+        writer.write(b"two\n")
+        assert writer.flush(5)
+        writer.close(1)
+    assert under.books.delivered == 4
+    assert books.delivered == 2
+
+
+def test_a_scraper_that_never_asks_and_one_that_never_reads_are_in_nobodys_way() -> None:
+    registry = CollectorRegistry()
+    server = MetricsServer("127.0.0.1", 0, registry)
+    server.start()
+    assert server.wait_until_serving(5)
+    address = ("127.0.0.1", server.port or 0)
+    silent, deaf = socket.create_connection(address), socket.create_connection(address)
+    deaf.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
+    with silent, deaf:
+        for _ in range(5):
+            assert urllib3.request("GET", f"http://127.0.0.1:{server.port}/metrics", timeout=5).status == 200
+    server.close()

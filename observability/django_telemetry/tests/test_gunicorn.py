@@ -1,0 +1,151 @@
+"""Under gunicorn: with the app loaded before the fork, and with requests that gunicorn itself complains about."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from .harness import HttpBackend, eventually, free_port
+
+ROOT = Path(__file__).resolve().parent.parent
+PLAIN = "hunter2planted"
+
+
+class _Gunicorn:
+    """One gunicorn with one worker and four threads, which sends its signals to ``backend``."""
+
+    def __init__(self, folder: Path, backend: HttpBackend, *options: str) -> None:
+        self.port, self.metrics_port = free_port(), free_port()
+        self.output = folder / "output"
+        clean = {
+            key: value for key, value in os.environ.items() if not key.startswith(("TELEMETRY_", "OTEL_", "SENTRY_"))
+        }
+        environ = {
+            **clean,
+            "OTEL_EXPORTER_OTLP_ENDPOINT": backend.url,
+            "OTEL_BSP_SCHEDULE_DELAY": "20",
+            "SENTRY_DSN": f"http://key@127.0.0.1:{backend.port}/7",
+            "TELEMETRY_METRICS_PORT": str(self.metrics_port),
+        }
+        bind = f"--bind=127.0.0.1:{self.port}"
+        logger = "--logger-class=django_telemetry.gunicorn.Logger"
+        with self.output.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "gunicorn", bind, "--threads=4", logger, *options, "tests.wsgi:application"],
+                cwd=ROOT,
+                env=environ,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def get(self, path: str) -> int:
+        """The status of a request; 0 when nobody answers it."""
+        try:
+            request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", headers={"Host": "testserver"})
+            with urllib.request.urlopen(request, timeout=10) as response:
+                return int(response.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+        except OSError:
+            return 0
+
+    def served(self) -> float | None:
+        """How many requests the process at the metrics port has served; None when nobody is there."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=10) as response:
+                text = response.read().decode()
+        except OSError:
+            return None
+        found = re.search(r"^django_http_requests_before_middlewares_total ([0-9.]+)", text, re.MULTILINE)
+        return float(found.group(1)) if found else 0.0
+
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.output.read_bytes().splitlines() if line.startswith(b"{")]
+
+    def worker(self) -> int:
+        """The process id of the worker."""
+        found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(self.process.pid)], capture_output=True, check=True)
+        return int(found.stdout.split()[0])
+
+    def close(self) -> None:
+        os.killpg(self.process.pid, signal.SIGTERM)
+        try:
+            self.process.wait(15)
+        finally:
+            if self.process.poll() is None:
+                os.killpg(self.process.pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def gunicorn(tmp_path: Path, backend: HttpBackend) -> Iterator[Callable[..., _Gunicorn]]:
+    running: list[_Gunicorn] = []
+
+    def start(*options: str) -> _Gunicorn:
+        running.append(_Gunicorn(tmp_path, backend, *options))
+        eventually(lambda: running[-1].get("/ok") == 200, 30, f"gunicorn answers; see {running[-1].output}")
+        return running[-1]
+
+    yield start
+    for each in running:
+        each.close()
+
+
+def _names_of_spans(backend: HttpBackend) -> set[str]:
+    names = set()
+    for _, path, _, body in list(backend.requests):
+        if path == "/v1/traces":
+            request = ExportTraceServiceRequest.FromString(body)
+            names |= {span.name for r in request.resource_spans for scope in r.scope_spans for span in scope.spans}
+    return names
+
+
+def test_with_the_app_loaded_before_the_fork_all_signals_come_from_the_worker(
+    gunicorn: Callable[..., _Gunicorn], backend: HttpBackend
+) -> None:
+    server = gunicorn("--preload")
+    assert server.get("/boom") == 500
+    eventually(lambda: server.served() == 2, 10, "the metrics port is the worker's, which has served two requests")
+    eventually(lambda: {"GET ok", "GET boom"} <= _names_of_spans(backend))
+    eventually(lambda: any(path == "/api/7/envelope/" for _, path, _, _ in backend.requests))
+    eventually(lambda: {"GET ok 200", "GET boom 500"} <= {line["message"] for line in server.lines()})
+
+    os.kill(server.worker(), signal.SIGKILL)
+    eventually(lambda: server.served() == 0, 20, "the next worker has the metrics port")
+    eventually(lambda: server.get("/ok") == 200)
+    eventually(lambda: server.served() == 1)
+
+
+def test_what_gunicorn_says_about_a_request_does_not_repeat_it(gunicorn: Callable[..., _Gunicorn]) -> None:
+    server = gunicorn()
+    for malformed in (
+        f"GET /?{PLAIN} {PLAIN}\r\n\r\n",
+        f"{PLAIN.upper()}! / HTTP/1.1\r\n\r\n",
+        f"GET / HTTP/1.1\r\nHost: testserver\r\n{PLAIN}[]: x\r\n\r\n",
+        f"GET / HTTP/1.1\r\nHost: testserver\r\nContent-Length: {PLAIN}\r\n\r\n",
+        f"GET / HTTP/1.1\r\nHost: testserver\r\nTransfer-Encoding: {PLAIN}\r\n\r\n",
+        f"GET /broken-stream?who={PLAIN} HTTP/1.1\r\nHost: testserver\r\nConnection: close\r\n\r\n",
+    ):
+        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+            connection.sendall(malformed.encode())
+            connection.recv(65536)
+    eventually(lambda: "Error handling request" in [line["message"] for line in server.lines()])
+    said = [line for line in server.lines() if line["log.logger"] == "gunicorn.error"]
+    assert [line["message"] for line in said].count("Invalid request") >= 4
+    assert next(line for line in said if line["message"] == "Error handling request")["error.type"] == "RuntimeError"
+    output = server.output.read_text()
+    at = output.lower().find(PLAIN)
+    assert at < 0, f"…{output[max(0, at - 300) : at + 80]}…"

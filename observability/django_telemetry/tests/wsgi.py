@@ -1,0 +1,10 @@
+"""The small program of tests/program.py for a WSGI server."""
+
+from __future__ import annotations
+
+from django.core.wsgi import get_wsgi_application
+
+from .program import configure
+
+configure()
+application = get_wsgi_application()
