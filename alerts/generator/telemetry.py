@@ -14,7 +14,12 @@ WATCHDOG = "Watchdog"
 JUST_STARTED = "AlertingJustStarted"
 PLATFORM = "platform"
 SEVERITIES: dict[str, Severity] = {"ScrapingBroken": "page", JUST_STARTED: "info"}
-STORES_GONE = ("ElasticsearchDown", "ElasticsearchReadOnly", "JaegerDown")
+KEPT = {
+    # What they explain at the services is judged over a minute, and outlasts their end.
+    **dict.fromkeys(("ElasticsearchDown", "ElasticsearchReadOnly", "JaegerDown"), "90s"),
+    # What it holds back fires for 75 s longer than it is true.
+    JUST_STARTED: "80s",
+}
 # How many series a family of django_telemetry may have before the rest share one.
 SERIES_LIMIT = 500
 
@@ -74,8 +79,7 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             logs=logs or f'process.name:"{root}"',
             traces="{{ $labels.service }}" if keeps_service else "orders",
         )
-        # What they explain at the services is judged over a minute, and outlasts their end.
-        return replace(alert, keep="90s") if name in STORES_GONE else alert
+        return replace(alert, keep=KEPT.get(name, ""))
 
     own = "{{ $labels.service }}"
     own_logs = 'service.name:"{{ $labels.service }}"'

@@ -74,12 +74,12 @@ def _simple(alert: str, metric: str, labels: str, good: float, bad: float, lasti
 CASES = [
     Case(
         "AlertingJustStarted",
-        "two minutes from the start of Prometheus, whatever else starts",
+        "two minutes from the start of Prometheus, and as long as what it holds back is kept; whatever else starts",
         {
             'process_start_time_seconds{job="prometheus", instance="p"}': gauge((400, 60)),
             'process_start_time_seconds{job="django", instance="d"}': gauge((400, 200)),
         },
-        {60: 1, 175: 1, 180: 0, 250: 0},
+        {60: 1, 175: 1, 255: 1, 260: 0},
         {"severity": "info", "layer": "telemetry", "service": "prometheus"},
     ),
     Case("Watchdog", "always", {"anything": gauge((60, 1))}, {0: 1, 60: 1}, {"severity": "info", "layer": "telemetry"}),
