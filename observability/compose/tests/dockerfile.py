@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -104,22 +105,34 @@ class Builder:
 
     def _copy(self, stage: Stage, text: str) -> None:
         words = self._substitute(text, stage).split()
-        if any(word.startswith("--from=") for word in words):
-            # The folder is where the other stage left it.
-            self.build(next(word.removeprefix("--from=") for word in words if word.startswith("--from=")))
-            return
         *sources, target = [word for word in words if not word.startswith("--")]
+        if others := [word.removeprefix("--from=") for word in words if word.startswith("--from=")]:
+            self.build(others[0])
+            (folder,) = sources
+            self._move(folder, target)
+            return
         for source in (self._context / name for name in sources):
             inside = target if target.startswith("/") else f"{stage.workdir}/{target.removeprefix('./')}"
             place = self.path(inside) if inside.startswith(ROOTS) else self._target / inside.lstrip("/")
             if source.is_dir():
-                shutil.copytree(
-                    source, place, dirs_exist_ok=True, ignore=shutil.ignore_patterns("tests", "__pycache__")
-                )
+                shutil.copytree(source, place, dirs_exist_ok=True, ignore=self._ignored())
             else:
                 place = place / source.name if target.endswith("/") or target == "./" else place
                 place.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(source, place)
+
+    def _ignored(self) -> Callable[[str, list[str]], set[str]]:
+        """What .dockerignore keeps out of every folder."""
+        lines = (self._context / ".dockerignore").read_text().splitlines()
+        return shutil.ignore_patterns(*(line.removeprefix("**/") for line in lines if line.startswith("**/")))
+
+    def _move(self, source: str, target: str) -> None:
+        """A folder of another stage: all share one place, so it lies there already unless it gets another name here."""
+        if source != target:
+            aside = self._target / "aside"
+            self.path(source).rename(aside)
+            shutil.rmtree(self.path(target), ignore_errors=True)
+            aside.rename(self.path(target))
 
     def _run(self, stage: Stage, text: str) -> None:
         if re.match(r"(groupadd|useradd)\b", text):

@@ -12,6 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from contracts import catalogue
 from platform_compose import secrets
 
 from tests import stack
-from tests.dockerfile import Builder
+from tests.dockerfile import Builder, Stage
 
 pytestmark = [
     pytest.mark.slow,
@@ -63,34 +64,73 @@ def get(url: str) -> tuple[int, str]:
         return error.code, error.read().decode()
 
 
-def test_the_image_of_a_service_builds_and_what_comes_out_serves(folder: Path) -> None:
-    arguments = {"SERVICE": "inventory", "VERSION": "1.2.3"}
+# Target of services/Dockerfile, service, packages that it must have, files that its pages load.
+SERVING = [
+    ("service", "inventory", {"django", "gunicorn", "psycopg"}, ()),
+    (
+        "console",
+        "console",
+        {"django", "gunicorn", "whitenoise"},
+        (
+            "/static/vendor/echarts/dist/echarts.min.js",
+            "/static/vendor/htmx.org/dist/htmx.min.js",
+            "/static/shell/icon.svg",
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("target", "service", "packages", "files"), SERVING, ids=[each[1] for each in SERVING])
+def test_the_image_of_a_service_builds_and_what_comes_out_serves(
+    folder: Path, target: str, service: str, packages: set[str], files: tuple[str, ...]
+) -> None:
+    if target == "console" and shutil.which("npm") is None:
+        pytest.skip("no npm here, which the image's Node has")
+    arguments = {"SERVICE": service, "VERSION": "1.2.3"}
     dockerfile = stack.ROOT / "services" / "Dockerfile"
     builder = Builder(dockerfile, stack.ROOT, folder, arguments, system_python(folder))
-    stage = builder.build("service")
+    stage = builder.build(target)
     assert stage.user == str(USER)
-    assert not list(builder.path("/app/services").rglob("tests")), "tests are in the image"
+    unwanted = {path.name for path in builder.path("/app/services").rglob("*")} & {"tests", "docs", "node_modules"}
+    assert not unwanted, f"{unwanted} are in the image: see .dockerignore"
     assert not (builder.path("/opt/venv") / "bin" / "uv").exists()
     installed = {
         path.name.partition("-")[0].lower()
         for path in builder.path("/opt/venv").glob("lib/*/site-packages/*.dist-info")
     }
-    assert {"django", "gunicorn", "psycopg"} <= installed
+    assert packages <= installed
     assert {"pytest", "ruff", "mypy", "locust", "contracts", "django_telemetry"}.isdisjoint(installed)
+    with running(builder, stage, service, folder) as (page, metrics):
+        assert get(f"{page}/livez")[0] == 200
+        # There is no database.
+        assert get(f"{page}/readyz")[0] == 503
+        assert {path: get(f"{page}{path}")[0] for path in files} == dict.fromkeys(files, 200)
+        assert "django_http_requests_total_by_method_total" in get(f"{metrics}/metrics")[1]
+    lines = (folder / "log").read_text()
+    documents = [json.loads(line) for line in lines.splitlines() if line.startswith("{")]
+    versions = {document.get("service.version") or document.get("service", {}).get("version") for document in documents}
+    assert versions == {"1.2.3"}, lines[:2000]
 
+
+@contextmanager
+def running(builder: Builder, stage: Stage, service: str, folder: Path) -> Iterator[tuple[str, str]]:
+    """What the stage starts, as its container does: in production mode, without capabilities. Yields two addresses."""
     secrets.write(folder / "store", folder / "readers", catalogue.load(), own=False)
-    own = folder / "readers" / "inventory" / "environment"
+    own = folder / "readers" / service / "environment"
     # Nobody listens there: refused at once.
     own.write_text(own.read_text().replace("@postgres:5432/", "@127.0.0.1:9/"))
-    for path in (folder / "readers" / "inventory", *(folder / "readers" / "inventory").iterdir()):
+    for path in (own.parent, *own.parent.iterdir()):
         os.chown(path, USER, USER)
     port, metrics = free_port(), free_port()
-    given = {key: str(value) for key, value in stack.services()["inventory"]["environment"].items()}
+    given = {key: str(value) for key, value in stack.services()[service]["environment"].items()}
     given |= {"ENVIRONMENT": "production", "HTTP_PORT": str(port), "TELEMETRY_METRICS_PORT": str(metrics)}
     given |= {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "SERVICE_VERSION": "1.2.3"}
     # As docker-compose.yml puts SERVICE_VERSION into it.
     given["OTEL_RESOURCE_ATTRIBUTES"] = given["OTEL_RESOURCE_ATTRIBUTES"].replace("version=dev", "version=1.2.3")
     given["SECRETS_FILE"] = str(own)
+    # What is mounted, where it lies; the image's own folders, where they were built.
+    mounted = {inside: str(stack.ROOT / source) for source, inside, _ in stack.mounts(stack.services()[service])}
+    given = {key: mounted.get(value, builder.translate(value)) for key, value in given.items()}
     log = folder / "log"
     entrypoint = str(folder / "usr" / "local" / "bin" / "entrypoint")
     command = [
@@ -111,24 +151,22 @@ def test_the_image_of_a_service_builds_and_what_comes_out_serves(folder: Path) -
         )
     try:
         deadline = time.monotonic() + 60
-        while True:
-            try:
-                answer = get(f"http://127.0.0.1:{port}/livez")
-                break
-            except OSError:
-                assert process.poll() is None, log.read_text()
-                assert time.monotonic() < deadline, log.read_text()
-                time.sleep(0.2)
-        assert answer[0] == 200, answer
-        # There is no database.
-        assert get(f"http://127.0.0.1:{port}/readyz")[0] == 503
-        assert "django_http_requests_total_by_method_total" in get(f"http://127.0.0.1:{metrics}/metrics")[1]
+        while not answers(port):
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.2)
+        yield f"http://127.0.0.1:{port}", f"http://127.0.0.1:{metrics}"
     finally:
         process.terminate()
         process.wait(timeout=40)
-    documents = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
-    versions = {document.get("service.version") or document.get("service", {}).get("version") for document in documents}
-    assert versions == {"1.2.3"}, log.read_text()[:2000]
+
+
+def answers(port: int) -> bool:
+    try:
+        get(f"http://127.0.0.1:{port}/livez")
+    except OSError:
+        return False
+    return True
 
 
 def test_the_image_of_the_tools_builds_and_its_programs_start(folder: Path) -> None:

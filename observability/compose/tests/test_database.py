@@ -79,16 +79,23 @@ def server() -> Iterator[dict[str, Any]]:
     found = {"folder": str(folder), "port": port}
     try:
         deadline = time.monotonic() + 60
-        while not (folder / f".s.PGSQL.{port}").exists():
+        while not is_ready(port):
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.1)
-        connect(found, PASSWORD).close()
         yield found
     finally:
         process.terminate()
         process.wait(timeout=30)
         shutil.rmtree(folder)
+
+
+def is_ready(port: int) -> bool:
+    """As the container's health check asks."""
+    kind, command, *arguments = stack.services()["postgres"]["healthcheck"]["test"]
+    assert (kind, command) == ("CMD", "pg_isready")
+    asked = [str(BINARIES / command), *arguments, f"--port={port}"]
+    return subprocess.run(asked, capture_output=True, timeout=10, check=False).returncode == 0
 
 
 def connect(server: dict[str, Any], password: str) -> psycopg.Connection[Any]:

@@ -11,11 +11,14 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
+import psycopg
 import pytest
 import yaml
 from contracts import catalogue
-from platform_compose import generated, search_setup, secrets
+from platform_compose import __main__ as commands
+from platform_compose import generated, kibana_setup, search_setup, secrets
 from platform_compose.search_users import USERS, roles, secret_name
 from platformctl.install.locations import Locations
 from platformctl.paths import Paths
@@ -60,15 +63,13 @@ def test_docker_compose_accepts_the_file_alone_and_with_each_other_file() -> Non
     if binary is None:
         pytest.skip("no docker compose here: observability/compose/tools/build docker-compose")
     main = ("--profile", "drills", "-f", "docker-compose.yml")
-    variants = [
-        (),
-        ("-f", "docker-compose.light.yml"),
-        ("-f", "docker-compose.override.example.yml"),
-    ]
+    others = (("-f", "docker-compose.light.yml"), ("-f", "docker-compose.override.example.yml"))
+    variants = [(*main, *first, *second) for first in ((), others[0]) for second in ((), others[1])]
     environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"}
-    for more in variants:
-        checked = run(str(binary), *main, *more, "config", "--quiet", cwd=stack.ROOT, env=environment)
-        assert (checked.returncode, checked.stderr) == (0, ""), f"docker compose {more}: {checked.stderr}"
+    # The first two words choose the profile.
+    for variant in [*variants, *(variant[2:] for variant in variants)]:
+        checked = run(str(binary), *variant, "config", "--quiet", cwd=stack.ROOT, env=environment)
+        assert (checked.returncode, checked.stderr) == (0, ""), f"docker compose {variant}: {checked.stderr}"
     # The tests' own reading of the file is compose's.
     answer = run(str(binary), *main, "config", "--format", "json", cwd=stack.ROOT, env=environment)
     resolved = json.loads(answer.stdout)["services"]
@@ -288,6 +289,31 @@ def test_each_reader_gets_its_secrets_once_and_nobody_elses(tmp_path: Path) -> N
 
 def _contents(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+class ReadOnlyStore(SecretStore):
+    """As set-up jobs mount it."""
+
+    def _write(self, path: Path, value: str) -> None:
+        raise AssertionError(f"the job `secrets` makes no {path.name}, and this one may not")
+
+
+@pytest.mark.parametrize("job", ["postgres", "elasticsearch", "kibana", "passwords"])
+def test_a_set_up_job_finds_every_secret_that_it_reads(
+    job: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secrets.write(tmp_path / "store", tmp_path / "readers", SERVICES, own=False)
+    for name, source in (("TEMPLATES", "elasticsearch/index-templates"), ("OBJECTS", "kibana/platform.ndjson")):
+        monkeypatch.setattr(commands, name, OBSERVABILITY / source)
+    monkeypatch.setattr(commands, "STORE", tmp_path / "store")
+    monkeypatch.setattr(commands, "SecretStore", ReadOnlyStore)
+    # Servers that agree to everything.
+    monkeypatch.setattr(psycopg, "connect", MagicMock())
+    for module in (search_setup, kibana_setup):
+        monkeypatch.setattr(module, "Api", MagicMock())
+    for variable in ("ELASTICSEARCH_URL", "KIBANA_URL"):
+        monkeypatch.setenv(variable, "http://127.0.0.1:9")
+    assert commands.main([job]) == 0
 
 
 def test_the_entry_point_hands_the_secrets_over_as_they_are(tmp_path: Path) -> None:

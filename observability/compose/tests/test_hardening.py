@@ -58,7 +58,8 @@ def test_ports_are_published_on_loopback_by_containers_on_the_edge(name: str) ->
     ports = service.get("ports", [])
     assert all(port.startswith("127.0.0.1:") for port in ports)
     if ports:
-        assert "edge" in service["networks"], "a container on internal networks only can't publish a port"
+        # A container on internal networks only can't publish a port.
+        assert {"edge", "pages"} & set(service["networks"])
 
 
 def test_the_limits_sum_to_at_most_six_gibibytes() -> None:
@@ -159,10 +160,18 @@ def test_only_those_that_the_catalogue_connects_to_them_reach_the_databases() ->
     assert reaching == processes | one_shots | DATABASES | {"postgres-exporter"}
 
 
-def test_only_search_clients_reach_elasticsearch_inside() -> None:
-    reaching = {name for name, service in stack.services().items() if "search" in service.get("networks", [])}
+def test_of_the_services_only_those_that_the_catalogue_connects_to_it_reach_elasticsearch() -> None:
+    its_own = set(stack.services()["elasticsearch"]["networks"])
+    reaching = {name for name, service in stack.services().items() if its_own & set(service.get("networks", []))}
     asking = {edge.caller for edge in catalogue.load().edges() if edge.callee == "elasticsearch"}
     assert reaching & {process.name for process in catalogue.load().processes()} == asking
+
+
+@pytest.mark.parametrize("name", stack.services())
+def test_only_what_unpacks_machine_code_may_run_files_in_its_temporary_folder(name: str) -> None:
+    # JRuby and JNA do: https://github.com/elastic/logstash/issues/9288. Docker's default is noexec.
+    executable = any("exec" in mount.partition(":")[2].split(",") for mount in stack.services()[name]["tmpfs"])
+    assert executable is (name in {"elasticsearch", "logstash"})
 
 
 def test_start_order_goes_by_health_without_a_circle() -> None:

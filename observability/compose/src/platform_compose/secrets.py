@@ -9,7 +9,7 @@ from pathlib import Path
 
 from contracts.catalogue import Catalogue, Service
 from platformctl import broker
-from platformctl.database import POSTGRES_ADMIN, POSTGRES_EXPORTER_ROLE
+from platformctl.database import POSTGRES_ADMIN, POSTGRES_EXPORTER_ROLE, TESTS_ROLE
 from platformctl.environment import CONSOLE, HOST, WEBHOOK_TOKEN, ServiceEnvironment
 from platformctl.paths import Paths, repository_root
 from platformctl.secret_store import SecretStore
@@ -134,8 +134,9 @@ def write(store_folder: Path, target: Path, services: Catalogue, *, own: bool = 
             _own(folder, reader.user, reader.group)
         folder.chmod(0o500)
         written.append(reader.name)
-    for user in USERS:
-        store.get(secret_name(user))
+    # What set-up jobs alone use: they mount the store to read it.
+    for name in (*map(secret_name, USERS), f"postgres_{TESTS_ROLE}"):
+        store.get(name)
     if own:
         _own(store_folder, OURS, OURS)
     return written
