@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PLATFORMCTL := observability/native/bootstrap
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs restart reset probe test test-browser test-e2e test-alerts test-dashboards lint load drill drills bench generate lock
+.PHONY: help up down status logs restart reset probe test test-browser test-e2e test-alerts test-dashboards test-compose test-installation test-versions lint load drill drills bench generate lock
 
 help: ## List these targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,19 @@ test-alerts: ## Rules, routing, inhibition, runbooks
 test-dashboards: ## Every panel's query against the running platform
 	@$(PLATFORMCTL) up --no-probe
 	@.venv/bin/python -m pytest -q dashboards
+
+test-compose: ## Compose's slow proofs: images built as the Dockerfile says, Elasticsearch's roles, PostgreSQL's set-up
+	@$(PLATFORMCTL) up --only backends --no-probe
+	@eval "$$(.venv/bin/platformctl env tests --export)" && .venv/bin/python -m pytest -q observability/compose -m slow
+
+test-installation: ## The library in a new environment and a new project (MySQL too, with TEST_MYSQL_URL)
+	@$(PLATFORMCTL) up --only postgres --no-probe
+	@eval "$$(.venv/bin/platformctl env tests --export)" && \
+		.venv/bin/python -m pytest -q observability/django_telemetry -m installation
+
+test-versions: ## The library with each Python from 3.11 and each Django that this machine can have
+	@$(PLATFORMCTL) up --only postgres,rabbitmq --no-probe
+	@eval "$$(.venv/bin/platformctl env tests --export)" && $(PLATFORMCTL) versions
 
 lint: ## Style, types, shell scripts, generated files
 	@$(PLATFORMCTL) lint

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.processes import free_port
+from benchmarks.processes import HERE, free_port
 
 CLIENTS = 4
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -73,7 +73,10 @@ def measure(variant: str, *, sampled: bool, sink: str, database_url: str, second
     }
     command = [sys.executable, "-m", "gunicorn", "-w", "1", "--threads", str(CLIENTS), "-b", f"127.0.0.1:{port}"]
     with subprocess.Popen(
-        [*command, "--log-level", "error", "benchmarks.service:application"], env=environ, stdout=subprocess.DEVNULL
+        [*command, "--log-level", "error", "benchmarks.service:application"],
+        cwd=HERE.parent,
+        env=environ,
+        stdout=subprocess.DEVNULL,
     ) as master:
         try:
             _wait(port)

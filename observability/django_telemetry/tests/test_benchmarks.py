@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 def test_a_variant_serves_requests(variant: str, interface: str, clock: str) -> None:
     from .harness import free_port
 
-    which = ["--variant", variant, "--sampled", "yes", "--interface", interface, "--clock", clock]
+    which = ["--variant", variant, "--sampled", "yes", "--interface", interface, "--clocks", clock]
     sink = ["--sink", f"http://127.0.0.1:{free_port()}"]
     effort = ["--processes", "1", "--values", "1", "--warmups", "0", "--loops", "2"]
     done = subprocess.run(

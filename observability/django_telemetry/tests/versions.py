@@ -14,8 +14,8 @@ ROOT = Path(__file__).resolve().parent.parent
 HEAD = """# Versions
 
 The test suite of this library on each pair of Python and Django that it declares, as `tox` ran it; `tox -e report`
-writes this page. "not run": the machine had no such Python. Django 6.0 needs Python 3.12, and Django 4.2 was made for
-Python up to 3.12.
+writes this page. "not run": left out of that run, or the machine had no such Python. Django 6.0 needs Python 3.12, and
+Django 4.2 was made for Python up to 3.12.
 
 | Python | Django | passed | failed | skipped | on |
 | --- | --- | --- | --- | --- | --- |
