@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import time
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -36,6 +37,8 @@ _WORDS = {
     *("service", "process", "dependency", "protocol", "outcome", "queue", "reason", "signal", "result", "version"),
     *("le", "status", "datname", "grpc_method", "grpc_code", "rule_group", "integration", "__name__", "s", "m"),
 }
+# Recorded from answers that a healthy platform doesn't give; the selectors that it is recorded from are looked for too.
+_ONLY_IN_FAULTS = {"service_version:http_errors:ratio_rate1m"}
 # Values that are only there while something is wrong.
 _FAULTY = re.compile(r',?\s*(status|state|reason|grpc_code|outcome|result)(=~|!~|!=|=)"[^"]*"')
 
@@ -84,14 +87,25 @@ def wanted() -> list[tuple[str, str]]:
     return sorted(found)
 
 
-def test_every_selector_finds_series(prometheus: str) -> None:
+def without_series(address: str) -> list[str]:
+    """Selectors that find nothing, exact or with the faulty values left out."""
     missing = []
     for name, matchers in wanted():
+        if name in _ONLY_IN_FAULTS:
+            continue
         exact = f"{name}{matchers}"
         relaxed = f"{name}{{{_FAULTY.sub('', matchers.strip('{}')).strip(', ')}}}"
-        # What is recorded slowly, or counted from the first message on, needs a moment after a start.
-        if not any(query(prometheus, f"last_over_time({each}[15m])") for each in (exact, relaxed)):
+        if not any(query(address, f"last_over_time({each}[15m])") for each in (exact, relaxed)):
             missing.append(exact)
+    return missing
+
+
+@pytest.mark.timeout(300)
+def test_every_selector_finds_series(prometheus: str) -> None:
+    # What is recorded every minute from what was recorded before needs some of them after a start.
+    end = time.monotonic() + 180
+    while (missing := without_series(prometheus)) and time.monotonic() < end:
+        time.sleep(2)
     assert not missing, f"no series in {prometheus} for: {missing}"
 
 
