@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 import dj_database_url
 from contracts import parsers
@@ -83,7 +83,7 @@ class Environment:
 def load() -> Environment:
     """Read and check all variables. ImproperlyConfigured names every one that is wrong and what is allowed."""
     env = Env(eager=False)
-    for parser in (parsers.hosts, _origins, parsers.database, _origin, _address, parsers.token, _folder):
+    for parser in (parsers.hosts, _origins, parsers.database, parsers.origin, _address, parsers.token, _folder):
         env.add_parser(parser.__name__.lstrip("_"), parser)
     names = ("development", "test", "drill", "production")
     environment = Environment(
@@ -143,29 +143,15 @@ def _too_weak(environment: Environment, malformed: set[str]) -> set[str]:
 
 
 def _origins(value: str) -> tuple[str, ...]:
-    return tuple(_origin(origin.strip()) for origin in value.split(",")) if value.strip() else ()
-
-
-def _url(value: str) -> SplitResult:
-    try:
-        url = urlsplit(value)
-        _ = url.port  # raises when it isn't a number
-    except ValueError:
-        raise ValidationError("not a URL") from None
-    if not url.hostname or url.scheme not in ("http", "https") or url.query or url.fragment:
-        raise ValidationError("not an address")
-    return url
-
-
-def _origin(value: str) -> str:
-    if _url(value).path.strip("/"):
-        raise ValidationError("not an origin")
-    return value.rstrip("/")
+    return tuple(parsers.origin(origin.strip()) for origin in value.split(",")) if value.strip() else ()
 
 
 def _address(value: str) -> str:
-    if value:
-        _url(value)
+    if not value:
+        return ""
+    parts = urlsplit(parsers.http_url(value))
+    if parts.query or parts.fragment:
+        raise ValidationError("not an address")
     return value.rstrip("/")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 import dj_database_url
 from contracts import parsers
@@ -63,7 +63,7 @@ class Environment:
 def load() -> Environment:
     """Read and check all variables. ImproperlyConfigured names every one that is wrong and what is allowed."""
     env = Env(eager=False)
-    for parser in (parsers.hosts, parsers.database, _broker, _origin, _target, parsers.token):
+    for parser in (parsers.hosts, parsers.database, parsers.broker, parsers.origin, _target, parsers.token):
         env.add_parser(parser.__name__.lstrip("_"), parser)
     names = ("development", "test", "drill", "production")
     environment = Environment(
@@ -109,30 +109,6 @@ def _too_weak(environment: Environment, malformed: set[str]) -> set[str]:
         "SERVICE_TOKEN": lambda: len(environment.service_token) < MIN_SECRET_LENGTH,
     }
     return {name for name, is_weak in checks.items() if name not in malformed and is_weak()}
-
-
-def _url(value: str) -> SplitResult:
-    try:
-        url = urlsplit(value)
-        _ = url.port  # raises when it isn't a number
-    except ValueError:
-        raise ValidationError("not a URL") from None
-    if not url.hostname:
-        raise ValidationError("without a host")
-    return url
-
-
-def _broker(value: str) -> str:
-    if _url(value).scheme not in ("amqp", "amqps"):
-        raise ValidationError("not AMQP")
-    return value
-
-
-def _origin(value: str) -> str:
-    url = _url(value)
-    if url.scheme not in ("http", "https") or url.path.strip("/") or url.query or url.fragment:
-        raise ValidationError("not an origin")
-    return value.rstrip("/")
 
 
 def _target(value: str) -> str:

@@ -72,6 +72,11 @@ def hex_ids(context: SpanContext) -> tuple[str, str] | None:
     return (f"{context.trace_id:032x}", f"{context.span_id:016x}") if context.is_valid else None
 
 
+def exemplar_of(context: SpanContext) -> dict[str, str]:
+    """The labels of an exemplar that leads to the span of ``context``."""
+    return {"trace_id": f"{context.trace_id:032x}", "span_id": f"{context.span_id:016x}"}
+
+
 def remote_span(context: SpanContext) -> NonRecordingSpan:
     """A span that stands for the caller's, to start a child from."""
     return NonRecordingSpan(context)

@@ -26,7 +26,7 @@ from pika.adapters.utils.connection_workflow import AMQPConnectorException
 from pika.exceptions import AMQPError, NackError, UnroutableError
 
 from . import _taint, errors
-from ._ids import accept_request_id, hex_ids
+from ._ids import accept_request_id, exemplar_of, hex_ids
 from ._url import HIDDEN
 from ._work import Remembered, Work, context_for
 from .conf import get_config
@@ -572,11 +572,7 @@ class Consumer:
             if failed or elapsed > self._slow * 1e9:
                 work.keep()
             context = span.get_span_context()
-            exemplar = (
-                {"trace_id": f"{context.trace_id:032x}", "span_id": f"{context.span_id:016x}"}
-                if recording or work.kept
-                else None
-            )
+            exemplar = exemplar_of(context) if recording or work.kept else None
             self._durations[(self._queue, outcome)].observe(elapsed / 1e9, exemplar)
             attributes: dict[str, Any] = {
                 "messaging.system": _SYSTEM,

@@ -9,7 +9,21 @@ from django.apps import AppConfig
 from django.conf import settings
 from prometheus_client import disable_created_metrics
 
-from . import __version__, checks, db, errors, exposition, lifecycle, logs, metrics, middleware, orm, redaction, tracing
+from . import (
+    __version__,
+    _carrying,
+    checks,
+    db,
+    errors,
+    exposition,
+    lifecycle,
+    logs,
+    metrics,
+    middleware,
+    orm,
+    redaction,
+    tracing,
+)
 from ._fork import in_worker
 from .conf import TelemetryConfig, get_config
 from .instrumentor import instrument
@@ -71,6 +85,7 @@ def start(config: TelemetryConfig) -> None:
             in_worker(orm.watch_migrations)
     if config.signals:
         db.install()
+        _carrying.install()
         middleware.connect_signals()
         instrument()
     if config.on("logs"):

@@ -12,7 +12,7 @@ from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.trace import Link, SpanContext, SpanKind, StatusCode
 
-from ._ids import accept_request_id, format_traceparent, new_request_id, parse_traceparent
+from ._ids import accept_request_id, exemplar_of, format_traceparent, hex_ids, new_request_id, parse_traceparent
 from ._work import Remembered, Work, context_for, current_work
 from .deadlines import Deadline
 from .errors import capture_exception, isolated_scope
@@ -35,10 +35,7 @@ def request_id() -> str | None:
 
 def trace_ids() -> tuple[str, str] | None:
     """(trace id, span id) of the current span as 32 and 16 hex digits, sampled or not; None outside of any span."""
-    context = trace.get_current_span().get_span_context()
-    if not context.is_valid:
-        return None
-    return f"{context.trace_id:032x}", f"{context.span_id:016x}"
+    return hex_ids(trace.get_current_span().get_span_context())
 
 
 def carrier() -> dict[str, str]:
@@ -121,11 +118,8 @@ def unit_of_work(
         elapsed = perf_counter_ns() - start
         failed = error is not None and not isinstance(error, (SystemExit, KeyboardInterrupt, GeneratorExit))
         if timed:
-            context = span.get_span_context()
-            _durations[(name, "error" if failed else "ok")].observe(
-                elapsed / 1e9,
-                {"trace_id": f"{context.trace_id:032x}", "span_id": f"{context.span_id:016x}"} if recording else None,
-            )
+            exemplar = exemplar_of(span.get_span_context()) if recording else None
+            _durations[(name, "error" if failed else "ok")].observe(elapsed / 1e9, exemplar)
         status, text = StatusCode.UNSET, None
         if failed and error is not None:
             status, text = StatusCode.ERROR, redact_failure(f"{type(error).__name__}: {error}", 256)
@@ -163,10 +157,11 @@ def unit_of_work(
 
 
 def carry(function: Callable[P, R]) -> Callable[P, R]:
-    """``function`` bound to the current context, for a thread or executor: its spans, logs and ids belong to this work.
+    """``function`` bound to the current context: wherever it runs, its spans, logs and ids belong to this work.
 
-    ``threading.Thread(target=carry(job))``, ``executor.submit(carry(job), argument)``. Each call runs in a copy of the
-    context, so one bound function may run in several threads at once.
+    Threads and tasks of a ThreadPoolExecutor that the work starts belong to it anyway; this is for daemon threads and
+    for queues of one's own: ``threading.Thread(target=carry(job), daemon=True)``, ``queue.put(carry(job))``. Each call
+    runs in a copy of the context, so one bound function may run in several threads at once.
     """
     captured = contextvars.copy_context()
 

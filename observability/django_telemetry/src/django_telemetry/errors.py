@@ -17,6 +17,7 @@ from sentry_sdk.integrations.dedupe import DedupeIntegration
 from sentry_sdk.integrations.excepthook import ExcepthookIntegration
 from sentry_sdk.scope import Scope, ScopeType, _isolation_scope, register_external_propagation_context
 
+from ._ids import hex_ids
 from ._sentry_transport import BoundedTransport
 from ._work import current_work
 from .conf import TelemetryConfig
@@ -168,8 +169,7 @@ def isolated_scope() -> Iterator[None]:
 
 
 def _propagation_context() -> tuple[str, str] | None:
-    context = trace.get_current_span().get_span_context()
-    return (f"{context.trace_id:032x}", f"{context.span_id:016x}") if context.is_valid else None
+    return hex_ids(trace.get_current_span().get_span_context())
 
 
 def _before_send(event: Event, hint: Hint) -> Event | None:

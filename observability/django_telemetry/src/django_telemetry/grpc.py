@@ -15,7 +15,14 @@ from opentelemetry import context as otel_context
 from opentelemetry.trace import Link, SpanContext, SpanKind, StatusCode
 
 from . import _taint, errors
-from ._ids import REQUEST_ID_HEADER, accept_request_id, format_traceparent, hex_ids, parse_traceparent
+from ._ids import (
+    REQUEST_ID_HEADER,
+    accept_request_id,
+    exemplar_of,
+    format_traceparent,
+    hex_ids,
+    parse_traceparent,
+)
 from ._work import Remembered, Work, context_for
 from .conf import get_config
 from .deadlines import Deadline, current_deadline
@@ -350,11 +357,7 @@ class _Rpc:
         span = work.span
         context = span.get_span_context()
         recording = span.is_recording()
-        exemplar = (
-            {"trace_id": f"{context.trace_id:032x}", "span_id": f"{context.span_id:016x}"}
-            if recording or work.kept
-            else None
-        )
+        exemplar = exemplar_of(context) if recording or work.kept else None
         service, _, name = self._method.rpartition("/")
         owner._handled[(self._kind, service, name, code.name)].inc(1, exemplar)
         owner._handling[(self._kind, service, name)].observe(elapsed / 1e9, exemplar)

@@ -19,7 +19,7 @@ from opentelemetry.trace import SpanContext
 from pythonjsonlogger.orjson import OrjsonFormatter
 
 from . import errors
-from ._ids import new_event_id
+from ._ids import hex_ids, new_event_id
 from ._url import safe_path
 from ._work import current_work
 from .conf import TelemetryConfig, get_config, load
@@ -57,9 +57,9 @@ LOG_FIELDS = "_django_telemetry_log_fields"
 def log_fields(context: SpanContext, request_id: str | None) -> dict[str, Any]:
     """The fields that lead from a line to its trace and its request."""
     fields: dict[str, Any] = {}
-    if context.is_valid:
-        fields["trace.id"] = f"{context.trace_id:032x}"
-        fields["span.id"] = f"{context.span_id:016x}"
+    ids = hex_ids(context)
+    if ids is not None:
+        fields["trace.id"], fields["span.id"] = ids
         fields["trace.sampled"] = context.trace_flags.sampled
     if request_id is not None:
         fields["request.id"] = request_id

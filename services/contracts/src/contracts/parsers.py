@@ -44,6 +44,14 @@ def http_url(value: str) -> str:
     return _url(value, "http", "https").rstrip("/")
 
 
+def origin(value: str) -> str:
+    """The scheme, host and port of an HTTP server, without a path, query or fragment."""
+    parts = urlsplit(http_url(value))
+    if parts.path or parts.query or parts.fragment:
+        raise ValidationError("not an origin")
+    return value.rstrip("/")
+
+
 def token(value: str) -> str:
     """A token that fits into a header."""
     if not re.fullmatch(r"[!-~]+", value):

@@ -11,6 +11,7 @@ import uuid
 from http import HTTPStatus
 from typing import Any
 
+from django_telemetry.gunicorn import freeze
 from gunicorn import util
 from gunicorn.http.errors import InvalidHeader
 from gunicorn.workers.gthread import ThreadWorker
@@ -34,6 +35,7 @@ def settings(host: str, port: int, threads: int = 8) -> dict[str, Any]:
         "limit_request_field_size": 8190,
         "control_socket_disable": True,
         "logger_class": "django_telemetry.gunicorn.Logger",
+        "post_worker_init": freeze,
     }
 
 
