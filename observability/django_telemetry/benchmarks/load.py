@@ -4,28 +4,30 @@ from __future__ import annotations
 
 import http.client
 import os
+import statistics
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from benchmarks.processes import HERE, free_port
 
 CLIENTS = 4
+# Between two requests of a client. Below saturation: a queue in front of the worker would hide what happens inside it.
+PAUSE = 0.02
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
-class Result:
-    """What one run came to; times in milliseconds, CPU for each request."""
+class Block:
+    """A few seconds of load: how long each request took, and the CPU time of the worker, in seconds."""
 
-    requests: int
-    cpu_ms: float
-    p50_ms: float
-    p99_ms: float
-    p999_ms: float
+    latencies: list[float]
+    cpu: float
 
 
 def _cpu_seconds(pid: int) -> float:
@@ -46,7 +48,6 @@ def _client(port: int, until: float, pause: float, latencies: list[float]) -> No
         if response.status != 200:
             raise RuntimeError(f"status {response.status}")
         latencies.append(time.perf_counter() - start)
-        # Below saturation: a queue in front of the worker would hide what happens inside it.
         time.sleep(pause)
 
 
@@ -61,40 +62,78 @@ def _drive(port: int, seconds: float, pause: float) -> list[float]:
     return sorted(latency for each in collected for latency in each)
 
 
-def measure(variant: str, *, sampled: bool, sink: str, database_url: str, seconds: float) -> Result:
-    """Start gunicorn with ``variant``, warm it up, load it for ``seconds`` and measure."""
-    port = free_port()
-    environ = {
-        **os.environ,
-        "BENCH_VARIANT": variant,
-        "BENCH_SAMPLED": "yes" if sampled else "no",
-        "BENCH_SINK": sink,
-        "BENCH_DATABASE_URL": database_url,
-    }
-    command = [sys.executable, "-m", "gunicorn", "-w", "1", "--threads", str(CLIENTS), "-b", f"127.0.0.1:{port}"]
-    with subprocess.Popen(
-        [*command, "--log-level", "error", "benchmarks.service:application"],
-        cwd=HERE.parent,
-        env=environ,
-        stdout=subprocess.DEVNULL,
-    ) as master:
+class Server:
+    """gunicorn with one worker that serves ``variant``, warm. A context manager.
+
+    ``frozen``: with what is loaded out of the garbage collector's sight, as django_telemetry.gunicorn.freeze does.
+    """
+
+    def __init__(self, variant: str, *, sampled: bool, frozen: bool, sink: str, database_url: str) -> None:
+        self._port = free_port()
+        self._environ = {
+            **os.environ,
+            "BENCH_VARIANT": variant,
+            "BENCH_SAMPLED": "yes" if sampled else "no",
+            "BENCH_FROZEN": "yes" if frozen else "no",
+            "BENCH_SINK": sink,
+            "BENCH_DATABASE_URL": database_url,
+        }
+
+    def __enter__(self) -> Self:
+        bind = ["-w", "1", "--threads", str(CLIENTS), "-b", f"127.0.0.1:{self._port}"]
+        self._master = subprocess.Popen(
+            [sys.executable, "-m", "gunicorn", *bind, "--log-level", "error", "benchmarks.service:application"],
+            cwd=HERE.parent,
+            env=self._environ,
+            stdout=subprocess.DEVNULL,
+        )
         try:
-            _wait(port)
-            _drive(port, 2.0, 0.0)
-            (worker,) = _children(master.pid)
-            before = _cpu_seconds(worker)
-            latencies = _drive(port, seconds, 0.02)
-            # What is queued belongs to these requests too.
-            time.sleep(1.5)
-            cpu = _cpu_seconds(worker) - before
-        finally:
-            master.terminate()
-            master.wait(30)
+            _wait(self._port)
+            _drive(self._port, 2.0, 0.0)
+            (self._worker,) = _children(self._master.pid)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._master.terminate()
+        self._master.wait(30)
+
+    def block(self, seconds: float) -> Block:
+        """Load it for ``seconds``."""
+        # Other servers had the processor's caches meanwhile.
+        _drive(self._port, 0.3, PAUSE)
+        before = _cpu_seconds(self._worker)
+        latencies = _drive(self._port, seconds, PAUSE)
+        # What is queued belongs to these requests too.
+        time.sleep(1.5)
+        return Block(latencies, _cpu_seconds(self._worker) - before)
+
+
+def summary(blocks: Sequence[Block], of_bare: Sequence[Block]) -> dict[str, float]:
+    """Figures of one server: medians over its blocks, and percentiles of the latency of all its requests.
+
+    ``ratio`` is the median of the ratios to the block of the bare server in the same round: a slow spell of the machine
+    hits both alike.
+    """
+    costs, bare = ([block.cpu / len(block.latencies) * 1000 for block in each] for each in (blocks, of_bare))
+    ratios = [mine / other for mine, other in zip(costs, bare, strict=True)]
+    latencies = sorted(latency * 1000 for block in blocks for latency in block.latencies)
 
     def percentile(share: float) -> float:
-        return latencies[min(len(latencies) - 1, int(len(latencies) * share))] * 1000
+        return latencies[min(len(latencies) - 1, int(len(latencies) * share))]
 
-    return Result(len(latencies), cpu / len(latencies) * 1000, percentile(0.5), percentile(0.99), percentile(0.999))
+    return {
+        "requests": float(len(latencies)),
+        "cpu_ms": statistics.median(costs),
+        "ratio": statistics.median(ratios),
+        "ratio_min": min(ratios),
+        "ratio_max": max(ratios),
+        "p50_ms": percentile(0.5),
+        "p99_ms": percentile(0.99),
+        "p999_ms": percentile(0.999),
+    }
 
 
 def _wait(port: int) -> None:

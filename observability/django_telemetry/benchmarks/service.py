@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 import django
@@ -14,3 +15,6 @@ prepare(os.environ["BENCH_VARIANT"], sampled=os.environ["BENCH_SAMPLED"] == "yes
 settings.configure(**settings_for(os.environ["BENCH_VARIANT"], "benchmarks.api", os.environ["BENCH_DATABASE_URL"]))
 django.setup()
 application = get_wsgi_application()
+if os.environ["BENCH_FROZEN"] == "yes":
+    gc.collect()
+    gc.freeze()

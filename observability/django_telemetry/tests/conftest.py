@@ -15,7 +15,7 @@ import pytest
 import requests
 import sentry_sdk
 from django.test import AsyncClient, Client
-from django_telemetry import errors, logs
+from django_telemetry import breaker, errors, logs
 from django_telemetry.conf import get_config
 
 from .harness import Everything, HttpBackend, Lines, MemoryProcessor, tracing_with
@@ -61,6 +61,13 @@ def backend() -> Iterator[HttpBackend]:
     server = HttpBackend()
     yield server
     server.close()
+
+
+@pytest.fixture
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A breaker that tries again soon."""
+    monkeypatch.setattr(breaker, "FIRST_PAUSE", 0.02)
+    monkeypatch.setattr(breaker, "LONGEST_PAUSE", 0.1)
 
 
 @pytest.fixture

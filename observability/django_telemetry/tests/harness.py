@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import json
+import os
 import socket
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from django_telemetry import tracing
+from django_telemetry.accounting import Account
 from django_telemetry.conf import TelemetryConfig, get_config
 from django_telemetry.encoding import encode_spans
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from prometheus_client import REGISTRY
 from prometheus_client.openmetrics.exposition import generate_latest
+
+if TYPE_CHECKING:
+    # Most tests do without pika.
+    from django_telemetry.amqp import Consumer
+
+Answer = Callable[[BaseHTTPRequestHandler, bytes], None]
 
 
 class MemoryProcessor(SpanProcessor):
@@ -126,6 +138,28 @@ def grown(family: str, by: float = 1, /, **labels: str) -> Iterator[None]:
     assert came == by, f"{family}{labels} should grow by {by}, grew by {came}"
 
 
+def check_books(books: Account) -> None:
+    """made = delivered + lost by reason + waiting, exactly."""
+    delivered, lost, waiting = books.delivered, dict(books.lost), books.waiting()
+    came = delivered + sum(lost.values()) + waiting
+    assert books.made == came, f"made {books.made}, but delivered {delivered} + {lost} + waiting {waiting} = {came}"
+
+
+def check_memory_stays_flat(fill: Callable[[], object], go_on: Callable[[], object], what: str) -> None:
+    """Nothing that lasts is allocated by ``go_on`` once ``fill`` has filled what has a bound."""
+    tracemalloc.start()
+    try:
+        fill()
+        gc.collect()
+        before = tracemalloc.get_traced_memory()[0]
+        go_on()
+        gc.collect()
+        came = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert came < 200_000, f"{came} bytes more after {what}; less than 200000 expected"
+
+
 def eventually(check: Callable[[], Any], seconds: float = 10.0, what: str = "") -> Any:
     """Poll until ``check`` returns something true; fails with what came last."""
     end = time.monotonic() + seconds
@@ -135,6 +169,58 @@ def eventually(check: Callable[[], Any], seconds: float = 10.0, what: str = "") 
             return came
         assert time.monotonic() < end, f"not within {seconds} s: {what or check}; last came {came!r}"
         time.sleep(0.01)
+
+
+@contextmanager
+def threads_at_work(count: int, job: Callable[[int], object]) -> Iterator[None]:
+    """Run ``job(number)`` in ``count`` threads beside the block; fails when one raises or doesn't end."""
+    failures: list[Exception] = []
+
+    def run(number: int) -> None:
+        try:
+            job(number)
+        except Exception as failure:
+            failures.append(failure)
+            raise  # so that it is told too when the block fails because of it
+
+    threads = [threading.Thread(target=run, args=(number,), daemon=True) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        end = time.monotonic() + 30
+        for thread in threads:
+            thread.join(max(0.0, end - time.monotonic()))
+    if failures:
+        raise ExceptionGroup(f"{len(failures)} of {count} threads failed", failures)
+    alive = sum(thread.is_alive() for thread in threads)
+    assert alive == 0, f"{alive} of {count} threads did not end within 30 s"
+
+
+def in_threads(count: int, job: Callable[[int], object]) -> None:
+    """Run ``job(number)`` in ``count`` threads at once, to their end."""
+    with threads_at_work(count, job):
+        """There is nothing to do beside them."""
+
+
+@contextmanager
+def consuming(consumer: Consumer) -> Iterator[threading.Thread]:
+    """Run ``consumer`` in a thread beside the block; fails when it doesn't stop after it."""
+    thread = threading.Thread(target=consumer.run, daemon=True)
+    thread.start()
+    try:
+        yield thread
+    finally:
+        consumer.stop()
+        thread.join(10)
+    assert not thread.is_alive(), "the consumer did not stop within 10 s"
+
+
+def clean_environ(*prefixes: str) -> dict[str, str]:
+    """The environment without what configures the library, and without names that begin with one of ``prefixes``."""
+    unwanted = ("TELEMETRY_", "OTEL_", "SENTRY_", *prefixes)
+    return {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
 
 
 def free_port() -> int:
@@ -147,9 +233,10 @@ def free_port() -> int:
 class HttpBackend:
     """A real HTTP server on loopback whose answer can be changed while it runs."""
 
-    def __init__(self, answer: Callable[[BaseHTTPRequestHandler, bytes], None] | None = None, port: int = 0) -> None:
+    def __init__(self, answer: Answer | None = None, port: int = 0) -> None:
         self.requests: list[tuple[str, str, dict[str, str], bytes]] = []
         self.answer = answer or respond(200)
+        self._closing = threading.Event()
         backend = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -181,14 +268,27 @@ class HttpBackend:
         self.url = f"http://127.0.0.1:{self.port}"
         threading.Thread(target=lambda: self._server.serve_forever(0.02), daemon=True).start()
 
+    def hang(self, _handler: BaseHTTPRequestHandler, _body: bytes) -> None:
+        """An answer that never comes; it ends with the backend, so that no thread stays behind."""
+        self._closing.wait(30)
+
     def close(self) -> None:
+        self._closing.set()
         self._server.shutdown()
         self._server.server_close()
 
 
-def respond(
-    status: int, body: Any = b"", headers: dict[str, str] | None = None, delay: float = 0.0
-) -> Callable[[BaseHTTPRequestHandler, bytes], None]:
+def spans_sent(backend: HttpBackend) -> list[Span]:
+    """The spans that came where OTLP has them."""
+    found: list[Span] = []
+    for _, path, _, body in list(backend.requests):
+        if path == "/v1/traces":
+            request = ExportTraceServiceRequest.FromString(body)
+            found += [span for r in request.resource_spans for scope in r.scope_spans for span in scope.spans]
+    return found
+
+
+def respond(status: int, body: Any = b"", headers: dict[str, str] | None = None, delay: float = 0.0) -> Answer:
     """An answer with this status and body, after ``delay`` seconds."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
 
@@ -203,3 +303,23 @@ def respond(
         handler.wfile.write(content)
 
     return answer
+
+
+def drop(handler: BaseHTTPRequestHandler, _body: bytes) -> None:
+    """An answer that is a broken connection."""
+    handler.connection.shutdown(socket.SHUT_RDWR)
+
+
+def hang_up_after(sent: bytes) -> Answer:
+    """An answer that consists of these very bytes."""
+
+    def answer(handler: BaseHTTPRequestHandler, _body: bytes) -> None:
+        handler.wfile.write(sent)
+        handler.close_connection = True
+
+    return answer
+
+
+def cut_off(sent: bytes) -> Answer:
+    """A 200 that announces a body of 1000 bytes and breaks off after ``sent``."""
+    return hang_up_after(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + sent)

@@ -15,9 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-
-from .harness import HttpBackend, eventually, free_port
+from .harness import HttpBackend, clean_environ, eventually, free_port, spans_sent
 
 THREE_LINES = """
 INSTALLED_APPS += ["django_telemetry"]
@@ -59,13 +57,8 @@ class Project:
         self.python = python
         self.backend = backend
         self.metrics_port = free_port()
-        clean = {
-            key: value
-            for key, value in os.environ.items()
-            if not key.startswith(("TELEMETRY_", "OTEL_", "SENTRY_", "DJANGO_", "PYTHON"))
-        }
         self.environ = {
-            **clean,
+            **clean_environ("DJANGO_", "PYTHON"),
             "OTEL_SERVICE_NAME": "shop",
             "OTEL_EXPORTER_OTLP_ENDPOINT": backend.url,
             "OTEL_BSP_SCHEDULE_DELAY": "50",
@@ -131,11 +124,11 @@ class Project:
             eventually(
                 lambda: (
                     {"GET broken/", "GET users/", "GET later/", "SELECT auth_user"}
-                    <= {span.name for span in spans(self.backend)}
+                    <= {span.name for span in spans_sent(self.backend)}
                 ),
                 what="the spans of all requests and of the query arrive",
             )
-            statement = next(span for span in reversed(spans(self.backend)) if span.name == "SELECT auth_user")
+            statement = next(span for span in reversed(spans_sent(self.backend)) if span.name == "SELECT auth_user")
             assert {a.key: a.value.string_value for a in statement.attributes}["db.system.name"] == database
             (report,) = eventually(
                 lambda: [e for e in errors(self.backend) if e["contexts"]["trace"]["trace_id"] == trace_id]
@@ -162,15 +155,6 @@ class _Server:
         with contextlib.suppress(OSError):
             return get(f"{self.url}/users/")[0] == 200 and get(f"{self.url}/later/")[0] == 200
         return False
-
-
-def spans(collector: HttpBackend) -> list[Any]:
-    found = []
-    for _, path, _, body in list(collector.requests):
-        if path == "/v1/traces":
-            request = ExportTraceServiceRequest.FromString(body)
-            found += [span for r in request.resource_spans for scope in r.scope_spans for span in scope.spans]
-    return found
 
 
 def errors(collector: HttpBackend) -> list[dict[str, Any]]:

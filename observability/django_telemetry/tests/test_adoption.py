@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from .harness import HttpBackend, eventually, free_port, respond
-from .project import Project, spans
+from .harness import HttpBackend, eventually, free_port, respond, spans_sent
+from .project import Project
 
 SOURCE = Path(__file__).resolve().parent.parent / "src"
 
@@ -47,7 +47,7 @@ def test_a_new_project_has_them_under_asgi_too(project: Project, collector: Http
     )
     done = project.run("-c", program)
     assert "200" in done.stdout.splitlines(), done.stdout + done.stderr[-3000:]
-    eventually(lambda: "GET later/" in {span.name for span in spans(collector)})
+    eventually(lambda: "GET later/" in {span.name for span in spans_sent(collector)})
     assert '"message":"GET later/ 200"' in done.stdout
 
 

@@ -7,6 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,7 +20,7 @@ from django_telemetry.deadlines import Deadline, use_deadline
 from django_telemetry.edges import DependencyError, DependencyRefused, DependencyRejected, DependencyTimeout
 from opentelemetry.trace import SpanKind, StatusCode
 
-from .harness import Lines, MemoryProcessor, eventually, free_port, grown, sample
+from .harness import Lines, MemoryProcessor, consuming, eventually, free_port, grown, in_threads, sample
 
 
 class _Broker:
@@ -68,20 +69,14 @@ def publisher(broker: _Broker) -> Iterator[Publisher]:
 @pytest.fixture
 def consume(broker: _Broker) -> Iterator[Callable[..., Consumer]]:
     """Start a consumer in a thread; it is stopped after the test."""
-    running: list[tuple[Consumer, threading.Thread]] = []
+    with ExitStack() as running:
 
-    def start(handler: Callable[[Message], None], **options: Any) -> Consumer:
-        consumer = Consumer(broker.url, broker.queue, handler, dead_letter_exchange=broker.dead_exchange, **options)
-        thread = threading.Thread(target=consumer.run, daemon=True)
-        thread.start()
-        running.append((consumer, thread))
-        return consumer
+        def start(handler: Callable[[Message], None], **options: Any) -> Consumer:
+            consumer = Consumer(broker.url, broker.queue, handler, dead_letter_exchange=broker.dead_exchange, **options)
+            running.enter_context(consuming(consumer))
+            return consumer
 
-    yield start
-    for consumer, thread in running:
-        consumer.stop()
-        thread.join(10)
-        assert not thread.is_alive(), "the consumer did not stop within 10 s"
+        yield start
 
 
 def test_a_published_message_carries_its_trace_and_request_id(
@@ -329,16 +324,13 @@ def test_a_consumer_outlives_a_broker_that_accepts_and_says_nothing(
         tap.url, broker.queue, lambda message: seen.append(message.body), dead_letter_exchange=broker.dead_exchange
     )
     tap.silent.set()
-    thread = threading.Thread(target=consumer.run, daemon=True)
-    thread.start()
-    eventually(lambda: "trying again" in caplog.text or not thread.is_alive(), 15)
-    assert thread.is_alive(), "the consumer gave up: a process manager would restart it again and again"
-    tap.cut()
-    tap.silent.clear()
-    publisher.publish(broker.exchange, "order.x", b"after", message_id="m")
-    eventually(lambda: seen == [b"after"], 15)
-    consumer.stop()
-    thread.join(10)
+    with consuming(consumer) as thread:
+        eventually(lambda: "trying again" in caplog.text or not thread.is_alive(), 15)
+        assert thread.is_alive(), "the consumer gave up: a process manager would restart it again and again"
+        tap.cut()
+        tap.silent.clear()
+        publisher.publish(broker.exchange, "order.x", b"after", message_id="m")
+        eventually(lambda: seen == [b"after"], 15)
 
 
 def test_a_connection_that_died_while_idle_is_opened_again(broker: _Broker, tap: _Tap) -> None:
@@ -356,28 +348,15 @@ def test_a_consumer_comes_back_after_its_connection_broke(
     consumer = Consumer(
         tap.url, broker.queue, lambda message: seen.append(message.body), dead_letter_exchange=broker.dead_exchange
     )
-    thread = threading.Thread(target=consumer.run, daemon=True)
-    thread.start()
-    assert consumer.connected.wait(10)
-    tap.cut()
-    publisher.publish(broker.exchange, "order.x", b"after", message_id="m")
-    eventually(lambda: seen == [b"after"], 15)
-    consumer.stop()
-    thread.join(10)
-    assert not thread.is_alive()
+    with consuming(consumer):
+        assert consumer.connected.wait(10)
+        tap.cut()
+        publisher.publish(broker.exchange, "order.x", b"after", message_id="m")
+        eventually(lambda: seen == [b"after"], 15)
 
 
 def test_threads_may_publish_at_once(broker: _Broker, publisher: Publisher) -> None:
-    threads = [
-        threading.Thread(
-            target=publisher.publish, args=(broker.exchange, "order.x", b""), kwargs={"message_id": str(n)}
-        )
-        for n in range(20)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(10)
+    in_threads(20, lambda number: publisher.publish(broker.exchange, "order.x", b"", message_id=str(number)))
     ids = set()
     while came := broker.get(broker.queue):
         ids.add(came[0].message_id)

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from benchmarks import report
+from benchmarks import load, report
 from benchmarks.project import VARIANTS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,20 +35,29 @@ def test_a_variant_serves_requests(variant: str, interface: str, clock: str) -> 
 
 
 def results(ours: float, ours_cpu: float, ours_p999: float) -> dict[str, dict[str, float]]:
-    service = {"p50_ms": 1.0, "p99_ms": 2.0, "requests": 100.0}
+    service = {"p50_ms": 1.0, "p99_ms": 2.0, "requests": 100.0, "ratio_min": 1.0, "ratio_max": 2.0}
     return {
         "wsgi request bare sampled": {"median_us": 100.0, "min_us": 90.0, "max_us": 120.0},
         "wsgi request ours-all sampled": {"median_us": ours, "min_us": ours, "max_us": ours},
         "wsgi request stock-all sampled": {"median_us": 900.0, "min_us": 890.0, "max_us": 1000.0},
-        "service bare sampled": {"cpu_ms": 2.0, "p999_ms": 10.0, **service},
-        "service ours-all sampled": {"cpu_ms": ours_cpu, "p999_ms": ours_p999, **service},
-        "service stock-all sampled": {"cpu_ms": 4.0, "p999_ms": 30.0, **service},
+        "service bare sampled": {"cpu_ms": 2.0, "ratio": 1.0, "p999_ms": 10.0, **service},
+        "service ours-all sampled": {"cpu_ms": ours_cpu, "ratio": ours_cpu / 2.0, "p999_ms": ours_p999, **service},
+        "service stock-all sampled": {"cpu_ms": 4.0, "ratio": 2.0, "p999_ms": 30.0, **service},
     }
 
 
 def test_a_target_is_met_up_to_its_limit_and_missed_beyond() -> None:
     assert [verdict.is_met for verdict in report.verdicts(results(179.0, 2.15, 10.9))] == [True, True, True]
     assert [verdict.is_met for verdict in report.verdicts(results(182.0, 2.17, 11.1))] == [False, False, False]
+
+
+def test_a_slow_spell_of_the_machine_does_not_change_the_ratio() -> None:
+    bare = [load.Block([0.001] * 10, cpu) for cpu in (0.010, 0.030, 0.010)]
+    ours = [load.Block([0.001] * 9 + [0.009], cpu) for cpu in (0.011, 0.033, 0.012)]
+    figures = load.summary(ours, bare)
+    assert figures["ratio"] == pytest.approx(1.1)
+    assert (figures["ratio_min"], figures["ratio_max"]) == (pytest.approx(1.1), pytest.approx(1.2))
+    assert (figures["requests"], figures["p50_ms"], figures["p999_ms"]) == (30, pytest.approx(1), pytest.approx(9))
 
 
 def test_the_table_shows_misses_as_misses() -> None:

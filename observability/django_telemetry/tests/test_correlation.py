@@ -22,7 +22,7 @@ from django_telemetry.edges import timed_call
 from django_telemetry.grpc import server_interceptors
 from prometheus_client import REGISTRY
 
-from .harness import Everything, Lines, MemoryProcessor, eventually, tracing_with
+from .harness import Everything, Lines, MemoryProcessor, consuming, eventually, tracing_with
 from .speaking import SAID, speak
 
 
@@ -142,12 +142,8 @@ def test_log_lines_and_error_reports_carry_the_ids_of_a_message(
         speak()
         handled.set()
 
-    consumer = Consumer(rabbitmq_url, queue, handle)
-    thread = threading.Thread(target=consumer.run, daemon=True)
-    thread.start()
-    assert handled.wait(20), "the message was not handled within 20 s"
-    consumer.stop()
-    thread.join(10)
+    with consuming(Consumer(rabbitmq_url, queue, handle)):
+        assert handled.wait(20), "the message was not handled within 20 s"
     channel.queue_delete(queue)
     connection.close()
     check_ids(f"{queue} process", spans, lines, everything)

@@ -14,7 +14,7 @@ from django_telemetry.context import unit_of_work
 from django_telemetry.db import describe
 from opentelemetry.trace import SpanKind, StatusCode
 
-from .harness import MemoryProcessor, eventually, grown, sample
+from .harness import MemoryProcessor, eventually, grown, sample, threads_at_work
 
 VENDOR = connection.vendor
 needs_a_pool = pytest.mark.skipif(django.VERSION < (5, 1), reason="Django has a pool of its own since 5.1")
@@ -143,7 +143,7 @@ def test_the_pool_shows_its_size_and_its_waiting(postgresql_url: str) -> None:
 def test_an_exhausted_pool_is_a_timeout_of_the_edge(postgresql_url: str) -> None:
     held, release = threading.Barrier(4), threading.Event()
 
-    def hold() -> None:
+    def hold(_number: int) -> None:
         try:
             connections["default"].ensure_connection()
             held.wait(10)
@@ -152,15 +152,11 @@ def test_an_exhausted_pool_is_a_timeout_of_the_edge(postgresql_url: str) -> None
             connections["default"].close()
 
     connection.close()
-    threads = [threading.Thread(target=hold) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    held.wait(10)
     labels = {"dependency": "postgresql", "protocol": "sql", "operation": "connect", "outcome": "timeout"}
-    try:
-        with grown("dependency_call_duration_seconds_count", **labels), pytest.raises(OperationalError):
-            connection.ensure_connection()
-    finally:
-        release.set()
-        for thread in threads:
-            thread.join(10)
+    with threads_at_work(3, hold):
+        held.wait(10)
+        try:
+            with grown("dependency_call_duration_seconds_count", **labels), pytest.raises(OperationalError):
+                connection.ensure_connection()
+        finally:
+            release.set()

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from .harness import clean_environ
+
 ROOT = Path(__file__).resolve().parent.parent
 
 # The deliberate differences, each with its reason. The documentation repeats the list.
@@ -36,11 +38,10 @@ INVALID_HOST = "GET /ok with an invalid host"
 
 def _seen(way: str) -> dict[str, Any]:
     reader, writer = os.pipe()
-    clean = {key: value for key, value in os.environ.items() if not key.startswith(("TELEMETRY_", "OTEL_", "SENTRY_"))}
     with subprocess.Popen(
         [sys.executable, "-m", "tests.equivalence", way],
         cwd=ROOT,
-        env={**clean, "REPORT_FD": str(writer)},
+        env={**clean_environ(), "REPORT_FD": str(writer)},
         pass_fds=[writer],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from .harness import HttpBackend, eventually, free_port
+from .harness import HttpBackend, clean_environ, eventually, free_port, spans_sent
 
 ROOT = Path(__file__).resolve().parent.parent
 PLAIN = "hunter2planted"
@@ -30,11 +29,8 @@ class _Gunicorn:
     def __init__(self, folder: Path, backend: HttpBackend, *options: str) -> None:
         self.port, self.metrics_port = free_port(), free_port()
         self.output = folder / "output"
-        clean = {
-            key: value for key, value in os.environ.items() if not key.startswith(("TELEMETRY_", "OTEL_", "SENTRY_"))
-        }
         environ = {
-            **clean,
+            **clean_environ(),
             "OTEL_EXPORTER_OTLP_ENDPOINT": backend.url,
             "OTEL_BSP_SCHEDULE_DELAY": "20",
             "SENTRY_DSN": f"http://key@127.0.0.1:{backend.port}/7",
@@ -52,12 +48,17 @@ class _Gunicorn:
                 start_new_session=True,
             )
 
+    def body(self, path: str) -> str:
+        """What a request is answered with."""
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", headers={"Host": "testserver"})
+        with urllib.request.urlopen(request, timeout=10) as response:
+            return str(response.read().decode())
+
     def get(self, path: str) -> int:
         """The status of a request; 0 when nobody answers it."""
         try:
-            request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", headers={"Host": "testserver"})
-            with urllib.request.urlopen(request, timeout=10) as response:
-                return int(response.status)
+            self.body(path)
+            return 200
         except urllib.error.HTTPError as error:
             return error.code
         except OSError:
@@ -104,22 +105,13 @@ def gunicorn(tmp_path: Path, backend: HttpBackend) -> Iterator[Callable[..., _Gu
         each.close()
 
 
-def _names_of_spans(backend: HttpBackend) -> set[str]:
-    names = set()
-    for _, path, _, body in list(backend.requests):
-        if path == "/v1/traces":
-            request = ExportTraceServiceRequest.FromString(body)
-            names |= {span.name for r in request.resource_spans for scope in r.scope_spans for span in scope.spans}
-    return names
-
-
 def test_with_the_app_loaded_before_the_fork_all_signals_come_from_the_worker(
     gunicorn: Callable[..., _Gunicorn], backend: HttpBackend
 ) -> None:
     server = gunicorn("--preload")
     assert server.get("/boom") == 500
     eventually(lambda: server.served() == 2, 10, "the metrics port is the worker's, which has served two requests")
-    eventually(lambda: {"GET ok", "GET boom"} <= _names_of_spans(backend))
+    eventually(lambda: {"GET ok", "GET boom"} <= {span.name for span in spans_sent(backend)})
     eventually(lambda: any(path == "/api/7/envelope/" for _, path, _, _ in backend.requests))
     eventually(lambda: {"GET ok 200", "GET boom 500"} <= {line["message"] for line in server.lines()})
 
@@ -127,6 +119,16 @@ def test_with_the_app_loaded_before_the_fork_all_signals_come_from_the_worker(
     eventually(lambda: server.served() == 0, 20, "the next worker has the metrics port")
     eventually(lambda: server.get("/ok") == 200)
     eventually(lambda: server.served() == 1)
+
+
+def test_a_worker_hides_what_it_has_loaded_from_the_garbage_collector_if_it_is_told_to(
+    gunicorn: Callable[..., _Gunicorn], tmp_path: Path
+) -> None:
+    assert gunicorn().body("/frozen") == "0"
+    config = tmp_path / "gunicorn.conf.py"
+    config.write_text("from django_telemetry.gunicorn import freeze as post_worker_init\n")
+    loaded = int(gunicorn(f"--config={config}").body("/frozen"))
+    assert loaded > 10_000, f"Django and the library have more objects than {loaded}"
 
 
 def test_what_gunicorn_says_about_a_request_does_not_repeat_it(gunicorn: Callable[..., _Gunicorn]) -> None:

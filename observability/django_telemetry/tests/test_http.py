@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
-from typing import Any
 
 import pytest
 from django_telemetry.context import unit_of_work
@@ -16,7 +15,7 @@ from django_telemetry.edges import DependencyError, DependencyRefused, Dependenc
 from django_telemetry.http import NO_RETRIES, RetryPolicy, Session
 from opentelemetry.trace import SpanKind, StatusCode
 
-from .harness import HttpBackend, MemoryProcessor, free_port, grown, respond, sample
+from .harness import Answer, HttpBackend, MemoryProcessor, cut_off, free_port, grown, in_threads, respond, sample
 
 FAST = RetryPolicy(attempts=2, backoff=0.001)
 
@@ -128,14 +127,7 @@ def test_a_connection_that_breaks_is_refused(spans: MemoryProcessor) -> None:
 
 
 def test_a_truncated_body_is_refused_not_half_returned(session: Session, backend: HttpBackend) -> None:
-    def truncate(handler: BaseHTTPRequestHandler, _body: bytes) -> None:
-        handler.send_response(200)
-        handler.send_header("Content-Length", "100")
-        handler.end_headers()
-        handler.wfile.write(b"half")
-        handler.close_connection = True
-
-    backend.answer = truncate
+    backend.answer = cut_off(b"half")
     with pytest.raises(DependencyRefused):
         session.request("POST", "/cut")
 
@@ -154,7 +146,7 @@ def test_nothing_is_sent_after_the_deadline(session: Session, backend: HttpBacke
     assert backend.requests == []
 
 
-def _failing_once() -> Any:
+def _failing_once() -> Answer:
     answers = iter([respond(503), respond(200, b"now")])
 
     def answer(handler: BaseHTTPRequestHandler, body: bytes) -> None:
@@ -213,11 +205,7 @@ def test_redirects_are_not_followed(session: Session, backend: HttpBackend) -> N
 def test_many_threads_share_a_session(session: Session, backend: HttpBackend) -> None:
     backend.answer = respond(200, b"fine")
     bodies: list[bytes] = []
-    threads = [threading.Thread(target=lambda: bodies.append(session.request("GET", "/t").content)) for _ in range(20)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(10)
+    in_threads(20, lambda _: bodies.append(session.request("GET", "/t").content))
     assert bodies == [b"fine"] * 20
 
 

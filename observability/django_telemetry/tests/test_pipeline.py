@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import gc
-import socket
-import threading
 import time
-import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
@@ -20,12 +15,24 @@ from django_telemetry.conf import get_config
 from django_telemetry.pipeline import SpanPipeline
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTracePartialSuccess,
-    ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
 from opentelemetry.sdk.trace import TracerProvider
 
-from .harness import HttpBackend, eventually, free_port, respond
+from .harness import (
+    Answer,
+    HttpBackend,
+    check_books,
+    check_memory_stays_flat,
+    cut_off,
+    drop,
+    eventually,
+    free_port,
+    hang_up_after,
+    in_threads,
+    respond,
+    spans_sent,
+)
 
 
 class _Rig:
@@ -44,17 +51,9 @@ class _Rig:
         for number in range(count):
             self.tracer.start_span(f"span {number}", attributes={"text": text} if text else None).end()
 
-    def check_books(self) -> None:
-        """made = delivered + lost by reason + waiting, exactly."""
-        books = self.books
-        came = books.delivered + sum(books.lost.values()) + books.waiting()
-        assert books.made == came, f"made {books.made}, but delivered {books.delivered} + {books.lost} = {came}"
-
 
 @pytest.fixture
-def rig(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., _Rig]]:
-    monkeypatch.setattr(breaker, "FIRST_PAUSE", 0.02)
-    monkeypatch.setattr(breaker, "LONGEST_PAUSE", 0.1)
+def rig(short_pauses: None) -> Iterator[Callable[..., _Rig]]:
     made: list[_Rig] = []
 
     def build(endpoint: str, **changes: Any) -> _Rig:
@@ -64,14 +63,6 @@ def rig(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., _Rig]]:
     yield build
     for each in made:
         each.pipeline.close(0.1)
-
-
-def _spans_in(backend: HttpBackend) -> int:
-    total = 0
-    for _, _, _, body in list(backend.requests):
-        request = ExportTraceServiceRequest.FromString(body)
-        total += sum(len(scope.spans) for resource in request.resource_spans for scope in resource.scope_spans)
-    return total
 
 
 @contextmanager
@@ -87,11 +78,11 @@ def test_everything_arrives_at_a_healthy_backend(rig: Callable[..., _Rig], backe
     under.make(100)
     assert under.pipeline.force_flush(5000)
     assert (under.books.made, under.books.delivered) == (100, 100)
-    assert _spans_in(backend) == 100
+    assert len(spans_sent(backend)) == 100
     method, path, headers, _ = backend.requests[0]
     assert (method, path, headers["content-type"]) == ("POST", "/v1/traces", "application/x-protobuf")
     assert headers["api-key"] == "k"
-    under.check_books()
+    check_books(under.books)
 
 
 def test_spans_below_a_full_batch_are_sent_after_the_delay(rig: Callable[..., _Rig], backend: HttpBackend) -> None:
@@ -106,32 +97,11 @@ def test_unsampled_spans_are_not_even_made(rig: Callable[..., _Rig], backend: Ht
     assert under.books.made == 0
 
 
-def _hang(handler: BaseHTTPRequestHandler, _body: bytes) -> None:
-    time.sleep(30)
-
-
-def _cut_off(handler: BaseHTTPRequestHandler, _body: bytes) -> None:
-    handler.send_response(200)
-    handler.send_header("Content-Length", "1000")
-    handler.end_headers()
-    handler.wfile.write(b"\x0a")
-    handler.close_connection = True
-
-
-def _garbage(handler: BaseHTTPRequestHandler, _body: bytes) -> None:
-    handler.wfile.write(b"this is no HTTP\r\n\r\n")
-    handler.close_connection = True
-
-
-def _drop(handler: BaseHTTPRequestHandler, _body: bytes) -> None:
-    handler.connection.shutdown(socket.SHUT_RDWR)
-
-
-FAULTS: dict[str, Callable[[BaseHTTPRequestHandler, bytes], None]] = {
+FAULTS: dict[str, Answer] = {
     "503": respond(503),
     "429 with Retry-After": respond(429, headers={"Retry-After": "0"}),
-    "garbage": _garbage,
-    "dropped": _drop,
+    "garbage": hang_up_after(b"this is no HTTP\r\n\r\n"),
+    "dropped": drop,
 }
 
 
@@ -146,7 +116,7 @@ def test_a_fault_is_retried_until_the_backend_comes_back(
     backend.answer = respond(200)
     eventually(lambda: under.books.delivered == 20)
     assert sum(under.books.lost.values()) == 0
-    under.check_books()
+    check_books(under.books)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -156,7 +126,7 @@ def test_what_stays_refused_is_given_up_and_counted(rig: Callable[..., _Rig], ba
     under.make(10)
     eventually(lambda: under.books.lost["export_failed"] == 10)
     assert len(backend.requests) == 6, "six attempts, then it is given up"
-    under.check_books()
+    check_books(under.books)
 
 
 def test_a_refusal_for_good_is_not_retried(rig: Callable[..., _Rig], backend: HttpBackend) -> None:
@@ -170,7 +140,7 @@ def test_a_refusal_for_good_is_not_retried(rig: Callable[..., _Rig], backend: Ht
 def test_an_answer_cut_off_after_its_status_counts_by_the_status(
     rig: Callable[..., _Rig], backend: HttpBackend
 ) -> None:
-    backend.answer = _cut_off
+    backend.answer = cut_off(b"\x0a")
     under = rig(backend.url)
     under.make(5)
     eventually(lambda: under.books.delivered == 5)
@@ -197,14 +167,14 @@ def test_a_backend_that_comes_back_after_being_away_is_found_again(rig: Callable
         before = under.books.delivered
         eventually(lambda: under.books.delivered == before + 10 or under.books.delivered >= 10)
         assert under.pipeline.force_flush(5000)
-        under.check_books()
+        check_books(under.books)
     finally:
         late.close()
 
 
 @pytest.mark.parametrize("away", ["refuses", "hangs", "slow"])
 def test_the_caller_never_waits(rig: Callable[..., _Rig], backend: HttpBackend, away: str) -> None:
-    backend.answer = {"hangs": _hang, "slow": respond(200, delay=0.3), "refuses": respond(200)}[away]
+    backend.answer = {"hangs": backend.hang, "slow": respond(200, delay=0.3), "refuses": respond(200)}[away]
     under = rig(f"http://127.0.0.1:{free_port()}" if away == "refuses" else backend.url, queue_max_spans=200)
     slow = 0
     for _ in range(2000):
@@ -213,40 +183,34 @@ def test_the_caller_never_waits(rig: Callable[..., _Rig], backend: HttpBackend, 
         slow += time.perf_counter() - start > 0.1
     # A busy machine may take the processor away now and then; waiting for the backend would show each time.
     assert slow <= 5, f"ending a span took more than 0.1 s {slow} times of 2000"
-    under.check_books()
+    check_books(under.books)
 
 
 def test_the_queue_is_bounded_by_count(rig: Callable[..., _Rig], backend: HttpBackend) -> None:
-    backend.answer = _hang
+    backend.answer = backend.hang
     under = rig(backend.url, queue_max_spans=30)
     under.make(100)
     assert under.books.waiting() == 30
     assert under.books.lost["queue_full"] == 70
-    under.check_books()
+    check_books(under.books)
 
 
 def test_the_queue_is_bounded_by_bytes(rig: Callable[..., _Rig], backend: HttpBackend) -> None:
-    backend.answer = _hang
+    backend.answer = backend.hang
     under = rig(backend.url, queue_max_bytes=100_000, attribute_value_limit=10_000)
     under.make(100, text="x" * 9000)
     assert 8 <= under.books.waiting() <= 11
-    under.check_books()
+    check_books(under.books)
 
 
 def test_memory_stays_flat_while_the_backend_is_away(rig: Callable[..., _Rig], backend: HttpBackend) -> None:
-    backend.answer = _hang
+    backend.answer = backend.hang
     under = rig(backend.url, queue_max_spans=500)
-    tracemalloc.start()
-    try:
-        under.make(1000, text="y" * 500)
-        gc.collect()
-        before = tracemalloc.get_traced_memory()[0]
-        under.make(5000, text="y" * 500)
-        gc.collect()
-        grown = tracemalloc.get_traced_memory()[0] - before
-    finally:
-        tracemalloc.stop()
-    assert grown < 200_000, f"{grown} bytes more after 5000 spans that could not be sent"
+    check_memory_stays_flat(
+        lambda: under.make(1000, text="y" * 500),
+        lambda: under.make(5000, text="y" * 500),
+        "5000 spans that could not be sent",
+    )
 
 
 def test_closing_sends_what_is_waiting(rig: Callable[..., _Rig], backend: HttpBackend) -> None:
@@ -256,14 +220,14 @@ def test_closing_sends_what_is_waiting(rig: Callable[..., _Rig], backend: HttpBa
     assert under.books.delivered == 10
     under.make(3)
     assert under.books.lost["shutdown"] == 3
-    under.check_books()
+    check_books(under.books)
 
 
 @pytest.mark.parametrize("away", ["refuses", "hangs", "503"])
 def test_closing_takes_at_most_its_time_and_counts_the_rest(
     rig: Callable[..., _Rig], backend: HttpBackend, away: str
 ) -> None:
-    backend.answer = {"hangs": _hang, "503": respond(503), "refuses": respond(200)}[away]
+    backend.answer = {"hangs": backend.hang, "503": respond(503), "refuses": respond(200)}[away]
     under = rig(
         f"http://127.0.0.1:{free_port()}" if away == "refuses" else backend.url, traces_timeout=10.0, batch_delay=60
     )
@@ -271,21 +235,17 @@ def test_closing_takes_at_most_its_time_and_counts_the_rest(
     with _at_most(1.5, "closing"):
         under.pipeline.close(1.0)
     assert under.books.lost["shutdown"] == 10
-    under.check_books()
+    check_books(under.books)
 
 
 def test_many_threads_lose_nothing_in_the_books(rig: Callable[..., _Rig], backend: HttpBackend) -> None:
     backend.answer = respond(200, delay=0.02)
-    under = rig(backend.url, queue_max_spans=100)
-    threads = [threading.Thread(target=under.make, args=(500,)) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
+    under = rig(f"{backend.url}/v1/traces", queue_max_spans=100)
+    in_threads(8, lambda _: under.make(500))
     under.pipeline.close(5)
     assert under.books.made == 4000
-    under.check_books()
-    assert _spans_in(backend) == under.books.delivered
+    check_books(under.books)
+    assert len(spans_sent(backend)) == under.books.delivered
 
 
 def test_a_breaker_opens_longer_and_longer_and_closes_at_once() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +15,7 @@ from django_telemetry.amqp import Consumer, Message, Publisher, Reject
 from django_telemetry.grpc import client_channel, server_interceptors
 from google.protobuf.struct_pb2 import Struct
 
-from .harness import Everything, eventually
+from .harness import Everything, consuming, eventually
 
 PLAIN = "hunter2planted"
 CARD = "4111 1111 1111 1111"
@@ -141,13 +140,8 @@ class _Queue:
 
     def consume(self, handler: Callable[[Message], None], until: Callable[[], Any]) -> None:
         consumer = Consumer(self.url, self.name, handler, max_deliveries=2, dead_letter_exchange=self.dead)
-        thread = threading.Thread(target=consumer.run, daemon=True)
-        thread.start()
-        try:
+        with consuming(consumer):
             eventually(until, 30, what="every message is in the dead letters")
-        finally:
-            consumer.stop()
-            thread.join(10)
 
     def dead_letters(self) -> int:
         return int(self.channel.queue_declare(f"{self.name}.dead", passive=True).method.message_count)

@@ -13,7 +13,7 @@ import pytest
 from django_telemetry.accounting import Account
 from django_telemetry.writer import LineWriter
 
-from .harness import eventually
+from .harness import check_books, eventually, threads_at_work
 
 
 class _Pipe:
@@ -47,11 +47,6 @@ def pipe() -> Iterator[_Pipe]:
     made.close()
 
 
-def _check(books: Account) -> None:
-    came = books.delivered + sum(books.lost.values()) + books.waiting()
-    assert books.made == came, f"made {books.made}, accounted {came}: {books.delivered} delivered, {books.lost}"
-
-
 def test_lines_arrive_whole_and_in_order(pipe: _Pipe) -> None:
     writer = LineWriter(pipe.writer, books=pipe.books)
     expected = b"".join(b"line %d\n" % number for number in range(1000))
@@ -61,7 +56,7 @@ def test_lines_arrive_whole_and_in_order(pipe: _Pipe) -> None:
     assert writer.flush(5)
     assert (pipe.books.made, pipe.books.delivered) == (1000, 1000)
     writer.close(1)
-    _check(pipe.books)
+    check_books(pipe.books)
 
 
 def test_a_full_pipe_does_not_block_and_the_rest_is_counted(pipe: _Pipe) -> None:
@@ -71,12 +66,12 @@ def test_a_full_pipe_does_not_block_and_the_rest_is_counted(pipe: _Pipe) -> None
         writer.write(b"x" * 199 + b"\n")
     assert time.monotonic() - start < 2
     assert pipe.books.lost["queue_full"] >= 3500
-    _check(pipe.books)
+    check_books(pipe.books)
     start = time.monotonic()
     writer.close(0.5)
     assert time.monotonic() - start < 1.5
     assert pipe.books.lost["shutdown"] > 0
-    _check(pipe.books)
+    check_books(pipe.books)
 
 
 def test_the_queue_is_bounded_by_bytes_too(pipe: _Pipe) -> None:
@@ -84,7 +79,7 @@ def test_the_queue_is_bounded_by_bytes_too(pipe: _Pipe) -> None:
     for _ in range(200):
         writer.write(b"x" * 9_999 + b"\n")
     assert pipe.books.waiting() <= 10
-    _check(pipe.books)
+    check_books(pipe.books)
     writer.close(0.1)
 
 
@@ -99,7 +94,7 @@ def test_writing_goes_on_when_the_reader_does(pipe: _Pipe) -> None:
     writer.write(b"again\n")
     assert pipe.read_all(6) == b"again\n"
     writer.close(1)
-    _check(pipe.books)
+    check_books(pipe.books)
 
 
 def test_a_reader_that_went_away_is_counted_and_does_not_raise(pipe: _Pipe) -> None:
@@ -108,7 +103,7 @@ def test_a_reader_that_went_away_is_counted_and_does_not_raise(pipe: _Pipe) -> N
     writer.write(b"lost\n")
     eventually(lambda: pipe.books.lost["export_failed"] == 1)
     writer.close(1)
-    _check(pipe.books)
+    check_books(pipe.books)
 
 
 def test_a_descriptor_made_non_blocking_loses_nothing(pipe: _Pipe) -> None:
@@ -119,22 +114,18 @@ def test_a_descriptor_made_non_blocking_loses_nothing(pipe: _Pipe) -> None:
         writer.write(b"x" * 999 + b"\n")
     assert pipe.read_all(300_000) == (b"x" * 999 + b"\n") * 300
     writer.close(1)
-    _check(pipe.books)
+    check_books(pipe.books)
 
 
 def test_threads_write_whole_lines(pipe: _Pipe) -> None:
     writer = LineWriter(pipe.writer, books=pipe.books)
 
-    def write(name: bytes) -> None:
+    def write(number: int) -> None:
         for _ in range(200):
-            writer.write(name * 100 + b"\n")
+            writer.write(b"%d" % number * 100 + b"\n")
 
-    threads = [threading.Thread(target=write, args=(b"%d" % number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    lines = pipe.read_all(8 * 200 * 101).splitlines()
+    with threads_at_work(8, write):
+        lines = pipe.read_all(8 * 200 * 101).splitlines()
     assert len(lines) == 1600
     assert all(len(set(line)) == 1 and len(line) == 100 for line in lines)
-    for thread in threads:
-        thread.join()
     writer.close(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 from collections.abc import AsyncIterator, Iterator
@@ -141,6 +142,11 @@ def quoting(request: HttpRequest, **kept: Any) -> HttpResponse:
         raise RuntimeError(", ".join(map(str, sent))) from exc
 
 
+def frozen(request: HttpRequest) -> HttpResponse:
+    """How many objects the garbage collector doesn't look at."""
+    return HttpResponse(str(gc.get_freeze_count()))
+
+
 async def async_quoting(request: HttpRequest) -> HttpResponse:
     return quoting(request)
 
@@ -166,6 +172,7 @@ urlpatterns = [
     path("quoting", quoting, name="quoting"),
     path("quoting/<str:kept>", quoting, name="quoting-path"),
     path("async-quoting", async_quoting, name="async-quoting"),
+    path("frozen", frozen),
     path("unnamed", ok),
     path("speaking/", include("tests.speaking")),
     path("reset/<str:token>", ok, name="reset"),
