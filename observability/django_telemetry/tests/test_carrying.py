@@ -120,7 +120,7 @@ def test_a_thread_that_could_not_start_can_be_tried_again(monkeypatch: pytest.Mo
     thread = _Asking()
     with unit_of_work("parent") as work:
         with monkeypatch.context() as system:
-            system.setattr(threading, "_start_new_thread", _no_more_threads)
+            system.setattr(_carrying, "_start", _no_more_threads)
             with pytest.raises(RuntimeError, match="can't start new thread"):
                 thread.start()
         assert _found_by(thread) == work.request_id
