@@ -1,11 +1,14 @@
-"""Elasticsearch: the server as its own project publishes it on Maven, verified by checksum."""
+"""Elasticsearch: the server as its own project publishes it on Maven, verified by checksum, and a plugin of ours."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
+import tempfile
 import zipfile
 from pathlib import Path
+from string import Template
 
 from platformctl import versions
 from platformctl.errors import InstallError
@@ -17,7 +20,7 @@ GROUP_AND_ARTIFACT = "org.elasticsearch.distribution.integ-test-zip:elasticsearc
 
 
 class Elasticsearch(Step):
-    """Downloads, verifies and unpacks the server."""
+    """Downloads, verifies and unpacks the server, and builds the plugin into it."""
 
     name = "elasticsearch"
     typical_seconds = 35
@@ -29,7 +32,8 @@ class Elasticsearch(Step):
         self._checksum = pinned["ELASTICSEARCH_SHA512"]
         self._plugin = f"org.apache.maven.plugins:maven-dependency-plugin:{pinned['MAVEN_DEPENDENCY_PLUGIN_VERSION']}"
         self._paths = paths
-        self._target = Locations(paths).elasticsearch
+        self._locations = Locations(paths)
+        self._target = self._locations.elasticsearch
         self.title = f"Elasticsearch {self._version} (Maven)"
 
     def is_done(self) -> bool:
@@ -42,7 +46,29 @@ class Elasticsearch(Step):
             self._download(shell, archive)
         with Staging(self._target) as folder:
             unpack(archive, folder)
+            self._add_plugin(shell, folder)
         archive.unlink()
+
+    def _add_plugin(self, shell: Shell, server: Path) -> None:
+        """Compile the plugin against the server; its folder in plugins/ is all that the server asks for."""
+        sources = self._locations.elasticsearch_plugin
+        plugin = server / "plugins" / "alive"
+        plugin.mkdir(parents=True)
+        # The whole server is readable for all, the plugin must be too, whatever root's umask is.
+        plugin.chmod(0o755)
+        libraries = os.pathsep.join(str(jar) for jar in sorted((server / "lib").glob("*.jar")))
+        with tempfile.TemporaryDirectory() as classes:
+            # The runtime has the compiler as a module; javac itself is another package.
+            java = str(self._locations.java_home() / "bin" / "java")
+            compiler = [java, "--module", "jdk.compiler/com.sun.tools.javac.Main", "-proc:none"]
+            shell.run([*compiler, "-d", classes, "-cp", libraries, str(sources / "AlivePlugin.java")])
+            with zipfile.ZipFile(plugin / "alive.jar", "w") as jar:
+                for compiled in sorted(Path(classes).rglob("*.class")):
+                    jar.write(compiled, compiled.relative_to(classes))
+        descriptor = Template((sources / "plugin-descriptor.properties").read_text())
+        (plugin / "plugin-descriptor.properties").write_text(descriptor.substitute(ELASTICSEARCH_VERSION=self._version))
+        for file in plugin.iterdir():
+            file.chmod(0o644)
 
     def _download(self, shell: Shell, archive: Path) -> None:
         archive.unlink(missing_ok=True)

@@ -34,7 +34,13 @@ class Locations:
 
     @property
     def elasticsearch(self) -> Path:
-        return self.paths.cache / "elasticsearch" / self._version("ELASTICSEARCH_VERSION")
+        plugin = sorted(self.elasticsearch_plugin.iterdir())
+        return self.paths.cache / "elasticsearch" / f"{self._version('ELASTICSEARCH_VERSION')}-{_digest(*plugin)}"
+
+    @property
+    def elasticsearch_plugin(self) -> Path:
+        """The committed sources of the plugin that the server gets."""
+        return self.paths.native / "tools" / "elasticsearch"
 
     @property
     def spotlight_folder(self) -> Path:
