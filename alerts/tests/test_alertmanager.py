@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,6 +20,7 @@ import requests
 import yaml
 from contracts import catalogue
 from contracts.testing.polling import poll_until
+from platformctl.incidents import forget_told
 
 from alerts.generator import alertmanager, graph
 from alerts.generator.build import FOLDER
@@ -71,8 +73,17 @@ def _free_port() -> int:
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """The committed configuration, with short intervals and one receiver that remembers the path it was called at."""
-    folder = tmp_path_factory.mktemp("alertmanager")
+    """An Alertmanager for all tests that don't care what it was told before."""
+    with _alertmanager(tmp_path_factory.mktemp("alertmanager")) as found:
+        yield found
+
+
+@contextmanager
+def _alertmanager(folder: Path) -> Iterator[Running]:
+    """The committed configuration, with short intervals and one receiver that remembers the path it was called at.
+
+    What Alertmanager remembers from one start to the next is in `folder`/data.
+    """
     port = _free_port()
     found = Running(f"http://127.0.0.1:{port}")
 
@@ -485,3 +496,24 @@ def test_receivers_come_from_the_environment_and_secrets_stay_in_files(tmp_path:
         environ["ALERT_WEBHOOK_URL"],
     ]
     assert "secret" not in (tmp_path / "alertmanager.yml").read_text()
+
+
+def test_an_incident_after_a_start_from_nothing_is_told_although_the_last_one_never_ended(tmp_path: Path) -> None:
+    """`make down` in the middle of an incident: nobody sees its end."""
+    again, other = cause("BrokerDown", "rabbitmq"), cause("PostgresDown", "postgresql")
+
+    def told(running: Running, alert: Labels) -> bool:
+        roots = [message["groupLabels"].get("root_service") for _, message in running.notified]
+        return alert["root_service"] in roots
+
+    with _alertmanager(tmp_path) as first:
+        first.post(again)
+        poll_until(lambda: told(first, again), "the first incident to be told", timeout=30)
+    with _alertmanager(tmp_path) as restarted:
+        restarted.post(again, other)
+        poll_until(lambda: told(restarted, other), "another incident to be told", timeout=30)
+        assert not told(restarted, again), "a restart of Alertmanager alone should not tell an incident twice"
+    forget_told(tmp_path / "data")
+    with _alertmanager(tmp_path) as anew:
+        anew.post(again)
+        poll_until(lambda: told(anew, again), "the next incident to be told after a start from nothing", timeout=30)

@@ -18,7 +18,7 @@ from contracts.catalogue import Catalogue
 from rich.console import Console
 
 from platformctl import account as accounts
-from platformctl import database, ports, processes, search, settings
+from platformctl import database, incidents, ports, processes, search, settings
 from platformctl.account import Account
 from platformctl.backends import SYSTEM_PATH, Backends, postgres_binaries
 from platformctl.environment import HOST, ServiceEnvironment
@@ -110,6 +110,7 @@ class Platform:
             was_running, changed = self._apply(console)
             if not was_running:
                 ports.check_free(wanted, self.paths.instance)
+                incidents.forget_told(self.paths.lib / "alertmanager")
                 self.supervisor.start(SYSTEM_PATH)
             try:
                 self._stop_changed(changed, console)
