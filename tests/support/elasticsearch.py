@@ -9,6 +9,7 @@ from typing import Any
 import requests
 
 LOGS = "logs-*"
+SPANS = "jaeger-span-*"
 TIMEOUT_SECONDS = 10.0
 
 
@@ -35,6 +36,22 @@ class Elasticsearch:
     def search_url(self, query: str) -> str:
         """An address that shows what the query string finds."""
         return f"{self.url}/{LOGS}/_search?q={query}"
+
+    def health(self) -> str:
+        """green or yellow when every index can be searched; red when not."""
+        response = requests.get(f"{self.url}/_cluster/health", timeout=TIMEOUT_SECONDS)
+        response.raise_for_status()
+        return str(response.json()["status"])
+
+    def services_with_spans(self, trace_id: str) -> set[str]:
+        """The services of which Jaeger has stored spans of this trace."""
+        response = requests.post(
+            f"{self.url}/{SPANS}/_search",
+            json={"query": {"term": {"traceID": trace_id}}, "size": 500, "_source": ["process.serviceName"]},
+            timeout=TIMEOUT_SECONDS,
+        )
+        response.raise_for_status()
+        return {hit["_source"]["process"]["serviceName"] for hit in response.json()["hits"]["hits"]}
 
     def logs(self, **terms: str) -> list[Document]:
         """The log lines with these fields (with `__` for the dot), oldest first, 500 at most."""
