@@ -184,6 +184,9 @@ def _team_route(team: str) -> dict[str, Any]:
                 "group_by": ["root_service"],
                 # How late "resolved" may be.
                 "group_interval": "20s",
+                # A budget that an earlier incident has nearly used up burns again with the first failures of the next
+                # one, before its cause can be told: most causes are within 45 s.
+                "routes": [{"matchers": ['layer="symptom"'], "group_wait": "45s"}],
             },
             {
                 "receiver": f"{team}-ticket",

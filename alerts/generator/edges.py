@@ -228,7 +228,8 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
               >= {t["service_errors_per_minute"]}
             {UNLESS_EXPLAINED}
             """,
-            lasting="20s",
+            # Longer than what lies below takes to be told: locks show in half a minute of samples.
+            lasting="35s",
             layer="cause",
             severity="page",
             summary="A gRPC method fails on the server",

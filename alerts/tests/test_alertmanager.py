@@ -79,10 +79,10 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 @contextmanager
-def _alertmanager(folder: Path) -> Iterator[Running]:
-    """The committed configuration, with short intervals and one receiver that remembers the path it was called at.
+def _alertmanager(folder: Path, *, hastened: int = 60) -> Iterator[Running]:
+    """The committed configuration, so many times faster, and one receiver that remembers the path it was called at.
 
-    What Alertmanager remembers from one start to the next is in `folder`/data.
+    Nothing waits for less than a second. What Alertmanager remembers from one start to the next is in `folder`/data.
     """
     port = _free_port()
     found = Running(f"http://127.0.0.1:{port}")
@@ -104,7 +104,7 @@ def _alertmanager(folder: Path) -> Iterator[Running]:
     for entry in document["receivers"]:
         for hook in entry.get("webhook_configs", []):
             hook["url"] = f"http://127.0.0.1:{receiver.server_port}/{entry['name']}"
-    _hasten(document["route"])
+    _hasten(document["route"], hastened)
     (folder / "alertmanager.yml").write_text(yaml.safe_dump(document))
     process = subprocess.Popen(
         [
@@ -127,10 +127,13 @@ def _alertmanager(folder: Path) -> Iterator[Running]:
         receiver.server_close()
 
 
-def _hasten(route: dict[str, Any]) -> None:
-    route |= {key: "1s" for key in ("group_wait", "group_interval") if key in route}
+def _hasten(route: dict[str, Any], times: int) -> None:
+    for key in ("group_wait", "group_interval"):
+        if key in route:
+            seconds = int(route[key][:-1]) * {"s": 1, "m": 60}[route[key][-1]]
+            route[key] = f"{max(1000, seconds * 1000 // times)}ms"
     for child in route.get("routes", []):
-        _hasten(child)
+        _hasten(child, times)
 
 
 def _ready(url: str, process: subprocess.Popen[bytes], folder: Path) -> bool:
@@ -517,3 +520,24 @@ def test_an_incident_after_a_start_from_nothing_is_told_although_the_last_one_ne
     with _alertmanager(tmp_path) as anew:
         anew.post(again)
         poll_until(lambda: told(anew, again), "the next incident to be told after a start from nothing", timeout=30)
+
+
+def test_a_burning_budget_waits_for_the_cause_that_shows_later(tmp_path: Path) -> None:
+    burning, elsewhere = symptom("orders"), symptom("users")
+    late, unrelated = cause("EdgeTimeouts", "payments", "card-provider"), cause("WorkerDown", "notifications")
+
+    with _alertmanager(tmp_path, hastened=10) as running:
+
+        def told(alert: Labels) -> bool:
+            entries = [entry for _, message in running.notified for entry in message["alerts"]]
+            wanted = ("firing", alert["alertname"], alert["service"])
+            return wanted in [
+                (entry["status"], entry["labels"]["alertname"], entry["labels"]["service"]) for entry in entries
+            ]
+
+        running.post(burning, unrelated)
+        poll_until(lambda: told(unrelated), "a cause to be told", timeout=30)
+        running.post(burning, unrelated, late, elsewhere)
+        poll_until(lambda: told(late), "the late cause to be told", timeout=30)
+        poll_until(lambda: told(elsewhere), "a burning budget that nothing explains to be told", timeout=30)
+        assert not told(burning), f"its cause was told, so the budget of {burning['service']} is no news"

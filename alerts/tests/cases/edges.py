@@ -474,7 +474,7 @@ _GRPC = [
             "GrpcServerErrors",
             f"a tenth ends with {code}",
             together(handled("OK", counter((300, 1.8))), handled(code, counter((60, 0), (240, 0.2)))),
-            {60: 0, 105: 0, 110: 1, 290: 1},
+            {60: 0, 120: 0, 125: 1, 290: 1},
             {"service": "inventory", "grpc_code": code, "root_service": "inventory", "team": "supply"},
         )
         for code in (

@@ -185,6 +185,14 @@ def test_scores_publish_misses_and_false_pages() -> None:
     assert "**paged**" in text
 
 
+def test_scores_publish_how_many_were_never_told_to_be_resolved() -> None:
+    open_ended = dataclasses.replace(RESULT, seconds_to_resolve=None)
+    unseen = dataclasses.replace(RESULT, noticed=False, seconds_to_resolve=None)
+    figures = score.figures([RESULT, open_ended, unseen, CONTROL])
+    assert (figures["resolved"], figures["resolved_slowest"]) == (0.5, RESULT.seconds_to_resolve)
+    assert "| told to be resolved while the drill waited | 0.5 | 2 noticed runs |" in score.table([RESULT, open_ended])
+
+
 def test_scores_of_nothing_are_no_numbers() -> None:
     assert score.figures([])["recall"] is None
     assert "| – | 0 runs of 0 drills |" in score.table([])

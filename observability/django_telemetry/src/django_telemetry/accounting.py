@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable
 
 from prometheus_client import REGISTRY
@@ -16,34 +15,17 @@ REASONS = ("queue_full", "export_failed", "shutdown")
 class Account:
     """The books of one signal. Plain numbers, since they move with every request; read at scrape time."""
 
-    __slots__ = ("_lock", "delivered", "lost", "made", "signal", "waiting")
+    __slots__ = ("delivered", "lost", "made", "signal", "waiting")
 
     def __init__(self, signal: str) -> None:
         self.signal = signal
-        self._lock = threading.Lock()
         self.made = 0
         self.delivered = 0
         self.lost = dict.fromkeys(REASONS, 0)
         self.waiting: Callable[[], int] = lambda: 0
 
-    def make(self) -> None:
-        """One item was made."""
-        with self._lock:
-            self.made += 1
-
-    def deliver(self, count: int) -> None:
-        """``count`` items have arrived."""
-        with self._lock:
-            self.delivered += count
-
-    def lose(self, reason: str, count: int = 1) -> None:
-        """``count`` items are lost, for one of REASONS."""
-        with self._lock:
-            self.lost[reason] += count
-
     def after_fork(self) -> None:
         """A forked child keeps books of its own: its queue starts empty."""
-        self._lock = threading.Lock()
         self.made = 0
         self.delivered = 0
         self.lost = dict.fromkeys(REASONS, 0)
