@@ -59,6 +59,14 @@ class Running:
         found: list[dict[str, Any]] = requests.get(f"{self.url}/api/v2/alerts", timeout=10).json()
         return found
 
+    def has_told(self, alert: Labels) -> bool:
+        """Whether somebody was notified that an alert of this name and service fires."""
+        wanted = ("firing", alert["alertname"], alert["service"])
+        entries = [entry for _, message in self.notified for entry in message["alerts"]]
+        return wanted in [
+            (entry["status"], entry["labels"]["alertname"], entry["labels"]["service"]) for entry in entries
+        ]
+
     def suppressed(self) -> set[str]:
         """The test labels of the alerts that others silence."""
         return {alert["labels"]["test"] for alert in self.alerts() if alert["status"]["inhibitedBy"]}
@@ -505,21 +513,17 @@ def test_an_incident_after_a_start_from_nothing_is_told_although_the_last_one_ne
     """`make down` in the middle of an incident: nobody sees its end."""
     again, other = cause("BrokerDown", "rabbitmq"), cause("PostgresDown", "postgresql")
 
-    def told(running: Running, alert: Labels) -> bool:
-        roots = [message["groupLabels"].get("root_service") for _, message in running.notified]
-        return alert["root_service"] in roots
-
     with _alertmanager(tmp_path) as first:
         first.post(again)
-        poll_until(lambda: told(first, again), "the first incident to be told", timeout=30)
+        poll_until(lambda: first.has_told(again), "the first incident to be told", timeout=30)
     with _alertmanager(tmp_path) as restarted:
         restarted.post(again, other)
-        poll_until(lambda: told(restarted, other), "another incident to be told", timeout=30)
-        assert not told(restarted, again), "a restart of Alertmanager alone should not tell an incident twice"
+        poll_until(lambda: restarted.has_told(other), "another incident to be told", timeout=30)
+        assert not restarted.has_told(again), "a restart of Alertmanager alone should not tell an incident twice"
     forget_told(tmp_path / "data")
     with _alertmanager(tmp_path) as anew:
         anew.post(again)
-        poll_until(lambda: told(anew, again), "the next incident to be told after a start from nothing", timeout=30)
+        poll_until(lambda: anew.has_told(again), "the next incident to be told after a start from nothing", timeout=30)
 
 
 def test_a_burning_budget_waits_for_the_cause_that_shows_later(tmp_path: Path) -> None:
@@ -527,17 +531,9 @@ def test_a_burning_budget_waits_for_the_cause_that_shows_later(tmp_path: Path) -
     late, unrelated = cause("EdgeTimeouts", "payments", "card-provider"), cause("WorkerDown", "notifications")
 
     with _alertmanager(tmp_path, hastened=10) as running:
-
-        def told(alert: Labels) -> bool:
-            entries = [entry for _, message in running.notified for entry in message["alerts"]]
-            wanted = ("firing", alert["alertname"], alert["service"])
-            return wanted in [
-                (entry["status"], entry["labels"]["alertname"], entry["labels"]["service"]) for entry in entries
-            ]
-
         running.post(burning, unrelated)
-        poll_until(lambda: told(unrelated), "a cause to be told", timeout=30)
+        poll_until(lambda: running.has_told(unrelated), "a cause to be told", timeout=30)
         running.post(burning, unrelated, late, elsewhere)
-        poll_until(lambda: told(late), "the late cause to be told", timeout=30)
-        poll_until(lambda: told(elsewhere), "a burning budget that nothing explains to be told", timeout=30)
-        assert not told(burning), f"its cause was told, so the budget of {burning['service']} is no news"
+        poll_until(lambda: running.has_told(late), "the late cause to be told", timeout=30)
+        poll_until(lambda: running.has_told(elsewhere), "a burning budget that nothing explains to be told", timeout=30)
+        assert not running.has_told(burning), f"its cause was told, so the budget of {burning['service']} is no news"

@@ -181,6 +181,7 @@ def _summary(results: Sequence[Result]) -> Iterable[tuple[str, str, str]]:
     """What, how much, out of how many runs."""
     found = figures(results)
     faults, controls, paging = (f"{found[name]} runs" for name in ("faults", "controls", "paging_faults"))
+    seen = f"{found['noticed']} noticed runs"
     kinds = f"{found['faults']} runs of {found['drills']} drills"
     return [
         ("faults noticed (recall)", _number(found["recall"]), kinds),
@@ -191,12 +192,8 @@ def _summary(results: Sequence[Result]) -> Iterable[tuple[str, str, str]]:
         ("pages for one incident", _number(found["pages_per_incident"]), paging),
         ("pages for one incident, most", _number(found["pages_most"]), paging),
         ("pages for one incident, inhibition off", _number(found["pages_per_incident_uninhibited"]), paging),
-        ("told to be resolved while the drill waited", _number(found["resolved"]), f"{found['noticed']} noticed runs"),
-        (
-            "seconds from the end of the fault to resolved, slowest of those",
-            _number(found["resolved_slowest"]),
-            f"{found['noticed']} noticed runs",
-        ),
+        ("told to be resolved while the drill waited", _number(found["resolved"]), seen),
+        ("seconds from the end of the fault to resolved, slowest of those", _number(found["resolved_slowest"]), seen),
         ("controls that paged nobody", _number(found["controls_quiet"]), controls),
     ]
 

@@ -45,24 +45,20 @@ class Elasticsearch:
 
     def services_with_spans(self, trace_id: str) -> set[str]:
         """The services of which Jaeger has stored spans of this trace."""
-        response = requests.post(
-            f"{self.url}/{SPANS}/_search",
-            json={"query": {"term": {"traceID": trace_id}}, "size": 500, "_source": ["process.serviceName"]},
-            timeout=TIMEOUT_SECONDS,
-        )
-        response.raise_for_status()
-        return {hit["_source"]["process"]["serviceName"] for hit in response.json()["hits"]["hits"]}
+        query = {"query": {"term": {"traceID": trace_id}}, "size": 500, "_source": ["process.serviceName"]}
+        return {hit["_source"]["process"]["serviceName"] for hit in self._search(SPANS, query)}
 
     def logs(self, **terms: str) -> list[Document]:
         """The log lines with these fields (with `__` for the dot), oldest first, 500 at most."""
         filters = [{"term": {name.replace("__", "."): value}} for name, value in terms.items()]
-        response = requests.post(
-            f"{self.url}/{LOGS}/_search",
-            json={"query": {"bool": {"filter": filters}}, "size": 500, "sort": ["@timestamp"]},
-            timeout=TIMEOUT_SECONDS,
-        )
+        query = {"query": {"bool": {"filter": filters}}, "size": 500, "sort": ["@timestamp"]}
+        return [Document(hit["_id"], hit["_source"]) for hit in self._search(LOGS, query)]
+
+    def _search(self, indices: str, query: Mapping[str, Any]) -> list[dict[str, Any]]:
+        response = requests.post(f"{self.url}/{indices}/_search", json=query, timeout=TIMEOUT_SECONDS)
         response.raise_for_status()
-        return [Document(hit["_id"], hit["_source"]) for hit in response.json()["hits"]["hits"]]
+        hits: list[dict[str, Any]] = response.json()["hits"]["hits"]
+        return hits
 
 
 def _get(source: Any, name: str) -> Any:
