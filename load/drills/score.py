@@ -7,6 +7,7 @@ import json
 import os
 import statistics
 import subprocess
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
@@ -127,11 +128,15 @@ def figures(results: Sequence[Result]) -> Mapping[str, Any]:
     true_pages = sum(min(result.pages, 1) for result in pages if result.named)
     all_pages = sum(result.pages for result in results)
     resolved = [result.seconds_to_resolve for result in noticed if result.seconds_to_resolve is not None]
+    kinds = Counter(result.kind for result in faults)
     return {
         "faults": len(faults),
         "controls": len(controls),
         "paging_faults": len(pages),
         "drills": len({result.drill for result in faults}),
+        "kinds": len(kinds),
+        "kinds_thrice": sum(count >= 3 for count in kinds.values()),
+        "control_drills": len({result.drill for result in controls}),
         "pages": all_pages,
         "recall": _share(len(noticed), len(faults)),
         "precision": _share(true_pages, all_pages),
@@ -180,11 +185,13 @@ def table(results: Sequence[Result]) -> str:
 def _summary(results: Sequence[Result]) -> Iterable[tuple[str, str, str]]:
     """What, how much, out of how many runs."""
     found = figures(results)
-    faults, controls, paging = (f"{found[name]} runs" for name in ("faults", "controls", "paging_faults"))
+    faults, paging = (f"{found[name]} runs" for name in ("faults", "paging_faults"))
+    controls = f"{found['controls']} runs of {found['control_drills']} drills"
     seen = f"{found['noticed']} noticed runs"
-    kinds = f"{found['faults']} runs of {found['drills']} drills"
+    drills = f"{found['faults']} runs of {found['drills']} drills"
     return [
-        ("faults noticed (recall)", _number(found["recall"]), kinds),
+        ("faults noticed (recall)", _number(found["recall"]), drills),
+        ("kinds of fault with three runs or more", _number(found["kinds_thrice"]), f"{found['kinds']} kinds"),
         ("pages that name a fault's cause (precision)", _number(found["precision"]), f"{found['pages']} pages"),
         ("right cause named first", _number(found["right_cause_first"]), faults),
         ("seconds from the fault to its page, median", _number(found["seconds_median"]), paging),

@@ -193,6 +193,15 @@ def test_scores_publish_how_many_were_never_told_to_be_resolved() -> None:
     assert "| told to be resolved while the drill waited | 0.5 | 2 noticed runs |" in score.table([RESULT, open_ended])
 
 
+def test_scores_tell_how_often_a_kind_of_fault_was_tried() -> None:
+    elsewhere = dataclasses.replace(RESULT, drill="orders-killed")
+    other = dataclasses.replace(RESULT, drill="users-hangs", kind="process-hangs")
+    text = score.table([RESULT, RESULT, elsewhere, other, CONTROL, CONTROL])
+    assert "| kinds of fault with three runs or more | 1 | 2 kinds |" in text
+    assert "| 4 runs of 3 drills |" in text
+    assert "| controls that paged nobody | 1 | 2 runs of 1 drills |" in text
+
+
 def test_scores_of_nothing_are_no_numbers() -> None:
     assert score.figures([])["recall"] is None
     assert "| – | 0 runs of 0 drills |" in score.table([])
