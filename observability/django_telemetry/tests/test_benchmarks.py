@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from benchmarks import load, report
@@ -34,12 +35,12 @@ def test_a_variant_serves_requests(variant: str, interface: str, clock: str) -> 
     assert f"{interface} {clock} {variant} sampled" in done.stdout, done.stderr[-2000:]
 
 
-def results(ours: float, ours_cpu: float, ours_p999: float) -> dict[str, dict[str, float]]:
+def results(ours: float, ours_cpu: float, ours_p999: float) -> dict[str, dict[str, Any]]:
     service = {"p50_ms": 1.0, "p99_ms": 2.0, "requests": 100.0, "ratio_min": 1.0, "ratio_max": 2.0}
     return {
-        "wsgi request bare sampled": {"median_us": 100.0, "min_us": 90.0, "max_us": 120.0},
-        "wsgi request ours-all sampled": {"median_us": ours, "min_us": ours, "max_us": ours},
-        "wsgi request stock-all sampled": {"median_us": 900.0, "min_us": 890.0, "max_us": 1000.0},
+        "wsgi request bare sampled": report.in_process([[90.0, 100.0, 120.0]]),
+        "wsgi request ours-all sampled": report.in_process([[ours, ours, ours]]),
+        "wsgi request stock-all sampled": report.in_process([[890.0, 900.0, 1000.0]]),
         "service bare sampled": {"cpu_ms": 2.0, "ratio": 1.0, "p999_ms": 10.0, **service},
         "service ours-all sampled": {"cpu_ms": ours_cpu, "ratio": ours_cpu / 2.0, "p999_ms": ours_p999, **service},
         "service stock-all sampled": {"cpu_ms": 4.0, "ratio": 2.0, "p999_ms": 30.0, **service},
@@ -49,6 +50,21 @@ def results(ours: float, ours_cpu: float, ours_p999: float) -> dict[str, dict[st
 def test_a_target_is_met_up_to_its_limit_and_missed_beyond() -> None:
     assert [verdict.is_met for verdict in report.verdicts(results(179.0, 2.15, 10.9))] == [True, True, True]
     assert [verdict.is_met for verdict in report.verdicts(results(182.0, 2.17, 11.1))] == [False, False, False]
+
+
+def test_a_slow_round_of_all_variants_does_not_change_the_share() -> None:
+    def rounds(value: float) -> dict[str, Any]:
+        return report.in_process([[value], [value], [3 * value], [3 * value]])
+
+    (verdict,) = report.verdicts(
+        {
+            "asgi request bare sampled": rounds(500.0),
+            "asgi request ours-all sampled": report.in_process([[600.0], [600.0], [1800.0], [1500.0]]),
+            "asgi request stock-all sampled": rounds(1500.0),
+        }
+    )
+    assert verdict.came == pytest.approx(0.1)
+    assert verdict.detail == "adds 100 µs to 1000, stock adds 2000; rounds from 0.00 to 1/10.0"
 
 
 def test_a_slow_spell_of_the_machine_does_not_change_the_ratio() -> None:
@@ -71,5 +87,5 @@ def test_the_table_shows_misses_as_misses() -> None:
         "results": measured,
     }
     text = report.markdown(document, report.verdicts(measured))
-    assert "| 1/10.0 | 1/9.8 | **no** | adds 82 µs to 100, stock adds 800 |" in text
+    assert "| 1/10.0 | 1/9.8 | **no** | adds 82 µs to 100, stock adds 800; rounds from 1/9.8 to 1/9.8 |" in text
     assert "| 1.08 | 1.07 | yes |" in text
