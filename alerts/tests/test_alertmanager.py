@@ -138,10 +138,13 @@ def _alertmanager(folder: Path, *, hastened: int = 60) -> Iterator[Running]:
 def _hasten(route: dict[str, Any], times: int) -> None:
     for key in ("group_wait", "group_interval"):
         if key in route:
-            seconds = int(route[key][:-1]) * {"s": 1, "m": 60}[route[key][-1]]
-            route[key] = f"{max(1000, seconds * 1000 // times)}ms"
+            route[key] = f"{max(1000, _seconds(route[key]) * 1000 // times)}ms"
     for child in route.get("routes", []):
         _hasten(child, times)
+
+
+def _seconds(duration: str) -> int:
+    return int(duration[:-1]) * {"s": 1, "m": 60}[duration[-1]]
 
 
 def _ready(url: str, process: subprocess.Popen[bytes], folder: Path) -> bool:
@@ -537,3 +540,13 @@ def test_a_burning_budget_waits_for_the_cause_that_shows_later(tmp_path: Path) -
         poll_until(lambda: running.has_told(late), "the late cause to be told", timeout=30)
         poll_until(lambda: running.has_told(elsewhere), "a burning budget that nothing explains to be told", timeout=30)
         assert not running.has_told(burning), f"its cause was told, so the budget of {burning['service']} is no news"
+
+
+def test_the_next_incident_of_a_cause_waits_half_a_minute_for_its_turn_at_most() -> None:
+    """Its group still ticks: Prometheus repeats for a quarter of an hour that the last incident is resolved."""
+    route = yaml.safe_load((FOLDER / "alertmanager.yml").read_text())["route"]
+    of_teams = [child for team in route["routes"] for child in team.get("routes", [])]
+    assert {child["receiver"] for child in of_teams} >= {"platform-page", "platform-ticket"}
+    assert not [
+        (child["matchers"], child["group_interval"]) for child in of_teams if _seconds(child["group_interval"]) > 30
+    ]
