@@ -221,15 +221,15 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             describer.alert(
                 "EventsNeverConsumed",
                 f"""
-                sum(increase(outbox_published_total{{service="{publisher}", type=~"{types}"}}[2m]))
+                sum(increase(outbox_published_total{{service="{publisher}", type=~"{types}"}}[1m]))
                   >= {t["events_placed_per_minute"]}
-                unless on () sum(increase(messaging_process_duration_seconds_count{{destination="{queue}"}}[2m])) > 0
+                unless on () sum(increase(messaging_process_duration_seconds_count{{destination="{queue}"}}[1m])) > 0
                 """,
                 lasting="30s",
                 layer="cause",
                 severity="page",
                 summary="Events are published and never consumed",
-                description=f"{publisher} publishes, and {consumer} has handled nothing of {queue} for two minutes.",
+                description=f"{publisher} publishes, and {consumer} has handled nothing of {queue} for a minute.",
                 dashboard="messaging",
                 root=consumer,
                 labels={"service": consumer, "queue": queue},

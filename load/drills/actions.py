@@ -28,6 +28,8 @@ Arguments = Mapping[str, Any]
 TOXIC = "drill"
 HEALTHY_PROVIDER = {"error_ratio": 0.0, "latency_ms": {"median": 80.0, "p99": 600.0}, "extra_latency_ms": 0.0}
 LOCK_HOLDER = "drill-lock"
+# Where events go instead.
+DIVERTED = "drill.diverted"
 
 
 def _nothing(world: World, arguments: Arguments) -> None:
@@ -243,19 +245,43 @@ def purge_dead(world: World, arguments: Arguments) -> None:
         world.broker("DELETE", f"/queues/platform/{queue}/contents")
 
 
-def unbind(world: World, arguments: Arguments) -> None:
-    """A queue hears nothing any more."""
-    queue, exchange = arguments["queue"], "events"
-    for binding in world.broker("GET", f"/bindings/platform/e/{exchange}/q/{queue}").json():
-        world.broker("DELETE", f"/bindings/platform/e/{exchange}/q/{queue}/{binding['properties_key']}")
+def divert(world: World, arguments: Arguments) -> None:
+    """What a queue should hear goes to another one, which nobody reads.
+
+    Without the other one no queue would take the events, and the publisher, told so, would bind the right one anew.
+    """
+    queue = arguments["queue"]
+    world.broker("PUT", f"/queues/platform/{DIVERTED}", {"durable": True})
+    _bind(world, DIVERTED, arguments["keys"])
+    _unbind(world, queue)
 
 
-def rebind(world: World, arguments: Arguments) -> None:
-    """It hears again."""
-    for key in arguments["keys"]:
-        world.broker(
-            "POST", f"/bindings/platform/e/events/q/{arguments['queue']}", {"routing_key": key, "arguments": {}}
-        )
+def undivert(world: World, arguments: Arguments) -> None:
+    """It hears again, and gets what it has missed: some of it twice, rather than not at all."""
+    queue = arguments["queue"]
+    _bind(world, queue, arguments["keys"])
+    if DIVERTED not in [each["name"] for each in world.broker("GET", "/queues/platform?columns=name").json()]:
+        return
+    _unbind(world, DIVERTED)
+    missed = world.broker(
+        "POST",
+        f"/queues/platform/{DIVERTED}/get",
+        {"count": 100_000, "ackmode": "ack_requeue_true", "encoding": "auto"},
+    ).json()
+    for message in missed:
+        carried = {key: message[key] for key in ("properties", "payload", "payload_encoding")}
+        world.broker("POST", "/exchanges/platform/amq.default/publish", {**carried, "routing_key": queue})
+    world.broker("DELETE", f"/queues/platform/{DIVERTED}")
+
+
+def _bind(world: World, queue: str, keys: list[str]) -> None:
+    for key in keys:
+        world.broker("POST", f"/bindings/platform/e/events/q/{queue}", {"routing_key": key, "arguments": {}})
+
+
+def _unbind(world: World, queue: str) -> None:
+    for binding in world.broker("GET", f"/bindings/platform/e/events/q/{queue}").json():
+        world.broker("DELETE", f"/bindings/platform/e/events/q/{queue}/{binding['properties_key']}")
 
 
 def redeliver(world: World, arguments: Arguments) -> None:
@@ -387,7 +413,7 @@ ACTIONS: Mapping[str, Action] = {
     "lock": Action(lock, unlock),
     "sql": Action(sql, unsql),
     "publish": Action(publish, purge_dead),
-    "unbind": Action(unbind, rebind),
+    "divert": Action(divert, undivert),
     "redeliver": Action(redeliver),
     "read-only": Action(read_only, writable),
     "fill-disk": Action(fill_disk, empty_disk),

@@ -424,13 +424,13 @@ _CONSUMED = [
     ),
     Case(
         "EventsNeverConsumed",
-        "published for two minutes, nothing handled",
+        "published for a minute and a half, nothing handled",
         together(
             published(counter((400, 0.5))),
             handled(counter((60, 0.5), (340, 0))),
             handled(counter((400, 1)), "payments.order-cancelled"),
         ),
-        {100: 0, 200: 0, 220: 1},
+        {100: 0, 140: 0, 160: 1},
         OWN,
     ),
     Case(
@@ -453,7 +453,7 @@ _CONSUMED = [
                 1,
             ),
             (
-                f"{queue}: two in two minutes",
+                f"{queue}: one in a minute",
                 together(published(counter((400, 0.017)), kind), handled(counter((400, 1)), other)),
                 0,
             ),
