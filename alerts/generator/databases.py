@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contracts.catalogue import Catalogue
 
-from alerts.generator.describe import SERVICE, Describer
+from alerts.generator.describe import KEEP_OF_BACKENDS, SERVICE, Describer
 from alerts.generator.model import Group, Record
 from alerts.generator.thresholds import Thresholds
 
@@ -57,6 +57,7 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             lasting="10s",
             layer="cause",
             severity="page",
+            keep=KEEP_OF_BACKENDS,
             summary="PostgreSQL is down",
             description="PostgreSQL doesn't answer: no service can read or write.",
             dashboard="databases",

@@ -26,6 +26,8 @@ SERVICE = "{{ $labels.service }}"
 # How long a page's cause outlasts its end: until the burning budget that it explains is seen to burn no more, whose
 # guard looks back a minute. What is judged by rates looks back as far itself.
 KEEP, KEEP_AFTER_RATES = "75s", "20s"
+# What services depend on explains their own causes too (a full outbox, say), which need a little longer to end.
+KEEP_OF_BACKENDS = "105s"
 # Expressions that hold for a minute or more after what they look at is over.
 _LOOKS_BACK = re.compile(r"rate1m|increase2m|(?:rate|increase|changes)\([^()]*\[[1-9]m\]")
 
@@ -61,11 +63,12 @@ class Describer:
         labels: Mapping[str, str] | None = None,
         logs: str = f'service.name:"{SERVICE}"',
         traces: str = SERVICE,
+        keep: str | None = None,
     ) -> Alert:
         """An alert. `root` is the service that is the cause, `labels` adds those the expression doesn't bring.
 
         The team is the owner of `owner`, by default of the root. `logs` is a query in Kibana's language; `traces`
-        the service whose traces to list.
+        the service whose traces to list. `keep` is how long it outlasts its end, where the expression doesn't tell.
         """
         service = (labels or {}).get("service", SERVICE)
         scope = f"?var-service={service}" if dashboard in ("service", "edges", "django") else ""
@@ -88,7 +91,7 @@ class Describer:
                 "traces_url": f"{base('traces_url')}?service={traces if traces != SERVICE else service}",
                 "logs_url": f"{base('logs_url')}?query={_query(logs.replace(SERVICE, service))}",
             },
-            keep=_keep(expr) if (layer, severity) == ("cause", "page") else "",
+            keep=keep or (_keep(expr) if (layer, severity) == ("cause", "page") else ""),
         )
 
     def team(self, root: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contracts.catalogue import Catalogue
 
 from alerts.generator import graph
-from alerts.generator.describe import Describer
+from alerts.generator.describe import KEEP_OF_BACKENDS, Describer
 from alerts.generator.model import Group, Record
 from alerts.generator.thresholds import Thresholds
 
@@ -164,6 +164,7 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             lasting="5s",
             layer="cause",
             severity="page",
+            keep=KEEP_OF_BACKENDS,
             summary="The proxy between the services is down",
             description="Toxiproxy doesn't answer: no service reaches another, each of which may well be healthy.",
             dashboard="edges",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contracts.catalogue import Catalogue
 
-from alerts.generator.describe import Describer
+from alerts.generator.describe import KEEP_OF_BACKENDS, Describer
 from alerts.generator.edges import UNLESS_EXPLAINED
 from alerts.generator.model import Group, Record
 from alerts.generator.services import LOOKED_FOR_A_MINUTE
@@ -59,6 +59,7 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             lasting="15s",
             layer="cause",
             severity="page",
+            keep=KEEP_OF_BACKENDS,
             summary="The message broker is down",
             description="RabbitMQ doesn't answer: nothing is published, nothing is consumed.",
             dashboard="messaging",
@@ -73,6 +74,7 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             lasting="15s",
             layer="cause",
             severity="page",
+            keep=KEEP_OF_BACKENDS,
             summary="The message broker holds publishers back",
             description="RabbitMQ has raised its memory, disk or file descriptor alarm; publishers block until "
             "it is over.",

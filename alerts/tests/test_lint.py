@@ -130,3 +130,15 @@ def test_every_node_of_the_catalogue_can_silence_what_depends_on_it() -> None:
     document = yaml.safe_load((FOLDER / "alertmanager.yml").read_text())
     sources = {matcher for rule in document["inhibit_rules"] for matcher in rule["source_matchers"]}
     assert all(f'service="{name}"' in sources for name in graph.nodes(CATALOGUE))
+
+
+def test_what_everybody_depends_on_is_told_to_be_over_after_all_that_it_explains() -> None:
+    """The outbox is empty some seconds after the broker is back: its alert would be free to page for so long."""
+    kept = {
+        alert.name: int(alert.keep.removesuffix("s"))
+        for alert in ALERTS
+        if alert.labels["layer"] == "cause" and alert.keep
+    }
+    backends = {"PostgresDown", "BrokerDown", "BrokerBlocksPublishers", "EdgeProxyDown"}
+    longest = max(seconds for name, seconds in kept.items() if name not in backends)
+    assert {name: kept[name] for name in backends if kept[name] < longest + 20} == {}
