@@ -28,8 +28,9 @@ Arguments = Mapping[str, Any]
 TOXIC = "drill"
 HEALTHY_PROVIDER = {"error_ratio": 0.0, "latency_ms": {"median": 80.0, "p99": 600.0}, "extra_latency_ms": 0.0}
 LOCK_HOLDER = "drill-lock"
-# Where events go instead.
-DIVERTED = "drill.diverted"
+# Where events go instead. By its name one that nobody is supposed to read: a queue without a consumer would be another
+# fault, with an alert of its own.
+DIVERTED = "drill.diverted.dead"
 
 
 def _nothing(world: World, arguments: Arguments) -> None:
