@@ -16,6 +16,11 @@ HEADER = (
 )
 
 
+def seconds(duration: str) -> int:
+    """A duration of one unit as Prometheus and Alertmanager write it: 20s, 5m, 6h, 3d."""
+    return int(duration[:-1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[duration[-1]]
+
+
 @dataclass(frozen=True)
 class Record:
     """A recording rule."""

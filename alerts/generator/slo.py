@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from contracts.catalogue import Catalogue, Journey, Slo
 
 from alerts.generator.describe import Describer
-from alerts.generator.model import Alert, Group, Record
+from alerts.generator.model import Alert, Group, Record, seconds
 from alerts.generator.services import LATENCY, RESPONSES
 from alerts.generator.thresholds import Thresholds
 
@@ -103,7 +103,7 @@ def _burn_alert(describer: Describer, burn: Burn, t: Thresholds) -> Alert:
         f"""
         slo:bad_events:ratio_rate{burn.long} > {burn.factor:g} * (1 - slo:objective:ratio)
         and slo:bad_events:ratio_rate{burn.short} > {burn.factor:g} * (1 - slo:objective:ratio)
-{_goes_on(burn)}        and slo:bad_events:rate{burn.long} * {_seconds(burn.long)}
+{_goes_on(burn)}        and slo:bad_events:rate{burn.long} * {seconds(burn.long)}
           >= {t["slo_burn_bad_events_per_hour"]}
         """,
         lasting=burn.lasting,
@@ -147,7 +147,3 @@ def _events(journey: Journey, slo: Slo, window: str, views: dict[str, str]) -> t
 def _interval(window: str) -> str:
     """What says whether it goes on has to be fresh; what lasts for days hasn't."""
     return {"1m": "5s", "5m": "15s", "1h": "15s"}.get(window, "1m")
-
-
-def _seconds(window: str) -> int:
-    return int(window[:-1]) * {"m": 60, "h": 3600, "d": 86400}[window[-1]]

@@ -24,6 +24,7 @@ from platformctl.incidents import forget_told
 
 from alerts.generator import alertmanager, graph
 from alerts.generator.build import FOLDER
+from alerts.generator.model import seconds
 
 CATALOGUE = catalogue.load()
 Labels = Mapping[str, str]
@@ -138,13 +139,9 @@ def _alertmanager(folder: Path, *, hastened: int = 60) -> Iterator[Running]:
 def _hasten(route: dict[str, Any], times: int) -> None:
     for key in ("group_wait", "group_interval"):
         if key in route:
-            route[key] = f"{max(1000, _seconds(route[key]) * 1000 // times)}ms"
+            route[key] = f"{max(1000, seconds(route[key]) * 1000 // times)}ms"
     for child in route.get("routes", []):
         _hasten(child, times)
-
-
-def _seconds(duration: str) -> int:
-    return int(duration[:-1]) * {"s": 1, "m": 60}[duration[-1]]
 
 
 def _ready(url: str, process: subprocess.Popen[bytes], folder: Path) -> bool:
@@ -548,5 +545,5 @@ def test_the_next_incident_of_a_cause_waits_half_a_minute_for_its_turn_at_most()
     of_teams = [child for team in route["routes"] for child in team.get("routes", [])]
     assert {child["receiver"] for child in of_teams} >= {"platform-page", "platform-ticket"}
     assert not [
-        (child["matchers"], child["group_interval"]) for child in of_teams if _seconds(child["group_interval"]) > 30
+        (child["matchers"], child["group_interval"]) for child in of_teams if seconds(child["group_interval"]) > 30
     ]

@@ -11,7 +11,7 @@ from contracts import catalogue
 
 from alerts.generator import graph
 from alerts.generator.build import FOLDER, alerts, files, groups
-from alerts.generator.model import Alert, Record
+from alerts.generator.model import Alert, Record, seconds
 from alerts.generator.thresholds import load
 
 CATALOGUE = catalogue.load()
@@ -134,11 +134,7 @@ def test_every_node_of_the_catalogue_can_silence_what_depends_on_it() -> None:
 
 def test_what_everybody_depends_on_is_told_to_be_over_after_all_that_it_explains() -> None:
     """The outbox is empty some seconds after the broker is back: its alert would be free to page for so long."""
-    kept = {
-        alert.name: int(alert.keep.removesuffix("s"))
-        for alert in ALERTS
-        if alert.labels["layer"] == "cause" and alert.keep
-    }
+    kept = {alert.name: seconds(alert.keep) for alert in ALERTS if alert.labels["layer"] == "cause" and alert.keep}
     backends = {"PostgresDown", "BrokerDown", "BrokerBlocksPublishers", "EdgeProxyDown"}
-    longest = max(seconds for name, seconds in kept.items() if name not in backends)
+    longest = max(lasts for name, lasts in kept.items() if name not in backends)
     assert {name: kept[name] for name in backends if kept[name] < longest + 20} == {}
