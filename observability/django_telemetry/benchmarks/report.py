@@ -65,7 +65,7 @@ def verdicts(results: Results) -> list[Verdict]:
                 continue
             # Round by round, since the machine's speed changes from one to the next.
             ours, stock = (_added(results, name, names[-1]) for name in names[:2])
-            shares = sorted(mine / theirs for mine, theirs in zip(ours, stock, strict=True))
+            shares = sorted(mine / peer for mine, peer in zip(ours, stock, strict=True))
             found.append(
                 Verdict(
                     f"{interface}, {sampled}, {'the request’s thread' if clock == 'request' else 'the whole process'}",
