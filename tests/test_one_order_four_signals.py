@@ -25,6 +25,26 @@ from tests.support.spotlight import Spotlight
 SERVICES = {"users", "inventory", "orders", "payments", "notifications"}
 CONSUMER = "notifications.orders process"
 
+# (callee's span, its caller's span), each as (service, kind, name)
+PARENTS = [
+    (("orders", "client", "GET /internal/v1/users/{id}"), ("orders", "server", "POST api/v1/orders")),
+    (("users", "server", "GET internal/v1/users/<uuid:user_id>"), ("orders", "client", "GET /internal/v1/users/{id}")),
+    (("orders", "client", "inventory.v1.Inventory/Reserve"), ("orders", "server", "POST api/v1/orders")),
+    (
+        ("inventory", "server", "inventory.v1.Inventory/Reserve"),
+        ("orders", "client", "inventory.v1.Inventory/Reserve"),
+    ),
+    (
+        ("inventory", "server", "inventory.v1.Inventory/Commit"),
+        ("orders", "client", "inventory.v1.Inventory/Commit"),
+    ),
+    (("orders", "client", "POST /internal/v1/charges"), ("orders", "server", "POST api/v1/orders")),
+    (("payments", "server", "POST internal/v1/charges"), ("orders", "client", "POST /internal/v1/charges")),
+    (("payments", "client", "POST /v1/charges"), ("payments", "server", "POST internal/v1/charges")),
+    (("orders", "producer", "events publish"), ("orders", "server", "POST api/v1/orders")),
+    (("notifications", "consumer", CONSUMER), ("orders", "producer", "events publish")),
+]
+
 
 @dataclass(frozen=True)
 class Placed:
@@ -43,11 +63,15 @@ def placed(shop: Shop) -> Placed:
 
 @pytest.fixture(scope="module")
 def trace(placed: Placed, jaeger: Jaeger) -> Trace:
-    """Its trace, when the last of its spans has arrived."""
+    """Its trace, when the last of its spans has arrived.
+
+    Each process sends its spans when it likes: a call's server span may come after all others, and nothing in the
+    trace points to what isn't there yet. So every callee is waited for; that its callers are there follows.
+    """
     return eventually(
         lambda: jaeger.trace(placed.order.trace_id),
-        lambda trace: trace.services >= SERVICES and not trace.orphans and trace.find("notifications", "consumer"),
-        "the whole trace in Jaeger",
+        lambda trace: not trace.orphans and all(trace.find(*callee) for callee, _ in PARENTS),
+        f"the whole trace in Jaeger, with {[callee for callee, _ in PARENTS]}",
         jaeger.trace_url(placed.order.trace_id),
         timeout=30,
     )
@@ -72,27 +96,6 @@ def test_the_trace_has_one_root_and_no_orphans(trace: Trace, jaeger: Jaeger) -> 
     )
     expect(not trace.orphans, "no span without its parent", trace.orphans, jaeger.trace_url(trace.id))
     expect(trace.services == SERVICES, f"spans of {sorted(SERVICES)}", trace, jaeger.trace_url(trace.id))
-
-
-# (callee's span, its caller's span), each as (service, kind, name)
-PARENTS = [
-    (("orders", "client", "GET /internal/v1/users/{id}"), ("orders", "server", "POST api/v1/orders")),
-    (("users", "server", "GET internal/v1/users/<uuid:user_id>"), ("orders", "client", "GET /internal/v1/users/{id}")),
-    (("orders", "client", "inventory.v1.Inventory/Reserve"), ("orders", "server", "POST api/v1/orders")),
-    (
-        ("inventory", "server", "inventory.v1.Inventory/Reserve"),
-        ("orders", "client", "inventory.v1.Inventory/Reserve"),
-    ),
-    (
-        ("inventory", "server", "inventory.v1.Inventory/Commit"),
-        ("orders", "client", "inventory.v1.Inventory/Commit"),
-    ),
-    (("orders", "client", "POST /internal/v1/charges"), ("orders", "server", "POST api/v1/orders")),
-    (("payments", "server", "POST internal/v1/charges"), ("orders", "client", "POST /internal/v1/charges")),
-    (("payments", "client", "POST /v1/charges"), ("payments", "server", "POST internal/v1/charges")),
-    (("orders", "producer", "events publish"), ("orders", "server", "POST api/v1/orders")),
-    (("notifications", "consumer", CONSUMER), ("orders", "producer", "events publish")),
-]
 
 
 @pytest.mark.parametrize(("child", "parent"), PARENTS, ids=lambda value: f"{value[0]}-{value[1]}-{value[2]}")
@@ -228,13 +231,22 @@ def test_no_personal_data_is_in_the_trace(trace: Trace, placed: Placed, jaeger: 
         expect(not leaked, "no address and no token in a span", text, jaeger.trace_url(trace.id))
 
 
+def access_lines(lines: list[Document]) -> list[Document]:
+    """Orders' access lines among them."""
+    return [
+        line
+        for line in lines
+        if line["service.name"] == "orders" and line["http.response.status_code"] and line["event.duration"]
+    ]
+
+
 @pytest.fixture(scope="module")
 def lines(placed: Placed, elasticsearch: Elasticsearch) -> list[Document]:
-    """The order's log lines, when every service's are there."""
+    """The order's log lines, when every service's are there, and the access line, the last that orders writes."""
     return eventually(
         lambda: elasticsearch.logs(trace__id=placed.order.trace_id),
-        lambda found: {line["service.name"] for line in found} >= SERVICES,
-        f"log lines of {sorted(SERVICES)} for the order's trace",
+        lambda found: {line["service.name"] for line in found} >= SERVICES and access_lines(found),
+        f"log lines of {sorted(SERVICES)} for the order's trace, and orders' access line",
         elasticsearch.search_url(f"trace.id:{placed.order.trace_id}"),
         timeout=30,
     )
@@ -261,11 +273,7 @@ def test_one_request_id_goes_with_the_order(lines: list[Document], trace: Trace,
 def test_the_access_line_says_what_was_answered(
     lines: list[Document], elasticsearch: Elasticsearch, trace: Trace
 ) -> None:
-    access = [
-        line
-        for line in lines
-        if line["service.name"] == "orders" and line["http.response.status_code"] and line["event.duration"]
-    ]
+    access = access_lines(lines)
     where = elasticsearch.search_url(f"trace.id:{trace.id}")
     expect(len(access) == 1, "one access line of orders", [str(line) for line in lines], where)
     line = access[0]
