@@ -16,6 +16,7 @@ from typing import Any
 
 import pyperf
 
+from benchmarks import processors
 from benchmarks.project import prepare, settings_for
 
 WARMUP = 300
@@ -136,6 +137,7 @@ def main() -> None:
         for name in names.values():
             runner.bench_time_func(name, _never_called)
         return
+    processors.claim()
     prepare(arguments.variant, sampled=arguments.sampled == "yes", sink=arguments.sink)
     import django
     from django.conf import settings

@@ -102,10 +102,11 @@ def verdicts(results: Results) -> list[Verdict]:
 def markdown(document: Mapping[str, Any], targets: Sequence[Verdict]) -> str:
     """Targets first, then every figure."""
     results: Results = document["results"]
+    where = "has one of its own" if document["processor_of_its_own"] else "shares them with its backends"
     lines = [
         "<!-- Written by `make bench`. -->",
-        f"{document['at']}, Python {document['python']}, {document['processors']} processors, load average before"
-        f" {document['load_average_before']:.1f}, collector: {document['collector']}.",
+        f"{document['at']}, Python {document['python']}, {document['processors']} processors, what is measured"
+        f" {where}, load average before {document['load_average_before']:.1f}, collector: {document['collector']}.",
         "",
         "| target | allowed | came | met | |",
         "| --- | ---: | ---: | --- | --- |",

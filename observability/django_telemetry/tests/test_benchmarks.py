@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
-from benchmarks import load, report
+from benchmarks import load, processors, report
 from benchmarks.project import VARIANTS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -82,10 +85,63 @@ def test_the_table_shows_misses_as_misses() -> None:
         "at": "2026-01-01T00:00:00Z",
         "python": "3.11",
         "processors": 2,
+        "processor_of_its_own": True,
         "load_average_before": 0.1,
         "collector": "sink",
         "results": measured,
     }
     text = report.markdown(document, report.verdicts(measured))
+    assert "2 processors, what is measured has one of its own, load average before 0.1" in text
     assert "| 1/10.0 | 1/9.8 | **no** | adds 82 µs to 100, stock adds 800; rounds from 1/9.8 to 1/9.8 |" in text
     assert "| 1.08 | 1.07 | yes |" in text
+
+
+CLAIM = "import os; from benchmarks import processors; processors.claim(); print(*os.sched_getaffinity(0))"
+
+
+def processors_of_a_measured_process() -> set[int]:
+    done = subprocess.run([sys.executable, "-c", CLAIM], cwd=ROOT, capture_output=True, text=True, check=True)
+    return {int(number) for number in done.stdout.split()}
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one processor can't be kept for anything")
+def test_what_is_measured_has_a_processor_of_its_own_and_all_have_theirs_back_afterwards() -> None:
+    before = os.sched_getaffinity(0)
+    with subprocess.Popen(["sh", "-c", "sleep 60 & wait"]) as backend:
+        try:
+            (child,) = _wait_for_child(backend.pid)
+            with processors.kept_free([backend.pid]) as apart:
+                measured = processors_of_a_measured_process()
+                others = [os.sched_getaffinity(pid) for pid in (0, backend.pid, child)]
+            afterwards = [os.sched_getaffinity(pid) for pid in (0, backend.pid, child)]
+            os.kill(child, signal.SIGTERM)
+        finally:
+            backend.terminate()
+    assert apart
+    assert len(measured) == 1
+    assert others == [before - measured] * 3
+    assert afterwards == [before] * 3
+    assert processors_of_a_measured_process() == before
+
+
+def test_a_backend_that_is_gone_or_a_single_processor_does_not_stop_the_benchmark() -> None:
+    before = os.sched_getaffinity(0)
+    with subprocess.Popen(["true"]) as gone:
+        pass
+    with processors.kept_free([gone.pid]):
+        pass
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        with processors.kept_free([]) as apart:
+            assert not apart
+            assert processors_of_a_measured_process() == {min(before)}
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def _wait_for_child(pid: int) -> list[int]:
+    deadline = time.monotonic() + 10
+    while not (children := [child.pid for child in psutil.Process(pid).children()]):
+        assert time.monotonic() < deadline, f"no child of process {pid} within 10 s"
+        time.sleep(0.01)
+    return children
