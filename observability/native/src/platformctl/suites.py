@@ -76,7 +76,7 @@ def all_suites(platform: Platform) -> list[Suite]:
         # The mutants take several minutes of two cores: `make test-alerts` runs them.
         Suite("alerts", "alerts", ("backends", "services"), ("--ignore=tests/test_mutants.py", "-m", "not live")),
         Suite("compose", "observability/compose"),
-        Suite("load", "load"),
+        Suite("load", "load", ("rabbitmq",)),
         Suite(END_TO_END, "tests", ("backends", "services"), alone=True),
         Suite(
             "console-browser",
