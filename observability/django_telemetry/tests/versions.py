@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import tomllib
+from datetime import UTC, datetime
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -40,7 +41,8 @@ def row(environment: str, folders: list[Path]) -> str:
     number = {key: int(suite.get(key, "0")) for key in ("tests", "failures", "errors", "skipped")}
     failed = number["failures"] + number["errors"]
     passed = number["tests"] - failed - number["skipped"]
-    day = suite.get("timestamp", "")[:10]
+    # Django sets the process's time zone, and pytest writes times in it.
+    day = datetime.fromisoformat(suite.get("timestamp", "")).astimezone(UTC).date()
     return f"| {properties['python']} | {properties['django']} | {passed} | {failed} | {number['skipped']} | {day} |"
 
 
