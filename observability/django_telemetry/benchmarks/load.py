@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import random
 import statistics
 import subprocess
 import sys
@@ -17,7 +18,8 @@ from typing import Self
 from benchmarks.processes import HERE, free_port
 
 CLIENTS = 4
-# Between two requests of a client. Below saturation: a queue in front of the worker would hide what happens inside it.
+# Between two requests of a client, in the mean. Below saturation: a queue in front of the worker would hide what
+# happens inside it. At random: clients with equal pauses may fall into step, and then all of them queue, or none.
 PAUSE = 0.02
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -48,7 +50,8 @@ def _client(port: int, until: float, pause: float, latencies: list[float]) -> No
         if response.status != 200:
             raise RuntimeError(f"status {response.status}")
         latencies.append(time.perf_counter() - start)
-        time.sleep(pause)
+        if pause:
+            time.sleep(random.expovariate(1 / pause))
 
 
 def _drive(port: int, seconds: float, pause: float) -> list[float]:
@@ -109,6 +112,11 @@ class Server:
         # What is queued belongs to these requests too.
         time.sleep(1.5)
         return Block(latencies, _cpu_seconds(self._worker) - before)
+
+
+def base_of(server: str) -> str:
+    """The name of the bare server that a server is compared with: frozen with frozen."""
+    return "service bare sampled" + (" frozen" if server.endswith(" frozen") else "")
 
 
 def summary(blocks: Sequence[Block], of_bare: Sequence[Block]) -> dict[str, float]:

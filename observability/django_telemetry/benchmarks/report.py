@@ -84,7 +84,7 @@ def verdicts(results: Results) -> list[Verdict]:
         found += [
             Verdict(
                 f"service{how}, sampled, CPU of all threads",
-                mine["ratio"] / base["ratio"],
+                mine["ratio"],
                 SERVICE_RATIO,
                 f"{mine['cpu_ms']:.2f} ms, bare{how} {base['cpu_ms']:.2f}, stock {theirs['cpu_ms']:.2f}"
                 f" ({theirs['ratio']:.2f} times bare)",
@@ -135,9 +135,9 @@ def markdown(document: Mapping[str, Any], targets: Sequence[Verdict]) -> str:
     lines += [
         "",
         "A target's share in process is the median of its rounds', each a process of every variant in random order."
-        " Times bare: CPU time for each request over bare's in the same round, the median of all rounds, the lowest"
-        " and the highest. Latencies in ms, of all rounds together. Frozen: what is loaded at the start is out of the"
-        " garbage collector's sight (`django_telemetry.gunicorn.freeze`).",
+        " Times bare: CPU time for each request over bare's in the same round, frozen over frozen, the median of"
+        " all rounds, the lowest and the highest. Latencies in ms, of all rounds together. Frozen: what is loaded at"
+        " the start is out of the garbage collector's sight (`django_telemetry.gunicorn.freeze`).",
     ]
     return "\n".join(lines) + "\n"
 

@@ -79,6 +79,11 @@ def test_a_slow_spell_of_the_machine_does_not_change_the_ratio() -> None:
     assert (figures["requests"], figures["p50_ms"], figures["p999_ms"]) == (30, pytest.approx(1), pytest.approx(9))
 
 
+def test_a_server_is_compared_with_a_bare_one_of_its_kind() -> None:
+    assert load.base_of("service ours-all sampled") == "service bare sampled"
+    assert load.base_of("service ours-all sampled frozen") == "service bare sampled frozen"
+
+
 def test_the_table_shows_misses_as_misses() -> None:
     measured = results(182.0, 2.15, 10.5)
     document = {
