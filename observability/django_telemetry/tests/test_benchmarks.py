@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +13,14 @@ import pytest
 from benchmarks import load, processors, report
 from benchmarks.project import VARIANTS
 
+from .harness import eventually, free_port
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.mark.parametrize(("interface", "clock"), [("wsgi", "request"), ("asgi", "process")])
 @pytest.mark.parametrize("variant", [name for name in VARIANTS if name == "bare" or name.endswith("-all")])
 def test_a_variant_serves_requests(variant: str, interface: str, clock: str) -> None:
-    from .harness import free_port
-
     which = ["--variant", variant, "--sampled", "yes", "--interface", interface, "--clocks", clock]
     sink = ["--sink", f"http://127.0.0.1:{free_port()}"]
     effort = ["--processes", "1", "--values", "1", "--warmups", "0", "--loops", "2"]
@@ -114,12 +112,12 @@ def test_what_is_measured_has_a_processor_of_its_own_and_all_have_theirs_back_af
     before = os.sched_getaffinity(0)
     with subprocess.Popen(["sh", "-c", "sleep 60 & wait"]) as backend:
         try:
-            (child,) = _wait_for_child(backend.pid)
+            (child,) = eventually(psutil.Process(backend.pid).children, what="the backend's child")
             with processors.kept_free([backend.pid]) as apart:
                 measured = processors_of_a_measured_process()
-                others = [os.sched_getaffinity(pid) for pid in (0, backend.pid, child)]
-            afterwards = [os.sched_getaffinity(pid) for pid in (0, backend.pid, child)]
-            os.kill(child, signal.SIGTERM)
+                others = [os.sched_getaffinity(pid) for pid in (0, backend.pid, child.pid)]
+            afterwards = [os.sched_getaffinity(pid) for pid in (0, backend.pid, child.pid)]
+            child.terminate()
         finally:
             backend.terminate()
     assert apart
@@ -142,11 +140,3 @@ def test_a_backend_that_is_gone_or_a_single_processor_does_not_stop_the_benchmar
             assert processors_of_a_measured_process() == {min(before)}
     finally:
         os.sched_setaffinity(0, before)
-
-
-def _wait_for_child(pid: int) -> list[int]:
-    deadline = time.monotonic() + 10
-    while not (children := [child.pid for child in psutil.Process(pid).children()]):
-        assert time.monotonic() < deadline, f"no child of process {pid} within 10 s"
-        time.sleep(0.01)
-    return children
