@@ -83,9 +83,9 @@ drills: ## Many drills, with the score (set=smoke|faults|controls|hour; all: goe
 bench: ## What telemetry costs beside the stock packages: a quarter of an hour on an otherwise idle machine (quick=1: five)
 	@$(PLATFORMCTL) up --only postgres,jaeger --no-probe
 	@eval "$$(.venv/bin/platformctl env tests --export)" && \
-		BENCH_BACKEND_PIDS=$$(.venv/bin/platformctl status --json | .venv/bin/python -c \
-			'import json, sys; print(*(p["pid"] for p in json.load(sys.stdin) if p["pid"]), sep=",")') \
-		.venv/bin/python observability/django_telemetry/benchmarks/run $(if $(quick),--quick)
+		pids() { .venv/bin/platformctl status --json | .venv/bin/python -c \
+			'import json, sys; print(*(p["pid"] for p in json.load(sys.stdin) if p["pid"] and p["name"] not in sys.argv), sep=",")' $$1; } && \
+		BENCH_BACKEND_PIDS=$$(pids) BENCH_COLLECTOR_PIDS=$$(pids postgres) .venv/bin/python observability/django_telemetry/benchmarks/run $(if $(quick),--quick)
 
 generate: ## Write the files that are made from the catalogue
 	@$(PLATFORMCTL) generate

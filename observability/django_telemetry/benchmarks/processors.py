@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import psutil
 
@@ -42,17 +42,32 @@ def kept_free(backends: Iterable[int]) -> Iterator[bool]:
         _allow(moved, allowed)
 
 
+@contextlib.contextmanager
+def in_the_background(collectors: Iterable[int]) -> Iterator[None]:
+    """Let ``collectors`` (process ids), with their descendants, run only while nobody else wants to.
+
+    A collector has a machine of its own. Here it would take the time of the database and of the load's clients, and
+    only from the variants that export: that is no cost of theirs.
+    """
+    pids = list(collectors)
+    _for_each_thread(pids, lambda thread: os.sched_setscheduler(thread, os.SCHED_IDLE, os.sched_param(0)))
+    try:
+        yield
+    finally:
+        _for_each_thread(pids, lambda thread: os.sched_setscheduler(thread, os.SCHED_OTHER, os.sched_param(0)))
+
+
 def _allow(pids: Iterable[int], processors: set[int]) -> None:
+    _for_each_thread(pids, lambda thread: os.sched_setaffinity(thread, processors))
+
+
+def _for_each_thread(pids: Iterable[int], do: Callable[[int], None]) -> None:
+    """Linux knows neither processors nor a policy of a process as a whole. Who is gone meanwhile is passed over."""
     for pid in pids:
         with contextlib.suppress(psutil.NoSuchProcess):
             process = psutil.Process(pid)
             for each in (process, *process.children(recursive=True)):
-                _allow_one(each, processors)
-
-
-def _allow_one(process: psutil.Process, processors: set[int]) -> None:
-    """Every thread of a process: Linux knows no processors of a process as a whole."""
-    with contextlib.suppress(psutil.NoSuchProcess):
-        for thread in process.threads():
-            with contextlib.suppress(ProcessLookupError):
-                os.sched_setaffinity(thread.id, processors)
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    for thread in each.threads():
+                        with contextlib.suppress(ProcessLookupError):
+                            do(thread.id)

@@ -140,3 +140,18 @@ def test_a_backend_that_is_gone_or_a_single_processor_does_not_stop_the_benchmar
             assert processors_of_a_measured_process() == {min(before)}
     finally:
         os.sched_setaffinity(0, before)
+
+
+def test_a_collector_stays_in_the_background_while_measuring() -> None:
+    before = os.sched_getscheduler(0)
+    with subprocess.Popen(["sh", "-c", "sleep 60 & wait"]) as collector:
+        try:
+            (child,) = eventually(psutil.Process(collector.pid).children, what="the collector's child")
+            with processors.in_the_background([collector.pid]):
+                meanwhile = [os.sched_getscheduler(pid) for pid in (0, collector.pid, child.pid)]
+            afterwards = [os.sched_getscheduler(pid) for pid in (collector.pid, child.pid)]
+            child.terminate()
+        finally:
+            collector.terminate()
+    assert meanwhile == [before, os.SCHED_IDLE, os.SCHED_IDLE]
+    assert afterwards == [os.SCHED_OTHER] * 2

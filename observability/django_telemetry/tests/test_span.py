@@ -15,7 +15,7 @@ from django_telemetry.encoding import encode_spans
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.sdk.trace import ReadableSpan, Span, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased, Sampler, TraceIdRatioBased
 from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, StatusCode, TraceFlags
@@ -159,3 +159,43 @@ class _Sampler(TraceIdRatioBased):
 def test_what_is_not_plain_is_left_to_the_sdk(own: dict[str, Any]) -> None:
     provider = TracerProvider(**own)
     assert light_tracer(provider, provider.get_tracer("t")) is None
+
+
+class _Listener(SpanProcessor):
+    """A processor of somebody's own that follows spans from their start."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, SpanContext | None]] = []
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        inside = trace.get_current_span(parent_context).get_span_context()
+        self.heard.append(("start", inside if inside.is_valid else None))
+
+    def _on_ending(self, span: Span) -> None:
+        self.heard.append(("ending", None))
+
+    def on_end(self, span: ReadableSpan) -> None:
+        self.heard.append(("end", None))
+
+
+@pytest.mark.parametrize("parent", [None, REMOTE], ids=["root", "child"])
+def test_a_processor_that_comes_later_hears_of_starts_and_ends(parent: SpanContext | None) -> None:
+    provider, _ = _provider()
+    light = light_tracer(provider, provider.get_tracer("t"))
+    assert light is not None
+    assert not light.has_listeners()
+    listener = _Listener()
+    provider.add_span_processor(listener)
+    finish(light.start("s", SpanKind.SERVER, parent, 1), TEMPLATE, {}, 2)
+    assert listener.heard == [("start", parent), ("ending", None), ("end", None)]
+
+
+def test_a_light_context_is_like_any_other() -> None:
+    provider, _ = _provider()
+    light = light_tracer(provider, provider.get_tracer("t"))
+    assert light is not None
+    for parent in (None, REMOTE):
+        context = light.start("s", SpanKind.SERVER, parent, 1).get_span_context()
+        same = SpanContext(context.trace_id, context.span_id, False, context.trace_flags, context.trace_state)
+        assert context == same, "the API's own constructor should make the same"
+        assert (context.is_valid, context.is_remote) == (True, False)

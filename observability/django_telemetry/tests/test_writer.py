@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from django_telemetry import writer as writing
 from django_telemetry.accounting import Account
 from django_telemetry.writer import LineWriter
 
@@ -129,3 +130,51 @@ def test_threads_write_whole_lines(pipe: _Pipe) -> None:
     assert len(lines) == 1600
     assert all(len(set(line)) == 1 and len(line) == 100 for line in lines)
     writer.close(1)
+
+
+class _Late:
+    def __init__(self, text: bytes | None) -> None:
+        self._text = text
+
+    def __bytes__(self) -> bytes:
+        if self._text is None:
+            raise ValueError("can't be put together")
+        return self._text
+
+
+def test_lines_put_together_late_keep_their_place_and_their_weight(pipe: _Pipe) -> None:
+    writer = LineWriter(pipe.writer, max_bytes=1000, books=pipe.books)
+    writer.write(b"one\n")
+    writer.write_later(_Late(b"two\n"), 900)
+    writer.write_later(_Late(b"too much\n"), 97)
+    writer.write(b"three\n")
+    assert pipe.read_all(14) == b"one\ntwo\nthree\n"
+    assert writer.flush(5)
+    assert (pipe.books.delivered, pipe.books.lost["queue_full"]) == (3, 1)
+    writer.write_later(_Late(b"again\n"), 1000)
+    assert pipe.read_all(6) == b"again\n"
+    writer.close(1)
+    check_books(pipe.books)
+
+
+def test_a_line_that_cannot_be_put_together_is_counted_and_costs_no_other(pipe: _Pipe) -> None:
+    writer = LineWriter(pipe.writer, books=pipe.books)
+    writer.write(b"before\n")
+    writer.write_later(_Late(None), 10)
+    writer.write(b"after\n")
+    assert pipe.read_all(13) == b"before\nafter\n"
+    assert writer.flush(5)
+    assert (pipe.books.delivered, pipe.books.lost["export_failed"]) == (2, 1)
+    writer.close(1)
+    check_books(pipe.books)
+
+
+def test_a_thread_that_has_gone_to_rest_is_woken_by_the_next_line(pipe: _Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writing, "_GATHER", 0.001)
+    writer = LineWriter(pipe.writer, books=pipe.books)
+    for number in range(3):
+        eventually(lambda: writer._asleep, what="the thread at rest")
+        writer.write(b"line %d\n" % number)
+        assert pipe.read_all(7) == b"line %d\n" % number
+    writer.close(1)
+    check_books(pipe.books)

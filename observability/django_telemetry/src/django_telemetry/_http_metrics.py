@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left
-from collections import deque
-from collections.abc import Iterable
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
@@ -52,15 +52,23 @@ class _Sizes:
 
     def clear(self) -> None:
         self.total = 0.0
-        self.buckets: dict[int, int] = {}
+        self.buckets: Counter[int] = Counter()
         self.exemplars: dict[int, tuple[Ids, float, float]] = {}
 
-    def add(self, amount: float, ids: Ids | None = None, at: float = 0.0) -> None:
-        index = bisect_left(self.bounds, amount)
-        self.total += amount
-        self.buckets[index] = self.buckets.get(index, 0) + 1
-        if ids is not None:
-            self.exemplars[index] = (ids, amount, at)
+    def add_times(self, amounts: Sequence[float], ids: Sequence[Ids | None], at: Sequence[float]) -> None:
+        """Count amounts that hardly ever repeat; an amount with ids becomes its bucket's exemplar."""
+        indexes = [bisect_left(self.bounds, amount) for amount in amounts]
+        self.total += sum(amounts)
+        self.buckets.update(indexes)
+        for index, one, amount, moment in zip(indexes, ids, amounts, at, strict=True):
+            if one is not None:
+                self.exemplars[index] = (one, amount, moment)
+
+    def add_sizes(self, amounts: Iterable[int]) -> None:
+        """Count amounts most of which are the same."""
+        for amount, count in Counter(amounts).items():
+            self.total += amount * count
+            self.buckets[bisect_left(self.bounds, amount)] += count
 
     def pour(self, *histograms: Histogram) -> None:
         """Move everything into ``histograms``."""
@@ -93,14 +101,15 @@ class _Tally:
 
     def fold(self) -> None:
         """Count what is fresh. Several at once are cheaper than each by itself. Called with the lock held."""
-        fresh = self.fresh
-        while fresh:
-            seconds, received, sent, ids, at = fresh.popleft()
-            self.count += 1
-            self.seconds.add(seconds, ids, at)
-            self.received.add(received)
-            if sent is not None:
-                self.sent.add(sent)
+        take = self.fresh.popleft
+        samples = [take() for _ in range(len(self.fresh))]
+        if not samples:
+            return
+        self.count += len(samples)
+        seconds, received, sent, ids, at = zip(*samples, strict=True)
+        self.seconds.add_times(seconds, ids, at)
+        self.received.add_sizes(received)
+        self.sent.add_sizes(size for size in sent if size is not None)
 
 
 class HttpMetrics(Collector):
@@ -149,6 +158,7 @@ class HttpMetrics(Collector):
         self,
         request: HttpRequest,
         response: HttpResponseBase | None,
+        method: str | None,
         scheme: str,
         seconds: float,
         request_size: int,
@@ -156,10 +166,13 @@ class HttpMetrics(Collector):
         ids: Ids | None,
         at: float,
     ) -> None:
-        """Count a request that ended at ``at``. ``response`` None: none was made; ``ids``: of a sampled trace."""
+        """Count a request that ended at ``at``.
+
+        ``response`` None: none was made; ``method`` None: none of METHODS; ``ids``: of a sampled trace.
+        """
         match = request.resolver_match
         view = None if match is None else match.view_name or UNNAMED_VIEW
-        method = request.method if request.method in METHODS else INVALID_METHOD
+        method = method or INVALID_METHOD
         ajax = request.META.get("HTTP_X_REQUESTED_WITH") == "XMLHttpRequest"
         if response is None:
             kind: Kind = (0, view or "", method, scheme, None, None, False, ajax)

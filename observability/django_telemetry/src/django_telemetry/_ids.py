@@ -18,12 +18,33 @@ _SAMPLED = 1
 
 # Not for secrets: ids need to be unique, and the system's generator costs a system call for each.
 _random = Random(os.urandom(16))  # noqa: S311
-if hasattr(os, "register_at_fork"):  # two processes must not draw the same ids
-    os.register_at_fork(after_in_child=lambda: _random.seed(os.urandom(16)))
+_SPARE_IDS = 64
+_spare_ids: list[str] = []
+
+
+def _after_fork() -> None:
+    """Two processes must not draw the same ids."""
+    _random.seed(os.urandom(16))
+    _spare_ids.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def new_request_id() -> str:
     """A fresh request id: a random UUID (version 4)."""
+    try:
+        return _spare_ids.pop()
+    except IndexError:
+        # Many at a time take a third of the time of each by itself between other things.
+        made = [_random_uuid() for _ in range(_SPARE_IDS)]
+        own = made.pop()
+        _spare_ids.extend(made)
+        return own
+
+
+def _random_uuid() -> str:
     bits = _random.getrandbits(128)
     # By hand, since uuid.UUID takes three times as long and every request needs one.
     digits = f"{bits:032x}"
@@ -38,9 +59,7 @@ def new_event_id() -> str:
 
 def accept_request_id(raw: str | None) -> str:
     """``raw`` when it is a valid request id (1 to 128 of A-Z a-z 0-9 . _ -), else a new one."""
-    if raw and _REQUEST_ID.match(raw):
-        return raw
-    return new_request_id()
+    return raw if raw and _REQUEST_ID.match(raw) else new_request_id()
 
 
 def parse_traceparent(raw: str | None, tracestate: str | None = None) -> SpanContext | None:
@@ -69,7 +88,8 @@ def format_traceparent(context: SpanContext, *, keep: bool = False) -> str:
 
 def hex_ids(context: SpanContext) -> tuple[str, str] | None:
     """(trace id, span id) as 32 and 16 hex digits; None for an invalid context."""
-    return (f"{context.trace_id:032x}", f"{context.span_id:016x}") if context.is_valid else None
+    trace_id, span_id, _, _, _, is_valid = context
+    return (f"{trace_id:032x}", f"{span_id:016x}") if is_valid else None
 
 
 def exemplar_of(context: SpanContext) -> dict[str, str]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.context import Context
-from opentelemetry.sdk.trace import SpanLimits, TracerProvider, _Span
+from opentelemetry.sdk.trace import SpanLimits, SpanProcessor, SynchronousMultiSpanProcessor, TracerProvider, _Span
 from opentelemetry.sdk.trace import Tracer as SdkTracer
 from opentelemetry.sdk.trace._tracer_metrics import NoOpTracerMetrics
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
@@ -29,6 +29,7 @@ from opentelemetry.trace import (
     StatusCode,
     TraceFlags,
     Tracer,
+    TraceState,
 )
 from opentelemetry.trace.propagation import _SPAN_KEY
 from opentelemetry.trace.span import DEFAULT_TRACE_STATE
@@ -38,6 +39,10 @@ SPAN_BYTES = 640
 ATTRIBUTE_BYTES = 80
 
 _SAMPLED, _RANDOM = TraceFlags.SAMPLED, TraceFlags.RANDOM_TRACE_ID
+_SPAN_ID_BITS, _SPAN_ID_MASK = 64, (1 << 64) - 1
+# A ratio of trace ids is sampled: those whose lower bits are below a bound.
+_RATIO_MASK = TraceIdRatioBased.TRACE_ID_LIMIT
+_ALL, _NONE = _RATIO_MASK + 1, 0
 _FLAGS = tuple(TraceFlags(bits) for bits in range(4))
 _UNSET = Status(StatusCode.UNSET)
 
@@ -67,6 +72,7 @@ class Template:
 class LightSpan(_Span):
     """A recording span of the SDK, several times cheaper to make and to end."""
 
+    _tracer: LightTracer
     _instrumentation_info = None
     _trace_config = None
     _record_end_metrics = None
@@ -87,7 +93,6 @@ class LightSpan(_Span):
 
     def __init__(
         self,
-        tracer: LightTracer,
         name: str,
         context: SpanContext,
         parent: SpanContext | None,
@@ -96,11 +101,6 @@ class LightSpan(_Span):
         start_ns: int,
     ) -> None:
         # Without the SDK's own, which makes what __getattr__ makes at need.
-        self._sampler = tracer.sampler
-        self._resource = tracer.resource
-        self._instrumentation_scope = tracer.scope
-        self._span_processor = tracer.processor
-        self._limits = tracer.limits
         self._name = name
         self._context = context
         self._parent = parent
@@ -146,7 +146,8 @@ class LightSpan(_Span):
                 attributes._set_items({**template.attributes, **own})
                 attributes._immutable = True
         processor = self._span_processor
-        processor._on_ending(self)
+        if self._tracer.has_listeners():
+            processor._on_ending(self)
         # Itself and not a copy: nothing can change it any more.
         processor.on_end(self)
 
@@ -155,12 +156,20 @@ class LightTracer:
     """Starts LightSpans in the name of a provider: its sampler, limits, resource and processors apply."""
 
     def __init__(self, provider: TracerProvider, sdk: SdkTracer, decide: Decide) -> None:
-        self.sampler: Sampler = provider.sampler
-        self.resource = provider.resource
-        self.scope = sdk._instrumentation_scope
-        self.processor = provider._active_span_processor
-        self.limits: SpanLimits = provider._span_limits
         self._decide = decide
+        self._processor = provider._active_span_processor
+        self._known: tuple[SpanProcessor, ...] | None = None
+        self._listeners = True
+        # A class of its own, which has what all spans of a tracer share.
+        shared = {
+            "_tracer": self,
+            "_sampler": provider.sampler,
+            "_resource": provider.resource,
+            "_instrumentation_scope": sdk._instrumentation_scope,
+            "_span_processor": self._processor,
+            "_limits": provider._span_limits,
+        }
+        self._new_span: type[LightSpan] = type("LightSpan", (LightSpan,), shared)
 
     def start(
         self, name: str, kind: SpanKind, parent: SpanContext | None, start_ns: int, links: Sequence[Link] = ()
@@ -168,47 +177,70 @@ class LightTracer:
         """A started span, or one that only carries ids when the sampler says no."""
         if parent is None or not parent.is_valid:
             parent, state, bits = None, DEFAULT_TRACE_STATE, _RANDOM
-            trace_id = random.getrandbits(128) or 1
+            drawn = random.getrandbits(128 + _SPAN_ID_BITS)
+            trace_id, span_id = drawn >> _SPAN_ID_BITS or 1, drawn & _SPAN_ID_MASK or 1
         else:
-            trace_id, state, bits = parent.trace_id, parent.trace_state, parent.trace_flags & _RANDOM
-        span_id = random.getrandbits(64) or 1
+            trace_id, _, _, flags, state, _ = parent
+            bits = flags & _RANDOM
+            span_id = random.getrandbits(_SPAN_ID_BITS) or 1
         if not self._decide(trace_id, parent):
-            return NonRecordingSpan(SpanContext(trace_id, span_id, False, _FLAGS[bits], state))
-        context = SpanContext(trace_id, span_id, False, _FLAGS[bits | _SAMPLED], state)
-        span = LightSpan(self, name, context, parent, kind, links, start_ns)
-        inside = Context({_SPAN_KEY: NonRecordingSpan(parent)}) if parent is not None else None
-        self.processor.on_start(span, parent_context=inside)
+            return NonRecordingSpan(_span_context(trace_id, span_id, _FLAGS[bits], state))
+        context = _span_context(trace_id, span_id, _FLAGS[bits | _SAMPLED], state)
+        span = self._new_span(name, context, parent, kind, links, start_ns)
+        if self.has_listeners():
+            inside = Context({_SPAN_KEY: NonRecordingSpan(parent)}) if parent is not None else None
+            self._processor.on_start(span, parent_context=inside)
         return span
+
+    def has_listeners(self) -> bool:
+        """Whether any processor wants to hear of a span before it has ended."""
+        processor = self._processor
+        if type(processor) is not SynchronousMultiSpanProcessor:
+            return True
+        if processor._span_processors is not self._known:  # another one was added
+            self._known = processor._span_processors
+            kinds: list[type[SpanProcessor]] = [type(each) for each in self._known]
+            self._listeners = any(
+                kind.on_start is not SpanProcessor.on_start or kind._on_ending is not SpanProcessor._on_ending
+                for kind in kinds
+            )
+        return self._listeners
+
+
+def _span_context(trace_id: int, span_id: int, flags: TraceFlags, state: TraceState) -> SpanContext:
+    """SpanContext(), past its checks of the ids: these are valid."""
+    return tuple.__new__(SpanContext, (trace_id, span_id, False, flags, state, True))
 
 
 Decide = Callable[[int, "SpanContext | None"], bool]
 
 
-def _root_decision(sampler: Sampler) -> Decide | None:
+def _bound(sampler: Sampler) -> int | None:
+    """Traces whose id, as far as ratios go, is below this are sampled."""
     if sampler is ALWAYS_ON:
-        return lambda _trace_id, _parent: True
+        return _ALL
     if sampler is ALWAYS_OFF:
-        return lambda _trace_id, _parent: False
-    if type(sampler) is TraceIdRatioBased:
-        mask, bound = TraceIdRatioBased.TRACE_ID_LIMIT, sampler.bound
-        return lambda trace_id, _parent: trace_id & mask < bound
-    return None
+        return _NONE
+    return sampler.bound if type(sampler) is TraceIdRatioBased else None
 
 
 def decision(sampler: Sampler) -> Decide | None:
     """What ``sampler`` decides, as one function; None for a sampler that isn't one of the SDK's plain ones."""
     if type(sampler) is not ParentBased:
-        return _root_decision(sampler)
-    root = _root_decision(sampler._root)
+        ratio = _bound(sampler)
+        return None if ratio is None else lambda trace_id, _parent: trace_id & _RATIO_MASK < ratio
+    bound = _bound(sampler._root)
     delegates = (
         sampler._remote_parent_sampled is ALWAYS_ON,
         sampler._remote_parent_not_sampled is ALWAYS_OFF,
         sampler._local_parent_sampled is ALWAYS_ON,
         sampler._local_parent_not_sampled is ALWAYS_OFF,
     )
-    if root is None or not all(delegates):
+    if bound is None or not all(delegates):
         return None
-    return lambda trace_id, parent: root(trace_id, None) if parent is None else bool(parent.trace_flags & _SAMPLED)
+    return lambda trace_id, parent: (
+        trace_id & _RATIO_MASK < bound if parent is None else bool(parent.trace_flags & _SAMPLED)
+    )
 
 
 def light_tracer(provider: TracerProvider, sdk: Tracer) -> LightTracer | None:

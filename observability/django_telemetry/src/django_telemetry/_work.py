@@ -39,20 +39,30 @@ class Remembered:
 class Work:
     """Ids, deadline and fate of one unit of work. Mutable, owned by the thread or task that does the work."""
 
-    __slots__ = ("_foreign", "_keep", "deadline", "received", "remembered", "request_id", "span", "summary")
+    # In the class, where they cost nothing until they are needed.
+    _keep = False
+    # None when there is nothing to remember: the work is sampled anyway, or the tail rule is off.
+    remembered: list[Remembered] | None = None
+    # What an error report says about the work: the route or method, set by whoever started it.
+    summary: dict[str, Any] | None = None
+    # Gives the values that the other side sent; asked only when something has failed.
+    received: Callable[[], Iterator[str]] | None = None
+    _foreign: tuple[str, ...] | None = None
 
-    def __init__(self, request_id: str, span: Span, deadline: Deadline | None, *, remember: bool) -> None:
+    def __init__(self, request_id: str, span: Span, deadline: Deadline | float | None, *, remember: bool) -> None:
         self.request_id = request_id
         self.span = span
-        self.deadline = deadline
-        self._keep = False
-        # None when there is nothing to remember: the work is sampled anyway, or the tail rule is off.
-        self.remembered: list[Remembered] | None = [] if remember else None
-        # What an error report says about the work: the route or method, set by whoever started it.
-        self.summary: dict[str, Any] | None = None
-        # Gives the values that the other side sent; asked only when something has failed.
-        self.received: Callable[[], Iterator[str]] | None = None
-        self._foreign: tuple[str, ...] | None = None
+        # A number is the moment on the monotonic clock: most work never asks for its deadline.
+        self._deadline = deadline
+        if remember:
+            self.remembered = []
+
+    @property
+    def deadline(self) -> Deadline | None:
+        """Until when the work is to be done."""
+        if isinstance(self._deadline, float):
+            self._deadline = Deadline(self._deadline)
+        return self._deadline
 
     @property
     def kept(self) -> bool:
@@ -67,8 +77,11 @@ class Work:
     def foreign_values(self) -> tuple[str, ...]:
         """The values that the other side sent, the longest first."""
         if self._foreign is None:
-            self._foreign = select(self.received()) if self.received is not None else ()
+            self._foreign = select(self._values_received())
         return self._foreign
+
+    def _values_received(self) -> Iterator[str]:
+        return self.received() if self.received is not None else iter(())
 
     def remember(self, call: Remembered) -> None:
         if self.remembered is not None and len(self.remembered) < MAX_REMEMBERED:

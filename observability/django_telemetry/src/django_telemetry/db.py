@@ -19,7 +19,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from . import orm
+from . import _cursors, orm
 from ._ids import hex_ids
 from ._span import Template, finish
 from ._work import Remembered, current_work
@@ -198,6 +198,7 @@ def install() -> None:
     original = BaseDatabaseWrapper.connect
     if getattr(original, "__telemetry__", False):
         return
+    _cursors.install()
 
     def connect(self: BaseDatabaseWrapper) -> None:
         dependency = _SYSTEMS.get(self.vendor, self.vendor)

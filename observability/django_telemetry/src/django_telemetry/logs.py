@@ -30,6 +30,8 @@ ECS_VERSION = "8.11.0"
 ACCESS_LOGGER = "django_telemetry.access"
 # Of access lines; more only come of a client that makes up paths.
 _MAX_KINDS = 1024
+# What an access line takes until it is written, beside its path.
+_REQUEST_LINE_BYTES = 640
 
 _ORJSON_OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS | orjson.OPT_APPEND_NEWLINE
 _LEVELS = {level: logging.getLevelName(level).lower() for level in (10, 20, 30, 40, 50)}
@@ -227,39 +229,60 @@ class AccessLog:
         path: str,
         status: int,
         error: str | None,
-        duration: int,
+        when: tuple[int, int],
         sizes: tuple[int, int | None],
         request_id: str,
         ids: tuple[str, str] | None,
         *,
         sampled: bool,
     ) -> None:
-        """Write a request's line: as write() would, at a third of the cost. ``error`` is an exception's name."""
-        key = (method, path if route is None else route, status, error, route is None)
+        """Write a request's line: as write() would, but put together by the writer's thread.
+
+        ``error`` is an exception's name; ``when`` the start and the duration in nanoseconds; ``sizes`` bytes received
+        and sent.
+        """
         if self._is_foreign():
-            message, fields = self._kind(*key)
-            fields |= {"request.id": request_id, "event.duration": duration, "url.path": path}
+            message, fields = self._kind(method, route, path, status, error)
+            fields |= {"request.id": request_id, "event.duration": when[1], "url.path": path}
             fields["http.request.body.bytes"] = sizes[0]
             if sizes[1] is not None:
                 fields["http.response.body.bytes"] = sizes[1]
             self.write(message, fields, ids, sampled=sampled)
             return
+        line = _RequestLine((self, method, route, path, status, error, when, sizes, request_id, ids, sampled))
+        writer().write_later(line, _REQUEST_LINE_BYTES + len(path))
+
+    def render(
+        self,
+        method: str,
+        route: str | None,
+        path: str,
+        status: int,
+        error: str | None,
+        when: tuple[int, int],
+        sizes: tuple[int, int | None],
+        request_id: str,
+        ids: tuple[str, str] | None,
+        sampled: bool,
+    ) -> bytes:
+        """What write_request() was given, as a line."""
+        start, duration = when
+        key = (method, route or path, status, error, route is None)
         head = self._kinds.get(key)
         if head is None:
-            message, fields = self._kind(*key)
+            message, fields = self._kind(method, route, path, status, error)
             head = (self._shared + orjson.dumps({**fields, "message": message})[1:-1]).decode()
             if len(self._kinds) >= _MAX_KINDS:
                 self._kinds.clear()
             self._kinds[key] = head
-        now = time.time()
-        second, shown = self._second
-        if int(now) != second:
-            second = int(now)
+        second, fraction = divmod(start + duration, 1_000_000_000)
+        known, shown = self._second
+        if second != known:
             shown = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
             self._second = (second, shown)
         # Numbers, hex digits and a checked request id need no escaping; the path does.
         line = (
-            f'{head},"@timestamp":"{shown}.{int((now - second) * 1e6):06d}Z","event.id":"{new_event_id()}"'
+            f'{head},"@timestamp":"{shown}.{fraction // 1000:06d}Z","event.id":"{new_event_id()}"'
             f',"request.id":"{request_id}","event.duration":{duration},"http.request.body.bytes":{sizes[0]}'
             f',"url.path":{orjson.dumps(path).decode()}'
         )
@@ -267,24 +290,35 @@ class AccessLog:
             line += f',"http.response.body.bytes":{sizes[1]}'
         if ids is not None:
             line += f',"trace.id":"{ids[0]}","span.id":"{ids[1]}","trace.sampled":{"true" if sampled else "false"}'
-        writer().write(f"{line}}}\n".encode())
+        return f"{line}}}\n".encode()
 
     def _is_foreign(self) -> bool:
         return not _configured or bool(self._logger.handlers)
 
     @staticmethod
-    def _kind(method: str, name: str, status: int, error: str | None, unmatched: bool) -> tuple[str, dict[str, Any]]:
+    def _kind(method: str, route: str | None, path: str, status: int, error: str | None) -> tuple[str, dict[str, Any]]:
         """Message and fields that all requests of a kind have in common."""
         fields: dict[str, Any] = {
             "event.outcome": "failure" if status >= 500 else "success",
             "http.request.method": method,
             "http.response.status_code": status,
         }
-        if not unmatched:
-            fields["http.route"] = name
+        if route is not None:
+            fields["http.route"] = route
         if error is not None:
             fields["error.type"] = error
-        return f"{method} {name} {status}", fields
+        return f"{method} {path if route is None else route} {status}", fields
+
+
+class _RequestLine(tuple[Any, ...]):
+    """What AccessLog.write_request() was given, for the writer's thread."""
+
+    __slots__ = ()
+
+    def __bytes__(self) -> bytes:
+        log, *fields = self
+        made: bytes = log.render(*fields)
+        return made
 
 
 _configured = False

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextvars import Token
-from functools import partial
-from time import perf_counter_ns, time_ns
+from time import monotonic, perf_counter_ns, time_ns
 from typing import Any, cast
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.conf import settings
 from django.core.exceptions import MiddlewareNotUsed
 from django.core.signals import got_request_exception
 from django.http import HttpRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
-from opentelemetry.trace import Link, SpanContext, SpanKind, StatusCode
+from opentelemetry.trace import Link, Span, SpanContext, SpanKind, StatusCode
 
 from . import _taint, errors
 from ._http_metrics import METHODS, content_length, http_metrics
@@ -26,7 +26,7 @@ from ._url import safe_host, safe_path
 from ._work import Remembered, Work, context_for, current_work
 from .conf import get_config
 from .deadlines import META_KEY as DEADLINE_META_KEY
-from .deadlines import Deadline, parse_header
+from .deadlines import parse_header
 from .logs import LOG_FIELDS, AccessLog, log_fields, mark_as_said
 from .tracing import exception_event, get_tracing
 
@@ -37,21 +37,40 @@ AsyncGetResponse = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 
 _NO_PARENT = SpanContext(0, 0, is_remote=False)
 _MAX_TEMPLATES = 1024
+_SAMPLED = 1
 
 
 class _HttpWork(Work):
     """A request's unit of work, with what is needed to finish it."""
 
-    __slots__ = ("exception", "ids", "links", "parent", "scope_token", "start", "start_ns", "token")
-
-    ids: tuple[str, str] | None
     token: Token[Context]
     scope_token: Any
-    exception: BaseException | None
-    start: int
-    start_ns: int
-    parent: SpanContext | None
-    links: tuple[Link, ...]
+    exception: BaseException | None = None
+
+    def __init__(
+        self,
+        request: HttpRequest,
+        request_id: str,
+        span: Span,
+        deadline: float,
+        parent: SpanContext | None,
+        links: tuple[Link, ...],
+        start: tuple[int, int],
+        *,
+        remember: bool,
+    ) -> None:
+        self.recording = span.is_recording()
+        super().__init__(request_id, span, deadline, remember=remember and not self.recording)
+        context = span.get_span_context()
+        self.request = request
+        self.ids = hex_ids(context)
+        self.flags = int(context.trace_flags)
+        self.parent = parent
+        self.links = links
+        self.start_ns, self.start = start
+
+    def _values_received(self) -> Iterator[str]:
+        return _taint.of_request(self.request)
 
 
 class TelemetryMiddleware:
@@ -64,13 +83,17 @@ class TelemetryMiddleware:
         config = get_config()
         if config.http != "onepass" or not config.signals:
             raise MiddlewareNotUsed("TELEMETRY_HTTP or TELEMETRY_SIGNALS turns it off")
-        self.get_response = get_response
+        # Of one kind or the other, as _is_async says.
+        self.get_response: Any = get_response
         self._tracing = get_tracing()
+        self._start, self._remembers = self._tracing.starter(), self._tracing.remembers
         self._metrics = http_metrics() if config.on("metrics") else None
         self._access = AccessLog(config)
         self._request_timeout = config.request_timeout
-        self._slow_default = config.slow_request
-        self._slow_routes = config.slow_routes
+        self._behind_proxy = settings.SECURE_PROXY_SSL_HEADER is not None
+        # In nanoseconds, as the clock has them.
+        self._slow_default = config.slow_request * 1e9
+        self._slow_routes = {route: seconds * 1e9 for route, seconds in config.slow_routes.items()}
         self._templates: dict[tuple[Any, ...], Template] = {}
         self._is_async = iscoroutinefunction(get_response)
         if self._is_async:
@@ -81,7 +104,7 @@ class TelemetryMiddleware:
             return self.__acall__(request)
         work = self._begin(request)
         try:
-            response = cast(GetResponse, self.get_response)(request)
+            response = self.get_response(request)
         except BaseException as exc:
             # Django turns exceptions into responses further in; what comes here stops the worker.
             self._finish(work, request, None, exc)
@@ -92,7 +115,7 @@ class TelemetryMiddleware:
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
         work = self._begin(request)
         try:
-            response = await cast(AsyncGetResponse, self.get_response)(request)
+            response = await self.get_response(request)
         except BaseException as exc:  # the client went away, or the server stops
             self._finish(work, request, None, exc)
             self._leave(work)
@@ -106,54 +129,51 @@ class TelemetryMiddleware:
 
     def _begin(self, request: HttpRequest) -> _HttpWork:
         meta = request.META
-        start_ns, start = time_ns(), perf_counter_ns()
-        parent: SpanContext | None = None
-        links: tuple[Link, ...] = ()
-        traceparent = meta.get("HTTP_TRACEPARENT")
-        if traceparent:
-            trusted = self._tracing.trusts(meta.get("HTTP_AUTHORIZATION"))
-            # A tracestate is free text, and would be exported with the link.
-            remote = parse_traceparent(traceparent, meta.get("HTTP_TRACESTATE") if trusted else None)
-            if remote is not None:
-                if trusted:
-                    parent = remote
-                else:
-                    # Not believed, only pointed at: a public caller can neither force sampling nor join a trace.
-                    links = (Link(remote),)
-        method = request.method if request.method in METHODS else None
-        span = self._tracing.start(method or "HTTP", SpanKind.SERVER, parent, start_ns, links)
+        start = time_ns(), perf_counter_ns()
+        parent, links = self._caller(meta) if "HTTP_TRACEPARENT" in meta else (None, ())
+        method = request.method if request.method in METHODS else "HTTP"
         timeout, asked = self._request_timeout, meta.get(DEADLINE_META_KEY)
         if asked is not None:
             seconds = parse_header(asked)
             timeout = timeout if seconds is None else min(seconds, timeout)
         work = _HttpWork(
+            request,
             accept_request_id(meta.get("HTTP_X_REQUEST_ID")),
-            span,
-            Deadline.after(timeout),
-            remember=self._tracing.remembers and not span.is_recording(),
+            self._start(method, SpanKind.SERVER, parent, start[0], links),
+            monotonic() + timeout,
+            parent,
+            links,
+            start,
+            remember=self._remembers,
         )
-        work.received = partial(_taint.of_request, request)
         if meta.get("CONTENT_LENGTH") or "HTTP_TRANSFER_ENCODING" in meta:
             _taint.overhear(request)
-        work.ids = hex_ids(span.get_span_context())
-        work.start, work.start_ns, work.parent, work.links, work.exception = start, start_ns, parent, links, None
         work.token = otel_context.attach(context_for(work))
         work.scope_token = errors.enter_scope()
         return work
 
+    def _caller(self, meta: Mapping[str, Any]) -> tuple[SpanContext | None, tuple[Link, ...]]:
+        """The caller's span as the parent when the caller is trusted, else as a link."""
+        trusted = self._tracing.trusts(meta.get("HTTP_AUTHORIZATION"))
+        # A tracestate is free text, and would be exported with the link.
+        remote = parse_traceparent(meta["HTTP_TRACEPARENT"], meta.get("HTTP_TRACESTATE") if trusted else None)
+        if remote is None:
+            return None, ()
+        # Not believed, only pointed at: a public caller can neither force sampling nor join a trace.
+        return (remote, ()) if trusted else (None, (Link(remote),))
+
     def _respond(self, work: _HttpWork, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         if response.streaming:
             # The sampling verdict for the traceresponse header is known only up to here.
-            if work.remembered is not None:
-                self._judge(work, request, response.status_code, perf_counter_ns() - work.start)
+            self._judge(work, request, response.status_code, perf_counter_ns() - work.start)
             self._stream(work, request, cast(StreamingHttpResponse, response))
         else:
             self._finish(work, request, response, work.exception)
         # Past the header class's own checks: both values are made here, of hex digits and checked characters.
-        headers: dict[str, tuple[str, str]] = cast(Any, response.headers)._store
+        headers: dict[str, tuple[str, str]] = response.headers._store
         headers["x-request-id"] = (REQUEST_ID_HEADER, work.request_id)
         if work.ids is not None:
-            flags = int(work.span.get_span_context().trace_flags) | work.kept
+            flags = work.flags | _SAMPLED if work.kept else work.flags
             headers["traceresponse"] = (TRACE_RESPONSE_HEADER, f"00-{work.ids[0]}-{work.ids[1]}-{flags:02x}")
         if response.status_code >= 400:
             # Django says so in its log after the last middleware, when nothing of the work is in the context any more.
@@ -198,7 +218,7 @@ class TelemetryMiddleware:
         """The tail rule: keep what failed or was slower than its route's threshold."""
         match = request.resolver_match
         slow = self._slow_routes.get(match.route, self._slow_default) if match is not None else self._slow_default
-        if status >= 500 or elapsed > slow * 1e9:
+        if status >= 500 or elapsed > slow:
             work.keep()
 
     def _finish(
@@ -206,31 +226,33 @@ class TelemetryMiddleware:
     ) -> None:
         elapsed = perf_counter_ns() - work.start
         status = response.status_code if response is not None else 499 if _went_away(exc) else 500
-        if work.remembered is not None:
+        if not work.recording:
             self._judge(work, request, status, elapsed)
-        sampled = work.kept or work.span.is_recording()
-        meta = request.META
-        scheme = request.scheme or "http"
-        request_size = content_length(meta.get("CONTENT_LENGTH"))
+        sampled = work.recording or work.kept
+        method = request.method if request.method in METHODS else None
+        # Request.scheme is the same, after a look for the proxy's header.
+        scheme = (request.scheme if self._behind_proxy else request._get_scheme()) or "http"  # type: ignore[attr-defined]
+        request_size = content_length(request.META.get("CONTENT_LENGTH"))
         response_size = None
         if response is not None and not response.streaming:
-            response_size = len(cast(Any, response).content)
+            response_size = len(response.content)  # type: ignore[attr-defined]
         if self._metrics is not None:
             ids = work.ids if sampled else None
             at = (work.start_ns + elapsed) / 1e9
-            self._metrics.observe(request, response, scheme, elapsed / 1e9, request_size, response_size, ids, at)
+            seconds = elapsed / 1e9
+            self._metrics.observe(request, response, method, scheme, seconds, request_size, response_size, ids, at)
         access = self._access.enabled()
         if not access and not sampled:
             return
-        method = request.method if request.method in METHODS else "_OTHER"
+        method = method or "_OTHER"
         match = request.resolver_match
         route = match.route if match is not None else None
         path = _path(request)
         if access:
             error = None if exc is None else type(exc).__qualname__
-            sizes = (request_size, response_size)
+            when, sizes = (work.start_ns, elapsed), (request_size, response_size)
             self._access.write_request(
-                method, route, path, status, error, elapsed, sizes, work.request_id, work.ids, sampled=sampled
+                method, route, path, status, error, when, sizes, work.request_id, work.ids, sampled=sampled
             )
         if sampled:
             self._end_span(
@@ -295,7 +317,7 @@ class TelemetryMiddleware:
         failed = "error.type" in template.attributes
         span = work.span
         end_ns = work.start_ns + elapsed
-        if span.is_recording():
+        if work.recording:
             if exc is not None:
                 exception_event(span, exc)
             if failed:

@@ -7,7 +7,7 @@ import hmac
 import logging
 import platform
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from opentelemetry import trace
@@ -23,7 +23,7 @@ from opentelemetry.sdk.trace.sampling import (
     TraceIdRatioBased,
 )
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import NoOpTracer, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags, Tracer
+from opentelemetry.trace import Link, NoOpTracer, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags, Tracer
 from opentelemetry.trace.propagation import _SPAN_KEY
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
@@ -68,6 +68,9 @@ def build_resource(config: TelemetryConfig) -> Resource:
     )
 
 
+Start = Callable[[str, SpanKind, SpanContext | None, int, Sequence[Link]], Span]
+
+
 class Tracing:
     """The process's tracer and the decisions around it. Built once by the app; tests build their own."""
 
@@ -82,6 +85,10 @@ class Tracing:
     def trusts(self, authorization: str | None) -> bool:
         """Whether a caller with this Authorization value may continue its own trace here."""
         return self._trust.allows(authorization)
+
+    def starter(self) -> Start:
+        """start(), without what lies between it and the tracer."""
+        return self._light.start if self._light is not None else self.start
 
     def start(self, name: str, kind: SpanKind, parent: SpanContext | None, start_ns: int, links: Any = ()) -> Span:
         """Start a span of the library's own; ``parent`` None makes it a root, whatever span is current."""

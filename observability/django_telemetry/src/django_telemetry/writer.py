@@ -6,6 +6,9 @@ import os
 import threading
 import time
 from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol
 
 from ._fork import after_fork
 from ._threads import start_thread
@@ -13,19 +16,28 @@ from .accounting import Account, account
 
 MAX_LINES = 20_000
 MAX_BYTES = 8 * 1024 * 1024
-# Lines are gathered this long, so that a burst costs one write and not one thread switch each.
-_GATHER = 0.02
+# Lines are gathered this long, in seconds: waking the thread for each would cost a request more than its line does.
+_GATHER = 0.05
+# After so many rounds without a line the thread waits to be woken, so that an idle process doesn't look for lines.
+_QUIET_ROUNDS = 20
 _WRITE_BYTES = 65536
 
 
+class Line(Protocol):
+    """A line that is put together by the writer's thread: many in a row take half the time of one by one."""
+
+    def __bytes__(self) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
 class _Chunk:
-    """Lines that are written together."""
+    """Lines that are written together, and the bytes that they were said to have."""
 
-    __slots__ = ("data", "lines")
+    lines: list[bytes | Line]
+    size: int
 
-    def __init__(self) -> None:
-        self.data = bytearray()
-        self.lines = 0
+
+_NOTHING = _Chunk([], 0)
 
 
 class LineWriter:
@@ -49,20 +61,30 @@ class LineWriter:
         # Also in a forked child: the lines queued there belong to the parent, which writes them.
         self._books.after_fork()
         self._lock = threading.Lock()
-        # Lines are put together as they come: a request then leaves nothing behind for another thread to free.
+        self._open: list[bytes | Line] = []
         self._chunks: deque[_Chunk] = deque()
-        self._open = _Chunk()
-        self._in_hand = _Chunk()
+        self._in_hand = _NOTHING
+        # Of all three.
         self._lines = 0
         self._bytes = 0
+        # Of those in chunks and in hand.
+        self._chunked = 0
         self._closed = False
+        self._asleep = True
         self._wake = threading.Event()
+        self._hurry = threading.Event()
         self._thread: threading.Thread | None = None
         self._books.waiting = lambda: self._lines
 
     def write(self, line: bytes) -> None:
         """Queue ``line``, which ends with a newline. Never waits for the descriptor, never raises."""
-        size = len(line)
+        self._queue(line, len(line))
+
+    def write_later(self, line: Line, size: int) -> None:
+        """Queue ``line``, which the thread turns into bytes; ``size`` is what it takes in memory, roughly."""
+        self._queue(line, size)
+
+    def _queue(self, line: bytes | Line, size: int) -> None:
         with self._lock:
             self._books.made += 1
             if self._closed:
@@ -71,42 +93,55 @@ class LineWriter:
             if self._lines >= self._max_lines or self._bytes + size > self._max_bytes:
                 self._books.lost["queue_full"] += 1
                 return
-            chunk = self._open
-            chunk.data += line
-            chunk.lines += 1
             self._lines += 1
             self._bytes += size
-            if len(chunk.data) >= _WRITE_BYTES:
-                self._chunks.append(chunk)
-                self._open = _Chunk()
-            if self._thread is None:
-                self._thread = start_thread(self._run, "telemetry-stdout")
-        if not self._wake.is_set():
+            self._open.append(line)
+            if self._bytes - self._chunked >= _WRITE_BYTES:
+                self._close_chunk()
+            if self._asleep:
+                self._rouse()
+
+    def _rouse(self) -> None:
+        if self._thread is None:
+            self._thread = start_thread(self._run, "telemetry-stdout")
+        if self._thread is not None:
+            self._asleep = False
             self._wake.set()
+
+    def _close_chunk(self) -> None:
+        self._chunks.append(_Chunk(self._open, self._bytes - self._chunked))
+        self._open = []
+        self._chunked = self._bytes
 
     def _run(self) -> None:
         while True:
             self._wake.wait()
-            if not self._closed:
-                time.sleep(_GATHER)
-            self._wake.clear()
-            while self._take():
-                self._write()
-            if self._closed:
-                return
+            quiet = 0
+            while quiet < _QUIET_ROUNDS:
+                self._hurry.wait(_GATHER)
+                self._hurry.clear()
+                quiet += 1
+                while self._take():
+                    self._write()
+                    quiet = 0
+                if self._closed:
+                    return
+            with self._lock:
+                if not self._lines:
+                    self._wake.clear()
+                    self._asleep = True
 
     def _take(self) -> bool:
         with self._lock:
-            if not self._chunks and self._open.lines:
-                self._chunks.append(self._open)
-                self._open = _Chunk()
+            if not self._chunks and self._open:
+                self._close_chunk()
             if self._chunks:
                 self._in_hand = self._chunks.popleft()
-            return self._in_hand.lines > 0
+            return bool(self._in_hand.lines)
 
     def _write(self) -> None:
         chunk = self._in_hand
-        data = memoryview(chunk.data)
+        data, good = _rendered(chunk.lines)
         written = True
         while data:
             try:
@@ -120,13 +155,13 @@ class LineWriter:
         with self._lock:
             if self._closed:  # close() has counted them as lost already
                 return
-            if written:
-                self._books.delivered += chunk.lines
-            else:
-                self._books.lost["export_failed"] += chunk.lines
-            self._lines -= chunk.lines
-            self._bytes -= len(chunk.data)
-            self._in_hand = _Chunk()
+            delivered = good if written else 0
+            self._books.delivered += delivered
+            self._books.lost["export_failed"] += len(chunk.lines) - delivered
+            self._lines -= len(chunk.lines)
+            self._chunked -= chunk.size
+            self._bytes -= chunk.size
+            self._in_hand = _NOTHING
 
     def flush(self, timeout: float) -> bool:
         """Wait until everything queued has found its fate, ``timeout`` seconds at most. Whether it has."""
@@ -137,12 +172,12 @@ class LineWriter:
                     return True
             if time.monotonic() >= end:
                 return False
-            self._wake.set()
+            self._hurry.set()
             time.sleep(0.005)
 
     def drain(self) -> None:
         """Begin to write what is queued, without waiting for more."""
-        self._wake.set()
+        self._hurry.set()
 
     def close(self, timeout: float) -> None:
         """Write what is queued, ``timeout`` seconds at most, and count the rest as lost."""
@@ -153,6 +188,19 @@ class LineWriter:
             self._closed = True
             self._books.lost["shutdown"] += self._lines
             self._chunks.clear()
-            self._open = self._in_hand = _Chunk()
-            self._lines = self._bytes = 0
+            self._open, self._in_hand = [], _NOTHING
+            self._lines = self._chunked = self._bytes = 0
         self._wake.set()
+        self._hurry.set()
+
+
+def _rendered(lines: list[bytes | Line]) -> tuple[memoryview, int]:
+    """The lines as bytes, and how many they are: one that can't be put together is left out."""
+    try:
+        return memoryview(b"".join(map(bytes, lines))), len(lines)
+    except Exception:
+        made = []
+        for line in lines:
+            with suppress(Exception):
+                made.append(bytes(line))
+        return memoryview(b"".join(made)), len(made)

@@ -1,0 +1,83 @@
+"""Our cursors beside django-prometheus's own: the same calls, the same counts."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from django.db import connection
+from django_prometheus.db import common
+from django_telemetry._cursors import counting_cursor
+from prometheus_client import REGISTRY
+
+
+class _Cursor:
+    """A driver's cursor that fails where it is told to."""
+
+    def execute(self, statement: str, params: Any = None) -> str:
+        if statement == "wrong":
+            raise ValueError(statement)
+        return f"{statement} {params}"
+
+    # Not by execute(), which would be counted as well.
+    executemany = execute
+
+
+def _package_cursor() -> Callable[[type[Any], str, str], type[Any]]:
+    """The package's own, which has been replaced in the module that everybody shares."""
+    spec = importlib.util.find_spec(common.__name__)
+    assert spec is not None
+    assert spec.loader is not None
+    fresh = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(fresh)
+    made: Callable[[type[Any], str, str], type[Any]] = fresh.ExportingCursorWrapper
+    return made
+
+
+def _counted(alias: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    """Every count of the families for ``alias``; of times only how many there are."""
+    return {
+        (sample.name, tuple(sorted((k, v) for k, v in sample.labels.items() if k != "alias"))): sample.value
+        for family in REGISTRY.collect()
+        if family.name.startswith("django_db_")
+        for sample in family.samples
+        if sample.labels.get("alias") == alias and not sample.name.endswith(("_sum", "_bucket", "_created"))
+    }
+
+
+def _work(cursor: Any) -> list[Any]:
+    answers: list[Any] = [
+        cursor.execute("one"),
+        cursor.execute("two", params=[1]),
+        cursor.executemany("three", [1, 2, 3]),
+    ]
+    for call in (lambda: cursor.execute("wrong"), lambda: cursor.executemany("wrong", [1])):
+        with suppress(ValueError):
+            answers.append(call())
+    with pytest.raises(TypeError):
+        cursor.execute()
+    return answers
+
+
+def test_our_cursors_count_what_the_package_counts() -> None:
+    theirs, ours = _package_cursor(), counting_cursor
+    assert theirs is not ours
+    assert _work(theirs(_Cursor, "theirs", "v")()) == _work(ours(_Cursor, "ours", "v")())
+    expected = _counted("theirs")
+    assert expected["django_db_execute_total", (("vendor", "v"),)] == 8
+    assert _counted("ours") == expected
+
+
+def test_a_cursor_class_is_made_once() -> None:
+    assert counting_cursor(_Cursor, "a", "v") is counting_cursor(_Cursor, "a", "v")
+    assert counting_cursor(_Cursor, "a", "v") is not counting_cursor(_Cursor, "b", "v")
+
+
+@pytest.mark.django_db
+def test_the_engine_in_use_makes_our_cursors() -> None:
+    with connection.cursor() as cursor:
+        made_by = {kind.__module__ for kind in type(cursor.cursor).__mro__}
+    assert counting_cursor.__wrapped__.__module__ in made_by, f"the cursor's classes come from {sorted(made_by)}"
