@@ -1,4 +1,4 @@
-"""django-prometheus's database families, counted at a tenth of what its own cursors take.
+"""django-prometheus's database families, counted for a fraction of what its own cursors take.
 
 The package looks every child up by its label names anew, three times for each statement, and for MySQL and SQLite it
 makes a class for each cursor. What is counted stays the same, a test compares both.

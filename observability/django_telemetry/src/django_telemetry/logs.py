@@ -267,7 +267,7 @@ class AccessLog:
     ) -> bytes:
         """What write_request() was given, as a line."""
         start, duration = when
-        key = (method, route or path, status, error, route is None)
+        key = (method, path if route is None else route, status, error, route is None)
         head = self._kinds.get(key)
         if head is None:
             message, fields = self._kind(method, route, path, status, error)
