@@ -80,7 +80,7 @@ drills: ## Many drills, with the score (set=smoke|faults|controls|hour; all: goe
 	@$(PLATFORMCTL) up --no-probe
 	@.venv/bin/python -m load.drills set $(or $(set),all) $(if $(set),,--resume)
 
-bench: ## What telemetry costs beside the stock packages: a quarter of an hour on an otherwise idle machine (quick=1: five)
+bench: ## What telemetry costs beside the stock packages: twenty minutes on an otherwise idle machine (quick=1: six)
 	@$(PLATFORMCTL) up --only postgres,jaeger --no-probe
 	@eval "$$(.venv/bin/platformctl env tests --export)" && \
 		pids() { .venv/bin/platformctl status --json | .venv/bin/python -c \

@@ -117,7 +117,7 @@ def _never_called(_loops: int) -> float:
 
 def _hand_on(command: list[str], arguments: Any) -> None:
     """Hand our own arguments on to pyperf's worker processes."""
-    for name in ("variant", "sampled", "interface", "clocks", "sink"):
+    for name in ("variant", "sampled", "interface", "clock", "sink"):
         command += [f"--{name}", getattr(arguments, name)]
 
 
@@ -126,16 +126,13 @@ def main() -> None:
     runner.argparser.add_argument("--variant", required=True)
     runner.argparser.add_argument("--sampled", choices=("yes", "no"), required=True)
     runner.argparser.add_argument("--interface", choices=("wsgi", "asgi"), required=True)
-    runner.argparser.add_argument("--clocks", default=",".join(CLOCKS), help="one process can measure by several")
+    runner.argparser.add_argument("--clock", choices=CLOCKS, required=True)
     runner.argparser.add_argument("--sink", required=True)
     arguments = runner.parse_args()
     sampled = "sampled" if arguments.sampled == "yes" else "unsampled"
-    names = {
-        clock: f"{arguments.interface} {clock} {arguments.variant} {sampled}" for clock in arguments.clocks.split(",")
-    }
+    name = f"{arguments.interface} {arguments.clock} {arguments.variant} {sampled}"
     if not arguments.worker:  # the parent only starts the workers
-        for name in names.values():
-            runner.bench_time_func(name, _never_called)
+        runner.bench_time_func(name, _never_called)
         return
     processors.claim()
     prepare(arguments.variant, sampled=arguments.sampled == "yes", sink=arguments.sink)
@@ -148,8 +145,7 @@ def main() -> None:
     django.setup()
     serve = _wsgi if arguments.interface == "wsgi" else _asgi
     serve(thread_time)(WARMUP)
-    for clock, name in names.items():
-        runner.bench_time_func(name, serve(CLOCKS[clock]))
+    runner.bench_time_func(name, serve(CLOCKS[arguments.clock]))
 
 
 if __name__ == "__main__":
