@@ -150,9 +150,11 @@ def test_an_answer_cut_off_after_its_status_counts_by_the_status(
 def test_spans_that_the_collector_rejects_are_counted(rig: Callable[..., _Rig], backend: HttpBackend) -> None:
     answer = ExportTraceServiceResponse(partial_success=ExportTracePartialSuccess(rejected_spans=3))
     backend.answer = respond(200, answer.SerializeToString())
-    under = rig(backend.url)
+    # All in one batch, however slowly they are made: it is rejected three spans for each request.
+    under = rig(backend.url, batch_max_spans=10, batch_delay=60.0)
     under.make(10)
-    eventually(lambda: (under.books.delivered, under.books.lost["export_failed"]) == (7, 3))
+    eventually(lambda: under.books.delivered + under.books.lost["export_failed"] == 10, what="ten spans settled")
+    assert (under.books.delivered, under.books.lost["export_failed"]) == (7, 3)
 
 
 def test_a_backend_that_comes_back_after_being_away_is_found_again(rig: Callable[..., _Rig]) -> None:
