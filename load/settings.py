@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from contracts import catalogue
+import catalogue
 
 # The services whose public API the journeys use.
 FRONT_DOORS = ("users", "inventory", "orders", "notifications")

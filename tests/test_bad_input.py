@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
+import catalogue
 import pytest
-from contracts import catalogue
 from contracts.events import (
     EVENT_EXCHANGE,
     NOTIFICATIONS_ORDERS,

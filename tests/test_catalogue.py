@@ -9,9 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import catalogue
 import pytest
 import yaml
-from contracts import catalogue
 from platformctl import generate
 from platformctl.app import Platform
 from platformctl.model import Group

@@ -9,12 +9,12 @@ from contextlib import suppress
 from functools import partial
 from urllib.parse import urlsplit, urlunsplit
 
+import catalogue
 import pika
 import psutil
 import psycopg
 import pytest
 import requests
-from contracts import catalogue
 from contracts.events import EVENT_EXCHANGE, QUEUES
 from pika.exceptions import AMQPConnectionError, ChannelClosedByBroker, ConnectionClosedByBroker
 from platformctl.app import Platform

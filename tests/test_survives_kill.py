@@ -6,9 +6,9 @@ import signal
 from collections import Counter
 from collections.abc import Iterator
 
+import catalogue
 import pytest
 import requests
-from contracts import catalogue
 from platformctl.app import Platform
 from platformctl.environment import CONSOLE
 from platformctl.runner import Runner

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from contracts.catalogue import Catalogue
+from catalogue import Catalogue
 from platformctl.app import Platform
 
 from tests.support.expect import eventually, expect

@@ -1,1 +1,1 @@
-"""Builds alerts/rules/*.yml and alerts/alertmanager.yml from services/catalogue.yaml and alerts/thresholds.yaml."""
+"""Builds alerts/rules/*.yml and alerts/alertmanager.yml from services/catalogue/ and alerts/thresholds.yaml."""

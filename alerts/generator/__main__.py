@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from contracts import catalogue
+import catalogue
 
 from alerts.generator import alertmanager
 from alerts.generator.build import FOLDER, files

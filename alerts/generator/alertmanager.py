@@ -6,9 +6,8 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from contracts.catalogue import Catalogue
+from catalogue import Catalogue, graph
 
-from alerts.generator import graph
 from alerts.generator.model import HEADER, dump
 from alerts.generator.telemetry import JUST_STARTED, WATCHDOG
 

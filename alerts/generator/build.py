@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
-from contracts.catalogue import Catalogue
+from catalogue import Catalogue
 
 from alerts.generator import alertmanager, databases, edges, messaging, services, slo, telemetry, thresholds, traffic
 from alerts.generator.describe import Describer

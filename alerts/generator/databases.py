@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contracts.catalogue import Catalogue
+from catalogue import Catalogue
 
 from alerts.generator.describe import KEEP_OF_BACKENDS, SERVICE, Describer
 from alerts.generator.model import Group, Record

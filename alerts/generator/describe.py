@@ -6,9 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Literal
 
-from contracts.catalogue import Catalogue
+from catalogue import Catalogue, graph
 
-from alerts.generator import graph
 from alerts.generator.model import Alert, Layer, Severity
 
 # Where people look things up. A Prometheus that has the external label of the left name uses its value instead:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from contracts.catalogue import Catalogue
+from catalogue import Catalogue
 
-from alerts.generator import graph
 from alerts.generator.describe import KEEP_OF_BACKENDS, Describer
 from alerts.generator.model import Group, Record
+from alerts.generator.selectors import customer_services
 from alerts.generator.thresholds import Thresholds
 
 CALLS = "dependency_call_duration_seconds"
@@ -98,7 +98,7 @@ def _slow_ratios(thresholds: Thresholds, by: str = BY) -> Iterator[str]:
 def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
     """One alert for each way an edge fails."""
     restarted = _just_restarted(t)
-    product = graph.product(catalogue)
+    product = customer_services(catalogue)
     slow = "edge_operation:slow_calls:ratio_rate1m"
     rules = [
         *(

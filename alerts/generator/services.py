@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from contracts.catalogue import Catalogue
+from catalogue import Catalogue
 
-from alerts.generator import graph
 from alerts.generator.describe import Describer
 from alerts.generator.edges import CONTENTION, UNLESS_EXPLAINED, contended, unless_contended
 from alerts.generator.model import Group, Record
+from alerts.generator.selectors import customer_services
 from alerts.generator.thresholds import Thresholds
 
 RESPONSES = "django_http_responses_total_by_status_view_method_total"
@@ -192,7 +192,7 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
         describer.alert(
             "ServiceSlow",
             f"""
-            {slow}{{{graph.product(catalogue)}}} > {t["service_slow_ratio"]}
+            {slow}{{{customer_services(catalogue)}}} > {t["service_slow_ratio"]}
             and {slow} * on (service) sum by (service) (rate({LATENCY}_count{{{USERS_VIEWS}}}[1m])) * 60
               >= {t["service_slow_requests_per_minute"]}
             unless {slow} <= {t["slow_times_own_past"]} * avg_over_time({slow}[2h] offset 10m)

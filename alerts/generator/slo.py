@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from contracts.catalogue import Catalogue, Journey, Slo
+from catalogue import Catalogue, Journey, Slo
 
 from alerts.generator.describe import Describer
 from alerts.generator.model import Alert, Group, Record, seconds

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from contracts.catalogue import Catalogue
+from catalogue import Catalogue
 
 from alerts.generator.describe import Describer
 from alerts.generator.model import Alert, Group, Record, Severity

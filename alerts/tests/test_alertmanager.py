@@ -15,14 +15,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import catalogue
 import pytest
 import requests
 import yaml
-from contracts import catalogue
+from catalogue import graph
 from contracts.testing.polling import poll_until
 from platformctl.incidents import forget_told
 
-from alerts.generator import alertmanager, graph
+from alerts.generator import alertmanager
 from alerts.generator.build import FOLDER
 from alerts.generator.model import seconds
 

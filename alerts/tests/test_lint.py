@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import subprocess
 
+import catalogue
 import pytest
 import yaml
-from contracts import catalogue
+from catalogue import graph
 
-from alerts.generator import graph
 from alerts.generator.build import FOLDER, alerts, files, groups
 from alerts.generator.model import Alert, Record, seconds
 from alerts.generator.thresholds import load

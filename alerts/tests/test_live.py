@@ -11,9 +11,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import catalogue
 import pytest
 import requests
-from contracts import catalogue
 from contracts.testing.polling import poll_until
 from platformctl import settings as platform_settings
 from platformctl.paths import repository_root

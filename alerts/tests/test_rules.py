@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from pathlib import Path
 
+import catalogue
 import pytest
-from contracts import catalogue
 
 from alerts.generator.build import alerts
 from alerts.tests import promtool

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+import catalogue
 import pytest
 import requests
-from contracts import catalogue
 from platformctl.app import Platform
 
 from dashboards.tests import grafana, rules

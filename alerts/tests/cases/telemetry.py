@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contracts import catalogue
+import catalogue
 
 from alerts.tests.cases.services import responses, served, target
 from alerts.tests.series import Case, counter, gauge, together

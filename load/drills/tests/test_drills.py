@@ -9,8 +9,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import catalogue
 import pytest
-from contracts import catalogue, faults
+from contracts import faults
 
 from load.drills import actions, descriptor, engine, interrupts, marks, score
 from load.drills.__main__ import chosen, repeated

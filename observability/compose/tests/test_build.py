@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import catalogue
 import pytest
-from contracts import catalogue
 from platform_compose import secrets
 
 from tests import stack

@@ -6,8 +6,8 @@ import json
 import re
 from pathlib import Path
 
+import catalogue
 import pytest
-from contracts import catalogue
 from platform_compose import hosts, secrets
 from platformctl import versions
 from platformctl.environment import ServiceEnvironment

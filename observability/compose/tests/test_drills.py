@@ -15,8 +15,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import catalogue
 import pytest
-from contracts import catalogue
 from docker import APIClient
 from docker.errors import APIError
 from platform_compose import secrets
@@ -397,8 +397,8 @@ def test_a_whole_drill_pauses_notices_restores_and_resolves(
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
     port = str(server.server_address[1])
     root = tmp_path / "app"
-    (root / "services").mkdir(parents=True)
-    shutil.copy(stack.ROOT / "services" / "catalogue.yaml", root / "services")
+    (root / "services" / "catalogue").mkdir(parents=True)
+    shutil.copy(stack.ROOT / "services" / "catalogue" / "catalogue.yaml", root / "services" / "catalogue")
     # One stub is all backends: only their hosts and ports are turned to it.
     for service in ("USERS", "INVENTORY", "ORDERS", "NOTIFICATIONS"):
         monkeypatch.setenv(f"{service}_URL", f"http://127.0.0.1:{port}")

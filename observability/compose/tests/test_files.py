@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock
 
+import catalogue
 import psycopg
 import pytest
 import yaml
-from contracts import catalogue
 from platform_compose import __main__ as commands
 from platform_compose import generated, kibana_setup, search_setup, secrets
 from platform_compose.search_users import USERS, roles, secret_name

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import re
 
+import catalogue
 import pytest
-from contracts import catalogue
 
 from tests import stack
 

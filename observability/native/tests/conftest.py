@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import catalogue
 import pytest
-from contracts import catalogue
-from contracts.catalogue import Catalogue
+from catalogue import Catalogue
 from platformctl import settings
 from platformctl.paths import Paths, repository_root
 from platformctl.settings import Settings
@@ -21,7 +21,7 @@ def root() -> Path:
 
 @pytest.fixture
 def the_catalogue() -> Catalogue:
-    """services/catalogue.yaml."""
+    """services/catalogue/catalogue.yaml."""
     return catalogue.load()
 
 

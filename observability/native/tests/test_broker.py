@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 
-from contracts.catalogue import Catalogue
+from catalogue import Catalogue
 from contracts.events.topology import QUEUES
 from platformctl import broker
 from platformctl.secret_store import SecretStore

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from contracts.catalogue import Catalogue
+from catalogue import Catalogue
 from platformctl import generate
 from platformctl.app import Platform
 
@@ -24,9 +24,9 @@ def test_committed_files_are_current(platform: Platform) -> None:
 
 def test_a_file_that_was_edited_is_noticed_and_written_again(root: Path, tmp_path: Path) -> None:
     clone = tmp_path / "clone"
-    (clone / "services").mkdir(parents=True)
+    (clone / "services" / "catalogue").mkdir(parents=True)
     (clone / "observability").mkdir()
-    shutil.copy(root / "services" / "catalogue.yaml", clone / "services")
+    shutil.copy(root / "services" / "catalogue" / "catalogue.yaml", clone / "services" / "catalogue")
     shutil.copy(root / "observability" / "versions.env", clone / "observability")
     for folder in ("native/tools", "spotlight"):
         shutil.copytree(root / "observability" / folder, clone / "observability" / folder)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from contracts.catalogue import Catalogue
+from catalogue import Catalogue
 from platformctl import processes
 from platformctl.app import Platform
 from platformctl.errors import PlatformError

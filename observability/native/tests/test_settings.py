@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from contracts.catalogue import Catalogue
+from catalogue import Catalogue
 from dotenv import dotenv_values
 from platformctl.errors import SettingsError
 from platformctl.settings import ALERT_VARIABLES, OTHER_VARIABLES, Settings, default_ports

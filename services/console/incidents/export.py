@@ -83,7 +83,7 @@ def _cause(scene: Scene) -> Iterable[str]:
     for reason in found.reasons:
         yield f"- {escape(reason)}"
     for way in found.ways:
-        names = [way.journey.service, *(step.hop.blamed for step in way.steps)]
+        names = [way.journey.service, *(step.hop.cause for step in way.steps)]
         yield f"- {escape(way.journey.title)}: {' → '.join(escape(name) for name in names)}"
     yield ""
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from backends import alertmanager
 from backends.errors import BackendDown
-from contracts.catalogue import load
+from catalogue import load
 from django.contrib import messages
 from django.contrib.auth.models import User
 from django.core.paginator import Paginator

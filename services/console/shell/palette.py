@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 
-from contracts import catalogue
+import catalogue
 from django.conf import settings
 
 from shell import links, runbooks

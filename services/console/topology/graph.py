@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from contracts.catalogue import Catalogue
+from catalogue import Catalogue
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import catalogue
 from backends import prometheus
-from contracts import catalogue
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe

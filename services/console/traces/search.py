@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import catalogue
 from backends import jaeger
 from backends.errors import BackendDown
 from backends.jaeger import MOST_TRACES, Trace
-from contracts import catalogue
 
 from traces.form import KEPT_SECONDS, Search
 

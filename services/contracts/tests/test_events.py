@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import catalogue
 import pytest
 from contracts import events
 from contracts.events import envelope
@@ -90,3 +91,9 @@ def test_the_compatibility_check_allows_an_addition() -> None:
     more = copy.deepcopy(schema)
     more["properties"]["data"]["properties"]["coupon"] = {"type": "string"}
     assert schema_breaks(schema, more) == []
+
+
+def test_every_event_of_the_catalogue_has_a_schema_and_a_queue() -> None:
+    known = catalogue.load().events
+    assert {event.type for event in known} == envelope.event_types()
+    assert {queue for event in known for queue in event.consumers.values()} == {queue.name for queue in events.QUEUES}

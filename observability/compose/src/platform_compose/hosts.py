@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from contracts import catalogue
-from contracts.catalogue import Catalogue
+import catalogue
+from catalogue import Catalogue
 from platformctl import settings
 from platformctl.settings import Settings, port_variable
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from contracts.catalogue import Catalogue, Service
+from catalogue import Catalogue, Service
 from platformctl import broker
 from platformctl.database import POSTGRES_ADMIN, POSTGRES_EXPORTER_ROLE, TESTS_ROLE
 from platformctl.environment import CONSOLE, HOST, WEBHOOK_TOKEN, ServiceEnvironment

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
-from contracts import catalogue as catalogue_module
-from contracts.catalogue import Catalogue
+import catalogue as catalogue_module
+from catalogue import Catalogue
 from rich.console import Console
 
 from platformctl import account as accounts
@@ -49,7 +49,7 @@ class Platform:
 
     def __init__(self, root: Path | None = None, environ: Mapping[str, str] | None = None) -> None:
         root = (root or repository_root()).resolve()
-        self.catalogue: Catalogue = catalogue_module.load(root / "services" / "catalogue.yaml")
+        self.catalogue: Catalogue = catalogue_module.load(root / "services" / "catalogue" / "catalogue.yaml")
         self.settings: Settings = settings.load(root, self.catalogue, environ)
         self.paths = Paths(root, self.settings.cache)
         self.secrets = SecretStore(self.paths.secrets)

@@ -8,7 +8,7 @@ import json
 import re
 from typing import Any
 
-from contracts.catalogue import Catalogue
+from catalogue import Catalogue
 from contracts.events.topology import DEAD_LETTER_EXCHANGE, EVENT_EXCHANGE, QUEUES
 
 from platformctl.environment import VIRTUAL_HOST

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import psycopg
-from contracts.catalogue import Catalogue
+from catalogue import Catalogue
 from psycopg import sql
 
 from platformctl.account import Account

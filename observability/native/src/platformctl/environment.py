@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from urllib.parse import quote
 
-from contracts.catalogue import Catalogue, Process, Service
+from catalogue import Catalogue, Process, Service
 
 from platformctl.install.locations import Locations
 from platformctl.paths import Paths

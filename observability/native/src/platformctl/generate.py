@@ -14,7 +14,7 @@ from platformctl.processes import build
 from platformctl.secret_store import SecretStore
 
 NOTE = """\
-# Generated from services/catalogue.yaml by `make generate`: don't edit. What runs is var/etc/process-compose.yaml, made
+# Generated from services/catalogue/ by `make generate`: don't edit. What runs is var/etc/process-compose.yaml, made
 # by the same code with this machine's paths, ports and secrets in place of the names in ${}.
 """
 

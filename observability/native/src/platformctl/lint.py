@@ -13,6 +13,7 @@ from platformctl.app import Platform
 
 # Folders whose `config` packages share a name are checked one by one.
 PACKAGES = (
+    "services/catalogue",
     "services/contracts",
     "observability/django_telemetry",
     "observability/native",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from contracts.catalogue import Catalogue, Service
-from contracts.catalogue import Process as CatalogueProcess
+from catalogue import Catalogue, Service
+from catalogue import Process as CatalogueProcess
 
 from platformctl.backends import Backends
 from platformctl.environment import HOST, ServiceEnvironment

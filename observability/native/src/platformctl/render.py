@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-from contracts.catalogue import Catalogue
+from catalogue import Catalogue
 
 from platformctl import broker, supervisor, targets, toxics
 from platformctl.account import Account

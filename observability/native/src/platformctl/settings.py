@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from contracts.catalogue import Catalogue
+from catalogue import Catalogue
 from dotenv import dotenv_values
 
 from platformctl.errors import SettingsError

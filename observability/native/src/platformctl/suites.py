@@ -66,6 +66,7 @@ def all_suites(platform: Platform) -> list[Suite]:
     stores = ("postgres", "rabbitmq")
     known = [
         Suite("django_telemetry", "observability/django_telemetry", stores),
+        Suite("catalogue", "services/catalogue"),
         Suite("contracts", "services/contracts", stores),
         *(Suite(name, f"services/{name}", stores) for name in platform.catalogue.for_customers()),
         # Those marked live are the browser's, below.

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from contracts.catalogue import Catalogue
+from catalogue import Catalogue
 
 from platformctl.environment import HOST
 from platformctl.settings import Settings

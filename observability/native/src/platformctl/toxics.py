@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from contracts.catalogue import Catalogue, Dependency
+from catalogue import Catalogue, Dependency
 
 from platformctl.environment import HOST
 from platformctl.settings import Settings

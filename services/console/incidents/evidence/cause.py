@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import parse_qs, urlsplit
 
-from contracts.catalogue import Journey
+from catalogue import Journey, graph
 
-from incidents.evidence import graph
 from incidents.evidence.scene import Scene
 from incidents.models import Alert
 
@@ -151,7 +150,7 @@ def _callers(scene: Scene, own: list[Alert]) -> Iterable[str]:
 
 def _ways(scene: Scene) -> Iterable[Way]:
     for journey in scene.journeys:
-        steps = graph.way(scene.catalogue, journey.service, scene.root)
+        steps = graph.path(scene.catalogue, journey.service, scene.root)
         about = [alert for alert in scene.alerts if alert.labels.get("journey") == journey.name]
         if steps is None and not about:
             continue
@@ -159,7 +158,7 @@ def _ways(scene: Scene) -> Iterable[Way]:
 
 
 def _about(scene: Scene, hop: graph.Hop) -> tuple[Alert, ...]:
-    return tuple(alert for alert in scene.alerts if alert.service == hop.sufferer and alert.dependency == hop.blamed)
+    return tuple(alert for alert in scene.alerts if alert.service == hop.affected and alert.dependency == hop.cause)
 
 
 def _is_edge(alert: Alert) -> bool:

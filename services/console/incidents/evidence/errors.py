@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from backends import spotlight
 from backends.spotlight import ErrorEvent
-from contracts.catalogue import Catalogue
+from catalogue import Catalogue
 
 from incidents.evidence import patterns
 from incidents.evidence.scene import Scene

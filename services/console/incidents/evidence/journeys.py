@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from backends import prometheus
 from backends.prometheus import Prometheus, quote, regex_quote
-from contracts.catalogue import Journey, Slo
+from catalogue import Journey, Slo
 
 from incidents.evidence.scene import Scene
 

@@ -6,9 +6,8 @@ import time
 from dataclasses import dataclass
 from functools import cached_property
 
-from contracts.catalogue import Catalogue, Dependency, Journey, load
+from catalogue import Catalogue, Dependency, Journey, graph, load
 
-from incidents.evidence import graph
 from incidents.models import Alert, Incident
 
 # A rule fires when it has been true for a while, over rates of a minute: the fault itself began about so much earlier.
@@ -61,7 +60,7 @@ class Scene:
     @cached_property
     def affected(self) -> tuple[str, ...]:
         """Services that suffer from the cause, over any number of hops, in the catalogue's order."""
-        return graph.affected_by(self.catalogue, self.root)
+        return tuple(graph.affected_by(self.catalogue, self.root))
 
     @cached_property
     def services(self) -> tuple[str, ...]:

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import catalogue
 import pytest
 from backends import elasticsearch, jaeger, prometheus, spotlight
 from backends.prometheus import Sample, Series
 from backends.spotlight import ErrorEvent
-from contracts import catalogue
 from django.test import Client
-from incidents.evidence import cause, changes, charts, errors, graph, journeys, logs, patterns, traces
+from incidents.evidence import cause, changes, charts, errors, journeys, logs, patterns, traces
 from incidents.evidence.scene import Scene
 from incidents.models import Alert, Incident
 
@@ -56,40 +56,6 @@ def scene(root: str, *alerts: Alert, minutes: float = 10) -> Scene:
         resolved_at=ended,
     )
     return Scene(incident, alerts, CATALOGUE, START + 3600)
-
-
-# --- the graph
-
-
-def test_the_way_leads_over_calls() -> None:
-    way = graph.way(CATALOGUE, "orders", "card-provider")
-    assert way is not None
-    assert [(hop.sufferer, hop.blamed, hop.protocol) for hop in way] == [
-        ("orders", "payments", "http"),
-        ("payments", "card-provider", "http"),
-    ]
-
-
-def test_the_way_leads_over_events() -> None:
-    way = graph.way(CATALOGUE, "notifications", "payments")
-    assert way is not None
-    assert [(hop.blamed, hop.protocol) for hop in way] == [("orders", "event"), ("payments", "http")]
-
-
-def test_there_is_no_way_to_where_nobody_calls() -> None:
-    assert graph.way(CATALOGUE, "inventory", "payments") is None
-    assert graph.way(CATALOGUE, "orders", "elasticsearch") is None
-    assert graph.way(CATALOGUE, "orders", "orders") == ()
-
-
-@pytest.mark.parametrize("name", [*CATALOGUE.services, *CATALOGUE.external])
-def test_everything_that_reaches_a_cause_by_calls_is_affected(name: str) -> None:
-    expected = CATALOGUE.upstream_of(name) - {name}
-    assert expected <= set(graph.affected_by(CATALOGUE, name))
-    for sufferer in graph.affected_by(CATALOGUE, name):
-        way = graph.way(CATALOGUE, sufferer, name)
-        assert way, f"{sufferer} is said to suffer from {name}, without a way"
-        assert way[-1].blamed == name
 
 
 # --- the cause

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from contracts import catalogue
-from contracts.catalogue import Catalogue, Dependency, Service
+import catalogue
+from catalogue import Catalogue, Dependency, Service
 from topology import graph
 
 

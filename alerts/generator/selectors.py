@@ -1,0 +1,13 @@
+"""PromQL label matchers derived from the catalogue."""
+
+from __future__ import annotations
+
+from catalogue import Catalogue
+
+
+def customer_services(catalogue: Catalogue) -> str:
+    """A matcher for the services that serve customers.
+
+    An operator's manual query to a backend may fail or be slow; the backend has alerts of its own.
+    """
+    return f'service!~"{"|".join(catalogue.for_operators())}"'

@@ -1,0 +1,95 @@
+"""The dependency graph: who is affected when a node fails, along which path, and who owns it.
+
+A node is a service or an external dependency. A consumer of events depends on their publisher, through the broker.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from .model import Catalogue
+
+EVENT = "event"
+PLATFORM_TEAM = "platform"
+
+
+@dataclass(frozen=True)
+class Hop:
+    """One step from an affected node towards the cause. `protocol`: http, grpc, sql, amqp, or event (by the broker)."""
+
+    affected: str
+    cause: str
+    protocol: str
+
+
+def nodes(catalogue: Catalogue) -> list[str]:
+    """Every node that can be a cause: services first, then external dependencies."""
+    return [*catalogue.services, *catalogue.external]
+
+
+def calls(catalogue: Catalogue) -> tuple[Hop, ...]:
+    """Every direct call, from the caller to its dependency."""
+    return tuple(Hop(edge.caller, edge.callee, edge.protocol) for edge in catalogue.edges())
+
+
+def hops(catalogue: Catalogue) -> tuple[Hop, ...]:
+    """Every direct step: calls, then events from a consumer to their publisher."""
+    events = (Hop(consumer, publisher, EVENT) for publisher, consumer in sorted(catalogue.event_edges()))
+    return (*calls(catalogue), *events)
+
+
+def callers_of(catalogue: Catalogue, name: str) -> list[str]:
+    """Every other service that reaches `name` by calls, over any number of hops, in the catalogue's order."""
+    return _services(catalogue, _first_hops(calls(catalogue), name), name)
+
+
+def affected_by(catalogue: Catalogue, name: str) -> list[str]:
+    """Every other service that is affected when `name` fails, by calls and events, in the catalogue's order."""
+    return _services(catalogue, _first_hops(hops(catalogue), name), name)
+
+
+def path(catalogue: Catalogue, affected: str, cause: str) -> tuple[Hop, ...] | None:
+    """The shortest path from an affected node to the cause: () if they are the same, None if there is none."""
+    first = _first_hops(hops(catalogue), cause)
+    if affected not in first:
+        return None
+    found: list[Hop] = []
+    hop = first[affected]
+    while hop is not None:
+        found.append(hop)
+        hop = first[hop.cause]
+    return tuple(found)
+
+
+def owner_of(catalogue: Catalogue, name: str) -> str:
+    """The team that owns a node. An external dependency belongs to its callers' owner if they share one."""
+    if name in catalogue.services:
+        return catalogue.services[name].owner
+    owners = {catalogue.services[edge.caller].owner for edge in catalogue.edges() if edge.callee == name}
+    return owners.pop() if len(owners) == 1 else PLATFORM_TEAM
+
+
+def teams(catalogue: Catalogue) -> list[str]:
+    """Every team, the platform's last."""
+    owners = dict.fromkeys(service.owner for service in catalogue.services.values())
+    return [*(owner for owner in owners if owner != PLATFORM_TEAM), PLATFORM_TEAM]
+
+
+def _services(catalogue: Catalogue, reached: Iterable[str], cause: str) -> list[str]:
+    found = set(reached) - {cause}
+    return [name for name in catalogue.services if name in found]
+
+
+def _first_hops(every: tuple[Hop, ...], cause: str) -> dict[str, Hop | None]:
+    """For each affected node the first hop of its shortest path to the cause. Calls are preferred to events."""
+    reached: dict[str, Hop | None] = {cause: None}
+    frontier = deque([cause])
+    while frontier:
+        current = frontier.popleft()
+        for hop in every:
+            if hop.cause == current and hop.affected not in reached:
+                reached[hop.affected] = hop
+                frontier.append(hop.affected)
+    return reached
