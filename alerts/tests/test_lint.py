@@ -120,7 +120,7 @@ def test_recorded_names_follow_level_metric_operation() -> None:
 
 
 def test_the_watchdogs_patience_is_the_documented_one() -> None:
-    from watchdog.settings import Settings
+    from platform_watchdog.settings import Settings
 
     limits = yaml.safe_load((FOLDER / "thresholds.yaml").read_text())["thresholds"]
     assert Settings().silence == limits["watchdog_silence_seconds"]["value"]

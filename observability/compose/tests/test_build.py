@@ -175,7 +175,7 @@ def test_the_image_of_the_tools_builds_and_its_programs_start(folder: Path) -> N
     stage = builder.build("tools")
     environment = {key: value for key, value in builder.environment(stage).items() if key in stage.environment}
     modules = (
-        "watchdog.server",
+        "platform_watchdog.server",
         "log_pipeline.__main__",
         "load.traffic",
         "platformctl.retention",

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 import requests
-from watchdog.server import Watchdog, server
-from watchdog.settings import Settings
+from platform_watchdog.server import Watchdog, server
+from platform_watchdog.settings import Settings
 
 
 @dataclass

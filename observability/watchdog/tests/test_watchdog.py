@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 import requests
-from watchdog.alarm import ALERT, Alarm
-from watchdog.record import Record
-from watchdog.settings import Settings, SettingsError, load
-from watchdog.switch import Switch
+from platform_watchdog.alarm import ALERT, Alarm
+from platform_watchdog.record import Record
+from platform_watchdog.settings import Settings, SettingsError, load
+from platform_watchdog.switch import Switch
 
 from .conftest import Running
 
@@ -168,7 +168,7 @@ def test_the_program_starts_raises_the_alarm_and_stops_on_sigterm(tmp_path: Path
         "WATCHDOG_SILENCE_SECONDS": "1",
         "WATCHDOG_RECORD": str(tmp_path / "r"),
     }
-    process = subprocess.Popen([sys.executable, "-m", "watchdog"], env=environment, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen([sys.executable, "-m", "platform_watchdog"], env=environment, stdout=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 15
         while not (tmp_path / "r").exists():

@@ -284,7 +284,7 @@ class Backends:
         return Process(
             name="watchdog",
             group=Group.BACKEND,
-            command=(str(self.paths.python), "-m", "watchdog"),
+            command=(str(self.paths.python), "-m", "platform_watchdog"),
             environment={
                 "WATCHDOG_HOST": HOST,
                 "WATCHDOG_PORT": str(port),

@@ -9,10 +9,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from watchdog.alarm import Alarm
-from watchdog.record import Record
-from watchdog.settings import Settings
-from watchdog.switch import Change, Switch
+from platform_watchdog.alarm import Alarm
+from platform_watchdog.record import Record
+from platform_watchdog.settings import Settings
+from platform_watchdog.switch import Change, Switch
 
 LARGEST_BODY_BYTES = 2 * 1024 * 1024
 READ_SECONDS = 10.0

@@ -11,8 +11,8 @@ from typing import Any
 
 import requests
 
-from watchdog.record import Record
-from watchdog.settings import Settings
+from platform_watchdog.record import Record
+from platform_watchdog.settings import Settings
 
 logger = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""`python -m watchdog` runs until SIGTERM."""
+"""`python -m platform_watchdog` runs until SIGTERM."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import signal
 import sys
 import threading
 
-from watchdog import settings
-from watchdog.server import Watchdog, server
+from platform_watchdog import settings
+from platform_watchdog.server import Watchdog, server
 
 
 def main() -> int:
