@@ -1,0 +1,1 @@
+"""Tasks of developers: lint, test suites, generated files, the probe order."""
