@@ -9,8 +9,8 @@ from pathlib import Path
 import catalogue
 import pytest
 from platform_compose import hosts, secrets
-from platformctl import versions
 from platformctl.environment import ServiceEnvironment
+from platformctl.install import versions
 from platformctl.paths import Paths
 from platformctl.secret_store import SecretStore
 

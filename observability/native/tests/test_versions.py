@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from platformctl import versions
+from platformctl.install import versions
 from platformctl.install.locations import GO_TOOLS
 
 

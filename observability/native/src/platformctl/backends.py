@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from platformctl import versions
 from platformctl.account import Account
 from platformctl.environment import HOST
+from platformctl.install import versions
 from platformctl.install.locations import Locations
 from platformctl.model import ExecProbe, Group, HttpProbe, Process
 from platformctl.paths import Paths

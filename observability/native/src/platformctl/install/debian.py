@@ -10,8 +10,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from platformctl import versions
 from platformctl.errors import InstallError
+from platformctl.install import versions
 from platformctl.install.steps import Shell, Step
 from platformctl.paths import Paths
 

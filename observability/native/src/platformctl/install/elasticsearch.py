@@ -10,8 +10,8 @@ import zipfile
 from pathlib import Path
 from string import Template
 
-from platformctl import versions
 from platformctl.errors import InstallError
+from platformctl.install import versions
 from platformctl.install.locations import Locations
 from platformctl.install.steps import Shell, Staging, Step
 from platformctl.paths import Paths

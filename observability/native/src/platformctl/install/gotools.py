@@ -10,8 +10,8 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from platformctl import versions
 from platformctl.errors import InstallError
+from platformctl.install import versions
 from platformctl.install.locations import Locations
 from platformctl.install.steps import Shell, Staging, Step
 from platformctl.paths import Paths

@@ -8,7 +8,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from platformctl import versions
+from platformctl.install import versions
 from platformctl.paths import Paths
 
 GO_TOOLS = ("jaeger", "process-compose", "toxiproxy")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 
-from platformctl import versions
+from platformctl.install import versions
 from platformctl.install.locations import Locations
 from platformctl.install.steps import Shell, Staging, Step
 from platformctl.paths import Paths
