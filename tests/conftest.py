@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 from platformctl.app import Platform
-from platformctl.broker import ADMIN
-from platformctl.environment import HOST, VIRTUAL_HOST
-from platformctl.runner import Runner
+from platformctl.run.broker import ADMIN
+from platformctl.run.environment import HOST, VIRTUAL_HOST
+from platformctl.run.runner import Runner
 
 from tests.support.elasticsearch import Elasticsearch
 from tests.support.jaeger import Jaeger

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from platformctl import generate
 from platformctl.app import Platform
-from platformctl.model import Group
+from platformctl.run.model import Group
 from platformctl.settings import port_variable
 
 from tests.support.expect import expect

@@ -11,8 +11,8 @@ from functools import partial
 import pytest
 import requests
 from platformctl.app import Platform
-from platformctl.environment import HOST
-from platformctl.runner import Runner
+from platformctl.run.environment import HOST
+from platformctl.run.runner import Runner
 
 from tests.support.databases import as_administrator
 from tests.support.expect import eventually, expect

@@ -48,7 +48,7 @@ def test_a_role_cannot_connect_to_any_other_database(platform: Platform, role: s
         # Refused for lack of the right to connect, not for a wrong password or a missing database.
         expect("permission denied for database" in str(refusal), "permission denied", refusal, "pg_database.datacl")
     else:
-        fail(f"{role} can't connect to {database}", "a connection", "platformctl.database")
+        fail(f"{role} can't connect to {database}", "a connection", "platformctl.run.database")
 
 
 @pytest.fixture

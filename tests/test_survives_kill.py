@@ -10,8 +10,8 @@ import catalogue
 import pytest
 import requests
 from platformctl.app import Platform
-from platformctl.environment import CONSOLE
-from platformctl.runner import Runner
+from platformctl.run.environment import CONSOLE
+from platformctl.run.runner import Runner
 
 from tests.support.expect import eventually, expect
 from tests.support.mail import Mailbox

@@ -6,7 +6,7 @@ import signal
 from functools import partial
 
 import pytest
-from platformctl.runner import Runner
+from platformctl.run.runner import Runner
 
 from tests.support.elasticsearch import Elasticsearch
 from tests.support.expect import eventually, expect

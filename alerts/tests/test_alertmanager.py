@@ -21,7 +21,7 @@ import requests
 import yaml
 from catalogue import graph
 from contracts.testing.polling import poll_until
-from platformctl.incidents import forget_told
+from platformctl.run.incidents import forget_told
 
 from alerts.generator import alertmanager
 from alerts.generator.build import FOLDER

@@ -11,8 +11,8 @@ import pytest
 import requests
 from contracts.events import ORDER_CONFIRMED
 from platformctl.app import Platform
-from platformctl.broker import ADMIN
-from platformctl.environment import HOST, VIRTUAL_HOST
+from platformctl.run.broker import ADMIN
+from platformctl.run.environment import HOST, VIRTUAL_HOST
 
 from dashboards import marks
 from dashboards.tests.backends import Backends

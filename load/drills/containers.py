@@ -13,7 +13,7 @@ from typing import Any
 import docker
 import requests
 from docker.errors import DockerException, NotFound
-from platformctl.model import Process
+from platformctl.run.model import Process
 
 from load.drills.site import NotPossible
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from platformctl.app import Platform
-from platformctl.model import Process
+from platformctl.run.model import Process
 
 from load.drills.descriptor import Drill
 

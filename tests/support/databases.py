@@ -8,8 +8,8 @@ from typing import Any
 
 import psycopg
 from platformctl.app import Platform
-from platformctl.backends import POSTGRES_ADMIN
-from platformctl.environment import HOST
+from platformctl.run.backends import POSTGRES_ADMIN
+from platformctl.run.environment import HOST
 
 
 def connect(platform: Platform, role: str, database: str) -> psycopg.Connection[Any]:

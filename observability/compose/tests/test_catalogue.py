@@ -9,9 +9,9 @@ from pathlib import Path
 import catalogue
 import pytest
 from platform_compose import hosts, secrets
-from platformctl.environment import ServiceEnvironment
 from platformctl.install import versions
 from platformctl.paths import Paths
+from platformctl.run.environment import ServiceEnvironment
 from platformctl.secret_store import SecretStore
 
 from load import settings as load_settings

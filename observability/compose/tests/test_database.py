@@ -15,8 +15,8 @@ from typing import Any
 
 import psycopg
 import pytest
-from platformctl.backends import postgres_binaries
 from platformctl.paths import Paths
+from platformctl.run.backends import postgres_binaries
 from platformctl.settings import DEFAULT_CACHE
 
 from tests import stack

@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
-from platformctl import account
-from platformctl.account import Account
+from platformctl.run import account
+from platformctl.run.account import Account
 
 
 @pytest.fixture

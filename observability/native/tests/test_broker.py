@@ -8,7 +8,7 @@ from pathlib import Path
 
 from catalogue import Catalogue
 from contracts.events.topology import QUEUES
-from platformctl import broker
+from platformctl.run import broker
 from platformctl.secret_store import SecretStore
 
 

@@ -12,8 +12,8 @@ from platformctl import first_user
 from platformctl.app import Platform
 from platformctl.errors import PlatformError
 from platformctl.first_user import FirstUser
-from platformctl.model import Group, Process
-from platformctl.one_shots import OneShots
+from platformctl.run.model import Group, Process
+from platformctl.run.one_shots import OneShots
 
 MIGRATE = Process(name="console-migrate", group=Group.SERVICE, command=("migrate",), one_shot=True)
 CONSOLE = Process(name="console", group=Group.SERVICE, command=("gunicorn",), url="http://127.0.0.1:8000/")

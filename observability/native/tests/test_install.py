@@ -13,11 +13,11 @@ from pathlib import Path
 
 import psutil
 import pytest
-from platformctl import memory
 from platformctl.errors import InstallError
 from platformctl.install import elasticsearch
 from platformctl.install.plan import Installation
 from platformctl.install.steps import Interrupted, Shell, Staging, Step
+from platformctl.run import memory
 from polling import until
 from rich.console import Console
 

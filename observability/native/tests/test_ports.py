@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from platformctl import ports
 from platformctl.errors import PortsTaken
-from platformctl.model import Group, Process
-from platformctl.supervisor import INSTANCE_VARIABLE
+from platformctl.run import ports
+from platformctl.run.model import Group, Process
+from platformctl.run.supervisor import INSTANCE_VARIABLE
 
 LISTEN = """
 import socket, sys

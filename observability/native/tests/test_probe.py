@@ -17,7 +17,7 @@ from platformctl.app import Platform
 from platformctl.errors import ProbeFailed
 from platformctl.paths import Paths
 from platformctl.probe import EXPECTED_SERVICES
-from platformctl.runner import Runner
+from platformctl.run.runner import Runner
 from rich.console import Console
 
 HOST = "http://127.0.0.1"

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 from catalogue import Catalogue
-from platformctl import processes
 from platformctl.app import Platform
 from platformctl.errors import PlatformError
-from platformctl.model import Group, HttpProbe
-from platformctl.runner import needs_among
+from platformctl.run import processes
+from platformctl.run.model import Group, HttpProbe
+from platformctl.run.runner import needs_among
 
 
 @pytest.fixture

@@ -15,14 +15,14 @@ from pathlib import Path
 
 import psutil
 import pytest
-from platformctl import memory, supervisor
 from platformctl.errors import PlatformError, ProcessFailed
 from platformctl.install.locations import Locations
-from platformctl.model import ExecProbe, Group, HttpProbe, Process
 from platformctl.paths import Paths
-from platformctl.runner import Runner
+from platformctl.run import memory, supervisor
+from platformctl.run.model import ExecProbe, Group, HttpProbe, Process
+from platformctl.run.runner import Runner
+from platformctl.run.supervisor import Supervisor
 from platformctl.settings import DEFAULT_CACHE
-from platformctl.supervisor import Supervisor
 from polling import until
 
 Start = Callable[..., Runner]

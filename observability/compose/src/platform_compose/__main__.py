@@ -8,8 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from platformctl.database import ensure_roles
 from platformctl.paths import repository_root
+from platformctl.run.database import ensure_roles
 from platformctl.secret_store import SecretStore
 
 from platform_compose import hosts, kibana_setup, search_setup, secrets

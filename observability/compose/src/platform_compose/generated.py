@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from catalogue import Catalogue
-from platformctl import targets, toxics
-from platformctl.database import POSTGRES_ADMIN, POSTGRES_EXPORTER_ROLE
 from platformctl.paths import repository_root
+from platformctl.run import targets, toxics
+from platformctl.run.database import POSTGRES_ADMIN, POSTGRES_EXPORTER_ROLE
 
 from alerts.generator import alertmanager
 from alerts.generator.model import HEADER, dump

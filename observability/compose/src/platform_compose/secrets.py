@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from catalogue import Catalogue, Service
-from platformctl import broker
-from platformctl.database import POSTGRES_ADMIN, POSTGRES_EXPORTER_ROLE, TESTS_ROLE
-from platformctl.environment import CONSOLE, HOST, WEBHOOK_TOKEN, ServiceEnvironment
 from platformctl.paths import Paths, repository_root
+from platformctl.run import broker
+from platformctl.run.database import POSTGRES_ADMIN, POSTGRES_EXPORTER_ROLE, TESTS_ROLE
+from platformctl.run.environment import CONSOLE, HOST, WEBHOOK_TOKEN, ServiceEnvironment
 from platformctl.secret_store import SecretStore
 
 from platform_compose import hosts

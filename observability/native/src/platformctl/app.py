@@ -17,22 +17,23 @@ import catalogue as catalogue_module
 from catalogue import Catalogue
 from rich.console import Console
 
-from platformctl import account as accounts
-from platformctl import database, incidents, ports, processes, search, settings
-from platformctl.account import Account
-from platformctl.backends import SYSTEM_PATH, Backends, postgres_binaries
-from platformctl.environment import HOST, ServiceEnvironment
+from platformctl import settings
 from platformctl.errors import PlatformError
 from platformctl.install.locations import Locations
 from platformctl.install.plan import Installation, steps
-from platformctl.model import Group, Process
-from platformctl.one_shots import OneShots
 from platformctl.paths import Paths, repository_root
-from platformctl.render import Renderer
-from platformctl.runner import Runner
+from platformctl.run import account as accounts
+from platformctl.run import database, incidents, ports, processes, search
+from platformctl.run.account import Account
+from platformctl.run.backends import SYSTEM_PATH, Backends, postgres_binaries
+from platformctl.run.environment import HOST, ServiceEnvironment
+from platformctl.run.model import Group, Process
+from platformctl.run.one_shots import OneShots
+from platformctl.run.render import Renderer
+from platformctl.run.runner import Runner
+from platformctl.run.supervisor import Supervisor
 from platformctl.secret_store import SecretStore
 from platformctl.settings import Settings
-from platformctl.supervisor import Supervisor
 
 # Backends with state keep it here, as the account.
 STATEFUL = ("postgres", "rabbitmq", "elasticsearch", "prometheus", "alertmanager", "spotlight")

@@ -17,8 +17,8 @@ from rich.console import Console
 
 from platformctl import first_user, generate, lint, probe, report, suites
 from platformctl.app import Platform
-from platformctl.environment import CONSOLE
 from platformctl.errors import PlatformError
+from platformctl.run.environment import CONSOLE
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

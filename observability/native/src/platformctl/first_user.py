@@ -7,9 +7,9 @@ import subprocess
 from dataclasses import dataclass
 
 from platformctl.app import Platform
-from platformctl.environment import CONSOLE
 from platformctl.errors import PlatformError
-from platformctl.one_shots import OneShots
+from platformctl.run.environment import CONSOLE
+from platformctl.run.one_shots import OneShots
 
 DEADLINE_SECONDS = 60
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from platformctl import settings, supervisor, targets, toxics
-from platformctl.account import Account
+from platformctl import settings
 from platformctl.app import Platform
-from platformctl.backends import Backends
-from platformctl.environment import ServiceEnvironment
 from platformctl.paths import Paths
-from platformctl.processes import build
+from platformctl.run import supervisor, targets, toxics
+from platformctl.run.account import Account
+from platformctl.run.backends import Backends
+from platformctl.run.environment import ServiceEnvironment
+from platformctl.run.processes import build
 from platformctl.secret_store import SecretStore
 
 NOTE = """\

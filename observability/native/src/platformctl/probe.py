@@ -14,9 +14,9 @@ import requests
 from rich.console import Console
 
 from platformctl.app import Platform
-from platformctl.environment import HOST
 from platformctl.errors import ProbeFailed
-from platformctl.search import LOGS
+from platformctl.run.environment import HOST
+from platformctl.run.search import LOGS
 
 Found = TypeVar("Found")
 

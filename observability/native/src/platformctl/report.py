@@ -9,11 +9,11 @@ from rich.table import Table
 
 from platformctl.app import Platform
 from platformctl.first_user import FirstUser
-from platformctl.memory import proportional_bytes
-from platformctl.model import Process
 from platformctl.probe import Result
-from platformctl.runner import Status
-from platformctl.search import LOGS
+from platformctl.run.memory import proportional_bytes
+from platformctl.run.model import Process
+from platformctl.run.runner import Status
+from platformctl.run.search import LOGS
 
 STYLES = {"ready": "green", "running": "green", "done": "dim", "not due": "dim", "stopped": "dim", "starting": "yellow"}
 MEBIBYTE = 1024 * 1024

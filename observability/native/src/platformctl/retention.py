@@ -24,7 +24,7 @@ from environs import Env, EnvValidationError, validate
 from pythonjsonlogger.json import JsonFormatter
 
 from platformctl import local_files
-from platformctl.search import LOGS
+from platformctl.run.search import LOGS
 
 TIMEOUT_SECONDS = 20.0
 # Days are dropped whole, so an index holds at most one; by size, so that none grows too big to handle.

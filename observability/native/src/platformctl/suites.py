@@ -16,10 +16,10 @@ from rich.console import Console
 from rich.table import Table
 
 from platformctl.app import Platform
-from platformctl.broker import ADMIN
-from platformctl.database import TESTS_ROLE
-from platformctl.environment import CONSOLE, HOST
 from platformctl.errors import PlatformError
+from platformctl.run.broker import ADMIN
+from platformctl.run.database import TESTS_ROLE
+from platformctl.run.environment import CONSOLE, HOST
 
 END_TO_END = "e2e"
 # pytest's exit code for "no tests collected".

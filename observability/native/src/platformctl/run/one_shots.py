@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from platformctl.model import Process
+from platformctl.run.model import Process
 
 
 class OneShots:

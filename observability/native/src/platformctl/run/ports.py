@@ -8,8 +8,8 @@ from contextlib import suppress
 import psutil
 
 from platformctl.errors import PortsTaken
-from platformctl.model import Process
-from platformctl.supervisor import INSTANCE_VARIABLE
+from platformctl.run.model import Process
+from platformctl.run.supervisor import INSTANCE_VARIABLE
 
 LOOPBACK = ("127.0.0.1", "::1", "::ffff:127.0.0.1")
 ALL_ADDRESSES = (*LOOPBACK, "0.0.0.0", "::")

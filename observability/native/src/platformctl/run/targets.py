@@ -8,7 +8,7 @@ from typing import Any
 
 from catalogue import Catalogue
 
-from platformctl.environment import HOST
+from platformctl.run.environment import HOST
 from platformctl.settings import Settings
 
 BACKEND_TARGETS: Mapping[str, tuple[str, str]] = {

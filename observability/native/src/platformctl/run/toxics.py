@@ -6,7 +6,7 @@ import json
 
 from catalogue import Catalogue, Dependency
 
-from platformctl.environment import HOST
+from platformctl.run.environment import HOST
 from platformctl.settings import Settings
 
 

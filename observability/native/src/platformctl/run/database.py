@@ -11,10 +11,10 @@ import psycopg
 from catalogue import Catalogue
 from psycopg import sql
 
-from platformctl.account import Account
-from platformctl.backends import POSTGRES_ADMIN, POSTGRES_EXPORTER_ROLE
-from platformctl.environment import HOST
 from platformctl.errors import PlatformError
+from platformctl.run.account import Account
+from platformctl.run.backends import POSTGRES_ADMIN, POSTGRES_EXPORTER_ROLE
+from platformctl.run.environment import HOST
 from platformctl.secret_store import SecretStore
 
 TESTS_ROLE = "tests"

@@ -19,7 +19,7 @@ import psutil
 import yaml
 
 from platformctl.errors import SupervisorError
-from platformctl.model import ExecProbe, HttpProbe, Probe, Process
+from platformctl.run.model import ExecProbe, HttpProbe, Probe, Process
 
 # Marks every process of a clone in its environment: whatever they fork can be found by it.
 INSTANCE_VARIABLE = "PLATFORM_INSTANCE"

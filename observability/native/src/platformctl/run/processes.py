@@ -8,11 +8,11 @@ from pathlib import Path
 from catalogue import Catalogue, Service
 from catalogue import Process as CatalogueProcess
 
-from platformctl.backends import Backends
-from platformctl.environment import HOST, ServiceEnvironment
 from platformctl.errors import PlatformError
-from platformctl.model import Group, HttpProbe, Process
 from platformctl.paths import Paths
+from platformctl.run.backends import Backends
+from platformctl.run.environment import HOST, ServiceEnvironment
+from platformctl.run.model import Group, HttpProbe, Process
 from platformctl.settings import Settings, port_variable
 
 # One-shot commands that a service needs beyond its migrations.

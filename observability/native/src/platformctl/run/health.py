@@ -8,7 +8,7 @@ import urllib.error
 import urllib.request
 from contextlib import suppress
 
-from platformctl.model import ExecProbe, HttpProbe, Probe
+from platformctl.run.model import ExecProbe, HttpProbe, Probe
 
 TIMEOUT_SECONDS = 3.0
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from platformctl.account import Account
-from platformctl.environment import HOST
 from platformctl.install import versions
 from platformctl.install.locations import Locations
-from platformctl.model import ExecProbe, Group, HttpProbe, Process
 from platformctl.paths import Paths
+from platformctl.run.account import Account
+from platformctl.run.environment import HOST
+from platformctl.run.model import ExecProbe, Group, HttpProbe, Process
 from platformctl.secret_store import SecretStore
 from platformctl.settings import Settings
 

@@ -13,13 +13,13 @@ from typing import Any
 import jinja2
 from catalogue import Catalogue
 
-from platformctl import broker, supervisor, targets, toxics
-from platformctl.account import Account
-from platformctl.environment import CONSOLE, HOST, WEBHOOK_TOKEN
 from platformctl.install.locations import Locations
-from platformctl.model import Process
 from platformctl.paths import Paths
-from platformctl.search import LOGS
+from platformctl.run import broker, supervisor, targets, toxics
+from platformctl.run.account import Account
+from platformctl.run.environment import CONSOLE, HOST, WEBHOOK_TOKEN
+from platformctl.run.model import Process
+from platformctl.run.search import LOGS
 from platformctl.secret_store import SecretStore
 from platformctl.settings import Settings
 

@@ -11,7 +11,7 @@ from typing import Any
 from catalogue import Catalogue
 from contracts.events.topology import DEAD_LETTER_EXCHANGE, EVENT_EXCHANGE, QUEUES
 
-from platformctl.environment import VIRTUAL_HOST
+from platformctl.run.environment import VIRTUAL_HOST
 from platformctl.secret_store import SecretStore
 
 ADMIN = "admin"

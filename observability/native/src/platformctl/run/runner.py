@@ -14,11 +14,11 @@ from typing import Any
 
 import psutil
 
-from platformctl import health, memory
 from platformctl.errors import PlatformError, ProcessFailed
-from platformctl.model import Process
 from platformctl.paths import Paths
-from platformctl.supervisor import State, Supervisor, processes_of
+from platformctl.run import health, memory
+from platformctl.run.model import Process
+from platformctl.run.supervisor import State, Supervisor, processes_of
 
 POLL_SECONDS = 0.2
 AT_ONCE = 3 + (os.cpu_count() or 1) // 2
