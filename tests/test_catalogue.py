@@ -12,8 +12,8 @@ from pathlib import Path
 import catalogue
 import pytest
 import yaml
-from platformctl import generate
 from platformctl.app import Platform
+from platformctl.dev import generate
 from platformctl.run.model import Group
 from platformctl.settings import port_variable
 

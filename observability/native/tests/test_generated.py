@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 from catalogue import Catalogue
-from platformctl import generate
 from platformctl.app import Platform
+from platformctl.dev import generate
 
 
 @pytest.fixture

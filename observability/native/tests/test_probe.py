@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 import responses
-from platformctl import probe
 from platformctl.app import Platform
+from platformctl.dev import probe
+from platformctl.dev.probe import EXPECTED_SERVICES
 from platformctl.errors import ProbeFailed
 from platformctl.paths import Paths
-from platformctl.probe import EXPECTED_SERVICES
 from platformctl.run.runner import Runner
 from rich.console import Console
 

@@ -6,8 +6,8 @@ import io
 from pathlib import Path
 
 import pytest
-from platformctl import suites
 from platformctl.app import Platform
+from platformctl.dev import suites
 from platformctl.errors import PlatformError
 from rich.console import Console
 

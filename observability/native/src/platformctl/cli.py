@@ -15,8 +15,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from platformctl import first_user, generate, lint, probe, report, suites
+from platformctl import first_user, report
 from platformctl.app import Platform
+from platformctl.dev import generate, lint, probe, suites
 from platformctl.errors import PlatformError
 from platformctl.run.environment import CONSOLE
 

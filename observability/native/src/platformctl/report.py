@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 from platformctl.app import Platform
+from platformctl.dev.probe import Result
 from platformctl.first_user import FirstUser
-from platformctl.probe import Result
 from platformctl.run.memory import proportional_bytes
 from platformctl.run.model import Process
 from platformctl.run.runner import Status

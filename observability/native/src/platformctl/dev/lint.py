@@ -8,8 +8,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from platformctl import generate
 from platformctl.app import Platform
+from platformctl.dev import generate
 
 # Folders whose `config` packages share a name are checked one by one.
 PACKAGES = (
