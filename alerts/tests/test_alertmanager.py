@@ -21,7 +21,7 @@ import requests
 import yaml
 from catalogue import graph
 from contracts.testing.polling import poll_until
-from platformctl.run.incidents import forget_told
+from platformctl.run.alertmanager import clear_notification_log
 
 from alerts.generator import alertmanager
 from alerts.generator.build import FOLDER
@@ -521,7 +521,7 @@ def test_an_incident_after_a_start_from_nothing_is_told_although_the_last_one_ne
         restarted.post(again, other)
         poll_until(lambda: restarted.has_told(other), "another incident to be told", timeout=30)
         assert not restarted.has_told(again), "a restart of Alertmanager alone should not tell an incident twice"
-    forget_told(tmp_path / "data")
+    clear_notification_log(tmp_path / "data")
     with _alertmanager(tmp_path) as anew:
         anew.post(again)
         poll_until(lambda: anew.has_told(again), "the next incident to be told after a start from nothing", timeout=30)

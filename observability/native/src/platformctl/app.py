@@ -23,7 +23,7 @@ from platformctl.install.locations import Locations
 from platformctl.install.plan import Installation, steps
 from platformctl.paths import Paths, repository_root
 from platformctl.run import account as accounts
-from platformctl.run import database, incidents, ports, processes, search
+from platformctl.run import alertmanager, database, ports, processes, search
 from platformctl.run.account import Account
 from platformctl.run.backends import SYSTEM_PATH, Backends, postgres_binaries
 from platformctl.run.environment import HOST, ServiceEnvironment
@@ -111,7 +111,7 @@ class Platform:
             was_running, changed = self._apply(console)
             if not was_running:
                 ports.check_free(wanted, self.paths.instance)
-                incidents.forget_told(self.paths.lib / "alertmanager")
+                alertmanager.clear_notification_log(self.paths.lib / "alertmanager")
                 self.supervisor.start(SYSTEM_PATH)
             try:
                 self._stop_changed(changed, console)
