@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, SupportsBytes
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from django_telemetry import tracing
@@ -80,8 +80,8 @@ class Lines:
     def write(self, line: bytes) -> None:
         self.raw.append(line)
 
-    def write_later(self, line: SupportsBytes, _size: int) -> None:
-        self.raw.append(bytes(line))
+    def write_later(self, line: Callable[[], bytes], _size: int) -> None:
+        self.raw.append(line())
 
     def documents(self) -> list[dict[str, Any]]:
         return [orjson.loads(line) for line in self.raw]

@@ -136,7 +136,7 @@ class _Late:
     def __init__(self, text: bytes | None) -> None:
         self._text = text
 
-    def __bytes__(self) -> bytes:
+    def __call__(self) -> bytes:
         if self._text is None:
             raise ValueError("can't be put together")
         return self._text
@@ -173,7 +173,7 @@ def test_a_thread_that_has_gone_to_rest_is_woken_by_the_next_line(pipe: _Pipe, m
     monkeypatch.setattr(writing, "_GATHER", 0.001)
     writer = LineWriter(pipe.writer, books=pipe.books)
     for number in range(3):
-        eventually(lambda: writer._asleep, what="the thread at rest")
+        eventually(lambda: not writer._wake.is_set(), what="the thread at rest")
         writer.write(b"line %d\n" % number)
         assert pipe.read_all(7) == b"line %d\n" % number
     writer.close(1)

@@ -7,11 +7,15 @@ makes a class for each cursor. What is counted stays the same, a test compares b
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from functools import lru_cache
+from importlib import import_module
 from time import perf_counter
 from typing import Any
 
 from django.conf import settings
+
+from .metrics import observe
 
 _PACKAGE = "django_prometheus.db."
 
@@ -21,37 +25,31 @@ def counting_cursor(cursor_class: type[Any], alias: str, vendor: str) -> type[An
     """In place of the package's ExportingCursorWrapper: ``cursor_class`` that counts, times and counts failures."""
     from django_prometheus.db import errors_total, execute_many_total, execute_total, query_duration_seconds
 
-    from .metrics import observe
-
     executed = execute_total.labels(alias, vendor)._value
     executed_many = execute_many_total.labels(alias, vendor)._value
     took = query_duration_seconds.labels(alias, vendor)
+
+    def timed(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        start = perf_counter()
+        try:
+            return call(*args, **kwargs)
+        except BaseException as exc:
+            errors_total.labels(alias, vendor, type(exc).__name__).inc()
+            raise
+        finally:
+            observe(took, perf_counter() - start, None)
 
     class CursorWrapper(cursor_class):
         """Counts statements."""
 
         def execute(self, *args: Any, **kwargs: Any) -> Any:
             executed.inc(1)
-            start = perf_counter()
-            try:
-                return super().execute(*args, **kwargs)
-            except BaseException as exc:
-                errors_total.labels(alias, vendor, type(exc).__name__).inc()
-                raise
-            finally:
-                observe(took, perf_counter() - start, None)
+            return timed(super().execute, *args, **kwargs)
 
         def executemany(self, query: Any, param_list: Any, *args: Any, **kwargs: Any) -> Any:
             executed.inc(len(param_list))
             executed_many.inc(len(param_list))
-            start = perf_counter()
-            try:
-                return super().executemany(query, param_list, *args, **kwargs)
-            except BaseException as exc:
-                errors_total.labels(alias, vendor, type(exc).__name__).inc()
-                raise
-            finally:
-                observe(took, perf_counter() - start, None)
+            return timed(super().executemany, query, param_list, *args, **kwargs)
 
     return CursorWrapper
 
@@ -60,8 +58,7 @@ def install() -> None:
     """Let the package's database engines make our cursors. Does nothing where no engine is the package's."""
     if not any(str(database.get("ENGINE", "")).startswith(_PACKAGE) for database in settings.DATABASES.values()):
         return
-    from django_prometheus.db import common
-
-    for name, module in [("", common), *sys.modules.items()]:
-        if module is common or (name.startswith(_PACKAGE) and hasattr(module, "ExportingCursorWrapper")):
-            module.ExportingCursorWrapper = counting_cursor
+    import_module(f"{_PACKAGE}common")  # which an engine that is loaded later takes it from
+    for name, module in list(sys.modules.items()):
+        if name.startswith(_PACKAGE) and hasattr(module, "ExportingCursorWrapper"):
+            module.ExportingCursorWrapper = counting_cursor  # type: ignore[attr-defined]

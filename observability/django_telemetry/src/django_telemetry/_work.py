@@ -77,11 +77,8 @@ class Work:
     def foreign_values(self) -> tuple[str, ...]:
         """The values that the other side sent, the longest first."""
         if self._foreign is None:
-            self._foreign = select(self._values_received())
+            self._foreign = select(self.received()) if self.received is not None else ()
         return self._foreign
-
-    def _values_received(self) -> Iterator[str]:
-        return self.received() if self.received is not None else iter(())
 
     def remember(self, call: Remembered) -> None:
         if self.remembered is not None and len(self.remembered) < MAX_REMEMBERED:

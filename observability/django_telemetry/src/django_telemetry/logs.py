@@ -11,7 +11,8 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import orjson
 from opentelemetry import trace
@@ -185,6 +186,26 @@ def writer() -> LineWriter:
     return _writer
 
 
+class RequestLine(NamedTuple):
+    """What the access line says about a request.
+
+    ``error`` is an exception's name; ``start`` and ``duration`` are in nanoseconds, ``received`` and ``sent`` in bytes.
+    """
+
+    method: str
+    route: str | None
+    path: str
+    status: int
+    error: str | None
+    start: int
+    duration: int
+    received: int
+    sent: int | None
+    request_id: str
+    ids: tuple[str, str] | None
+    sampled: bool
+
+
 class AccessLog:
     """The one line for each request, RPC and message, written inside its span without a trip through logging.
 
@@ -222,55 +243,24 @@ class AccessLog:
         fields["event.id"] = new_event_id()
         writer().write(self._shared + orjson.dumps(fields, _jsonable, _ORJSON_OPTIONS)[1:])
 
-    def write_request(
-        self,
-        method: str,
-        route: str | None,
-        path: str,
-        status: int,
-        error: str | None,
-        when: tuple[int, int],
-        sizes: tuple[int, int | None],
-        request_id: str,
-        ids: tuple[str, str] | None,
-        *,
-        sampled: bool,
-    ) -> None:
-        """Write a request's line: as write() would, but put together by the writer's thread.
-
-        ``error`` is an exception's name; ``when`` the start and the duration in nanoseconds; ``sizes`` bytes received
-        and sent.
-        """
+    def write_request(self, request: RequestLine) -> None:
+        """Write a request's line: as write() would, but put together by the writer's thread."""
         if self._is_foreign():
-            message, fields = self._kind(method, route, path, status, error)
-            fields |= {"request.id": request_id, "event.duration": when[1], "url.path": path}
-            fields["http.request.body.bytes"] = sizes[0]
-            if sizes[1] is not None:
-                fields["http.response.body.bytes"] = sizes[1]
-            self.write(message, fields, ids, sampled=sampled)
+            message, fields = self._kind(request)
+            fields |= {"request.id": request.request_id, "event.duration": request.duration, "url.path": request.path}
+            fields["http.request.body.bytes"] = request.received
+            if request.sent is not None:
+                fields["http.response.body.bytes"] = request.sent
+            self.write(message, fields, request.ids, sampled=request.sampled)
             return
-        line = _RequestLine((self, method, route, path, status, error, when, sizes, request_id, ids, sampled))
-        writer().write_later(line, _REQUEST_LINE_BYTES + len(path))
+        writer().write_later(partial(self._render, request), _REQUEST_LINE_BYTES + len(request.path))
 
-    def render(
-        self,
-        method: str,
-        route: str | None,
-        path: str,
-        status: int,
-        error: str | None,
-        when: tuple[int, int],
-        sizes: tuple[int, int | None],
-        request_id: str,
-        ids: tuple[str, str] | None,
-        sampled: bool,
-    ) -> bytes:
-        """What write_request() was given, as a line."""
-        start, duration = when
+    def _render(self, request: RequestLine) -> bytes:
+        method, route, path, status, error, start, duration, received, sent, request_id, ids, sampled = request
         key = (method, path if route is None else route, status, error, route is None)
         head = self._kinds.get(key)
         if head is None:
-            message, fields = self._kind(method, route, path, status, error)
+            message, fields = self._kind(request)
             head = (self._shared + orjson.dumps({**fields, "message": message})[1:-1]).decode()
             if len(self._kinds) >= _MAX_KINDS:
                 self._kinds.clear()
@@ -283,11 +273,11 @@ class AccessLog:
         # Numbers, hex digits and a checked request id need no escaping; the path does.
         line = (
             f'{head},"@timestamp":"{shown}.{fraction // 1000:06d}Z","event.id":"{new_event_id()}"'
-            f',"request.id":"{request_id}","event.duration":{duration},"http.request.body.bytes":{sizes[0]}'
+            f',"request.id":"{request_id}","event.duration":{duration},"http.request.body.bytes":{received}'
             f',"url.path":{orjson.dumps(path).decode()}'
         )
-        if sizes[1] is not None:
-            line += f',"http.response.body.bytes":{sizes[1]}'
+        if sent is not None:
+            line += f',"http.response.body.bytes":{sent}'
         if ids is not None:
             line += f',"trace.id":"{ids[0]}","span.id":"{ids[1]}","trace.sampled":{"true" if sampled else "false"}'
         return f"{line}}}\n".encode()
@@ -296,29 +286,18 @@ class AccessLog:
         return not _configured or bool(self._logger.handlers)
 
     @staticmethod
-    def _kind(method: str, route: str | None, path: str, status: int, error: str | None) -> tuple[str, dict[str, Any]]:
+    def _kind(request: RequestLine) -> tuple[str, dict[str, Any]]:
         """Message and fields that all requests of a kind have in common."""
         fields: dict[str, Any] = {
-            "event.outcome": "failure" if status >= 500 else "success",
-            "http.request.method": method,
-            "http.response.status_code": status,
+            "event.outcome": "failure" if request.status >= 500 else "success",
+            "http.request.method": request.method,
+            "http.response.status_code": request.status,
         }
-        if route is not None:
-            fields["http.route"] = route
-        if error is not None:
-            fields["error.type"] = error
-        return f"{method} {path if route is None else route} {status}", fields
-
-
-class _RequestLine(tuple[Any, ...]):
-    """What AccessLog.write_request() was given, for the writer's thread."""
-
-    __slots__ = ()
-
-    def __bytes__(self) -> bytes:
-        log, *fields = self
-        made: bytes = log.render(*fields)
-        return made
+        if request.route is not None:
+            fields["http.route"] = request.route
+        if request.error is not None:
+            fields["error.type"] = request.error
+        return f"{request.method} {request.path if request.route is None else request.route} {request.status}", fields
 
 
 _configured = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextvars import Token
+from functools import partial
 from time import monotonic, perf_counter_ns, time_ns
 from typing import Any, cast
 
@@ -16,7 +17,7 @@ from django.http import HttpRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
-from opentelemetry.trace import Link, Span, SpanContext, SpanKind, StatusCode
+from opentelemetry.trace import Link, Span, SpanContext, SpanKind, StatusCode, TraceFlags
 
 from . import _taint, errors
 from ._http_metrics import METHODS, content_length, http_metrics
@@ -27,7 +28,7 @@ from ._work import Remembered, Work, context_for, current_work
 from .conf import get_config
 from .deadlines import META_KEY as DEADLINE_META_KEY
 from .deadlines import parse_header
-from .logs import LOG_FIELDS, AccessLog, log_fields, mark_as_said
+from .logs import LOG_FIELDS, AccessLog, RequestLine, log_fields, mark_as_said
 from .tracing import exception_event, get_tracing
 
 logger = logging.getLogger(__name__)
@@ -37,7 +38,6 @@ AsyncGetResponse = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 
 _NO_PARENT = SpanContext(0, 0, is_remote=False)
 _MAX_TEMPLATES = 1024
-_SAMPLED = 1
 
 
 class _HttpWork(Work):
@@ -62,15 +62,12 @@ class _HttpWork(Work):
         self.recording = span.is_recording()
         super().__init__(request_id, span, deadline, remember=remember and not self.recording)
         context = span.get_span_context()
-        self.request = request
+        self.received = partial(_taint.of_request, request)
         self.ids = hex_ids(context)
         self.flags = int(context.trace_flags)
         self.parent = parent
         self.links = links
         self.start_ns, self.start = start
-
-    def _values_received(self) -> Iterator[str]:
-        return _taint.of_request(self.request)
 
 
 class TelemetryMiddleware:
@@ -86,7 +83,6 @@ class TelemetryMiddleware:
         # Of one kind or the other, as _is_async says.
         self.get_response: Any = get_response
         self._tracing = get_tracing()
-        self._start, self._remembers = self._tracing.starter(), self._tracing.remembers
         self._metrics = http_metrics() if config.on("metrics") else None
         self._access = AccessLog(config)
         self._request_timeout = config.request_timeout
@@ -139,12 +135,12 @@ class TelemetryMiddleware:
         work = _HttpWork(
             request,
             accept_request_id(meta.get("HTTP_X_REQUEST_ID")),
-            self._start(method, SpanKind.SERVER, parent, start[0], links),
+            self._tracing.start(method, SpanKind.SERVER, parent, start[0], links),
             monotonic() + timeout,
             parent,
             links,
             start,
-            remember=self._remembers,
+            remember=self._tracing.remembers,
         )
         if meta.get("CONTENT_LENGTH") or "HTTP_TRANSFER_ENCODING" in meta:
             _taint.overhear(request)
@@ -173,7 +169,7 @@ class TelemetryMiddleware:
         headers: dict[str, tuple[str, str]] = response.headers._store
         headers["x-request-id"] = (REQUEST_ID_HEADER, work.request_id)
         if work.ids is not None:
-            flags = work.flags | _SAMPLED if work.kept else work.flags
+            flags = work.flags | TraceFlags.SAMPLED if work.kept else work.flags
             headers["traceresponse"] = (TRACE_RESPONSE_HEADER, f"00-{work.ids[0]}-{work.ids[1]}-{flags:02x}")
         if response.status_code >= 400:
             # Django says so in its log after the last middleware, when nothing of the work is in the context any more.
@@ -250,9 +246,21 @@ class TelemetryMiddleware:
         path = _path(request)
         if access:
             error = None if exc is None else type(exc).__qualname__
-            when, sizes = (work.start_ns, elapsed), (request_size, response_size)
             self._access.write_request(
-                method, route, path, status, error, when, sizes, work.request_id, work.ids, sampled=sampled
+                RequestLine(
+                    method,
+                    route,
+                    path,
+                    status,
+                    error,
+                    work.start_ns,
+                    elapsed,
+                    request_size,
+                    response_size,
+                    work.request_id,
+                    work.ids,
+                    sampled,
+                )
             )
         if sampled:
             self._end_span(

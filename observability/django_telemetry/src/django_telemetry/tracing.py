@@ -7,8 +7,8 @@ import hmac
 import logging
 import platform
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
 
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -68,7 +68,12 @@ def build_resource(config: TelemetryConfig) -> Resource:
     )
 
 
-Start = Callable[[str, SpanKind, SpanContext | None, int, Sequence[Link]], Span]
+class Start(Protocol):
+    """Starts a span of the library's own; ``parent`` None makes it a root, whatever span is current."""
+
+    def __call__(
+        self, name: str, kind: SpanKind, parent: SpanContext | None, start_ns: int, links: Sequence[Link] = ()
+    ) -> Span: ...
 
 
 class Tracing:
@@ -78,7 +83,8 @@ class Tracing:
         self.config = config
         self.provider = provider
         self.tracer: Tracer = provider.get_tracer(SCOPE.name, SCOPE.version) if provider is not None else NoOpTracer()
-        self._light = light_tracer(provider, self.tracer) if provider is not None else None
+        light = light_tracer(provider, self.tracer) if provider is not None else None
+        self.start: Start = light.start if light is not None else self._start_by_sdk
         self.remembers = provider is not None and config.tail
         self._trust = Trust(config.trusted_parents, config.trusted_tokens)
 
@@ -86,14 +92,9 @@ class Tracing:
         """Whether a caller with this Authorization value may continue its own trace here."""
         return self._trust.allows(authorization)
 
-    def starter(self) -> Start:
-        """start(), without what lies between it and the tracer."""
-        return self._light.start if self._light is not None else self.start
-
-    def start(self, name: str, kind: SpanKind, parent: SpanContext | None, start_ns: int, links: Any = ()) -> Span:
-        """Start a span of the library's own; ``parent`` None makes it a root, whatever span is current."""
-        if self._light is not None:
-            return self._light.start(name, kind, parent, start_ns, links)
+    def _start_by_sdk(
+        self, name: str, kind: SpanKind, parent: SpanContext | None, start_ns: int, links: Sequence[Link] = ()
+    ) -> Span:
         context = _NO_PARENT if parent is None else Context({_SPAN_KEY: trace.NonRecordingSpan(parent)})
         return self.tracer.start_span(name, context=context, kind=kind, start_time=start_ns, links=links)
 

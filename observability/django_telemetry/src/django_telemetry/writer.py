@@ -6,9 +6,8 @@ import os
 import threading
 import time
 from collections import deque
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from ._fork import after_fork
 from ._threads import start_thread
@@ -23,17 +22,15 @@ _QUIET_ROUNDS = 20
 _WRITE_BYTES = 65536
 
 
-class Line(Protocol):
-    """A line that is put together by the writer's thread: many in a row take half the time of one by one."""
-
-    def __bytes__(self) -> bytes: ...
+# A line, or what puts it together in the writer's thread: many in a row take half the time of one by one.
+Line = bytes | Callable[[], bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class _Chunk:
     """Lines that are written together, and the bytes that they were said to have."""
 
-    lines: list[bytes | Line]
+    lines: list[Line]
     size: int
 
 
@@ -61,7 +58,7 @@ class LineWriter:
         # Also in a forked child: the lines queued there belong to the parent, which writes them.
         self._books.after_fork()
         self._lock = threading.Lock()
-        self._open: list[bytes | Line] = []
+        self._open: list[Line] = []
         self._chunks: deque[_Chunk] = deque()
         self._in_hand = _NOTHING
         # Of all three.
@@ -70,7 +67,7 @@ class LineWriter:
         # Of those in chunks and in hand.
         self._chunked = 0
         self._closed = False
-        self._asleep = True
+        # Not set: the thread is asleep, or not there yet.
         self._wake = threading.Event()
         self._hurry = threading.Event()
         self._thread: threading.Thread | None = None
@@ -80,11 +77,11 @@ class LineWriter:
         """Queue ``line``, which ends with a newline. Never waits for the descriptor, never raises."""
         self._queue(line, len(line))
 
-    def write_later(self, line: Line, size: int) -> None:
-        """Queue ``line``, which the thread turns into bytes; ``size`` is what it takes in memory, roughly."""
+    def write_later(self, line: Callable[[], bytes], size: int) -> None:
+        """Queue ``line``, which the thread calls for; ``size`` is what it takes in memory, roughly."""
         self._queue(line, size)
 
-    def _queue(self, line: bytes | Line, size: int) -> None:
+    def _queue(self, line: Line, size: int) -> None:
         with self._lock:
             self._books.made += 1
             if self._closed:
@@ -98,14 +95,13 @@ class LineWriter:
             self._open.append(line)
             if self._bytes - self._chunked >= _WRITE_BYTES:
                 self._close_chunk()
-            if self._asleep:
+            if not self._wake.is_set():
                 self._rouse()
 
     def _rouse(self) -> None:
         if self._thread is None:
             self._thread = start_thread(self._run, "telemetry-stdout")
         if self._thread is not None:
-            self._asleep = False
             self._wake.set()
 
     def _close_chunk(self) -> None:
@@ -129,7 +125,6 @@ class LineWriter:
             with self._lock:
                 if not self._lines:
                     self._wake.clear()
-                    self._asleep = True
 
     def _take(self) -> bool:
         with self._lock:
@@ -194,13 +189,12 @@ class LineWriter:
         self._hurry.set()
 
 
-def _rendered(lines: list[bytes | Line]) -> tuple[memoryview, int]:
+def _rendered(lines: list[Line]) -> tuple[memoryview, int]:
     """The lines as bytes, and how many they are: one that can't be put together is left out."""
-    try:
-        return memoryview(b"".join(map(bytes, lines))), len(lines)
-    except Exception:
-        made = []
-        for line in lines:
-            with suppress(Exception):
-                made.append(bytes(line))
-        return memoryview(b"".join(made)), len(made)
+    made = []
+    for line in lines:
+        try:
+            made.append(line() if callable(line) else line)
+        except Exception:  # noqa: S112 - it is counted as lost, and a line about it would come here too
+            continue
+    return memoryview(b"".join(made)), len(made)
