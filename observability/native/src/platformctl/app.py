@@ -22,9 +22,7 @@ from platformctl.errors import PlatformError
 from platformctl.install.locations import Locations
 from platformctl.install.plan import Installation, steps
 from platformctl.paths import Paths, repository_root
-from platformctl.run import account as accounts
-from platformctl.run import alertmanager, database, ports, processes, search
-from platformctl.run.account import Account
+from platformctl.run import account, alertmanager, database, ports, processes, search
 from platformctl.run.backends import SYSTEM_PATH, Backends, postgres_binaries
 from platformctl.run.environment import HOST, ServiceEnvironment
 from platformctl.run.model import Group, Process
@@ -54,11 +52,7 @@ class Platform:
         self.settings: Settings = settings.load(root, self.catalogue, environ)
         self.paths = Paths(root, self.settings.cache)
         self.secrets = SecretStore(self.paths.secrets)
-
-    @cached_property
-    def account(self) -> Account:
-        """The account that backends run as; made at its first use."""
-        return accounts.ensure()
+        self.account = account.BACKENDS
 
     @cached_property
     def environment(self) -> ServiceEnvironment:
@@ -102,10 +96,11 @@ class Platform:
         When it fails or is interrupted, what it started itself is stopped again if nothing ran before.
         """
         with self.exclusive():
-            accounts.prepare_var(self.paths.var_link, self.paths.instance)
+            account.prepare_var(self.paths.var_link, self.paths.instance)
             # Before anything takes minutes. Another object, as what is installed later decides some paths of this one.
             Platform(self.paths.root).check_ports(names)
             Installation(steps(self.paths, uv), self.paths.cache, console).run()
+            account.ensure_account(self.account)
             self._prepare()
             wanted = processes.select(self.processes, names or self._everything())
             was_running, changed = self._apply(console)
@@ -181,9 +176,9 @@ class Platform:
         for folder in (self.paths.log, self.paths.run, self.paths.lib, self.paths.mail):
             folder.mkdir(parents=True, exist_ok=True)
         for backend in STATEFUL:
-            accounts.own(self.paths.lib / backend, self.account)
+            account.ensure_private_folder(self.paths.lib / backend, self.account)
         for part in ("data", "logs", "tmp"):
-            accounts.own(self.paths.lib / "elasticsearch" / part, self.account)
+            account.ensure_private_folder(self.paths.lib / "elasticsearch" / part, self.account)
         # The log shipper watches files that are there.
         for process in self.catalogue.processes():
             self.paths.log_of(process.name).touch(mode=0o600)
@@ -194,7 +189,7 @@ class Platform:
         if not cookie.exists():
             cookie.touch(mode=0o400)
             cookie.write_text(self.secrets.get("erlang_cookie"))
-            os.chown(cookie, self.account.uid, self.account.gid)
+            self.account.own(cookie)
 
     def _apply(self, console: Console) -> tuple[bool, set[str]]:
         """Write the configuration. Returns whether the platform runs, and which processes must read theirs again."""

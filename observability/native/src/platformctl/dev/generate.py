@@ -8,7 +8,6 @@ from platformctl import settings
 from platformctl.app import Platform
 from platformctl.paths import Paths
 from platformctl.run import supervisor, targets, toxics
-from platformctl.run.account import Account
 from platformctl.run.backends import Backends
 from platformctl.run.environment import ServiceEnvironment
 from platformctl.run.processes import build
@@ -124,13 +123,11 @@ def env_example(platform: Platform) -> str:
 def _process_list(platform: Platform, defaults: settings.Settings) -> str:
     paths = _NamedPaths(platform.paths.root, Path("${CACHE_DIR}"))
     secrets = _Placeholders()
-    account = Account("django-observability", 0, 0)
-    backends = Backends(paths, defaults, secrets, account)
+    backends = Backends(paths, defaults, secrets, platform.account)
     environment = ServiceEnvironment(paths, defaults, secrets, platform.catalogue)
     listed = build(paths, defaults, platform.catalogue, backends, environment)
     text = supervisor.configuration(listed.values(), paths.log)
-    replaced = text.replace(str(platform.paths.root), "${ROOT}").replace(paths.instance, "${INSTANCE}")
-    return replaced.replace("--reuid=0", "--reuid=${ACCOUNT}").replace("--regid=0", "--regid=${ACCOUNT}")
+    return text.replace(str(platform.paths.root), "${ROOT}").replace(paths.instance, "${INSTANCE}")
 
 
 class _NamedPaths(Paths):

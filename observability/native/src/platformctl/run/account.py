@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pwd
 import shutil
 import subprocess
@@ -11,53 +10,55 @@ from pathlib import Path
 
 from platformctl.errors import PlatformError
 
-ACCOUNT = "django-observability"
 OUTSIDE_STATE = Path("/var/lib/django-observability")
 
 
 @dataclass(frozen=True)
 class Account:
-    """A system account by name and numbers."""
+    """A system account with a group of the same name."""
 
     name: str
-    uid: int
-    gid: int
 
     def command(self, *argv: str) -> tuple[str, ...]:
         """The command, run as this account in the same process (setpriv replaces itself)."""
         return (
             "setpriv",
-            f"--reuid={self.uid}",
-            f"--regid={self.gid}",
+            f"--reuid={self.name}",
+            f"--regid={self.name}",
             "--clear-groups",
             "--no-new-privs",
             "--",
             *argv,
         )
 
+    def own(self, path: Path) -> None:
+        """Make this account the owner of `path`. The account must exist."""
+        shutil.chown(path, self.name, self.name)
 
-def ensure() -> Account:
-    """The account; made when the machine has none yet. Needs root."""
+
+BACKENDS = Account("django-observability")
+
+
+def ensure_account(account: Account) -> None:
+    """Create the account unless the machine has it. Needs root. Raises PlatformError."""
     try:
-        entry = pwd.getpwnam(ACCOUNT)
+        pwd.getpwnam(account.name)
     except KeyError:
-        _create()
-        entry = pwd.getpwnam(ACCOUNT)
-    return Account(ACCOUNT, entry.pw_uid, entry.pw_gid)
+        _create(account.name)
 
 
-def _create() -> None:
-    made = subprocess.run(
+def _create(name: str) -> None:
+    created = subprocess.run(
         [
             *("useradd", "--system", "--user-group", "--no-create-home"),
-            *("--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin", ACCOUNT),
+            *("--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin", name),
         ],
         capture_output=True,
         text=True,
         check=False,
     )
-    if made.returncode != 0:
-        raise PlatformError(f"could not create the account {ACCOUNT}", detail=made.stderr.splitlines())
+    if created.returncode != 0:
+        raise PlatformError(f"could not create the account {name}", detail=created.stderr.splitlines())
 
 
 def prepare_var(var: Path, instance: str) -> None:
@@ -88,9 +89,8 @@ def _others_may_enter(folder: Path) -> bool:
     return bool(folder.stat().st_mode & 0o001)
 
 
-def own(path: Path, account: Account) -> None:
+def ensure_private_folder(path: Path, account: Account) -> None:
     """Make `path` a folder that only the account may enter."""
     path.mkdir(parents=True, exist_ok=True)
     path.chmod(0o750)
-    if path.stat().st_uid != account.uid:
-        os.chown(path, account.uid, account.gid)
+    account.own(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -32,7 +31,7 @@ def create_cluster(data: Path, binaries: Path, account: Account, secrets: Secret
     try:
         password_file.write_text(secrets.get(f"postgres_{POSTGRES_ADMIN}"))
         for path in (partial, password_file):
-            os.chown(path, account.uid, account.gid)
+            account.own(path)
         made = subprocess.run(
             account.command(
                 str(binaries / "initdb"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -174,7 +173,7 @@ class Renderer:
 
     def _hand_over(self, folder: Path) -> None:
         for path in (folder, *folder.rglob("*")):
-            os.chown(path, self.account.uid, self.account.gid)
+            self.account.own(path)
 
 
 # Written by Elasticsearch itself, at its first start.
