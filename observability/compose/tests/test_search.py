@@ -28,7 +28,7 @@ from jaeger_dependencies import job
 from jaeger_dependencies.store import Store
 from log_pipeline import elasticsearch as log_pipeline
 from platform_compose.search_users import USERS, roles
-from platformctl.install.locations import Locations
+from platformctl.install.locations import Locations, system_java_home
 from platformctl.paths import Paths
 from platformctl.retention import Policy, Retention
 from platformctl.settings import DEFAULT_CACHE
@@ -150,7 +150,7 @@ def server(folder: Path) -> Iterator[Server]:
                 "PATH": os.environ["PATH"],
                 "ES_PATH_CONF": str(etc),
                 "ES_TMPDIR": str(folder / "tmp"),
-                "ES_JAVA_HOME": str(LOCATIONS.java_home()),
+                "ES_JAVA_HOME": str(system_java_home()),
                 "CLI_JAVA_OPTS": "-Xmx32m -XX:+UseSerialGC",
                 "HOME": str(folder),
             },

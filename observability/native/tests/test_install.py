@@ -15,8 +15,10 @@ import psutil
 import pytest
 from platformctl.errors import InstallError
 from platformctl.install import elasticsearch
+from platformctl.install.locations import Locations
 from platformctl.install.plan import Installation
 from platformctl.install.steps import Interrupted, Shell, Staging, Step
+from platformctl.paths import Paths
 from platformctl.run import memory
 from polling import until
 from rich.console import Console
@@ -204,3 +206,21 @@ def test_a_second_installation_waits_for_the_first(tmp_path: Path) -> None:
 def _set_when(event: threading.Event, condition: Callable[[], bool]) -> None:
     until(condition, "the pid file")
     event.set()
+
+
+def test_links_follow_the_java_and_node_that_were_installed_since(
+    paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locations = Locations(paths)
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    locations.link_system_programs()
+    assert locations.java_home.readlink() == Path("/usr/lib/jvm/default-java")
+
+    programs = tmp_path / "jdk" / "bin"
+    programs.mkdir(parents=True)
+    for name in ("java", "node"):
+        (programs / name).touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(programs))
+    locations.link_system_programs()
+    assert locations.java_home.readlink() == programs.parent
+    assert locations.node.readlink() == programs / "node"

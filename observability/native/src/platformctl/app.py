@@ -97,15 +97,15 @@ class Platform:
         """
         with self.exclusive():
             account.prepare_var(self.paths.var_link, self.paths.instance)
-            # Before anything takes minutes. Another object, as what is installed later decides some paths of this one.
-            Platform(self.paths.root).check_ports(names)
+            wanted = processes.select(self.processes, names or self._everything())
+            # Before the installation, which can take minutes.
+            ports.check_free(wanted, self.paths.instance)
             Installation(steps(self.paths, uv), self.paths.cache, console).run()
+            Locations(self.paths).link_system_programs()
             account.ensure_account(self.account)
             self._prepare()
-            wanted = processes.select(self.processes, names or self._everything())
             was_running, changed = self._apply(console)
             if not was_running:
-                ports.check_free(wanted, self.paths.instance)
                 alertmanager.clear_notification_log(self.paths.lib / "alertmanager")
                 self.supervisor.start(SYSTEM_PATH)
             try:
@@ -116,10 +116,6 @@ class Platform:
                     console.print("Interrupted: stopping what was started.")
                     self._stop()
                 raise
-
-    def check_ports(self, names: Sequence[str]) -> None:
-        """Raise PortsTaken when a stranger holds a port that `names` (everything when empty) need."""
-        ports.check_free(processes.select(self.processes, names or self._everything()), self.paths.instance)
 
     def down(self) -> int:
         """Stop everything; what doesn't stop in time is killed. Returns the number of processes that were running."""
@@ -226,7 +222,6 @@ class Platform:
         due = [process for process in wanted if not one_shots.is_current(process)]
         missing = [process for process in due if process.name not in ready]
         if missing:
-            ports.check_free(missing, self.paths.instance)
             console.print(f"Starting {len(missing)} processes:")
         progress = _Progress(len(missing), console)
 

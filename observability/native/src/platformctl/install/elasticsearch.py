@@ -12,7 +12,7 @@ from string import Template
 
 from platformctl.errors import InstallError
 from platformctl.install import versions
-from platformctl.install.locations import Locations
+from platformctl.install.locations import Locations, system_java_home
 from platformctl.install.steps import Shell, Staging, Step
 from platformctl.paths import Paths
 
@@ -59,7 +59,7 @@ class Elasticsearch(Step):
         libraries = os.pathsep.join(str(jar) for jar in sorted((server / "lib").glob("*.jar")))
         with tempfile.TemporaryDirectory() as classes:
             # The runtime has the compiler as a module; javac itself is another package.
-            java = str(self._locations.java_home() / "bin" / "java")
+            java = str(system_java_home() / "bin" / "java")
             compiler = [java, "--module", "jdk.compiler/com.sun.tools.javac.Main", "-proc:none"]
             shell.run([*compiler, "-d", classes, "-cp", libraries, str(sources / "AlivePlugin.java")])
             with zipfile.ZipFile(plugin / "alive.jar", "w") as jar:

@@ -77,17 +77,42 @@ class Locations:
         variable = f"{tool.replace('-', '_').upper()}_VERSION"
         return self.paths.cache / tool / f"{self._version(variable)}-{_digest(module / 'go.mod', module / 'go.sum')}"
 
+    @property
     def java_home(self) -> Path:
-        """The folder of the Java that is on PATH, or else where Debian's package will put it."""
-        java = shutil.which("java")
-        return Path(java).resolve().parents[1] if java else Path("/usr/lib/jvm/default-java")
+        """A link to the folder of the machine's Java."""
+        return self.paths.run / "java"
 
+    @property
     def node(self) -> Path:
-        """The node that is on PATH, or else where Debian's package will put it."""
-        return Path(shutil.which("node") or "/usr/bin/node").resolve()
+        """A link to the machine's node."""
+        return self.paths.run / "node"
+
+    def link_system_programs(self) -> None:
+        """Make the links to Java and node. Which ones they are is known only once everything is installed."""
+        self.paths.run.mkdir(parents=True, exist_ok=True)
+        _link(self.java_home, system_java_home())
+        _link(self.node, system_node())
 
     def _version(self, key: str) -> str:
         return re.sub(r"^v", "", versions.load(self.paths.root)[key])
+
+
+def system_java_home() -> Path:
+    """The folder of the Java that is on PATH, else the one of Debian's package."""
+    java = shutil.which("java")
+    return Path(java).resolve().parents[1] if java else Path("/usr/lib/jvm/default-java")
+
+
+def system_node() -> Path:
+    """The node that is on PATH, else the one of Debian's package."""
+    return Path(shutil.which("node") or "/usr/bin/node").resolve()
+
+
+def _link(link: Path, target: Path) -> None:
+    partial = link.with_name(f".{link.name}.partial")
+    partial.unlink(missing_ok=True)
+    partial.symlink_to(target)
+    partial.replace(link)
 
 
 def _digest(*files: Path) -> str:

@@ -178,7 +178,7 @@ class Backends:
             environment={
                 "ES_PATH_CONF": str(self.paths.etc / "elasticsearch"),
                 "ES_TMPDIR": str(data / "tmp"),
-                "ES_JAVA_HOME": str(Locations(self.paths).java_home()),
+                "ES_JAVA_HOME": str(Locations(self.paths).java_home),
                 # The launcher's own VM stays for as long as the server: it needs next to nothing.
                 "CLI_JAVA_OPTS": (
                     "-Xms4m -Xmx32m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:-UsePerfData"
@@ -359,7 +359,7 @@ class Backends:
             group=Group.BACKEND,
             configuration="spotlight",
             command=self.account.command(
-                *(str(Locations(self.paths).node()), "--max-old-space-size=96"),
+                *(str(Locations(self.paths).node), "--max-old-space-size=96"),
                 *("--require", str(self.paths.etc / "spotlight" / "loopback.cjs")),
                 *(str(Locations(self.paths).spotlight), "--port", str(port)),
             ),
