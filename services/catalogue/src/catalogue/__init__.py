@@ -3,6 +3,7 @@
 from .loader import default_path, load
 from .model import (
     Audience,
+    Backend,
     Catalogue,
     CatalogueError,
     Dependency,
@@ -11,13 +12,16 @@ from .model import (
     Journey,
     Process,
     ProcessKind,
+    Program,
     Protocol,
+    Queue,
     Service,
     Slo,
 )
 
 __all__ = [
     "Audience",
+    "Backend",
     "Catalogue",
     "CatalogueError",
     "Dependency",
@@ -26,7 +30,9 @@ __all__ = [
     "Journey",
     "Process",
     "ProcessKind",
+    "Program",
     "Protocol",
+    "Queue",
     "Service",
     "Slo",
     "default_path",

@@ -63,6 +63,19 @@ def path(catalogue: Catalogue, affected: str, cause: str) -> tuple[Hop, ...] | N
     return tuple(found)
 
 
+def crossed_by(catalogue: Catalogue, journey: str) -> list[str]:
+    """The services that a successful journey passes through: the called ones, then consumers of what it publishes."""
+    start = catalogue.journeys[journey]
+    reached = [start.service]
+    for name in reached:
+        callees = (edge.callee for edge in catalogue.services[name].calls("http", "grpc"))
+        reached += [callee for callee in callees if callee in catalogue.services and callee not in reached]
+    consumers = {
+        queue.consumer for queue in catalogue.queues.values() for event in start.publishes if event in queue.events
+    }
+    return [name for name in catalogue.services if name in {*reached, *consumers}]
+
+
 def owner_of(catalogue: Catalogue, name: str) -> str:
     """The team that owns a node. An external dependency belongs to its callers' owner if they share one."""
     if name in catalogue.services:

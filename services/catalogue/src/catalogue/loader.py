@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from functools import cache
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import yaml
 
+from .consistency import problems
 from .model import (
-    AUDIENCES,
-    KINDS,
-    PROTOCOLS,
+    MEMORY_MIB,
+    Backend,
     Catalogue,
     CatalogueError,
     Dependency,
-    Event,
     External,
     Journey,
     Process,
+    Program,
+    Protocol,
+    Queue,
     Service,
     Slo,
 )
+
+SCHEMA = "catalogue.schema.json"
 
 
 def default_path() -> Path:
@@ -32,82 +39,91 @@ def default_path() -> Path:
 
 @cache
 def load(path: Path | None = None) -> Catalogue:
-    """Read and check the catalogue. Raises CatalogueError when it is inconsistent."""
-    document = yaml.safe_load((path or default_path()).read_text())
-    catalogue = Catalogue(
-        services={name: _service(name, body) for name, body in document["services"].items()},
-        external={name: _external(name, body) for name, body in document["external"].items()},
-        events=tuple(Event(**event) for event in document["events"]),
-        journeys={name: _journey(name, body) for name, body in document["journeys"].items()},
-    )
-    _check(catalogue)
+    """Read and check the catalogue. Raises CatalogueError with everything that is wrong."""
+    file = path or default_path()
+    try:
+        document = yaml.safe_load(file.read_text())
+    except yaml.YAMLError as error:
+        raise CatalogueError(f"{file}: not YAML: {error}") from None
+    _refuse(file, _malformed(document))
+    catalogue = _catalogue(document)
+    _refuse(file, problems(catalogue))
     return catalogue
 
 
-def _service(name: str, body: dict[str, Any]) -> Service:
-    return Service(
-        name=name,
-        title=body["title"],
-        description=body["description"],
-        owner=body["owner"],
-        app=body["app"],
-        database=body["database"],
-        processes=tuple(Process(name=key, service=name, **value) for key, value in body["processes"].items()),
-        depends_on=tuple(
-            Dependency(name, edge["service"], edge["protocol"], edge.get("proxy_port")) for edge in body["depends_on"]
-        ),
-        audience=body.get("audience", "customers"),
+def _refuse(file: Path, found: Iterator[str]) -> None:
+    if lines := sorted(set(found)):
+        raise CatalogueError("\n".join([f"{file} is wrong:", *(f"  {line}" for line in lines)]))
+
+
+def _malformed(document: Any) -> Iterator[str]:
+    """Where the document departs from its schema."""
+    schema = json.loads(resources.files(__package__).joinpath(SCHEMA).read_text())
+    for error in jsonschema.Draft202012Validator(schema).iter_errors(document):
+        where = ".".join(str(part) for part in error.absolute_path) or "the file"
+        yield f"{where}: {error.message}"
+
+
+def _catalogue(document: Mapping[str, Any]) -> Catalogue:
+    services = document["services"]
+    queues = [
+        Queue(queue, name, tuple(value["events"]), tuple(value.get("bindings", value["events"])))
+        for name, body in services.items()
+        for queue, value in body.get("consumes", {}).items()
+    ]
+    return Catalogue(
+        services={name: _service(name, body, set(services)) for name, body in services.items()},
+        external={name: _external(name, body) for name, body in document["external"].items()},
+        queues={queue.name: queue for queue in queues},
+        journeys={name: _journey(name, body) for name, body in document["journeys"].items()},
     )
 
 
-def _external(name: str, body: dict[str, Any]) -> External:
-    process = body.get("process", {})
-    return External(name, body["title"], body["description"], process.get("name"), process.get("http_port"))
+def _service(name: str, body: Mapping[str, Any], services: set[str]) -> Service:
+    given = {key: value for key, value in body.items() if key not in ("processes", "depends_on", "consumes")}
+    return Service(
+        **{"folder": f"services/{name}", **given, "publishes": tuple(body.get("publishes", ()))},
+        name=name,
+        processes=tuple(_process(key, name, value) for key, value in body["processes"].items()),
+        depends_on=tuple(_dependency(name, edge, services) for edge in body["depends_on"]),
+    )
 
 
-def _journey(name: str, body: dict[str, Any]) -> Journey:
+def _process(name: str, service: str, body: Mapping[str, Any]) -> Process:
+    return Process(**{"memory_mib": MEMORY_MIB[body["kind"]], **body}, name=name, service=service)
+
+
+def _dependency(caller: str, body: Mapping[str, Any], services: set[str]) -> Dependency:
+    callee, protocol = body["service"], body["protocol"]
+    return Dependency(
+        caller,
+        callee,
+        protocol,
+        body.get("proxy_port"),
+        body.get("variable") or _variable(callee, protocol),
+        body.get("token", callee in services),
+    )
+
+
+def _variable(callee: str, protocol: Protocol) -> str:
+    if protocol == "sql":
+        return "DATABASE_URL"
+    name = callee.upper().replace("-", "_")
+    return f"{name}_GRPC_TARGET" if protocol == "grpc" else f"{name}_URL"
+
+
+def _external(name: str, body: Mapping[str, Any]) -> External:
+    program, backend = body.get("program"), body.get("backend")
+    return External(
+        name,
+        body["title"],
+        body["description"],
+        Program(**program) if program else None,
+        Backend(**backend) if backend else None,
+    )
+
+
+def _journey(name: str, body: Mapping[str, Any]) -> Journey:
     slos = tuple(Slo(kind=kind, **slo) for kind, slo in body["slos"].items())
-    return Journey(name, body["title"], body["service"], slos, body.get("route"), body.get("method"))
-
-
-def _check(catalogue: Catalogue) -> None:
-    known = set(catalogue.services) | set(catalogue.external)
-    for edge in catalogue.edges():
-        if edge.callee not in known:
-            raise CatalogueError(f"{edge.caller} depends on {edge.callee}, which is not in the catalogue")
-        if edge.protocol not in PROTOCOLS:
-            raise CatalogueError(f"{edge.caller} → {edge.callee}: protocol {edge.protocol}, allowed: {PROTOCOLS}")
-    for name, each in catalogue.services.items():
-        if each.audience not in AUDIENCES:
-            raise CatalogueError(f"{name}: audience {each.audience}, allowed: {AUDIENCES}")
-    for edge in catalogue.edges():
-        if edge.callee in catalogue.for_operators():
-            raise CatalogueError(f"{edge.caller} depends on {edge.callee}, which is for operators only")
-    ports: dict[int, str] = {}
-    for owner, port in _ports(catalogue):
-        if port in ports:
-            raise CatalogueError(f"port {port} belongs to both {ports[port]} and {owner}")
-        ports[port] = owner
-    for process in catalogue.processes():
-        if process.kind not in KINDS:
-            raise CatalogueError(f"{process.name}: kind {process.kind}, allowed: {KINDS}")
-    for event in catalogue.events:
-        for service in (event.publisher, *event.consumers):
-            if service not in catalogue.services:
-                raise CatalogueError(f"event {event.type} names {service}, which is not a service")
-    for journey in catalogue.journeys.values():
-        if journey.service not in catalogue.services:
-            raise CatalogueError(f"journey {journey.name} names {journey.service}, which is not a service")
-
-
-def _ports(catalogue: Catalogue) -> Iterator[tuple[str, int]]:
-    for process in catalogue.processes():
-        for port in (process.http_port, process.grpc_port, process.metrics_port):
-            if port is not None:
-                yield process.name, port
-    for edge in catalogue.proxied_edges():
-        if edge.proxy_port is not None:
-            yield edge.proxy_name, edge.proxy_port
-    for external in catalogue.external.values():
-        if external.http_port is not None:
-            yield external.name, external.http_port
+    publishes = tuple(body.get("publishes", ()))
+    return Journey(name, body["title"], body["service"], slos, body.get("route"), body.get("method"), publishes)

@@ -8,14 +8,14 @@ from typing import Literal
 
 Protocol = Literal["http", "grpc", "amqp", "sql"]
 ProcessKind = Literal["web", "grpc", "worker"]
-PROTOCOLS = ("http", "grpc", "amqp", "sql")
-KINDS = ("web", "grpc", "worker")
 Audience = Literal["customers", "operators"]
-AUDIENCES = ("customers", "operators")
+
+# What a process may use, unless its entry says otherwise: the limit of its container, in MiB.
+MEMORY_MIB: Mapping[ProcessKind, int] = {"web": 160, "grpc": 112, "worker": 112}
 
 
 class CatalogueError(ValueError):
-    """The catalogue is inconsistent; the message names the entry."""
+    """The catalogue is inconsistent; the message names every entry that is wrong."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Process:
     service: str
     kind: ProcessKind
     metrics_port: int
+    memory_mib: int
     http_port: int | None = None
     grpc_port: int | None = None
     command: str | None = None
@@ -33,12 +34,18 @@ class Process:
 
 @dataclass(frozen=True)
 class Dependency:
-    """A directed edge: `caller` calls `callee`. `proxy_port` is where Toxiproxy listens for it, where it does."""
+    """A directed edge: `caller` calls `callee`.
+
+    The caller finds the callee's address in `variable`. `proxy_port` is where Toxiproxy listens for the edge, None
+    without a proxy. `token`: the caller identifies itself by its service token; without, it uses the public API only.
+    """
 
     caller: str
     callee: str
     protocol: Protocol
     proxy_port: int | None = None
+    variable: str = ""
+    token: bool = False
 
     @property
     def proxy_name(self) -> str:
@@ -48,7 +55,12 @@ class Dependency:
 
 @dataclass(frozen=True)
 class Service:
-    """A service of this platform. `audience` says whom it is for: customers, or the people who operate it."""
+    """A service of this platform. `audience` says whom it is for: customers, or the people who operate it.
+
+    `folder` is relative to the repository. `seed` and `first_user` are manage.py commands that run once after the
+    migrations; the second prints a password. `alert_webhook` is the path that takes Alertmanager's notifications,
+    `assets` the variable that names the folder with what its pages load (package-lock.json in its folder).
+    """
 
     name: str
     title: str
@@ -58,18 +70,76 @@ class Service:
     database: str
     processes: tuple[Process, ...]
     depends_on: tuple[Dependency, ...]
+    folder: str = ""
     audience: Audience = "customers"
+    public: bool = False
+    front_page: str = "/api/docs/"
+    database_pool: int = 8
+    seed: str | None = None
+    first_user: str | None = None
+    issues_tokens: bool = False
+    sends_mail: bool = False
+    alert_webhook: str | None = None
+    assets: str | None = None
+    publishes: tuple[str, ...] = ()
+
+    def web(self) -> Process:
+        """The process that serves HTTP; it has the service's name."""
+        return next(process for process in self.processes if process.kind == "web")
+
+    def calls(self, *protocols: Protocol) -> tuple[Dependency, ...]:
+        """Its dependencies by one of these protocols."""
+        return tuple(edge for edge in self.depends_on if edge.protocol in protocols)
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program of ours that plays an external system: `python -m module` from the folder and image of a service."""
+
+    name: str
+    http_port: int
+    module: str
+    part_of: str
+    health: str
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A server that the platform runs: the name of its process (and container), and the variable of its port."""
+
+    process: str
+    port: str
 
 
 @dataclass(frozen=True)
 class External:
-    """Something that services call but that isn't instrumented."""
+    """Something that services call but that isn't instrumented: a program of ours or a backend."""
 
     name: str
     title: str
     description: str
-    process_name: str | None = None
-    http_port: int | None = None
+    program: Program | None = None
+    backend: Backend | None = None
+
+    @property
+    def process_name(self) -> str | None:
+        """The name of its program's process."""
+        return self.program.name if self.program else None
+
+    @property
+    def http_port(self) -> int | None:
+        """The port of its program."""
+        return self.program.http_port if self.program else None
+
+
+@dataclass(frozen=True)
+class Queue:
+    """A queue of events: who consumes it, which event types it carries, and the routing keys that it is bound by."""
+
+    name: str
+    consumer: str
+    events: tuple[str, ...]
+    bindings: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -93,7 +163,7 @@ class Slo:
 
 @dataclass(frozen=True)
 class Journey:
-    """What a user does; carries the SLOs."""
+    """What a user does; carries the SLOs. `publishes` are the events that follow from its success."""
 
     name: str
     title: str
@@ -101,6 +171,7 @@ class Journey:
     slos: tuple[Slo, ...]
     route: str | None = None
     method: str | None = None
+    publishes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -109,13 +180,26 @@ class Catalogue:
 
     services: Mapping[str, Service]
     external: Mapping[str, External]
-    events: tuple[Event, ...]
+    queues: Mapping[str, Queue]
     journeys: Mapping[str, Journey]
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """Every event type, by publisher."""
+        return tuple(
+            Event(event, service.name, {q.consumer: q.name for q in self.queues.values() if event in q.events})
+            for service in self.services.values()
+            for event in service.publishes
+        )
 
     def processes(self) -> Iterator[Process]:
         """Every process of every service."""
         for service in self.services.values():
             yield from service.processes
+
+    def programs(self) -> tuple[Program, ...]:
+        """Every program of ours that plays an external system."""
+        return tuple(external.program for external in self.external.values() if external.program)
 
     def for_customers(self) -> dict[str, Service]:
         """The services that are the product. The others look at it, and nothing of it depends on them."""
@@ -125,6 +209,18 @@ class Catalogue:
         """The services by which the platform is operated."""
         return {name: service for name, service in self.services.items() if service.audience == "operators"}
 
+    def public(self) -> dict[str, Service]:
+        """The services with a public API."""
+        return {name: service for name, service in self.services.items() if service.public}
+
+    def token_issuer(self) -> Service | None:
+        """The service that signs people's access tokens."""
+        return next((service for service in self.services.values() if service.issues_tokens), None)
+
+    def alert_receiver(self) -> Service | None:
+        """The service that takes Alertmanager's notifications."""
+        return next((service for service in self.services.values() if service.alert_webhook), None)
+
     def edges(self) -> Iterator[Dependency]:
         """Every direct call: caller, callee, protocol."""
         for service in self.services.values():
@@ -133,6 +229,11 @@ class Catalogue:
     def proxied_edges(self) -> Iterator[Dependency]:
         """The edges that go through Toxiproxy."""
         return (edge for edge in self.edges() if edge.proxy_port is not None)
+
+    def internal_callers(self, name: str) -> tuple[str, ...]:
+        """Who may call a service's internal API: callers with a token, and operators wherever there is such an API."""
+        callers = dict.fromkeys(edge.caller for edge in self.edges() if edge.callee == name and edge.token)
+        return (*callers, *self.for_operators()) if callers else ()
 
     def event_edges(self) -> set[tuple[str, str]]:
         """(publisher, consumer) for every event: the edges that go through the broker."""
