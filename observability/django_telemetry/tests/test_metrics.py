@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django_prometheus.middleware import Metrics
 from django_telemetry import metrics
+from django_telemetry._http_metrics import http_metrics
 from django_telemetry.edges import OUTCOMES, declare
 from prometheus_client import REGISTRY
+from prometheus_client.metrics_core import Metric
 
 from .harness import grown, sample
 
@@ -27,6 +34,34 @@ def test_an_edge_starts_at_zero_for_every_outcome() -> None:
         assert REGISTRY.get_sample_value("dependency_call_duration_seconds_count", labels) == 0
     labels = {"dependency": "warehouse", "protocol": "http", "operation": "GET /x"}
     assert REGISTRY.get_sample_value("dependency_retries_total", labels) == 0
+
+
+def test_requests_are_added_to_the_http_families_before_these_are_collected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Depends on the registry's order of collection. In any other order a scrape would miss the latest requests."""
+    tallies, families = http_metrics(), {id(family): family for family in vars(Metrics.get_instance()).values()}
+    collected: list[Any] = []
+
+    def recording(collector: Any) -> Callable[[], list[Metric]]:
+        def collect() -> list[Metric]:
+            collected.append(collector)
+            return []
+
+        return collect
+
+    for collector in (tallies, *families.values()):
+        monkeypatch.setattr(collector, "collect", recording(collector))
+    list(REGISTRY.collect())
+    assert collected[0] is tallies
+    assert {id(collector) for collector in collected[1:]} == families.keys()
+
+
+def test_a_series_that_is_ensured_starts_at_zero_and_keeps_its_count() -> None:
+    family = metrics.Family(metrics.counter("ensured", "x", ["who"]))
+    family.ensure("a")
+    assert sample("ensured_total", who="a") == 0
+    family[("a",)].inc()
+    family.ensure("a")
+    assert sample("ensured_total", who="a") == 1
 
 
 def test_more_series_than_allowed_share_one() -> None:
