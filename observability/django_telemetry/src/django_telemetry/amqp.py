@@ -41,9 +41,9 @@ from .edges import (
     DependencyRejected,
     DependencyTimeout,
     declare,
+    observe_call,
     outcome_of,
 )
-from .edges import _durations as edge_durations
 from .logs import AccessLog
 from .metrics import Family, messages_dead_lettered_total, messaging_process_duration_seconds
 from .redaction import redact_failure, redact_text
@@ -95,7 +95,7 @@ def _connect(url: str, dependency: str, timeout: float) -> BlockingConnection:
         outcome = failure.outcome
         raise failure from exc
     finally:
-        edge_durations[(dependency, "amqp", "connect", outcome)].observe((perf_counter_ns() - start) / 1e9)
+        observe_call(dependency, "amqp", "connect", outcome, (perf_counter_ns() - start) / 1e9)
 
 
 @contextmanager
@@ -353,9 +353,9 @@ class Consumer:
         self._dead_lettered = Family(messages_dead_lettered_total)
         # A series that is born at 1 has no increase: an alert would miss the first dead letter of each kind.
         for reason in ("delivery_limit", *reject_reasons):
-            self._dead_lettered[(queue, reason)]
+            self._dead_lettered.ensure(queue, reason)
         for outcome in ("ok", "requeued", "rejected"):
-            self._durations[(queue, outcome)]
+            self._durations.ensure(queue, outcome)
         declare(dependency, "amqp", "connect", f"{queue} ack", f"{dead_letter_exchange} publish")
         config = get_config()
         self._tracing = get_tracing()
@@ -498,9 +498,8 @@ class Consumer:
                 outcome = "refused"
             raise
         finally:
-            edge_durations[(self._dependency, "amqp", f"{self._queue} ack", outcome)].observe(
-                (perf_counter_ns() - start) / 1e9
-            )
+            seconds = (perf_counter_ns() - start) / 1e9
+            observe_call(self._dependency, "amqp", f"{self._queue} ack", outcome, seconds)
 
     def _dead_letter(
         self,

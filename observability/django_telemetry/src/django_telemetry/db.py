@@ -23,9 +23,7 @@ from . import _cursors, orm
 from ._ids import hex_ids
 from ._span import Template, finish
 from ._work import Remembered, current_work
-from .edges import ERROR, OK, REFUSED, TIMEOUT, declare
-from .edges import _durations as durations
-from .metrics import observe
+from .edges import ERROR, OK, REFUSED, TIMEOUT, declare, observe_call
 from .tracing import exception_event, get_tracing
 
 # Django's vendor names, and the names of the semantic conventions where they differ.
@@ -109,7 +107,7 @@ class StatementObserver:
             recording = span.is_recording()
             span_context = span.get_span_context()
             ids = hex_ids(span_context) if recording else None
-            observe(durations[(self._dependency, "sql", operation, outcome)], elapsed / 1e9, ids)
+            observe_call(self._dependency, "sql", operation, outcome, elapsed / 1e9, ids)
             if recording:
                 if error is not None:
                     exception_event(span, error)
@@ -153,7 +151,7 @@ class StatementObserver:
             outcome = OK if _is_answer(exc) else _outcome(exc)
             raise
         finally:
-            durations[(self._dependency, "sql", operation, outcome)].observe((perf_counter_ns() - start) / 1e9)
+            observe_call(self._dependency, "sql", operation, outcome, (perf_counter_ns() - start) / 1e9)
 
     def _template(
         self, sql: str, operation: str, summary: str, statement: str, error: BaseException | None
@@ -210,10 +208,10 @@ def install() -> None:
             original(self)
         except Exception as exc:
             elapsed = perf_counter_ns() - start
-            durations[(dependency, "sql", "connect", _outcome(exc))].observe(elapsed / 1e9)
+            observe_call(dependency, "sql", "connect", _outcome(exc), elapsed / 1e9)
             _failed_connect_span(self, exc, start_ns, start_ns + elapsed)
             raise
-        durations[(dependency, "sql", "connect", OK)].observe((perf_counter_ns() - start) / 1e9)
+        observe_call(dependency, "sql", "connect", OK, (perf_counter_ns() - start) / 1e9)
 
     connect.__telemetry__ = True  # type: ignore[attr-defined]
     BaseDatabaseWrapper.connect = connect  # type: ignore[method-assign]

@@ -80,9 +80,16 @@ def declare(dependency: str, protocol: str, *operations: str) -> None:
     """Start the edge's series at 0 for all outcomes, so that its first failure already shows as an increase."""
     for operation in operations:
         for outcome in OUTCOMES:
-            _durations[(dependency, protocol, operation, outcome)]
+            _durations.ensure(dependency, protocol, operation, outcome)
         if protocol in RETRYING_PROTOCOLS:
-            _retries[(dependency, protocol, operation)]
+            _retries.ensure(dependency, protocol, operation)
+
+
+def observe_call(
+    dependency: str, protocol: str, operation: str, outcome: str, seconds: float, ids: tuple[str, str] | None = None
+) -> None:
+    """Add a sample to the edge's histogram. ``ids``: trace and span id of a sampled span, for the exemplar."""
+    observe(_durations[(dependency, protocol, operation, outcome)], seconds, ids)
 
 
 def count_retry(dependency: str, protocol: str, operation: str) -> None:
@@ -203,8 +210,8 @@ class Call:
         span = self.span
         context = span.get_span_context()
         recording = span.is_recording()
-        edge = _durations[(self._dependency, self._protocol, self._operation, self.outcome)]
-        observe(edge, elapsed / 1e9, hex_ids(context) if recording else None)
+        ids = hex_ids(context) if recording else None
+        observe_call(self._dependency, self._protocol, self._operation, self.outcome, elapsed / 1e9, ids)
         if recording:
             self._attributes["peer.service"] = self._dependency
             span.set_attributes(self._attributes)

@@ -6,6 +6,7 @@ import itertools
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from time import perf_counter_ns, sleep, time_ns
 from typing import Any
 
@@ -31,7 +32,7 @@ from .logs import AccessLog, mark_as_said
 from .metrics import Family, rpc_server_handled_total, rpc_server_handling_seconds
 from .redaction import redact_failure
 from .retries import NO_RETRIES, RetryBudget, RetryPolicy
-from .tracing import Trust, exception_event, get_tracing
+from .tracing import Tracing, Trust, exception_event, get_tracing
 
 logger = logging.getLogger(__name__)
 
@@ -193,17 +194,33 @@ def server_interceptors(tokens: Mapping[str, str] | Iterable[str] = ()) -> list[
     return [_ServerInterceptor(tuple(values))]
 
 
+@dataclass(frozen=True, slots=True)
+class _Server:
+    """What the RPCs of a server share: where they report to, and their limits in seconds."""
+
+    tracing: Tracing
+    trust: Trust
+    access: AccessLog
+    handled: Family
+    handling: Family
+    request_timeout: float
+    slow_request: float
+    slow_routes: Mapping[str, float]
+
+
 class _ServerInterceptor(grpc.ServerInterceptor):
     def __init__(self, tokens: tuple[str, ...]) -> None:
         config = get_config()
-        self._trust = Trust(config.trusted_parents, (*config.trusted_tokens, *tokens))
-        self._request_timeout = config.request_timeout
-        self._slow = config.slow_request
-        self._slow_routes = config.slow_routes
-        self._access = AccessLog(config)
-        self._tracing = get_tracing()
-        self._handled = Family(rpc_server_handled_total)
-        self._handling = Family(rpc_server_handling_seconds)
+        self._server = _Server(
+            get_tracing(),
+            Trust(config.trusted_parents, (*config.trusted_tokens, *tokens)),
+            AccessLog(config),
+            Family(rpc_server_handled_total),
+            Family(rpc_server_handling_seconds),
+            config.request_timeout,
+            config.slow_request,
+            config.slow_routes,
+        )
 
     def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
         handler = continuation(handler_call_details)
@@ -223,7 +240,7 @@ class _ServerInterceptor(grpc.ServerInterceptor):
     def _unary(self, behaviour: Any, method: str, metadata: dict[str, str], kind: str) -> Callable[[Any, Any], Any]:
         def handle(request: Any, context: grpc.ServicerContext) -> Any:
             request, received = _received(request, kind)
-            rpc = _Rpc(self, method, metadata, kind, context, received)
+            rpc = _Rpc(self._server, method, metadata, kind, context, received)
             try:
                 answer = behaviour(request, rpc.context)
             except BaseException as exc:
@@ -239,7 +256,7 @@ class _ServerInterceptor(grpc.ServerInterceptor):
     ) -> Callable[[Any, Any], Iterator[Any]]:
         def handle(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
             request, received = _received(request, kind)
-            rpc = _Rpc(self, method, metadata, kind, context, received)
+            rpc = _Rpc(self._server, method, metadata, kind, context, received)
             error: BaseException | None = None
             try:
                 yield from behaviour(request, rpc.context)
@@ -294,26 +311,26 @@ class _Rpc:
 
     def __init__(
         self,
-        owner: _ServerInterceptor,
+        server: _Server,
         method: str,
         metadata: dict[str, str],
         kind: str,
         context: Any,
         requests: Sequence[Any],
     ) -> None:
-        self._owner = owner
+        self._server = server
         self._method = method
         self._kind = kind
         self._start_ns, self._start = time_ns(), perf_counter_ns()
-        tracing = owner._tracing
-        trusted = "traceparent" in metadata and owner._trust.allows(metadata.get("authorization"))
+        tracing = server.tracing
+        trusted = "traceparent" in metadata and server.trust.allows(metadata.get("authorization"))
         # A tracestate is free text, and would be exported with the link.
         remote = parse_traceparent(metadata.get("traceparent"), metadata.get("tracestate") if trusted else None)
         self._parent: SpanContext | None = remote if trusted else None
         self._links = (Link(remote),) if remote is not None and not trusted else ()
         span = tracing.start(method, SpanKind.SERVER, self._parent, self._start_ns, self._links)
         left = context.time_remaining()
-        timeout = owner._request_timeout if left is None else min(left, owner._request_timeout)
+        timeout = server.request_timeout if left is None else min(left, server.request_timeout)
         self._work = Work(
             accept_request_id(metadata.get(REQUEST_ID_HEADER.lower())),
             span,
@@ -345,8 +362,8 @@ class _Rpc:
         code = self.context.status or (grpc.StatusCode.UNKNOWN if exc is not None else grpc.StatusCode.OK)
         aborted = exc is not None and self.context.status is not None
         failed = code in _SERVER_ERRORS
-        work, owner = self._work, self._owner
-        if failed or elapsed > owner._slow_routes.get(self._method, owner._slow) * 1e9:
+        work, server = self._work, self._server
+        if failed or elapsed > server.slow_routes.get(self._method, server.slow_request) * 1e9:
             work.keep()
             if work.kept:
                 self._announce()
@@ -359,9 +376,9 @@ class _Rpc:
         recording = span.is_recording()
         exemplar = exemplar_of(context) if recording or work.kept else None
         service, _, name = self._method.rpartition("/")
-        owner._handled[(self._kind, service, name, code.name)].inc(1, exemplar)
-        owner._handling[(self._kind, service, name)].observe(elapsed / 1e9, exemplar)
-        if owner._access.enabled():
+        server.handled[(self._kind, service, name, code.name)].inc(1, exemplar)
+        server.handling[(self._kind, service, name)].observe(elapsed / 1e9, exemplar)
+        if server.access.enabled():
             fields: dict[str, Any] = {
                 "request.id": work.request_id,
                 "event.duration": elapsed,
@@ -373,7 +390,7 @@ class _Rpc:
             }
             if exc is not None and not aborted:
                 fields["error.type"] = type(exc).__qualname__
-            owner._access.write(f"{self._method} {code.name}", fields, hex_ids(context), sampled=recording or work.kept)
+            server.access.write(f"{self._method} {code.name}", fields, hex_ids(context), sampled=recording or work.kept)
         attributes = {
             "rpc.system": _SYSTEM,
             "rpc.service": service,
@@ -391,7 +408,7 @@ class _Rpc:
                 span.set_status(StatusCode.ERROR)
             span.end(self._start_ns + elapsed)
         elif work.kept:
-            owner._tracing.export_kept(
+            server.tracing.export_kept(
                 work,
                 Remembered(
                     context,
