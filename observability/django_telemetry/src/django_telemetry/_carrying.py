@@ -1,4 +1,12 @@
-"""Threads and pool tasks that a unit of work starts belong to it, without a word from who starts them."""
+"""Propagates the current unit of work to the threads and pool tasks that it starts.
+
+opentelemetry-instrumentation-threading patches the same methods, with three differences for which this module exists:
+
+- It also propagates to daemon threads. Those outlive the request (a connection pool's maintenance threads, for
+  example) and would write its ids into their logs and spans for as long as the process lives.
+- A worker thread of a pool keeps the context of the task that happened to start it. Here it has none between tasks.
+- It wraps ``Thread.run``, so a subclass with a ``run()`` of its own loses the context. Here the instance is wrapped.
+"""
 
 from __future__ import annotations
 
@@ -19,17 +27,16 @@ _submit = ThreadPoolExecutor.submit
 
 
 def install() -> None:
-    """Let threads and pool tasks take over the work in hand. A second call does nothing.
+    """Patch Thread.start() and ThreadPoolExecutor.submit(). A second call does nothing.
 
-    Daemon threads don't: they outlive who starts them, as the maintenance threads of a connection pool do that happens
-    to open in a request, and what they say years later would carry its ids. `context.carry()` binds those that belong.
+    Daemon threads are left alone; ``context.carry()`` binds one that belongs to the work.
     """
     threading.Thread.start = start  # type: ignore[assignment, method-assign]
     ThreadPoolExecutor.submit = submit  # type: ignore[assignment, method-assign]
 
 
 def start(thread: threading.Thread) -> None:
-    """Thread.start(), with the work in hand as that of the thread."""
+    """Thread.start(), in the current unit of work."""
     if not thread.daemon and current_work() is not None:
         context, run = otel_context.get_current(), thread.run
 
@@ -43,11 +50,11 @@ def start(thread: threading.Thread) -> None:
 
 
 def submit(pool: ThreadPoolExecutor, function: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-    """ThreadPoolExecutor.submit(), with the work in hand as that of the task."""
+    """ThreadPoolExecutor.submit(), in the current unit of work."""
     if current_work() is None:
         return _submit(pool, function, *args, **kwargs)
     context = otel_context.get_current()
-    # A thread that the pool starts for this task does others later: it belongs to nobody.
+    # A thread that the pool starts for this task runs others later, so it must not inherit this context.
     token = otel_context.attach(Context())
     try:
         return _submit(pool, _within, context, function, *args, **kwargs)
