@@ -1,7 +1,7 @@
 """Marks on the dashboards' time line: "payments-hangs injected", "load run started".
 
 A mark is a document beside the log lines, so that every dashboard shows it as an annotation and every log search finds
-it. `python -m dashboards.marks "deployed 1.4" --kind deploy --action finished` puts one from a shell.
+it. `python -m load.marks "deployed 1.4" --kind deploy --action finished` puts one from a shell.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import sys
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import requests
 
@@ -41,26 +42,11 @@ def put(
 
     Raises ValueError for a kind or action that isn't known, MarkError when Elasticsearch doesn't take it within 5 s.
     """
-    if kind not in KINDS:
-        raise ValueError(f"kind {kind!r}; allowed: {', '.join(KINDS)}")
-    if action not in ACTIONS:
-        raise ValueError(f"action {action!r}; allowed: {', '.join(ACTIONS)}")
-    when = at or datetime.now(UTC)
-    when = when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
-    mark_id = str(uuid.uuid4())
-    document = {
-        "@timestamp": when.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "ecs": {"version": "8.11.0"},
-        "message": message,
-        "log": {"level": "info"},
-        "event": {"id": mark_id, "kind": "event", "dataset": DATASET, "category": kind, "action": action},
-        "service": {"name": "platform"},
-        "labels": dict(labels or {}),
-        "tags": [kind, action],
-    }
+    body = document(message, kind=kind, action=action, labels=labels, at=at)
+    mark_id: str = body["event"]["id"]
     base = elasticsearch_url or os.environ.get("ELASTICSEARCH_URL") or "http://127.0.0.1:9200"
     try:
-        answer = requests.put(f"{base}/{INDEX}/_create/{mark_id}", json=document, timeout=TIMEOUT_SECONDS)
+        answer = requests.put(f"{base}/{INDEX}/_create/{mark_id}", json=body, timeout=TIMEOUT_SECONDS)
     except requests.RequestException as error:
         raise MarkError(f"{base} does not answer: {error}") from error
     if answer.status_code != requests.codes.created:
@@ -68,9 +54,36 @@ def put(
     return mark_id
 
 
+def document(
+    message: str,
+    *,
+    kind: str = "note",
+    action: str = "noted",
+    labels: Mapping[str, str] | None = None,
+    at: datetime | None = None,
+) -> dict[str, Any]:
+    """A mark as Elasticsearch stores it, with a new id. Raises ValueError as `put` does."""
+    if kind not in KINDS:
+        raise ValueError(f"kind {kind!r}; allowed: {', '.join(KINDS)}")
+    if action not in ACTIONS:
+        raise ValueError(f"action {action!r}; allowed: {', '.join(ACTIONS)}")
+    when = at or datetime.now(UTC)
+    when = when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
+    return {
+        "@timestamp": when.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "ecs": {"version": "8.11.0"},
+        "message": message,
+        "log": {"level": "info"},
+        "event": {"id": str(uuid.uuid4()), "kind": "event", "dataset": DATASET, "category": kind, "action": action},
+        "service": {"name": "platform"},
+        "labels": dict(labels or {}),
+        "tags": [kind, action],
+    }
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line. 0 when the mark was stored."""
-    parser = argparse.ArgumentParser(prog="python -m dashboards.marks", description="Put a mark on every dashboard.")
+    parser = argparse.ArgumentParser(prog="python -m load.marks", description="Put a mark on every dashboard.")
     parser.add_argument("message")
     parser.add_argument("--kind", choices=KINDS, default="note")
     parser.add_argument("--action", choices=ACTIONS, default="noted")

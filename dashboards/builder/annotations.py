@@ -7,8 +7,7 @@ from typing import Any
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models.dashboard import AnnotationQuery, DataSourceRef
 
-from dashboards.builder.queries import LOGS, PROMETHEUS
-from dashboards.marks import DATASET
+from dashboards.builder.queries import LOGS, MARKS, PROMETHEUS
 
 
 class _Stored(AnnotationQuery):
@@ -81,7 +80,7 @@ def marks() -> Annotation:
         LOGS,
         "purple",
         {
-            "query": f'event.dataset:"{DATASET}"',
+            "query": MARKS,
             "timeField": "@timestamp",
             "textField": "message",
             "tagsField": "tags",

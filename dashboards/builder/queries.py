@@ -18,6 +18,8 @@ PROMETHEUS = DataSourceRef(type_val="prometheus", uid="${datasource}")
 # The window that is shown, as a range.
 RANGE = "$__range"
 LOGS = DataSourceRef(type_val="elasticsearch", uid="${logs}")
+# The documents that load/marks.py puts beside the log lines.
+MARKS = 'event.dataset:"platform.marks"'
 
 
 @dataclass(frozen=True)

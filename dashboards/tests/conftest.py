@@ -14,8 +14,8 @@ from platformctl.app import Platform
 from platformctl.run.broker import ADMIN
 from platformctl.run.environment import HOST, VIRTUAL_HOST
 
-from dashboards import marks
 from dashboards.tests.backends import Backends
+from load import marks
 from load.drills.journal import Journal
 from tests.support.expect import eventually, expect
 from tests.support.rabbitmq import RabbitMq

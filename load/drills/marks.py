@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from datetime import UTC, datetime
 
-from dashboards import marks
+from load import marks
 from load.drills.world import World
 
 logger = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""Marks are stored as the annotations read them, and a store that is away is told, soon."""
+"""Marks are stored once, at their time, and a store that is unavailable is reported soon."""
 
 from __future__ import annotations
 
@@ -11,12 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-import requests
-from platformctl.app import Platform
 
-from dashboards import marks
-from dashboards.builder import annotations as annotation_queries
-from tests.support.expect import eventually
+from load import marks
 
 
 class Store:
@@ -53,7 +49,7 @@ def store(status: int = 201) -> Iterator[tuple[Store, str]]:
         thread.join(timeout=5)
 
 
-def test_a_mark_is_a_document_that_the_annotation_finds() -> None:
+def test_a_mark_is_a_document_under_its_own_id() -> None:
     with store() as (kept, url):
         mark_id = marks.put("payments-hangs: injected", kind="drill", action="injected", elasticsearch_url=url)
     path, document = kept.received[0]
@@ -65,10 +61,8 @@ def test_a_mark_is_a_document_that_the_annotation_finds() -> None:
         "category": "drill",
         "action": "injected",
     }
-    annotation = annotation_queries.marks().build().to_json()
-    assert annotation["query"] == f'event.dataset:"{document["event"]["dataset"]}"'
-    assert document[str(annotation["textField"])] == "payments-hangs: injected"
-    assert document[str(annotation["tagsField"])] == ["drill", "injected"]
+    assert document["message"] == "payments-hangs: injected"
+    assert document["tags"] == ["drill", "injected"]
 
 
 def test_a_mark_can_be_put_at_the_time_it_happened() -> None:
@@ -110,17 +104,3 @@ def test_the_command_fails_when_the_mark_is_not_stored(
         monkeypatch.setenv("ELASTICSEARCH_URL", url)
         assert marks.main(["x"]) == 1
     assert "answered 500" in capsys.readouterr().err
-
-
-@pytest.mark.live
-def test_a_mark_is_found_by_its_fields_once_it_is_stored(platform: Platform) -> None:
-    url = platform.url("ELASTICSEARCH_PORT")
-    mark_id = marks.put("dashboard tests: a mark", labels={"run": "tests"}, elasticsearch_url=url)
-    query = f'event.dataset:"{marks.DATASET}" AND event.action:noted AND labels.run:tests'
-    search = f"{url}/logs-django-*/_search"
-    eventually(
-        lambda: requests.get(search, params={"q": query, "size": "100"}, timeout=10).json()["hits"]["hits"],
-        lambda hits: mark_id in {hit["_id"] for hit in hits},
-        f"mark {mark_id}",
-        f"{search}?q={query}",
-    )

@@ -6,13 +6,11 @@ from dashboards.builder import links
 from dashboards.builder.board import Board, Section
 from dashboards.builder.boards.overview import BURNING, FIRING, none_yet
 from dashboards.builder.panels import AnyPanel, Column, grid, number, series, states
-from dashboards.builder.queries import LogCount, LogLines, now, promql, with_exemplars
+from dashboards.builder.queries import MARKS, LogCount, LogLines, now, promql, with_exemplars
 from dashboards.builder.thresholds import above
-from dashboards.marks import DATASET
 
 UID = "platform-drills"
 
-MARKS = f'event.dataset:"{DATASET}"'
 MARK_LINES = links.logs(MARKS, "Marks")
 OVERVIEW = links.board("platform-overview", "Overview")
 EDGES = links.board("platform-edges", "Edges")

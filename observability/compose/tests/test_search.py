@@ -33,7 +33,7 @@ from platformctl.paths import Paths
 from platformctl.retention import Policy, Retention
 from platformctl.settings import DEFAULT_CACHE
 
-from dashboards import marks
+from load import marks
 from tests import stack
 
 LOCATIONS = Locations(Paths(stack.ROOT, Path(DEFAULT_CACHE)))

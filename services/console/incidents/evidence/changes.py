@@ -10,7 +10,7 @@ from backends import elasticsearch, prometheus
 
 from incidents.evidence.scene import Scene
 
-# The data set of marks on the time line (dashboards/marks.py).
+# The data set of marks on the time line (load/marks.py).
 MARKS = "platform.marks"
 BEFORE_SECONDS = 1800.0
 _MOST_MARKS = 50

@@ -1,0 +1,33 @@
+"""Annotations find the marks that drills and load runs put."""
+
+from __future__ import annotations
+
+import pytest
+import requests
+from platformctl.app import Platform
+
+from dashboards.builder import annotations as annotation_queries
+from load import marks
+from tests.support.expect import eventually
+
+
+def test_the_annotation_finds_a_mark_by_its_data_set() -> None:
+    document = marks.document("payments-hangs: injected", kind="drill", action="injected")
+    annotation = annotation_queries.marks().build().to_json()
+    assert annotation["query"] == f'event.dataset:"{document["event"]["dataset"]}"'
+    assert document[str(annotation["textField"])] == "payments-hangs: injected"
+    assert document[str(annotation["tagsField"])] == ["drill", "injected"]
+
+
+@pytest.mark.live
+def test_a_mark_is_found_by_its_fields_once_it_is_stored(platform: Platform) -> None:
+    url = platform.url("ELASTICSEARCH_PORT")
+    mark_id = marks.put("dashboard tests: a mark", labels={"run": "tests"}, elasticsearch_url=url)
+    query = f'event.dataset:"{marks.DATASET}" AND event.action:noted AND labels.run:tests'
+    search = f"{url}/logs-django-*/_search"
+    eventually(
+        lambda: requests.get(search, params={"q": query, "size": "100"}, timeout=10).json()["hits"]["hits"],
+        lambda hits: mark_id in {hit["_id"] for hit in hits},
+        f"mark {mark_id}",
+        f"{search}?q={query}",
+    )
