@@ -355,6 +355,58 @@ def test_a_consumer_comes_back_after_its_connection_broke(
         eventually(lambda: seen == [b"after"], 15)
 
 
+def test_connecting_runs_the_setup_once_for_each_connection(broker: _Broker, tap: _Tap) -> None:
+    calls: list[int] = []
+
+    def set_up(channel: Any) -> None:
+        calls.append(1)
+        channel.queue_bind(broker.queue, broker.exchange, "other.#")
+
+    publisher = Publisher(tap.url, "queues", setup=set_up)
+    labels = {"dependency": "queues", "protocol": "amqp", "operation": "setup", "outcome": "ok"}
+    assert sample("dependency_call_duration_seconds_count", **labels) == 0
+    publisher.connect()
+    publisher.connect()
+    publisher.publish(broker.exchange, "other.x", b"1", message_id="m1", mandatory=True)
+    assert (len(calls), sample("dependency_call_duration_seconds_count", **labels)) == (1, 1)
+    tap.cut()
+    publisher.publish(broker.exchange, "other.x", b"2", message_id="m2", mandatory=True)
+    assert len(calls) == 2
+    publisher.close()
+
+
+def test_a_setup_that_the_broker_refuses_is_a_failed_connect(broker: _Broker) -> None:
+    refuse = [True]
+
+    def set_up(channel: Any) -> None:
+        if refuse:
+            channel.exchange_declare(broker.exchange, "direct", durable=True)  # it is a topic exchange
+
+    publisher = Publisher(broker.url, setup=set_up)
+    labels = {"dependency": "rabbitmq", "protocol": "amqp", "operation": "setup", "outcome": "refused"}
+    with grown("dependency_call_duration_seconds_count", **labels), pytest.raises(DependencyRefused):
+        publisher.connect()
+    refuse.clear()
+    publisher.connect()
+    publisher.publish(broker.exchange, "order.x", b"1", message_id="m1", mandatory=True)
+    publisher.close()
+
+
+def test_connecting_to_a_broker_that_accepts_and_says_nothing_is_a_timeout(tap: _Tap) -> None:
+    tap.silent.set()
+    with pytest.raises(DependencyTimeout):
+        Publisher(tap.url).connect(timeout=0.3)
+
+
+def test_a_setup_that_is_not_answered_is_a_timeout(tap: _Tap) -> None:
+    def set_up(channel: Any) -> None:
+        tap.silent.set()
+        channel.exchange_declare("amq.topic", passive=True)
+
+    with pytest.raises(DependencyTimeout):
+        Publisher(tap.url, setup=set_up).connect(timeout=0.5)
+
+
 def test_threads_may_publish_at_once(broker: _Broker, publisher: Publisher) -> None:
     in_threads(20, lambda number: publisher.publish(broker.exchange, "order.x", b"", message_id=str(number)))
     ids = set()

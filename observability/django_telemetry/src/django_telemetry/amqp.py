@@ -33,8 +33,8 @@ from .conf import get_config
 from .context import span_context_of
 from .deadlines import Deadline, current_deadline
 from .edges import (
-    ERROR,
     OK,
+    TIMEOUT,
     Call,
     DependencyError,
     DependencyRefused,
@@ -86,16 +86,31 @@ def _connect(url: str, dependency: str, timeout: float) -> BlockingConnection:
     parameters.heartbeat = _HEARTBEAT
     parameters.connection_attempts = 1
     parameters.client_properties = {"connection_name": get_config().instance_id}
+    with _measured(dependency, "connect"):
+        try:
+            return BlockingConnection(parameters)
+        except BROKER_FAILURES as exc:
+            raise broker_failure(dependency, "connect", exc) from exc
+
+
+@contextmanager
+def _measured(dependency: str, operation: str) -> Iterator[None]:
+    """Add a sample to the edge, without a span: connecting is not part of any one unit of work."""
     start = perf_counter_ns()
     outcome = OK
     try:
-        return BlockingConnection(parameters)
+        yield
+    except _TimedOut:
+        outcome = TIMEOUT
+        raise
     except BROKER_FAILURES as exc:
-        failure = broker_failure(dependency, "connect", exc)
-        outcome = failure.outcome
-        raise failure from exc
+        outcome = broker_failure(dependency, operation, exc).outcome
+        raise
+    except Exception as exc:
+        outcome = outcome_of(exc)
+        raise
     finally:
-        observe_call(dependency, "amqp", "connect", outcome, (perf_counter_ns() - start) / 1e9)
+        observe_call(dependency, "amqp", operation, outcome, (perf_counter_ns() - start) / 1e9)
 
 
 @contextmanager
@@ -148,7 +163,10 @@ class Publisher:
     def __init__(
         self, url: str, dependency: str = "rabbitmq", *, setup: Callable[[BlockingChannel], None] | None = None
     ) -> None:
-        """``setup`` is called with the channel of each new connection, to declare exchanges and queues."""
+        """``setup`` is called with the channel of each new connection, to declare exchanges and queues.
+
+        It is measured as the edge's operation ``setup``.
+        """
         self._url = url
         self._setup = setup
         self._dependency = dependency
@@ -157,7 +175,23 @@ class Publisher:
         self._channel: BlockingChannel | None = None
         parameters = pika.URLParameters(url)
         self._address = {"server.address": parameters.host, "server.port": parameters.port}
-        declare(dependency, "amqp", "connect")
+        declare(dependency, "amqp", "connect", *(["setup"] if setup is not None else []))
+
+    def connect(self, timeout: float = _CONNECT_TIMEOUT) -> None:
+        """Connect and run ``setup`` now, within ``timeout`` seconds, instead of at the first publish.
+
+        Does nothing while there is a connection. Raises DependencyTimeout or DependencyRefused.
+        """
+        deadline = Deadline.after(timeout)
+        with self._locked(deadline, "connect"):
+            try:
+                self._ready(deadline)
+            except _TimedOut as exc:
+                self._forget()
+                raise DependencyTimeout(self._dependency, "connect", "no answer in time") from exc
+            except BROKER_FAILURES as exc:
+                self._forget()
+                raise broker_failure(self._dependency, "connect", exc) from exc
 
     def publish(
         self,
@@ -212,12 +246,17 @@ class Publisher:
                 headers={**(headers or {}), **carried},
                 timestamp=int(time.time()),
             )
-            if not self._lock.acquire(timeout=max(deadline.remaining(), 0.001)):
-                raise DependencyTimeout(self._dependency, operation, "other publishes took too long")
-            try:
+            with self._locked(deadline, operation):
                 self._publish(exchange, routing_key, body, properties, mandatory, deadline, operation)
-            finally:
-                self._lock.release()
+
+    @contextmanager
+    def _locked(self, deadline: Deadline, operation: str) -> Iterator[None]:
+        if not self._lock.acquire(timeout=max(deadline.remaining(), 0.001)):
+            raise DependencyTimeout(self._dependency, operation, "other publishes took too long")
+        try:
+            yield
+        finally:
+            self._lock.release()
 
     def _publish(
         self,
@@ -263,7 +302,8 @@ class Publisher:
         with _limit(connection, deadline.remaining()):
             channel = connection.channel()
             if self._setup is not None:
-                self._setup(channel)
+                with _measured(self._dependency, "setup"):
+                    self._setup(channel)
             channel.confirm_delivery()
         self._channel = channel
         return channel
@@ -487,19 +527,8 @@ class Consumer:
             connection.sleep(min(left, 0.2))
 
     def _settle(self, connection: BlockingConnection, acknowledge: Callable[[], None]) -> None:
-        start = perf_counter_ns()
-        outcome = OK
-        try:
-            with _limit(connection, _CONNECT_TIMEOUT):
-                acknowledge()
-        except Exception as exc:
-            outcome = outcome_of(exc) if not isinstance(exc, _TimedOut) else "timeout"
-            if outcome == ERROR:
-                outcome = "refused"
-            raise
-        finally:
-            seconds = (perf_counter_ns() - start) / 1e9
-            observe_call(self._dependency, "amqp", f"{self._queue} ack", outcome, seconds)
+        with _measured(self._dependency, f"{self._queue} ack"), _limit(connection, _CONNECT_TIMEOUT):
+            acknowledge()
 
     def _dead_letter(
         self,
