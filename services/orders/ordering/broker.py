@@ -1,41 +1,29 @@
-"""RabbitMQ as the relay uses it: the topology first, then publishing with confirms."""
+"""RabbitMQ as the relay uses it: exchanges and queues are declared on each new connection, publishes are confirmed."""
 
 from __future__ import annotations
 
-import pika
 from contracts.events import EVENT_EXCHANGE, declare_topology, encode
 from django_telemetry import edges
-from django_telemetry.amqp import BROKER_FAILURES, Publisher, broker_failure
+from django_telemetry.amqp import Publisher
 from django_telemetry.edges import DependencyError
 
 from ordering.models import OutboxEvent
 
 DEPENDENCY = "rabbitmq"
 PUBLISH = f"{EVENT_EXCHANGE} publish"
-DECLARE = "declare topology"
-# pika bounds connecting, but not what follows; a broker that falls silent then is noticed by two missed heartbeats.
-_CONNECT_SECONDS = 5
-_HEARTBEAT_SECONDS = 4
 
 
 class Broker:
-    """Connects when first needed and again after a failure. One for each process."""
+    """Connects when first needed and again after a failure. One for each process. ``timeout`` is in seconds."""
 
-    def __init__(self, url: str, publish_timeout: float) -> None:
-        self._url = url
-        self._publish_timeout = publish_timeout
-        self._publisher = Publisher(url, DEPENDENCY)
-        self._declared = False
-        edges.declare(DEPENDENCY, "amqp", DECLARE, PUBLISH)
+    def __init__(self, url: str, timeout: float) -> None:
+        self._timeout = timeout
+        self._publisher = Publisher(url, DEPENDENCY, setup=declare_topology)
+        edges.declare(DEPENDENCY, "amqp", PUBLISH)
 
     def prepare(self) -> None:
-        """Declare exchanges and queues, at the start and after each failure: it may be another, empty broker now.
-
-        Raises DependencyError.
-        """
-        if not self._declared:
-            _declare(self._url)
-            self._declared = True
+        """Connect and declare the topology, unless that is done. Raises DependencyError."""
+        self._publisher.connect(self._timeout)
 
     def publish(self, event: OutboxEvent) -> None:
         """Returns when the broker has confirmed that the event is in its queues. Raises DependencyError.
@@ -48,11 +36,12 @@ class Broker:
                 event.type,
                 encode(event.body),
                 message_id=str(event.id),
-                timeout=self._publish_timeout,
+                timeout=self._timeout,
                 mandatory=True,
             )
         except DependencyError:
-            self._declared = False
+            # Queues may be missing. A new connection declares them again.
+            self._publisher.close()
             raise
 
     def keep_alive(self) -> None:
@@ -62,20 +51,3 @@ class Broker:
     def close(self) -> None:
         """Close the connection, in bounded time."""
         self._publisher.close()
-
-
-def _declare(url: str) -> None:
-    parameters = pika.URLParameters(url)
-    parameters.socket_timeout = parameters.stack_timeout = _CONNECT_SECONDS
-    parameters.blocked_connection_timeout = _CONNECT_SECONDS
-    parameters.heartbeat = _HEARTBEAT_SECONDS
-    with edges.timed_call(DEPENDENCY, "amqp", DECLARE):
-        try:
-            connection = pika.BlockingConnection(parameters)
-            try:
-                declare_topology(connection.channel())
-            finally:
-                if connection.is_open:
-                    connection.close()
-        except BROKER_FAILURES as error:
-            raise broker_failure(DEPENDENCY, DECLARE, error) from error
