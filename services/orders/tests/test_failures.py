@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import grpc
@@ -11,8 +12,10 @@ import pytest
 from contracts import events
 from contracts.testing.bodies import assert_problem
 from django.db import connection
+from django_telemetry.edges import DependencyRefused
 from django_telemetry.metrics import registry
 from ordering import domain, reconciler
+from ordering.clients import clients
 from ordering.models import IdempotencyKey, KeyState, Order, OrderStatus, OutboxEvent, Reason
 from ordering.placement import Line, Placement
 
@@ -309,6 +312,20 @@ def test_a_charge_whose_connection_breaks_is_sent_again_and_made_once(
     assert shopper.order().status_code == 201
     assert len(world.payments.requests) == 2
     assert world.captured() == 1
+
+
+def test_charges_are_sent_again_only_within_the_retry_budget(world: World) -> None:
+    world.payments.arrange(Reset, times=100)
+    labels = {"dependency": "payments", "protocol": "http", "operation": "POST /internal/v1/charges"}
+    before = registry.get_sample_value("dependency_retries_total", labels)
+    assert before is not None
+    for _ in range(30):
+        with pytest.raises(DependencyRefused):
+            clients().payments.charge(uuid.uuid4(), Decimal("1.00"), "EUR", "tok_ok")
+    retries = registry.get_sample_value("dependency_retries_total", labels)
+    assert retries is not None
+    assert len(world.payments.requests) == 30 + retries - before
+    assert 10 <= retries - before < 20, "ten retries at once, and one for each ten calls"
 
 
 def test_a_slow_charge_is_not_sent_again(shopper: Shopper, world: World) -> None:
