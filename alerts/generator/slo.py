@@ -18,7 +18,7 @@ DELAY = "order_mail_delay_seconds"
 
 @dataclass(frozen=True)
 class Burn:
-    """How fast the budget burns: over both windows, `factor` times as fast as would use it up in 30 days.
+    """How fast the budget burns: over both windows, `factor` (a threshold) times as fast as would use it up in 30 days.
 
     A page also needs it to go on in the last minute: what is over pages nobody, even while it is in the windows.
     """
@@ -26,19 +26,19 @@ class Burn:
     name: str
     long: str
     short: str
-    factor: float
+    factor: str
     lasting: str
     severity: str
     summary: str
 
 
-# Windows, factors and durations of Google's SRE workbook as sloth generates them.
+# Windows and durations of Google's SRE workbook as sloth generates them.
 BURNS = (
     Burn(
         "ErrorBudgetBurnsFast",
         "1h",
         "5m",
-        14.4,
+        "slo_burn_fast_times",
         "2m",
         "page",
         "Users are failed: two days' error budget goes in an hour",
@@ -47,17 +47,25 @@ BURNS = (
         "ErrorBudgetBurnsSteadily",
         "6h",
         "30m",
-        6,
+        "slo_burn_steady_times",
         "15m",
         "page",
         "Users are failed: the error budget will last five days",
     ),
-    Burn("ErrorBudgetBurnsSlowly", "1d", "2h", 3, "1h", "ticket", "The error budget will last ten days"),
+    Burn(
+        "ErrorBudgetBurnsSlowly",
+        "1d",
+        "2h",
+        "slo_burn_slow_times",
+        "1h",
+        "ticket",
+        "The error budget will last ten days",
+    ),
     Burn(
         "ErrorBudgetJustLasts",
         "3d",
         "6h",
-        1,
+        "slo_burn_lasting_times",
         "3h",
         "ticket",
         "The error budget will be used up by the end of the window",
@@ -101,9 +109,9 @@ def _burn_alert(describer: Describer, burn: Burn, t: Thresholds) -> Alert:
     return describer.alert(
         burn.name,
         f"""
-        slo:bad_events:ratio_rate{burn.long} > {burn.factor:g} * (1 - slo:objective:ratio)
-        and slo:bad_events:ratio_rate{burn.short} > {burn.factor:g} * (1 - slo:objective:ratio)
-{_goes_on(burn)}        and slo:bad_events:rate{burn.long} * {seconds(burn.long)}
+        slo:bad_events:ratio_rate{burn.long} > {t[burn.factor]} * (1 - slo:objective:ratio)
+        and slo:bad_events:ratio_rate{burn.short} > {t[burn.factor]} * (1 - slo:objective:ratio)
+{_goes_on(burn, t)}        and slo:bad_events:rate{burn.long} * {seconds(burn.long)}
           >= {t["slo_burn_bad_events_per_hour"]}
         """,
         lasting=burn.lasting,
@@ -117,11 +125,11 @@ def _burn_alert(describer: Describer, burn: Burn, t: Thresholds) -> Alert:
     )
 
 
-def _goes_on(burn: Burn) -> str:
+def _goes_on(burn: Burn, t: Thresholds) -> str:
     """Nobody is woken for what is over; tickets may look back."""
     if burn.severity != "page":
         return ""
-    return f"        and slo:bad_events:ratio_rate1m > {burn.factor:g} * (1 - slo:objective:ratio)\n"
+    return f"        and slo:bad_events:ratio_rate1m > {t[burn.factor]} * (1 - slo:objective:ratio)\n"
 
 
 def _labels(journey: Journey, slo: Slo) -> dict[str, str]:

@@ -20,8 +20,6 @@ KEPT = {
     # What it holds back fires for 75 s longer than it is true.
     JUST_STARTED: "80s",
 }
-# How many series a family of django_telemetry may have before the rest share one.
-SERIES_LIMIT = 500
 
 
 def recorded() -> Group:
@@ -255,10 +253,10 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
         ),
         telemetry(
             "CardinalityNearCap",
-            f"family:series:max > {t['cardinality_ratio']} * {SERIES_LIMIT}",
+            f"family:series:max > {t['cardinality_ratio']} * {t['series_limit']}",
             "1m",
             "A metric family is about to reach its limit of series",
-            "{{ $labels.process }}: a family has {{ $value }} series of " + str(SERIES_LIMIT) + ".",
+            "{{ $labels.process }}: a family has {{ $value }} series of " + t["series_limit"] + ".",
             root=own,
             logs=own_logs,
         ),

@@ -9,9 +9,7 @@ from typing import Any
 import promql_parser
 import pytest
 
-from alerts.generator import thresholds as alert_thresholds
-from alerts.generator.slo import BURNS
-from alerts.generator.telemetry import SERIES_LIMIT
+from dashboards.builder.thresholds import limits
 from dashboards.tests import grafana, promql
 from dashboards.tests.grafana import Panel
 
@@ -149,10 +147,9 @@ def test_a_panel_leads_on(panel: Panel) -> None:
 
 @every_panel
 def test_thresholds_are_those_of_the_alerts(panel: Panel) -> None:
-    known = {entry.value for entry in alert_thresholds.load().entries.values()}
-    known |= {burn.factor for burn in BURNS}
+    alerts = limits()
     # A family's limit of series is the alert's ratio of it; 0 and 1 are "none", "any" and "up".
-    known |= {alert_thresholds.load().entries["cardinality_ratio"].value * SERIES_LIMIT, 0, 1}
+    known = {*alerts.values(), alerts["cardinality_ratio"] * alerts["series_limit"], 0, 1}
     for value in panel.thresholds():
         assert value in known, f"{value} is no threshold of an alert: use dashboards.builder.thresholds"
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from alerts.generator.slo import BURNS
 from dashboards.builder import links
 from dashboards.builder.board import Board, Section
 from dashboards.builder.panels import AnyPanel, Column, bars, grid, number, series, states
 from dashboards.builder.queries import now, per_second, promql, rows, with_exemplars
-from dashboards.builder.thresholds import ANY, Steps, above
+from dashboards.builder.thresholds import ANY, Steps, above, limit
 
 UID = "platform-overview"
 
@@ -31,8 +30,7 @@ OF_SERIES = [
 ]
 
 # Burn rates at which the alerts fire: the slowest that pages is orange, the fastest red.
-_PAGING = sorted(burn.factor for burn in BURNS if burn.severity == "page")
-BURNING = Steps(((_PAGING[0], "orange"), (_PAGING[-1], "red")))
+BURNING = Steps(((limit("slo_burn_steady_times"), "orange"), (limit("slo_burn_fast_times"), "red")))
 # Nothing left is red; what is left is the journey's to spend.
 BUDGET = Steps(((0, "green"),), base="red")
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from alerts.generator.telemetry import SERIES_LIMIT
 from dashboards.builder import links, variables
 from dashboards.builder.board import Board, Section
 from dashboards.builder.panels import AnyPanel, Column, bars, grid, number, series
 from dashboards.builder.queries import RANGE, LogCount, now, per_second, promql, rows
-from dashboards.builder.thresholds import ANY, UP, above
+from dashboards.builder.thresholds import ANY, UP, above, limit
 
 UID = "platform-telemetry"
 
@@ -309,14 +308,13 @@ def _metrics() -> list[AnyPanel]:
     return [
         series(
             "How near is a family to its limit of series?",
-            f"Series of the largest family of each process; beyond {SERIES_LIMIT} further ones share one. The dashed"
-            " line is"
-            " where the alert fires.",
+            f"Series of the largest family of each process; beyond {limit('series_limit'):g} further ones share one."
+            " The dashed line is where the alert fires.",
             [promql('family:series:max{service=~"$service"}', "{{process}}")],
             unit="short",
             links=[links.runbook("CardinalityNearCap"), SERVICE],
             on_click=OF_SERIES,
-            thresholds=above("cardinality_ratio", factor=SERIES_LIMIT),
+            thresholds=above("cardinality_ratio", factor=limit("series_limit")),
             width=8,
         ),
         series(
