@@ -65,7 +65,7 @@ test-versions: ## The library with each Python from 3.11 and each Django that th
 	@$(PLATFORMCTL) up --only postgres,rabbitmq --no-probe
 	@eval "$$(.venv/bin/platformctl env tests --export)" && $(PLATFORMCTL) versions
 
-lint: ## Style, types, shell scripts, generated files
+lint: ## Style, types, shell scripts, workflows, generated files
 	@$(PLATFORMCTL) lint
 
 load: ## Put load on it: make load users=20 time=1m shape=steady|ramp|spike

@@ -58,14 +58,26 @@ def test_a_message_is_judged_by_its_first_line_that_is_no_comment(
     assert "'Reject an order'" in capsys.readouterr().err
 
 
-def test_only_commits_of_the_range_are_judged(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Three commits: one of before the rule, which is on main, a good one, a bad one."""
     monkeypatch.chdir(tmp_path)
     git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.com"]
     subprocess.run([*git, "init", "--quiet"], check=True)
     for subject in ("Old style", "orders: Reject an order", "wrong"):
         subprocess.run([*git, "commit", "--quiet", "--allow-empty", "--message", subject], check=True)
-    assert subjects.main(["--range", "HEAD~2..HEAD~1"]) == 0
-    assert subjects.main(["--range", "HEAD~2..HEAD"]) == 1
-    assert "'wrong'" in capsys.readouterr().err
+    subprocess.run([*git, "update-ref", "refs/remotes/origin/main", "HEAD~2"], check=True)
+    return tmp_path
+
+
+def test_only_commits_after_the_base_are_checked(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert subjects.main(["--since", "HEAD"]) == 0
+    assert subjects.main(["--since", "HEAD~2"]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_without_a_known_base_commits_after_main_are_checked(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert subjects.main(["--since", "0" * 40]) == 1
+    assert capsys.readouterr().err.startswith("'wrong'")

@@ -80,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     execute = _command(commands, "run", _run, "run a command with a service's environment, in its folder")
     execute.add_argument("name")
     execute.add_argument("argv", nargs=argparse.REMAINDER)
-    _command(commands, "lint", _lint, "style, types, shell scripts, generated files")
+    _command(commands, "lint", _lint, "style, types, shell scripts, workflows, generated files")
     _command(commands, "render", _render, "write var/etc again, without restarting anything")
     tests = _command(commands, "test", _test, "run test suites, each in a pytest of its own")
     tests.add_argument("suite", nargs="*")

@@ -1,7 +1,7 @@
 """Checks the subject lines of commits: `scope: Imperative subject`.
 
     python -m platformctl.dev.subjects --message FILE     the message that git is about to commit (hook commit-msg)
-    python -m platformctl.dev.subjects --range BASE..HEAD
+    python -m platformctl.dev.subjects --since BASE       the commits after BASE; where BASE is unknown: after main
     python -m platformctl.dev.subjects --scopes           lists the scopes
 
 The exit code is 1 when a subject is not as it should be.
@@ -23,6 +23,7 @@ AREAS = (
     *("logs", "docs", "tests", "lint", "ci"),
 )
 MAX_LENGTH = 90
+MAIN = "origin/main"
 # What git itself writes.
 _BY_GIT = re.compile(r"(Merge |Revert \"|fixup! |squash! )")
 _SUBJECT = re.compile(r"(?P<scope>[^:\s]+): (?P<first>\S+)")
@@ -61,14 +62,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m platformctl.dev.subjects")
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--message", type=Path, metavar="FILE", help="a file with one commit message")
-    source.add_argument("--range", metavar="BASE..HEAD", help="the commits of a range, merges left out")
+    source.add_argument("--since", metavar="BASE", help="the commits after BASE, or after main if there is no BASE")
     source.add_argument("--scopes", action="store_true", help="list the scopes")
     options = parser.parse_args(arguments)
     allowed = scopes()
     if options.scopes:
         print(*allowed, sep="\n")
         return 0
-    subjects = [_subject(options.message.read_text())] if options.message else _subjects(options.range)
+    subjects = [_subject(options.message.read_text())] if options.message else _subjects(options.since)
     failed = False
     for subject in subjects:
         for problem in problems(subject, allowed):
@@ -83,7 +84,10 @@ def _subject(message: str) -> str:
     return next((line for line in lines if line.strip() and not line.startswith("#")), "")
 
 
-def _subjects(commits: str) -> list[str]:
+def _subjects(base: str) -> list[str]:
+    # The first push of a branch has no commit before it, a forced one a commit that was not fetched.
+    known = subprocess.run(["git", "cat-file", "-e", f"{base}^{{commit}}"], check=False, capture_output=True)
+    commits = f"{base if known.returncode == 0 else MAIN}..HEAD"
     command = ["git", "log", "--no-merges", "--format=%s", commits, "--"]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
 

@@ -99,6 +99,7 @@ class GoTool(Step):
 
     def _linker_flags(self) -> str:
         variable = {
+            "actionlint": "github.com/rhysd/actionlint.version",
             "jaeger": "github.com/jaegertracing/jaeger/internal/version.latestVersion",
             "process-compose": "github.com/f1bonacc1/process-compose/src/config.Version",
             "toxiproxy": "github.com/Shopify/toxiproxy/v2.Version",

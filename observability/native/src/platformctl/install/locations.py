@@ -11,7 +11,7 @@ from pathlib import Path
 from platformctl.install import versions
 from platformctl.paths import Paths
 
-GO_TOOLS = ("jaeger", "process-compose", "toxiproxy")
+GO_TOOLS = ("jaeger", "process-compose", "toxiproxy", "actionlint")
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,15 @@ class Locations:
     @property
     def toxiproxy(self) -> Path:
         return self.go_tool("toxiproxy") / "toxiproxy"
+
+    @property
+    def actionlint(self) -> Path:
+        return self.go_tool("actionlint") / "actionlint"
+
+    @property
+    def uv(self) -> Path:
+        """The uv that the bootstrap script installed."""
+        return self.paths.cache / "uv" / _digest(self.paths.native / "tools" / "uv-requirements.txt") / "bin" / "uv"
 
     @property
     def elasticsearch(self) -> Path:

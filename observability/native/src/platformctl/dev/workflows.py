@@ -1,0 +1,52 @@
+"""`python -m platformctl.dev.workflows`: actionlint on the GitHub workflows, with shellcheck on their scripts.
+
+Builds actionlint into the cache when it is missing, which needs the network once. The exit code is 1 when there are
+findings or when actionlint can't be built.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from rich.console import Console
+
+from platformctl.app import Platform
+from platformctl.errors import InstallError
+from platformctl.install.gotools import GoTool, GoToolchain
+from platformctl.install.locations import Locations
+from platformctl.install.plan import Installation
+from platformctl.paths import Paths
+
+TYPICAL_BUILD_SECONDS = 15
+
+
+def main() -> int:
+    paths = Platform().paths
+    workflows = sorted((paths.root / ".github" / "workflows").glob("*.yml"))
+    if not workflows:
+        return 0
+    console = Console(soft_wrap=True)
+    try:
+        _install(paths, console)
+    except InstallError as error:
+        console.print(str(error), markup=False, highlight=False)
+        return 1
+    command = [
+        str(Locations(paths).actionlint),
+        "-shellcheck",
+        str(paths.python.parent / "shellcheck"),
+        "-pyflakes",
+        "",
+    ]
+    return subprocess.run([*command, *map(str, workflows)], cwd=paths.root, check=False).returncode
+
+
+def _install(paths: Paths, console: Console) -> None:
+    tool = GoTool(paths, "actionlint", TYPICAL_BUILD_SECONDS)
+    if not tool.is_done():
+        Installation([GoToolchain(paths, Locations(paths).uv), tool], paths.cache, console).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
