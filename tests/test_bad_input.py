@@ -13,12 +13,12 @@ import catalogue
 import pytest
 from contracts.events import (
     EVENT_EXCHANGE,
-    NOTIFICATIONS_ORDERS,
     ORDER_CANCELLED,
     ORDER_CONFIRMED,
     QUEUES,
     Queue,
     encode,
+    queue_named,
 )
 from platformctl.app import Platform
 
@@ -306,22 +306,28 @@ def dead_letters(rabbitmq: RabbitMq, queue: Queue, message_id: str) -> list[Mess
     return eventually(mine, bool, f"the message in {dead}", rabbitmq.queue_url(dead), timeout=15, interval=0.5)
 
 
+def queues_of(event_type: str) -> list[Queue]:
+    """The queues that carry events of a type."""
+    return [queue_named(queue.name) for queue in catalogue.load().queues.values() if event_type in queue.events]
+
+
 @pytest.mark.parametrize("what", INVALID_EVENTS)
 def test_an_invalid_event_goes_to_the_dead_letters_with_its_reason(
     rabbitmq: RabbitMq, message_id: str, what: str
 ) -> None:
     body, reason = INVALID_EVENTS[what]
     rabbitmq.publish(EVENT_EXCHANGE, ORDER_CONFIRMED, body, message_id=message_id)
-    found = dead_letters(rabbitmq, NOTIFICATIONS_ORDERS, message_id)
-    where = rabbitmq.queue_url(NOTIFICATIONS_ORDERS.dead_letter_queue)
-    expect(len(found) == 1, "one message", len(found), where)
-    came = str(found[0].headers.get("x-error-reason"))
-    expect(came.startswith(reason), f"x-error-reason {reason}", found[0].headers, where)
-    expect(found[0].body == body, "the body as it was", found[0].body[:200], where)
+    for queue in queues_of(ORDER_CONFIRMED):
+        found = dead_letters(rabbitmq, queue, message_id)
+        where = rabbitmq.queue_url(queue.dead_letter_queue)
+        expect(len(found) == 1, "one message", len(found), where)
+        recorded = str(found[0].headers.get("x-error-reason"))
+        expect(recorded.startswith(reason), f"x-error-reason {reason}", found[0].headers, where)
+        expect(found[0].body == body, "the body as it was", found[0].body[:200], where)
 
 
 def test_each_consumer_puts_it_into_its_own_dead_letters(rabbitmq: RabbitMq, message_id: str) -> None:
     rabbitmq.publish(EVENT_EXCHANGE, ORDER_CANCELLED, b"not an event", message_id=message_id)
-    for queue in QUEUES:
+    for queue in queues_of(ORDER_CANCELLED):
         found = dead_letters(rabbitmq, queue, message_id)
         expect(len(found) == 1, "one message", len(found), rabbitmq.queue_url(queue.dead_letter_queue))

@@ -93,7 +93,18 @@ def test_the_compatibility_check_allows_an_addition() -> None:
     assert schema_breaks(schema, more) == []
 
 
-def test_every_event_of_the_catalogue_has_a_schema_and_a_queue() -> None:
+def test_every_event_of_the_catalogue_has_a_schema() -> None:
     known = catalogue.load().events
     assert {event.type for event in known} == envelope.event_types()
-    assert {queue for event in known for queue in event.consumers.values()} == {queue.name for queue in events.QUEUES}
+
+
+def test_every_queue_of_the_catalogue_is_declared_with_its_bindings() -> None:
+    assert [(queue.name, queue.bindings) for queue in events.QUEUES] == [
+        (queue.name, queue.bindings) for queue in catalogue.load().queues.values()
+    ]
+    assert events.queue_named("notifications.orders").bindings == ("order.#",)
+
+
+def test_a_queue_that_the_catalogue_lacks_is_refused_by_its_name() -> None:
+    with pytest.raises(KeyError, match=r"orders\.nobody"):
+        events.queue_named("orders.nobody")

@@ -7,7 +7,7 @@ import random
 import time
 from collections.abc import Callable
 
-from contracts.events import INVALID_REASONS, InvalidEvent, decode
+from contracts.events import INVALID_REASONS, InvalidEvent, decode, queue_named
 from django.db import OperationalError
 from django_telemetry import context
 from django_telemetry.amqp import Message, Reject
@@ -16,6 +16,8 @@ from mailing import domain, metrics
 from mailing.mails import REFUSALS, MailRefused, MailUnavailable
 
 logger = logging.getLogger(__name__)
+
+QUEUE = queue_named("notifications.orders")
 
 # The broker delivers soon again, and five times in all: without longer pauses a mail server that is away for a second
 # would cost the message its place. With them the five deliveries span about half a minute.

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from contracts.events import NOTIFICATIONS_ORDERS, ORDER_CANCELLED, ORDER_CONFIRMED, new_event
+from contracts.events import ORDER_CANCELLED, ORDER_CONFIRMED, new_event
 from contracts.testing.broker import Broker
 from contracts.testing.tokens import access_token
 from django.test import Client
+from mailing.consumer import QUEUE
 from mailing.models import Kind, Notification
 
 from tests.smtp import MailServer, mail_server, settings_of
@@ -31,7 +32,7 @@ def smtp(settings: Any) -> Iterator[MailServer]:
 def broker(broker_url: str) -> Iterator[Broker]:
     """The run's broker, with the consumer's queue empty."""
     broker = Broker(broker_url)
-    broker.prepare(NOTIFICATIONS_ORDERS)
+    broker.prepare(QUEUE)
     yield broker
     broker.close()
 

@@ -15,12 +15,12 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
-from contracts.events import NOTIFICATIONS_ORDERS, ORDER_CANCELLED, ORDER_CONFIRMED
+from contracts.events import ORDER_CANCELLED, ORDER_CONFIRMED
 from contracts.testing.broker import Broker, DeadLetter
 from contracts.testing.polling import poll_until
 from django.db import connection
 from django_telemetry.amqp import Consumer
-from mailing.consumer import PAUSE_SECONDS, OrderEventHandler
+from mailing.consumer import PAUSE_SECONDS, QUEUE, OrderEventHandler
 from mailing.models import Notification
 
 from tests.conftest import TRACE_ID, customer, order_event, person
@@ -29,7 +29,6 @@ from tests.smtp import MailServer
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-QUEUE = NOTIFICATIONS_ORDERS
 SERVICE_FOLDER = Path(__file__).parent.parent
 HEADERS = {"traceparent": f"00-{TRACE_ID}-b7ad6b7169203331-01"}
 

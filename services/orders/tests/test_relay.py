@@ -37,7 +37,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 CARRIER = {"traceparent": f"00-{TRACE_ID}-b7ad6b7169203331-01", "x-request-id": "placing"}
 NOBODY_THERE = "amqp://guest:guest@127.0.0.1:9/"
-QUEUE = events.NOTIFICATIONS_ORDERS.name
+QUEUE = events.queue_named("notifications.orders").name
 
 
 def write_event(carrier: dict[str, str] | None = None) -> str:

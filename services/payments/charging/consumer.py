@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from uuid import UUID
 
-from contracts.events import INVALID_REASONS, ORDER_CANCELLED, InvalidEvent, decode
+from contracts.events import INVALID_REASONS, ORDER_CANCELLED, InvalidEvent, decode, queue_named
 from django.db import OperationalError
 from django_telemetry.amqp import Message, Reject
 
@@ -17,6 +17,8 @@ from charging.clients import CardProvider, ProviderUnavailable, RefundRefused
 from charging.models import InboxEvent
 
 logger = logging.getLogger(__name__)
+
+QUEUE = queue_named("payments.order-cancelled")
 
 # The broker delivers soon again, and five times in all: without longer pauses a provider that is away for a second
 # would cost the message its place. With them the five deliveries span about half a minute.

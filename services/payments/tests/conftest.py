@@ -13,7 +13,7 @@ from card_provider.behaviour import Behaviour, Control
 from card_provider.ledger import Ledger
 from card_provider.server import CardProvider as Simulator
 from charging import clients
-from contracts.events import PAYMENTS_ORDER_CANCELLED
+from charging.consumer import QUEUE
 from contracts.testing.broker import Broker
 from contracts.testing.plugin import SERVICE_TOKENS
 from django.test import Client
@@ -90,7 +90,7 @@ def answering() -> Iterator[Callable[[int, bytes], str]]:
 def broker(broker_url: str) -> Iterator[Broker]:
     """The run's broker, with the consumer's queue empty."""
     broker = Broker(broker_url)
-    broker.prepare(PAYMENTS_ORDER_CANCELLED)
+    broker.prepare(QUEUE)
     yield broker
     broker.close()
 

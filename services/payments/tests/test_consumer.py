@@ -20,9 +20,9 @@ from card_provider.ledger import REFUNDED
 from card_provider.server import CardProvider as Simulator
 from card_provider.server import Handler
 from charging import clients, domain
-from charging.consumer import PAUSE_SECONDS, OrderCancelledHandler
+from charging.consumer import PAUSE_SECONDS, QUEUE, OrderCancelledHandler
 from charging.models import Charge, InboxEvent, Status
-from contracts.events import ORDER_CANCELLED, PAYMENTS_ORDER_CANCELLED, encode, new_event
+from contracts.events import ORDER_CANCELLED, encode, new_event
 from contracts.testing.broker import Broker, DeadLetter
 from contracts.testing.polling import poll_until
 from django.db import connection
@@ -33,7 +33,6 @@ from tests.conftest import AT_ONCE, body, post_charge, url_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-QUEUE = PAYMENTS_ORDER_CANCELLED
 SERVICE_FOLDER = Path(__file__).parent.parent
 
 

@@ -5,11 +5,10 @@ from contracts.events.topology import (
     DEAD_LETTER_EXCHANGE,
     DELIVERY_LIMIT,
     EVENT_EXCHANGE,
-    NOTIFICATIONS_ORDERS,
-    PAYMENTS_ORDER_CANCELLED,
     QUEUES,
     Queue,
     declare_topology,
+    queue_named,
 )
 
 ORDER_CONFIRMED = "order.confirmed.v1"
@@ -20,10 +19,8 @@ __all__ = [
     "DELIVERY_LIMIT",
     "EVENT_EXCHANGE",
     "INVALID_REASONS",
-    "NOTIFICATIONS_ORDERS",
     "ORDER_CANCELLED",
     "ORDER_CONFIRMED",
-    "PAYMENTS_ORDER_CANCELLED",
     "QUEUES",
     "InvalidEvent",
     "Queue",
@@ -31,4 +28,5 @@ __all__ = [
     "decode",
     "encode",
     "new_event",
+    "queue_named",
 ]

@@ -1,9 +1,11 @@
-"""Exchanges and queues. Each side declares what it needs at start; declaring again is harmless."""
+"""Exchanges, and the catalogue's queues. Each side declares what it needs at start; declaring again is harmless."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, Protocol
+
+import catalogue
 
 EVENT_EXCHANGE = "events"
 DEAD_LETTER_EXCHANGE = "dead-letters"
@@ -23,9 +25,15 @@ class Queue:
         return f"{self.name}.dead"
 
 
-NOTIFICATIONS_ORDERS = Queue("notifications.orders", ("order.#",))
-PAYMENTS_ORDER_CANCELLED = Queue("payments.order-cancelled", ("order.cancelled.v1",))
-QUEUES = (NOTIFICATIONS_ORDERS, PAYMENTS_ORDER_CANCELLED)
+QUEUES = tuple(Queue(queue.name, queue.bindings) for queue in catalogue.load().queues.values())
+
+
+def queue_named(name: str) -> Queue:
+    """A queue of the catalogue. KeyError when there is none of that name."""
+    try:
+        return next(queue for queue in QUEUES if queue.name == name)
+    except StopIteration:
+        raise KeyError(f"{name}: no service of the catalogue consumes such a queue") from None
 
 
 class Channel(Protocol):

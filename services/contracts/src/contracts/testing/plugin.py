@@ -14,15 +14,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 
+import catalogue
 import pytest
 import requests
 
 from contracts.testing.tokens import TEST_AUDIENCE, TEST_ISSUER, private_key_pem
 
 RUN_ID = uuid.uuid4().hex[:12]
-SERVICE_TOKENS = {name: f"test-token-of-{name}" for name in ("orders", "payments", "notifications", "console")}
-# What the console looks at.
-BACKENDS = ("PROMETHEUS", "ALERTMANAGER", "JAEGER", "ELASTICSEARCH", "SPOTLIGHT")
+SERVICE_TOKENS = {name: f"test-token-of-{name}" for name in catalogue.load().services}
 
 _scratch = tempfile.TemporaryDirectory(prefix="contracts-test-")
 
@@ -43,12 +42,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config, parser: pytest.Pa
         "SERVICE_VERSION": "0.0.0-test",
         "DATABASE_URL": os.environ.get("TEST_DATABASE_URL", ""),
         "RABBITMQ_URL": _vhost_url(),
-        # Nothing listens there: a test that calls a dependency without arranging for it fails at once.
-        "USERS_URL": "http://127.0.0.1:9",
-        "PAYMENTS_URL": "http://127.0.0.1:9",
-        "CARD_PROVIDER_URL": "http://127.0.0.1:9",
-        "INVENTORY_GRPC_TARGET": "127.0.0.1:9",
-        **{f"{name}_URL": "http://127.0.0.1:9" for name in BACKENDS},
+        **_dependencies(),
         "HTTP_PORT": "8999",
         "GRPC_PORT": "0",
         "SERVICE_TOKEN": f"test-token-of-{service}",
@@ -68,6 +62,13 @@ def pytest_load_initial_conftests(early_config: pytest.Config, parser: pytest.Pa
         os.environ.pop(name, None)
     if not os.environ["DATABASE_URL"]:
         raise pytest.UsageError(f"TEST_DATABASE_URL is not set. Run these tests by: make test s={service}")
+
+
+def _dependencies() -> dict[str, str]:
+    """Nothing listens there: a test that calls a dependency without arranging for it fails at once."""
+    addresses = {"http": "http://127.0.0.1:9", "grpc": "127.0.0.1:9"}
+    edges = catalogue.load().edges()
+    return {edge.variable: addresses[edge.protocol] for edge in edges if edge.protocol in addresses}
 
 
 def _vhost_url() -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from contracts.events import NOTIFICATIONS_ORDERS, declare_topology
+from contracts.events import declare_topology
 from django.conf import settings
 from django.core.mail import get_connection
 from django.core.management.base import BaseCommand
 from django_telemetry.amqp import Consumer
 
-from mailing.consumer import REJECT_REASONS, OrderEventHandler
+from mailing.consumer import QUEUE, REJECT_REASONS, OrderEventHandler
 
 
 class Command(BaseCommand):
@@ -26,11 +26,11 @@ class Command(BaseCommand):
         handler = OrderEventHandler(pause=lambda seconds: consumer.stopping.wait(seconds))
         consumer = Consumer(
             settings.RABBITMQ_URL,
-            NOTIFICATIONS_ORDERS.name,
+            QUEUE.name,
             handler,
             # The broker counts a delivery when a consumer dies with messages it had only prefetched: have none.
             prefetch=1,
-            setup=lambda channel: declare_topology(channel, (NOTIFICATIONS_ORDERS,)),
+            setup=lambda channel: declare_topology(channel, (QUEUE,)),
             reject_reasons=REJECT_REASONS,
         )
         consumer.run()

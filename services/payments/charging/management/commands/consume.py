@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from contracts.events import PAYMENTS_ORDER_CANCELLED, declare_topology
+from contracts.events import declare_topology
 from django.conf import settings
 from django.core.management.base import BaseCommand
 from django_telemetry.amqp import Consumer
 
 from charging.clients import card_provider
-from charging.consumer import REJECT_REASONS, OrderCancelledHandler
+from charging.consumer import QUEUE, REJECT_REASONS, OrderCancelledHandler
 
 
 class Command(BaseCommand):
@@ -24,11 +24,11 @@ class Command(BaseCommand):
         handler = OrderCancelledHandler(card_provider(), pause=lambda seconds: consumer.stopping.wait(seconds))
         consumer = Consumer(
             settings.RABBITMQ_URL,
-            PAYMENTS_ORDER_CANCELLED.name,
+            QUEUE.name,
             handler,
             # The broker counts a delivery when a consumer dies with messages it had only prefetched: have none.
             prefetch=1,
-            setup=lambda channel: declare_topology(channel, (PAYMENTS_ORDER_CANCELLED,)),
+            setup=lambda channel: declare_topology(channel, (QUEUE,)),
             reject_reasons=REJECT_REASONS,
         )
         consumer.run()
