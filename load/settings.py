@@ -12,8 +12,6 @@ from urllib.parse import urlsplit
 
 import catalogue
 
-# The services whose public API the journeys use.
-FRONT_DOORS = ("users", "inventory", "orders", "notifications")
 JAEGER_QUERY_PORT = 16686
 MAX_TRAFFIC_USERS = 50
 
@@ -42,15 +40,17 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
 
     Ports default to those of the platform of this checkout. Raises SettingsError naming every variable that is wrong.
     """
+    services = catalogue.load().public()
+    variables = {name: service.url_variable for name, service in services.items()}
     ports = _ports()
-    urls = {name: environ.get(_variable(name)) or f"http://127.0.0.1:{ports[name]}" for name in FRONT_DOORS}
+    urls = {name: environ.get(variable) or f"http://127.0.0.1:{ports[name]}" for name, variable in variables.items()}
     # Jaeger's API answers wherever Jaeger runs; its own UI is a placeholder page in builds without the UI files.
     trace_url = environ.get("TRACE_URL") or f"http://127.0.0.1:{ports['jaeger']}/api/traces/{{trace_id}}"
     users = environ.get("TRAFFIC_USERS") or "2"
     # Among containers the services are on a network of their own, which the load can't leave either.
     remote = environ.get("LOAD_ALLOW_REMOTE") or "off"
     wrong = [
-        f"{_variable(name)} is {url!r}; allowed: http(s)://host[:port] without a path"
+        f"{variables[name]} is {url!r}; allowed: http(s)://host[:port] without a path"
         for name, url in urls.items()
         if not _is_base_url(url)
     ]
@@ -89,10 +89,6 @@ def is_loopback(host: str) -> bool:
     return bool(answers) and all(ipaddress.ip_address(answer[4][0]).is_loopback for answer in answers)
 
 
-def _variable(service: str) -> str:
-    return f"{service.upper()}_URL"
-
-
 def _ports() -> dict[str, int]:
     """The ports by service, and Jaeger's: those of .env where platformctl is installed, else the defaults."""
     services = catalogue.load()
@@ -107,7 +103,8 @@ def _ports() -> dict[str, int]:
         chosen = platform.load(paths.repository_root(), services)
     except errors.PlatformError as error:
         raise SettingsError(str(error)) from error
-    return {**{name: chosen.port(name) for name in FRONT_DOORS}, "jaeger": chosen.ports["JAEGER_QUERY_PORT"]}
+    ports = {name: chosen.port(name) for name in services.public()}
+    return {**ports, "jaeger": chosen.ports["JAEGER_QUERY_PORT"]}
 
 
 def _is_base_url(url: str) -> bool:

@@ -27,6 +27,7 @@ from .model import (
     Queue,
     Service,
     Slo,
+    url_variable,
 )
 
 SCHEMA = "catalogue.schema.json"
@@ -108,8 +109,8 @@ def _dependency(caller: str, body: Mapping[str, Any], services: set[str]) -> Dep
 def _variable(callee: str, protocol: Protocol) -> str:
     if protocol == "sql":
         return "DATABASE_URL"
-    name = callee.upper().replace("-", "_")
-    return f"{name}_GRPC_TARGET" if protocol == "grpc" else f"{name}_URL"
+    url = url_variable(callee)
+    return f"{url.removesuffix('_URL')}_GRPC_TARGET" if protocol == "grpc" else url
 
 
 def _external(name: str, body: Mapping[str, Any]) -> External:

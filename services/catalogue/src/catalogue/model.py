@@ -18,6 +18,11 @@ class CatalogueError(ValueError):
     """The catalogue is inconsistent; the message names every entry that is wrong."""
 
 
+def url_variable(name: str) -> str:
+    """The variable in which callers find the URL of a service or an external system: CARD_PROVIDER_URL."""
+    return f"{name.upper().replace('-', '_')}_URL"
+
+
 @dataclass(frozen=True)
 class Process:
     """One process of a service. Ports are the defaults; `command` is a manage.py command, None for the web process."""
@@ -82,6 +87,11 @@ class Service:
     alert_webhook: str | None = None
     assets: str | None = None
     publishes: tuple[str, ...] = ()
+
+    @property
+    def url_variable(self) -> str:
+        """The variable in which callers find its URL."""
+        return url_variable(self.name)
 
     def web(self) -> Process:
         """The process that serves HTTP; it has the service's name."""
