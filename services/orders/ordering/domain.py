@@ -8,10 +8,10 @@ cancels orders whose process died, can't both decide.
 from __future__ import annotations
 
 import logging
+import uuid
 from collections.abc import Callable
 from typing import Any
 
-from contracts.api.problems import DependencyUnavailable, Problem
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
@@ -20,6 +20,7 @@ from django_telemetry.edges import DependencyError
 
 from ordering import events, idempotency, outbox
 from ordering.clients import Clients, Customer, Declined, Lost, OutOfStock, Reservation, UnknownProduct, clients
+from ordering.failures import FAILURES, INTERRUPTED, Cause, Failure, Step, Stock
 from ordering.idempotency import Answer
 from ordering.metrics import ACCOUNT_INACTIVE, UNKNOWN_PRODUCT, order_value, orders_failed_total, orders_placed_total
 from ordering.models import Order, OrderItem, OrderStatus, Reason
@@ -27,58 +28,56 @@ from ordering.placement import Placement
 
 logger = logging.getLogger(__name__)
 
-Represent = Callable[[Order], dict[str, Any]]
 
-# What payments says when the card is no good: the order's reason, and what the customer reads.
-_DECLINED = {
-    "card_declined": (Reason.PAYMENT_DECLINED, "The card was declined."),
-    "insufficient_funds": (Reason.INSUFFICIENT_FUNDS, "The card doesn't have the funds."),
-}
+class NotAnOrder(Exception):
+    """The request can't become an order. Nothing of it is kept, and its key is free again."""
+
+
+class AccountInactive(NotAnOrder):
+    """The account doesn't exist or is disabled."""
+
+
+class NoSuchProduct(NotAnOrder):
+    """A product doesn't exist."""
+
+
+class OrderFailed(Exception):
+    """A step failed, and the order is cancelled. `product_ids`: of which there is not enough stock."""
+
+    def __init__(self, order_id: uuid.UUID, failure: Failure, product_ids: tuple[uuid.UUID, ...] = ()) -> None:
+        super().__init__(failure.reason)
+        self.order_id = order_id
+        self.failure = failure
+        self.product_ids = product_ids
+
+
+Represent = Callable[[Order | OrderFailed], Answer]
 
 
 def place(placement: Placement, represent: Represent) -> Answer:
-    """Place an order, or give again what its key was answered before. `represent` makes the body of a 201.
+    """Place an order, or give again what its key was answered before.
 
-    Raises Problem for what isn't kept under the key (400, 403, 409 in progress, 422, 503), and DatabaseError.
+    `represent` makes the answer that is kept under the key: of a confirmed order, or of a final failure.
+    Raises idempotency.KeyReused, idempotency.InProgress, NotAnOrder, OrderFailed for a failure that isn't final, and
+    DatabaseError.
     """
-    try:
-        claimed = idempotency.claim(placement)
-    except idempotency.KeyReused:
-        raise Problem(422, "idempotency_key_reused", "This Idempotency-Key came with another body before.") from None
-    except idempotency.InProgress:
-        raise Problem(
-            409, "request_in_progress", "An order with this Idempotency-Key is being placed now.", retry_after=1
-        ) from None
+    claimed = idempotency.claim(placement)
     if isinstance(claimed, Answer):
         return claimed
     try:
         with use_deadline(Deadline.after(settings.TIMING.order)):
             return _Attempt(claimed, placement, represent, clients()).run()
-    except _Failed as failed:
-        return _give_up(claimed, failed)
-    except Problem:
+    except OrderFailed as failed:
+        return _give_up(claimed, failed, represent)
+    except NotAnOrder:
         raise
     except Exception:
         _abandon(claimed)
         raise
 
 
-class _Failed(Exception):
-    """A step failed. The order ends as cancelled for `reason`; `kept` answers are final, others may be retried."""
-
-    def __init__(
-        self, reason: Reason, problem: Problem, *, release: bool, release_now: bool = False, kept: bool = False
-    ) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.problem = problem
-        self.release = release
-        self.release_now = release_now
-        self.kept = kept
-
-
 class _Attempt:
-    """One way through the steps. Each raises _Failed, or Problem after having removed what was written."""
+    """One way through the steps. Each raises OrderFailed, or NotAnOrder after having removed what was written."""
 
     def __init__(self, order: Order, placement: Placement, represent: Represent, deps: Clients) -> None:
         self.order = order
@@ -87,7 +86,7 @@ class _Attempt:
         self.deps = deps
 
     def run(self) -> Answer:
-        """All steps. The answer is the order's 201, kept under its key."""
+        """All steps. The answer is the order's, kept under its key."""
         self.identify()
         reservation = self.reserve()
         payment_id = self.charge(reservation)
@@ -95,14 +94,14 @@ class _Attempt:
         return self.confirm(reservation, payment_id)
 
     def identify(self) -> None:
-        """Who orders? From here on there is somebody to tell about the order."""
+        """Ask users for the customer. From here on there is an address for mails about the order."""
         try:
             customer = self.deps.users.customer(self.order.user_id)
         except DependencyError as error:
-            raise self.unavailable("users", Reason.USERS_UNAVAILABLE, error, release=False) from error
+            raise self.unavailable(Step.IDENTIFY, error) from error
         if customer is None or not customer.is_active:
             self.discard(ACCOUNT_INACTIVE)
-            raise Problem(403, "account_inactive", "This account can't place orders.")
+            raise AccountInactive
         self.record_customer(customer)
 
     def record_customer(self, customer: Customer) -> None:
@@ -116,16 +115,13 @@ class _Attempt:
                 self.order.id, self.placement.lines, ttl_seconds=settings.TIMING.reservation
             )
         except DependencyError as error:
-            # Whether the stock is held now is unknown.
-            raise self.unavailable("inventory", Reason.INVENTORY_UNAVAILABLE, error, release=True) from error
+            raise self.unavailable(Step.RESERVE, error) from error
         match result:
             case UnknownProduct():
                 self.discard(UNKNOWN_PRODUCT)
-                raise Problem(400, "unknown_product", "The order names a product that doesn't exist.")
+                raise NoSuchProduct
             case OutOfStock(product_ids):
-                extra = {"product_ids": [str(product_id) for product_id in product_ids]}
-                problem = self.problem(409, "out_of_stock", "There is not enough stock of a product.", **extra)
-                raise _Failed(Reason.OUT_OF_STOCK, problem, release=False, kept=True)
+                raise OrderFailed(self.order.id, FAILURES[Step.RESERVE, Cause.OUT_OF_STOCK], product_ids)
         self.record_reservation(result)
         return result
 
@@ -148,14 +144,9 @@ class _Attempt:
                 self.order.id, reservation.total, reservation.currency, self.placement.payment_token
             )
         except DependencyError as error:
-            # Whether the card was charged is unknown: payments voids on order.cancelled.v1.
-            raise self.unavailable(
-                "payments", Reason.PAYMENT_UNAVAILABLE, error, release=True, release_now=True
-            ) from error
+            raise self.unavailable(Step.CHARGE, error) from error
         if isinstance(result, Declined):
-            reason, detail = _DECLINED[result.code]
-            problem = self.problem(402, result.code, detail)
-            raise _Failed(reason, problem, release=True, release_now=True, kept=True)
+            raise OrderFailed(self.order.id, FAILURES[Step.CHARGE, Cause(result.code)])
         return result.id
 
     def commit(self) -> None:
@@ -163,10 +154,9 @@ class _Attempt:
         try:
             result = self.deps.inventory.commit(self.order.id)
         except DependencyError as error:
-            raise self.unavailable("inventory", Reason.INVENTORY_UNAVAILABLE, error, release=True) from error
+            raise self.unavailable(Step.COMMIT, error) from error
         if isinstance(result, Lost):
-            problem = DependencyUnavailable("inventory")
-            raise _Failed(Reason.INVENTORY_UNAVAILABLE, problem, release=True, release_now=True)
+            raise OrderFailed(self.order.id, FAILURES[Step.COMMIT, Cause.RESERVATION_LOST])
 
     def confirm(self, reservation: Reservation, payment_id: str) -> Answer:
         """The order, its event and its answer, all or none."""
@@ -175,7 +165,7 @@ class _Attempt:
             self.advance(status=OrderStatus.CONFIRMED, payment_id=payment_id)
             order.status, order.payment_id = OrderStatus.CONFIRMED, payment_id
             outbox.add(events.confirmed(order), order.carrier)
-            answer = Answer(201, self.represent(order))
+            answer = self.represent(order)
             idempotency.answer(order, answer)
         orders_placed_total.inc()
         order_value.observe(float(reservation.total))
@@ -185,26 +175,20 @@ class _Attempt:
     def advance(self, **values: Any) -> None:
         """Write to the order if it is still this attempt's; the reconciler may have cancelled it meanwhile."""
         if not _update_pending(self.order, **values):
-            problem = Problem(503, "interrupted", "The order took too long and was cancelled.", retry_after=1)
-            raise _Failed(Reason.INTERRUPTED, problem, release=True, release_now=True)
+            raise OrderFailed(self.order.id, INTERRUPTED)
 
-    def problem(self, status: int, code: str, detail: str, **extra: Any) -> Problem:
-        return Problem(status, code, detail, extra={"order_id": str(self.order.id), **extra})
-
-    def unavailable(
-        self, dependency: str, reason: Reason, error: DependencyError, *, release: bool, release_now: bool = False
-    ) -> _Failed:
+    def unavailable(self, step: Step, error: DependencyError) -> OrderFailed:
         logger.warning(
             "Order failed: %s is not available",
-            dependency,
+            error.dependency,
             extra={
                 "order.id": str(self.order.id),
-                "dependency.name": dependency,
+                "dependency.name": error.dependency,
                 "dependency.operation": error.operation,
                 "dependency.outcome": error.outcome,
             },
         )
-        return _Failed(reason, DependencyUnavailable(dependency), release=release, release_now=release_now)
+        return OrderFailed(self.order.id, FAILURES[step, Cause.UNAVAILABLE])
 
     def discard(self, reason: str) -> None:
         """Remove what was written for a request that can't be an order at all. Its key is free again."""
@@ -242,12 +226,12 @@ def release_stock(order: Order) -> None:
     Order.objects.filter(pk=order.pk).update(stock_release_pending=False, updated_at=timezone.now())
 
 
-def _give_up(order: Order, failed: _Failed) -> Answer:
-    """Cancel the order, undo what can be undone at once, and answer or raise what the step said."""
-    problem = failed.problem
-    answer = Answer(problem.status_code, {"code": problem.problem_code, "detail": str(problem.detail), **problem.extra})
-    cancelled = cancel(order, failed.reason, release=failed.release, answer=answer if failed.kept else None)
-    if failed.release_now:
+def _give_up(order: Order, failed: OrderFailed, represent: Represent) -> Answer:
+    """Cancel the order and undo what can be undone at once. Returns the answer of a final failure, else raises it."""
+    failure = failed.failure
+    answer = represent(failed) if failure.is_final else None
+    cancel(order, failure.reason, release=failure.stock is not Stock.NOT_HELD, answer=answer)
+    if failure.stock is Stock.RELEASE_NOW:
         try:
             with use_deadline(Deadline.after(settings.TIMING.release)):
                 release_stock(order)
@@ -256,9 +240,9 @@ def _give_up(order: Order, failed: _Failed) -> Answer:
                 "Stock is not released yet; the reconciler goes on",
                 extra={"order.id": str(order.id), "dependency.name": "inventory", "dependency.outcome": error.outcome},
             )
-    if failed.kept and cancelled:
-        return answer
-    raise problem
+    if answer is None:
+        raise failed
+    return answer
 
 
 def _abandon(order: Order) -> None:

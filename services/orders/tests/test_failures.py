@@ -16,6 +16,7 @@ from django_telemetry.edges import DependencyRefused
 from django_telemetry.metrics import registry
 from ordering import domain, reconciler
 from ordering.clients import clients
+from ordering.idempotency import Answer
 from ordering.models import IdempotencyKey, KeyState, Order, OrderStatus, OutboxEvent, Reason
 from ordering.placement import Line, Placement
 
@@ -389,7 +390,7 @@ def test_a_database_that_breaks_after_the_charge_undoes_the_order(shopper: Shopp
 
 @pytest.mark.django_db(transaction=True)
 def test_an_error_that_nobody_foresaw_undoes_the_order(shopper: Shopper, world: World) -> None:
-    def broken(order: Order) -> dict[str, Any]:
+    def broken(outcome: Order | domain.OrderFailed) -> Answer:
         raise ZeroDivisionError
 
     placement = Placement(shopper.id, "k", (Line(uuid.UUID(world.inventory.add_product()), 1),), payment_token="tok_ok")

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 from uuid import UUID
 
-from contracts.api.problems import CONTENT_TYPE, Problem, problem_body
+from contracts.api.problems import Problem
 from contracts.api.serializers import ProblemSerializer
 from django.db.models import QuerySet
 from django.http import Http404
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
-from rest_framework import status
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
@@ -20,8 +18,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from ordering import domain
-from ordering.api import serializers
-from ordering.idempotency import Answer
+from ordering.api import answers, serializers
+from ordering.domain import AccountInactive, NoSuchProduct, OrderFailed
+from ordering.idempotency import InProgress, KeyReused
 from ordering.models import Order
 from ordering.placement import Placement
 
@@ -85,7 +84,10 @@ class OrdersView(GenericAPIView):
         body = serializers.NewOrderSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         placement = Placement(user_id, key, body.lines, body.validated_data["payment_token"])
-        return _response(domain.place(placement, lambda order: serializers.OrderSerializer(order).data))
+        try:
+            return answers.response(domain.place(placement, answers.represent))
+        except (KeyReused, InProgress, AccountInactive, NoSuchProduct, OrderFailed) as error:
+            raise answers.problem(error) from None
 
 
 class OrderView(APIView):
@@ -118,15 +120,3 @@ def _idempotency_key(request: Request) -> str:
     if not re.fullmatch(_KEY, key):
         raise Problem(400, "idempotency_key_invalid", "Idempotency-Key has to be 1 to 255 printable ASCII characters.")
     return key
-
-
-def _response(answer: Answer) -> Response:
-    headers: dict[str, str] = {"Idempotent-Replayed": "true"} if answer.replayed else {}
-    body: Any = answer.body
-    if answer.status >= 400:
-        # The ids are this request's own, also in a kept answer: they lead to what happened now.
-        members = dict(answer.body)
-        body = problem_body(answer.status, members.pop("code"), members.pop("detail"), **members)
-        return Response(body, answer.status, headers=headers, content_type=CONTENT_TYPE)
-    headers["Location"] = f"/api/v1/orders/{body['id']}"
-    return Response(body, status.HTTP_201_CREATED, headers=headers)
