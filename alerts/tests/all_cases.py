@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alerts.tests.cases import databases, edges, messaging, services, slo, telemetry, traffic
+from cases import databases, edges, messaging, services, slo, telemetry, traffic
 
 CASES = [
     *edges.CASES,

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from alerts.tests.promtool import Rule
+from promtool import Rule
 
 _STRING = r'"(?:[^"\\]|\\.)*"'
 # Strings and selectors are passed over: what stands in them compares labels.

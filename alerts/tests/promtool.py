@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-
 from alerts.generator.build import FOLDER
-from alerts.tests.series import Case
+from series import Case
 
 RULES = FOLDER / "rules"
 TIMEOUT_SECONDS = 120

@@ -19,13 +19,12 @@ import catalogue
 import pytest
 import requests
 import yaml
-from catalogue import graph
-from contracts.testing.polling import poll_until
-from platformctl.run.alertmanager import clear_notification_log
-
 from alerts.generator import alertmanager
 from alerts.generator.build import FOLDER
 from alerts.generator.model import seconds
+from catalogue import graph
+from contracts.testing.polling import poll_until
+from platformctl.run.alertmanager import clear_notification_log
 
 CATALOGUE = catalogue.load()
 Labels = Mapping[str, str]

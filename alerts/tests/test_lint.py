@@ -8,11 +8,10 @@ import subprocess
 import catalogue
 import pytest
 import yaml
-from catalogue import graph
-
 from alerts.generator.build import FOLDER, alerts, files, groups
 from alerts.generator.model import Alert, Record, seconds
 from alerts.generator.thresholds import load
+from catalogue import graph
 
 CATALOGUE = catalogue.load()
 ALERTS = alerts(CATALOGUE)
@@ -100,7 +99,7 @@ def test_an_expression_avoids_known_traps(alert: Alert) -> None:
 
 def test_every_threshold_is_used_and_every_reason_is_one() -> None:
     groups(CATALOGUE)
-    text = "".join(path.read_text() for path in sorted((FOLDER / "generator").glob("*.py")))
+    text = "".join(path.read_text() for path in sorted((FOLDER / "src/alerts/generator").glob("*.py")))
     limits = load()
     # Protocols complete some of the names.
     unused = [name for name in limits if name not in text and not name.startswith("edge_slow_seconds_")]

@@ -14,12 +14,11 @@ from typing import Any
 import catalogue
 import pytest
 import requests
+from alerts.generator.build import FOLDER, alerts, groups, views
+from alerts.generator.describe import ADDRESSES
 from contracts.testing.polling import poll_until
 from platformctl import settings as platform_settings
 from platformctl.paths import repository_root
-
-from alerts.generator.build import FOLDER, alerts, groups, views
-from alerts.generator.describe import ADDRESSES
 
 pytestmark = pytest.mark.live
 

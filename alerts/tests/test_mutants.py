@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import mutants
+import promtool
 import pytest
-
-from alerts.tests import mutants, promtool
-from alerts.tests.all_cases import CASES
-from alerts.tests.mutants import EQUIVALENT, Mutant
-from alerts.tests.series import Case
+from all_cases import CASES
+from mutants import EQUIVALENT, Mutant
+from series import Case
 
 KILLED_AT_LEAST = 0.9
 # promtool keeps a database for each test on disk: memory is quicker.

@@ -6,12 +6,11 @@ from collections import defaultdict
 from pathlib import Path
 
 import catalogue
+import promtool
 import pytest
-
 from alerts.generator.build import alerts
-from alerts.tests import promtool
-from alerts.tests.all_cases import CASES
-from alerts.tests.series import Case
+from all_cases import CASES
+from series import Case
 
 BY_ALERT: dict[tuple[str, int], list[Case]] = defaultdict(list)
 for case in CASES:

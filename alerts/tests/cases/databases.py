@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from alerts.tests.cases.edges import told
-from alerts.tests.series import Case, counter, gauge, together
+from series import Case, counter, gauge, together
+
+from cases.edges import told
 
 INVENTORY = {"service": "inventory", "dependency": "postgresql", "root_service": "postgresql", "team": "supply"}
 SERVER = {"service": "postgresql", "root_service": "postgresql", "team": "platform"}

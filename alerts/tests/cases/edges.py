@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alerts.tests.series import Case, counter, gap, gauge, together
+from series import Case, counter, gap, gauge, together
 
 CALLS = "dependency_call_duration_seconds"
 EDGE = {"service": "orders", "dependency": "payments", "protocol": "http"}

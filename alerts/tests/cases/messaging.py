@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from alerts.tests.cases.edges import told
-from alerts.tests.series import Case, counter, gap, gauge, together
+from series import Case, counter, gap, gauge, together
+
+from cases.edges import told
 
 QUEUE = "notifications.orders"
 OWN = {"service": "notifications", "queue": QUEUE, "root_service": "notifications", "team": "engagement"}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from alerts.tests.cases.edges import contention, scrapes, told
-from alerts.tests.series import Case, counter, gap, gauge, ramp, together
+from series import Case, counter, gap, gauge, ramp, together
+
+from cases.edges import contention, scrapes, told
 
 RESPONSES = "django_http_responses_total_by_status_view_method_total"
 LATENCY = "django_http_requests_latency_seconds_by_view_method"

@@ -4,8 +4,9 @@ window and its `for` allow."""
 from __future__ import annotations
 
 from alerts.generator.build import views
-from alerts.tests.cases.services import LATENCY, RESPONSES
-from alerts.tests.series import Case, counter, together
+from series import Case, counter, together
+
+from cases.services import LATENCY, RESPONSES
 
 MINUTE = 60
 HOUR = 3600

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import catalogue
+from series import Case, counter, gauge, together
 
-from alerts.tests.cases.services import responses, served, target
-from alerts.tests.series import Case, counter, gauge, together
+from cases.services import responses, served, target
 
 TICKET = {"severity": "ticket", "layer": "telemetry"}
 ORDERS = {"service": "orders", "root_service": "orders", "team": "checkout", **TICKET}

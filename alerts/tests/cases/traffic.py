@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from alerts.tests.cases.services import HEALTH, responses
-from alerts.tests.series import Case, counter, gap, gauge, together
+from series import Case, counter, gap, gauge, together
+
+from cases.services import HEALTH, responses
 
 
 def scraped(values: str, service: str = "orders", job: str = "django") -> dict[str, str]:

@@ -11,7 +11,7 @@ from catalogue import Journey, Slo
 
 from incidents.evidence.scene import Scene
 
-# The recorded rates are evaluated every so many seconds (alerts/generator/slo.py).
+# The recorded rates are evaluated every so many seconds (alerts/src/alerts/generator/slo.py).
 _STEP = 15
 _DAY = 86400.0
 # Prometheus keeps no more.

@@ -12,7 +12,7 @@ from alerts.generator import alertmanager, databases, edges, messaging, services
 from alerts.generator.describe import Describer
 from alerts.generator.model import Alert, Group, rules_file
 
-FOLDER = Path(__file__).resolve().parents[1]
+FOLDER = Path(__file__).resolve().parents[3]
 VIEWS = FOLDER / "views.yaml"
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-PATH = Path(__file__).resolve().parents[1] / "thresholds.yaml"
+PATH = Path(__file__).resolve().parents[3] / "thresholds.yaml"
 
 
 class ThresholdError(ValueError):
