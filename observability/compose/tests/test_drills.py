@@ -248,10 +248,11 @@ def test_the_drills_secrets_are_what_it_asks_for(tmp_path: Path) -> None:
     secrets.write(tmp_path / "store", tmp_path / "readers", SERVICES, own=False)
     lines = (tmp_path / "readers" / "drill" / "environment").read_text().splitlines()
     given = dict(line.replace("'", "").split("=", 1) for line in lines)
-    assert set(given) == set(SECRETS)
+    assert set(given) == {*SECRETS, "ELASTICSEARCH_READER_PASSWORD"}
     store = SecretStore(tmp_path / "store")
     assert given["POSTGRES_PASSWORD"] == store.get("postgres_postgres")
     assert given["ELASTICSEARCH_PASSWORD"] == store.get("elasticsearch_drills")
+    assert given["ELASTICSEARCH_READER_PASSWORD"] == store.get("elasticsearch_reader")
 
 
 def test_what_is_missing_is_named_at_once() -> None:

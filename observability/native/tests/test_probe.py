@@ -88,7 +88,7 @@ def world(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
 
 def run(world: World) -> probe.Result:
     world.install()
-    return probe.run(world.platform, Console(file=io.StringIO()))
+    return probe.run(probe.Native(world.platform), Console(file=io.StringIO()))
 
 
 @responses.activate
@@ -132,4 +132,4 @@ def test_a_missing_signal_fails_with_its_step_the_log_to_read_and_what_to_do(
 @responses.activate
 def test_a_service_that_is_not_there_is_named(world: World) -> None:
     with pytest.raises(ProbeFailed, match="the probe failed at: sign up"):
-        probe.run(world.platform, Console(file=io.StringIO()))
+        probe.run(probe.Native(world.platform), Console(file=io.StringIO()))

@@ -1,4 +1,4 @@
-"""`python -m platform_compose secrets | postgres | elasticsearch | kibana | passwords | generate [--check]`."""
+"""`python -m platform_compose secrets | postgres | elasticsearch | kibana | passwords | probe | generate [--check]`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from platformctl.paths import repository_root
 from platformctl.run.database import ensure_roles
 from platformctl.secret_store import SecretStore
 
-from platform_compose import hosts, kibana_setup, search_setup, secrets
+from platform_compose import hosts, kibana_setup, probe, search_setup, secrets
 from platform_compose.api import SetupError
 from platform_compose.search_users import SUPERUSER, secret_name
 
@@ -31,6 +31,7 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("elasticsearch", help="users, roles, lifecycle, index templates")
     commands.add_parser("kibana", help="data view, searches, dashboard")
     commands.add_parser("passwords", help="show with what people log in")
+    commands.add_parser("probe", help="place an order and find it in every signal")
     generate = commands.add_parser("generate", help="write the files with compose's hosts")
     generate.add_argument("--check", action="store_true", help="only say which are not current")
     return root
@@ -56,6 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print(f"Kibana   elastic  {store.get(secret_name(SUPERUSER))}")
                 print(f"Grafana  admin    {store.get('grafana_admin')}")
                 print(f"RabbitMQ admin    {store.get('rabbitmq_admin')}")
+            case "probe":
+                return probe.run(services, os.environ)
             case "generate":
                 return _generate(check=options.check)
     except SetupError as error:

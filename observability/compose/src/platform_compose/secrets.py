@@ -69,6 +69,7 @@ def readers(store: SecretStore, services: Catalogue) -> Iterator[Reader]:
         "POSTGRES_PASSWORD": store.get(f"postgres_{POSTGRES_ADMIN}"),
         "RABBITMQ_PASSWORD": store.get("rabbitmq_admin"),
         "ELASTICSEARCH_PASSWORD": store.get(secret_name("drills")),
+        "ELASTICSEARCH_READER_PASSWORD": store.get(secret_name("reader")),
     }
     yield Reader("drill", OURS, OURS, {"environment": environment_file(administrators)})
     for job, user in SEARCH_JOBS.items():

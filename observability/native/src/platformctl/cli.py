@@ -109,7 +109,7 @@ def _up(platform: Platform, arguments: argparse.Namespace, console: Console) -> 
     platform.up(names, console, uv)
     console.print(f"Ready after {time.monotonic() - began:.0f} s.", highlight=False)
     if not names and not arguments.no_probe:
-        report.probe(probe.run(platform, console), platform, console)
+        report.probe(probe.run(probe.Native(platform), console), platform, console)
     made = first_user.ensure(platform)
     if made is not None or not names:
         report.console(platform.process(CONSOLE), made, console)
@@ -185,7 +185,7 @@ def _reset(platform: Platform, _: argparse.Namespace, console: Console) -> int:
 
 
 def _probe(platform: Platform, _: argparse.Namespace, console: Console) -> int:
-    report.probe(probe.run(platform, console), platform, console)
+    report.probe(probe.run(probe.Native(platform), console), platform, console)
     return 0
 
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 import secrets
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
 
 import requests
 from rich.console import Console
 
 from platformctl.app import Platform
 from platformctl.errors import ProbeFailed
-from platformctl.run.environment import HOST
 from platformctl.run.search import LOGS
+from platformctl.settings import port_variable
 
 Found = TypeVar("Found")
 
@@ -47,15 +48,52 @@ class Result:
     mail: str
 
 
-def run(platform: Platform, console: Console) -> Result:
+class Target(Protocol):
+    """The running platform that is probed."""
+
+    @property
+    def mail_folder(self) -> Path | None:
+        """Where sent mail is written to; None where it leaves by SMTP."""
+
+    def url(self, variable: str, path: str = "") -> str:
+        """The address behind a port variable such as ORDERS_PORT, with the login if the server needs one."""
+
+    def log_tail(self, process: str) -> Sequence[str]:
+        """The last lines of a process's log, as far as they can be read from here."""
+
+    def advice(self, process: str) -> str:
+        """What to do when a signal of this process is missing."""
+
+
+class Native:
+    """The platform without Docker."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+
+    @property
+    def mail_folder(self) -> Path | None:
+        return None if self._platform.settings.email_url else self._platform.paths.mail
+
+    def url(self, variable: str, path: str = "") -> str:
+        return self._platform.url(variable, path)
+
+    def log_tail(self, process: str) -> Sequence[str]:
+        return self._platform.runner.log_tail(process)
+
+    def advice(self, process: str) -> str:
+        return f"make status; make logs s={process}; after the correction: make probe"
+
+
+def run(target: Target, console: Console) -> Result:
     """Place the order and wait for each signal. Raises ProbeFailed with the step, the end of a log, and what to do."""
     console.print("Probe: sign up, log in, choose a product, order it, and look for it in every signal ...")
-    return _Probe(platform).run()
+    return _Probe(target).run()
 
 
 class _Probe:
-    def __init__(self, platform: Platform) -> None:
-        self._platform = platform
+    def __init__(self, target: Target) -> None:
+        self._target = target
         self._http = requests.Session()
         self._token = ""
 
@@ -101,7 +139,7 @@ class _Probe:
 
     def _trace(self, trace_id: str) -> list[dict[str, Any]] | None:
         answer = self._http.get(
-            f"{self._platform.url('JAEGER_QUERY_PORT')}/api/traces/{trace_id}", timeout=REQUEST_SECONDS
+            self._target.url("JAEGER_QUERY_PORT", f"/api/traces/{trace_id}"), timeout=REQUEST_SECONDS
         )
         if answer.status_code != requests.codes.ok:
             return None
@@ -118,7 +156,7 @@ class _Probe:
             "query": {"term": {"trace.id": trace_id}},
             "aggs": {"services": {"terms": {"field": "service.name", "size": 20}}},
         }
-        url = f"{self._platform.url('ELASTICSEARCH_PORT')}/{LOGS}/_search"
+        url = self._target.url("ELASTICSEARCH_PORT", f"/{LOGS}/_search")
         answer = self._http.post(url, json=query, timeout=REQUEST_SECONDS)
         if answer.status_code != requests.codes.ok:
             return None
@@ -128,8 +166,7 @@ class _Probe:
 
     def _counted(self) -> float:
         """What orders itself counts, the probe's order included."""
-        port = self._platform.settings.port("orders", "metrics")
-        text = self._http.get(f"http://{HOST}:{port}/metrics", timeout=REQUEST_SECONDS).text
+        text = self._http.get(self._target.url("ORDERS_METRICS_PORT", "/metrics"), timeout=REQUEST_SECONDS).text
         values = [line.split()[1] for line in text.splitlines() if line.startswith(f"{COUNTER} ")]
         if not values:
             raise self._failure("its sample in Prometheus", "orders", f"orders' metrics have no {COUNTER}")
@@ -144,7 +181,7 @@ class _Probe:
         return f"{selector} {value:.0f}, scraped {taken - sent_at:.1f} s after the order was sent"
 
     def _query(self, expression: str) -> float | None:
-        url = self._platform.url("PROMETHEUS_PORT", "/api/v1/query")
+        url = self._target.url("PROMETHEUS_PORT", "/api/v1/query")
         answer = self._http.get(url, params={"query": expression}, timeout=REQUEST_SECONDS)
         result = answer.json()["data"]["result"]
         return float(result[0]["value"][1]) if result else None
@@ -157,7 +194,7 @@ class _Probe:
             "start": (now - timedelta(minutes=5)).isoformat(),
             "end": now.isoformat(),
         }
-        url = f"{self._platform.url('PROMETHEUS_PORT')}/api/v1/query_exemplars"
+        url = self._target.url("PROMETHEUS_PORT", "/api/v1/query_exemplars")
         series = self._http.get(url, params=params, timeout=REQUEST_SECONDS).json().get("data") or []
         labels = [exemplar["labels"] for entry in series for exemplar in entry["exemplars"]]
         return any(label.get("trace_id") == trace_id for label in labels)
@@ -168,9 +205,10 @@ class _Probe:
             self._url("notifications", "/api/v1/notifications"), headers=self._authorization(), timeout=REQUEST_SECONDS
         )
         sent = [item for item in answer.json().get("results", []) if item["order_id"] == order_id]
-        if not sent or self._platform.settings.email_url:
+        folder = self._target.mail_folder
+        if not sent or folder is None:
             return f"sent by SMTP, {sent[0]['kind']}" if sent else None
-        newest = sorted(self._platform.paths.mail.glob("*.log"), key=lambda file: file.stat().st_mtime)[-200:]
+        newest = sorted(folder.glob("*.log"), key=lambda file: file.stat().st_mtime)[-200:]
         return next((str(file) for file in reversed(newest) if order_id in file.read_text(errors="replace")), None)
 
     def _trace_id(self, answer: requests.Response) -> str:
@@ -232,11 +270,12 @@ class _Probe:
         return {"Authorization": f"Bearer {self._token}"} if self._token else {}
 
     def _url(self, service: str, path: str) -> str:
-        return f"http://{HOST}:{self._platform.settings.port(service)}{path}"
+        return self._target.url(port_variable(service), path)
 
     def _failure(self, step: str, process: str, reason: str) -> ProbeFailed:
+        lines = self._target.log_tail(process)
         return ProbeFailed(
             f"the probe failed at: {step}: {reason}",
-            detail=[f"last lines of {process}:", *self._platform.runner.log_tail(process)],
-            advice=f"make status; make logs s={process}; after the correction: make probe",
+            detail=[f"last lines of {process}:", *lines] if lines else [],
+            advice=self._target.advice(process),
         )
