@@ -1,4 +1,4 @@
-"""Writes docs/versions.md from what `tox` ran: the library's test suite on each declared pair of Python and Django.
+"""Writes the docs page versions.md from what `tox` ran: the suite on each declared pair of Python and Django.
 
 Usage: python tests/versions.py FOLDER...   (folders with a JUnit file for each environment; tox's `report` calls it)
 """
@@ -50,7 +50,7 @@ def main(folders: list[Path]) -> None:
     """Print the table and write it down."""
     table = HEAD + "\n".join(row(environment, folders) for environment in environments()) + "\n"
     sys.stdout.write(table)
-    (ROOT / "docs" / "versions.md").write_text(table)
+    (ROOT.parents[1] / "docs" / "library" / "versions.md").write_text(table)
 
 
 if __name__ == "__main__":
