@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PLATFORMCTL := observability/native/bootstrap
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs restart reset probe test test-browser test-e2e test-alerts test-dashboards test-compose test-installation test-versions lint load drill drills bench generate lock
+.PHONY: help up down status logs restart reset probe test test-browser test-e2e test-alerts test-dashboards test-compose test-installation test-versions lint load drill drills bench generate lock docs docs-serve
 
 help: ## List these targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,12 @@ test-versions: ## The library with each Python from 3.11 and each Django that th
 lint: ## Style, types, shell scripts, workflows, generated files
 	@$(PLATFORMCTL) lint
 
+docs: ## Build the documentation site into var/site; a warning fails it
+	@$(PLATFORMCTL) docs build
+
+docs-serve: ## The documentation site on http://127.0.0.1:8010, rebuilt at every change
+	@$(PLATFORMCTL) docs serve
+
 load: ## Put load on it: make load users=20 time=1m shape=steady|ramp|spike
 	@$(PLATFORMCTL) load $(foreach option,users time shape,$(if $($(option)),--$(option) $($(option))))
 
@@ -87,11 +93,12 @@ bench: ## What telemetry costs beside the stock packages: twenty minutes on an o
 			'import json, sys; print(*(p["pid"] for p in json.load(sys.stdin) if p["pid"] and p["name"] not in sys.argv), sep=",")' $$1; } && \
 		BENCH_BACKEND_PIDS=$$(pids) BENCH_COLLECTOR_PIDS=$$(pids postgres) .venv/bin/python observability/django_telemetry/benchmarks/run $(if $(quick),--quick)
 
-generate: ## Write the files that are made from the catalogue
+generate: ## Write the files that are made from the catalogue, from rules and dashboards in Python, and from results
 	@$(PLATFORMCTL) generate
 	@.venv/bin/python -m alerts.generator
 	@.venv/bin/python -m dashboards.builder
 	@PYTHONPATH=observability/compose/src .venv/bin/python -m platform_compose generate
+	@.venv/bin/python -m platform_docs generate
 
 lock: ## Pin all Python packages again (requirements.lock)
 	@$(PLATFORMCTL) lock

@@ -1,0 +1,1 @@
+"""Builds the documentation site: reference pages from code, measurements from results files."""
