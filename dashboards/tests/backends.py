@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+import grafana
 import requests
-
-from dashboards.tests import grafana
 
 TIMEOUT_SECONDS = 15.0
 LOGS = "logs-django-*"

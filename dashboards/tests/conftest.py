@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 import requests
+from backends import Backends
 from contracts.events import ORDER_CONFIRMED
 from platformctl.app import Platform
 from platformctl.run.broker import ADMIN
 from platformctl.run.environment import HOST, VIRTUAL_HOST
 
-from dashboards.tests.backends import Backends
 from load import marks
 from load.drills.journal import Journal
 from tests.support.expect import eventually, expect

@@ -6,9 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import grafana
 import promql_parser
-
-from dashboards.tests import grafana
 
 _CHILDREN = ("lhs", "rhs", "expr", "args", "param", "vector_selector")
 _SUFFIXES = re.compile(r"_(bucket|count|sum|total|created)$")

@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 import pytest
-
 from alerts.generator import thresholds as alert_thresholds
 from dashboards.builder import links, panels, queries, thresholds
 from dashboards.builder.board import COLUMNS, Board, Section

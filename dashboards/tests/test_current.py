@@ -5,11 +5,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import grafana
 import pytest
-
 from dashboards.builder.__main__ import main, stale, write
 from dashboards.builder.boards import every
-from dashboards.tests import grafana
 
 
 def test_the_committed_dashboards_are_current() -> None:

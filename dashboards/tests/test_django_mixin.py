@@ -7,8 +7,8 @@ matcher matches series without the label; so nothing here needs a cluster or a n
 from __future__ import annotations
 
 import pytest
+from backends import Backends
 
-from dashboards.tests.backends import Backends
 from tests.support.expect import eventually
 
 pytestmark = pytest.mark.live

@@ -10,11 +10,11 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import catalogue
+import grafana
 import pytest
 import requests
+import rules
 from platformctl.app import Platform
-
-from dashboards.tests import grafana, rules
 
 ROOT = Path(__file__).resolve().parents[2]
 BOARDS = grafana.boards()

@@ -6,12 +6,12 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import grafana
+import promql
 import promql_parser
 import pytest
-
 from dashboards.builder.thresholds import limits
-from dashboards.tests import grafana, promql
-from dashboards.tests.grafana import Panel
+from grafana import Panel
 
 # What the console can draw as well.
 TYPES = {"timeseries", "stat", "gauge", "bargauge", "table", "state-timeline", "heatmap", "text", "logs"}

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
+import grafana
 import pytest
+from backends import Answer, Backends, Values
+from grafana import Panel
 
-from dashboards.tests import grafana
-from dashboards.tests.backends import Answer, Backends, Values
-from dashboards.tests.grafana import Panel
 from tests.support.expect import eventually
 
 pytestmark = pytest.mark.live

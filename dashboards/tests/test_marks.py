@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import requests
+from dashboards.builder import annotations as annotation_queries
 from platformctl.app import Platform
 
-from dashboards.builder import annotations as annotation_queries
 from load import marks
 from tests.support.expect import eventually
 

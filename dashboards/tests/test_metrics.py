@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+import grafana
+import metrics_catalogue
+import promql
 import pytest
-
-from dashboards.tests import grafana, metrics_catalogue, promql, rules
-from dashboards.tests.backends import Backends
+import rules
+from backends import Backends
 
 TYPES = {"counter", "gauge", "histogram", "summary"}
 # What Prometheus makes itself.

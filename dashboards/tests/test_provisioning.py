@@ -8,14 +8,15 @@ import re
 from pathlib import Path
 from typing import Any
 
+import grafana
+import promql
 import pytest
 import requests
+import rules
 import yaml
-
+from backends import Backends
 from dashboards.builder import queries, variables
-from dashboards.tests import grafana, promql, rules
-from dashboards.tests.backends import Backends
-from dashboards.tests.test_links import mapped_fields
+from test_links import mapped_fields
 
 FOLDER = Path(__file__).resolve().parents[2] / "observability" / "grafana"
 _ENVIRONMENT = re.compile(r"(?<!\$)\$\{?([A-Z][A-Z_]+)\}?")

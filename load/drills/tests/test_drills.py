@@ -243,7 +243,7 @@ def test_the_report_shows_the_misses_of_this_state_only(tmp_path: Path) -> None:
         ("observability/django_telemetry/src/django_telemetry/http.py", True),
         ("README.md", False),
         ("docs/alerts.md", False),
-        ("dashboards/builder/edges.py", False),
+        ("dashboards/src/dashboards/builder/edges.py", False),
         ("services/console/config/settings.py", False),
         ("services/orders/tests/test_api.py", False),
         ("load/drills/results/20260101T000000Z.json", False),

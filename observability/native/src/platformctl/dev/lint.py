@@ -21,11 +21,10 @@ PACKAGES = (
     "observability/watchdog",
     "observability/compose",
     "alerts",
+    "dashboards",
     "load",
     "tests",
 )
-# Flat packages, checked from the root.
-FLAT_PACKAGES = ("dashboards",)
 # With --check they fail when a file that they generate is stale.
 GENERATORS = ("alerts.generator", "dashboards.builder")
 
@@ -44,9 +43,6 @@ def run(platform: Platform, console: Console) -> int:
     for folder in filter(lambda name: (root / name).is_dir(), folders):
         command = [str(tools / "mypy"), "--no-error-summary", "--config-file", str(root / "pyproject.toml"), "."]
         checks.append((f"mypy {folder}", root / folder, command))
-    for package in FLAT_PACKAGES:
-        mypy = [str(tools / "mypy"), "--no-error-summary", "--config-file", str(root / "pyproject.toml"), "-p", package]
-        checks.append((f"mypy {package}", root, mypy))
     checks += [(f"{name} --check", root, [str(tools / "python"), "-m", name, "--check"]) for name in GENERATORS]
     failed = [name for name, cwd, command in checks if subprocess.run(command, cwd=cwd, check=False).returncode != 0]
     if stale := generate.stale(platform):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dashboards.builder.boards import every
 
-FOLDER = Path(__file__).resolve().parents[1]
+FOLDER = Path(__file__).resolve().parents[3]
 
 
 def stale(folder: Path = FOLDER) -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 # Not by importing the alerts' generator: dashboards and alerts are built independently of each other.
-ALERT_THRESHOLDS = Path(__file__).resolve().parents[2] / "alerts" / "thresholds.yaml"
+ALERT_THRESHOLDS = Path(__file__).resolve().parents[4] / "alerts" / "thresholds.yaml"
 
 
 @dataclass(frozen=True)
