@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pika
 import pytest
 from django_telemetry import amqp
-from django_telemetry.amqp import Consumer, Message, Publisher, Reject
+from django_telemetry.amqp import Backoff, Consumer, Message, Publisher, Reject
 from django_telemetry.context import carrier, request_id, trace_ids, unit_of_work
 from django_telemetry.deadlines import Deadline, use_deadline
 from django_telemetry.edges import DependencyError, DependencyRefused, DependencyRejected, DependencyTimeout
@@ -181,6 +181,18 @@ def test_dead_letters_start_at_zero_for_every_reason_that_is_known(broker: _Brok
         assert sample("messages_dead_lettered_total", queue=broker.queue, reason=reason) == 0
 
 
+class _Pauses(Backoff):
+    """Pauses of one length. Records after how many failures they were asked for."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds, seconds)
+        self.asked: list[int] = []
+
+    def pause(self, failures: int) -> float:
+        self.asked.append(failures)
+        return self.first
+
+
 def test_a_message_that_fails_five_times_is_dead_lettered(
     broker: _Broker, publisher: Publisher, consume: Callable[..., Consumer], spans: MemoryProcessor
 ) -> None:
@@ -190,10 +202,12 @@ def test_a_message_that_fails_five_times_is_dead_lettered(
         counts.append(message.delivery_count)
         raise LookupError("still missing")
 
-    consume(handle)
+    pauses = _Pauses(0.01)
+    consume(handle, backoff=pauses)
     publisher.publish(broker.exchange, "order.x", b"poison", message_id="m-9")
     properties, _ = eventually(lambda: broker.get(broker.dead), 20)
     assert counts == [0, 1, 2, 3, 4]
+    assert pauses.asked == [0, 1, 2, 3], "none before the dead letters"
     assert properties.headers["x-error-reason"] == "delivery_limit: LookupError"
     eventually(lambda: sample("messages_dead_lettered_total", queue=broker.queue, reason="delivery_limit") == 1)
     process = [span for span in spans.spans if span.name == f"{broker.queue} process"]
@@ -217,6 +231,20 @@ def test_a_stop_finishes_the_message_in_hand(
     eventually(lambda: sample("messaging_process_duration_seconds_count", destination=broker.queue, outcome="ok") == 1)
     eventually(lambda: not consumer.connected.is_set())
     assert broker.get(broker.queue) is None, "the message in hand was not acknowledged"
+
+
+def test_a_stop_ends_the_pause_after_a_failure(
+    broker: _Broker, publisher: Publisher, consume: Callable[..., Consumer]
+) -> None:
+    def handle(message: Message) -> None:
+        raise LookupError("still missing")
+
+    pauses = _Pauses(3600)
+    consumer = consume(handle, backoff=pauses)
+    publisher.publish(broker.exchange, "order.x", b"1", message_id="a")
+    eventually(lambda: pauses.asked == [0], 10)
+    consumer.stop()
+    assert eventually(lambda: broker.get(broker.queue), 10) is not None, "the message is not back in the queue"
 
 
 def test_an_unroutable_message_is_an_error_when_mandatory(broker: _Broker, publisher: Publisher) -> None:

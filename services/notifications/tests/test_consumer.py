@@ -19,8 +19,8 @@ from contracts.events import ORDER_CANCELLED, ORDER_CONFIRMED
 from contracts.testing.broker import Broker, DeadLetter
 from contracts.testing.polling import poll_until
 from django.db import connection
-from django_telemetry.amqp import Consumer
-from mailing.consumer import PAUSE_SECONDS, QUEUE, OrderEventHandler
+from django_telemetry.amqp import Backoff, Consumer
+from mailing.consumer import QUEUE, OrderEventHandler
 from mailing.models import Notification
 
 from tests.conftest import TRACE_ID, customer, order_event, person
@@ -34,11 +34,10 @@ HEADERS = {"traceparent": f"00-{TRACE_ID}-b7ad6b7169203331-01"}
 
 
 class Running:
-    """A consumer in a thread, with pauses noted instead of made."""
+    """A consumer in a thread, with shorter pauses than production's."""
 
     def __init__(self, url: str) -> None:
-        self.pauses: list[float] = []
-        self.consumer = Consumer(url, QUEUE.name, OrderEventHandler(self.pauses.append), prefetch=1)
+        self.consumer = Consumer(url, QUEUE.name, OrderEventHandler(), prefetch=1, backoff=Backoff(first=0.2))
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
 
@@ -146,7 +145,7 @@ def test_a_mail_server_that_comes_back_costs_nothing(broker: Broker, consumer: R
     event = order_event()
     with counted("mails_failed_total", reason="unavailable") as failed:
         broker.publish(event, ORDER_CONFIRMED)
-        poll_until(lambda: len(consumer.pauses) >= 2, "two failed deliveries")
+        poll_until(lambda: failed() >= 2, "two failed deliveries")
         smtp.recipient_answer = "250 ok"
         poll_until(kept(event), "the mail to be kept")
     assert failed() >= 2
@@ -159,13 +158,12 @@ def test_a_message_that_fails_five_times_goes_to_the_dead_letters(
 ) -> None:
     smtp.recipient_answer = "450 come again"
     event = order_event()
-    broker.publish(event, ORDER_CONFIRMED)
-    dead = dead_letter(broker, 30)
+    with counted("mails_failed_total", reason="unavailable") as failed:
+        broker.publish(event, ORDER_CONFIRMED)
+        dead = dead_letter(broker, 30)
     assert dead.reason == "delivery_limit: MailUnavailable"
     assert json.loads(dead.body) == event
-    assert len(consumer.pauses) == len(PAUSE_SECONDS)
-    for pause, nominal in zip(consumer.pauses, PAUSE_SECONDS, strict=True):
-        assert 0.75 * nominal <= pause <= 1.25 * nominal
+    assert failed() == 5
 
 
 class TestProcess:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import random
 import threading
 import time
-from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -17,6 +15,7 @@ from django.utils import timezone
 from django_telemetry.context import unit_of_work
 from django_telemetry.edges import DependencyError
 from django_telemetry.metrics import counter, start_at_zero
+from django_telemetry.retries import Backoff
 
 from ordering.broker import Broker
 from ordering.health import Health
@@ -29,7 +28,7 @@ logger = logging.getLogger(__name__)
 BATCH_SIZE = 50
 # A batch ends after this long even when the broker is slow: its rows are locked and its transaction is open.
 BATCH_SECONDS = 5.0
-BACKOFF_SECONDS = (0.2, 5.0)
+BACKOFF = Backoff(first=0.2, most=5.0)
 
 outbox_published_total = counter("outbox_published_total", "Events that the broker has confirmed, by type.", ["type"])
 start_at_zero(outbox_published_total, [ORDER_CONFIRMED, ORDER_CANCELLED])
@@ -102,14 +101,15 @@ class Relay:
 
     def run(self) -> None:
         """Until `stop`; the batch in hand is finished first."""
-        backoff = Backoff(self._stop.wait)
+        failures = 0
         try:
             while not self._stop.is_set():
-                if not self._publish():
-                    backoff.wait()
-                    continue
-                backoff.reset()
-                self._listener.wait(self._timing.poll_every)
+                if self._publish():
+                    failures = 0
+                    self._listener.wait(self._timing.poll_every)
+                else:
+                    self._stop.wait(BACKOFF.pause(failures))
+                    failures += 1
         finally:
             self._listener.close()
 
@@ -169,20 +169,3 @@ def _listen() -> psycopg.Connection[Any]:
     listener = psycopg.connect(**{name: params[name] for name in wanted if name in params}, autocommit=True)
     listener.execute(f"LISTEN {CHANNEL}")
     return listener
-
-
-class Backoff:
-    """Pauses between attempts: each about twice as long as the one before, with jitter, up to a limit."""
-
-    def __init__(self, sleep: Callable[[float], Any]) -> None:
-        self._sleep = sleep
-        self._next, self._most = BACKOFF_SECONDS
-
-    def wait(self) -> None:
-        """Pause."""
-        self._sleep(random.uniform(self._next / 2, self._next))  # noqa: S311  (jitter, not a secret)
-        self._next = min(self._next * 2, self._most)
-
-    def reset(self) -> None:
-        """It worked: begin with short pauses again."""
-        self._next = BACKOFF_SECONDS[0]

@@ -26,6 +26,7 @@ from django.utils import timezone
 from django_telemetry.edges import DependencyError, DependencyTimeout
 from django_telemetry.logs import EcsFormatter
 from django_telemetry.metrics import registry
+from django_telemetry.retries import Backoff
 from ordering import outbox, relay
 from ordering.broker import Broker
 from ordering.models import OutboxEvent
@@ -277,7 +278,7 @@ def test_a_broker_that_comes_back_gets_what_waited(
 ) -> None:
     """Many tries, but one line when it goes and one when it is back."""
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr(relay, "BACKOFF_SECONDS", (0.02, 0.1))
+    monkeypatch.setattr(relay, "BACKOFF", Backoff(first=0.02, most=0.1))
     tries = 0
 
     class Away(Broker):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import logging
-import random
 import re
 import signal
 import threading
@@ -47,19 +46,23 @@ from .edges import (
 from .logs import AccessLog
 from .metrics import Family, messages_dead_lettered_total, messaging_process_duration_seconds
 from .redaction import redact_failure, redact_text
+from .retries import Backoff
 from .tracing import exception_event, get_tracing
 
-__all__ = ["BROKER_FAILURES", "Consumer", "Message", "Publisher", "Reject", "broker_failure"]
+__all__ = ["BROKER_FAILURES", "Backoff", "Consumer", "Message", "Publisher", "Reject", "broker_failure"]
 
 logger = logging.getLogger(__name__)
 
 _SYSTEM = "rabbitmq"
 _CONNECT_TIMEOUT = 5.0
+_RECONNECT = Backoff(first=0.75, most=12.0)
 _HEARTBEAT = 30
 _NAME = re.compile(r"[A-Za-z0-9._:#*/-]{0,255}\Z", re.ASCII)
 REASON_HEADER = "x-error-reason"
 DEAD_LETTER_EXCHANGE = "dead-letters"
 MAX_DELIVERIES = 5
+# The pauses between five deliveries span about 15 seconds.
+REDELIVERY = Backoff(first=1.0, most=15.0)
 
 
 # What pika raises when the broker is away. A broker that accepts the connection and says nothing makes it raise
@@ -356,9 +359,11 @@ class Consumer:
     """Consumes one queue, one message at a time, until it is told to stop.
 
     The handler returns: acknowledged. It raises Reject: published, confirmed, to the dead-letter exchange with the
-    queue's name as routing key and the reason in ``x-error-reason``, then acknowledged. Anything else: put back, and
-    at the fifth delivery dead-lettered with ``delivery_limit: <exception>``. The message's trace goes on in the
-    handler. A lost connection is opened again with growing, jittered pauses; the broker delivers again what was not
+    queue's name as routing key and the reason in ``x-error-reason``, then acknowledged. Anything else: put back after
+    a pause by ``backoff``, and at the fifth delivery dead-lettered with ``delivery_limit: <exception>``. The consumer
+    takes no other message during the pause, and stop() ends it. The message's trace goes on in the handler.
+
+    A lost connection is opened again with growing, jittered pauses; the broker delivers again what was not
     acknowledged, so handlers must be idempotent. ``reject_reasons`` are those that the handler is known to reject for:
     their counters start at 0.
     """
@@ -371,6 +376,7 @@ class Consumer:
         *,
         prefetch: int = 8,
         max_deliveries: int = MAX_DELIVERIES,
+        backoff: Backoff = REDELIVERY,
         dead_letter_exchange: str = DEAD_LETTER_EXCHANGE,
         on_dead_letter: Callable[[Message, str], None] | None = None,
         dependency: str = "rabbitmq",
@@ -382,6 +388,7 @@ class Consumer:
         self._handler = handler
         self._prefetch = prefetch
         self._max_deliveries = max_deliveries
+        self._backoff = backoff
         self._dead_letter_exchange = dead_letter_exchange
         self._on_dead_letter = on_dead_letter
         self._dependency = dependency
@@ -426,7 +433,7 @@ class Consumer:
                     was_connected = self.connected.is_set()
                     self.connected.clear()
                     failures = 1 if was_connected else failures + 1
-                    pause = random.uniform(0.5, 1.0) * min(0.5 * 2 ** min(failures, 6), 15.0)  # noqa: S311
+                    pause = _RECONNECT.pause(failures - 1)
                     logger.warning(
                         "The connection to %s for queue %s failed (%s); trying again in %.1f s.",
                         self._dependency,
@@ -510,8 +517,8 @@ class Consumer:
                     self._queue,
                     exc_info=error,
                 )
-                # A fault that lasts a moment must not use up all deliveries in that moment.
-                self._pause(connection, min(0.2 * 2**message.delivery_count, 5.0))
+                # The broker delivers again at once: a fault that lasts a second would use up all deliveries.
+                self._pause(connection, self._backoff.pause(message.delivery_count))
                 self._settle(connection, lambda: channel.basic_nack(method.delivery_tag, requeue=True))
             else:
                 if outcome == "rejected":

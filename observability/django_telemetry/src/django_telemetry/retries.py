@@ -1,4 +1,4 @@
-"""Retries: few, jittered, and paid from a budget, so that a struggling dependency isn't hit harder."""
+"""Retries: few, jittered, and paid from a budget, so that a struggling dependency isn't hit harder. And pauses."""
 
 from __future__ import annotations
 
@@ -28,6 +28,22 @@ class RetryPolicy:
 
 
 NO_RETRIES = RetryPolicy(attempts=1)
+
+
+@dataclass(frozen=True)
+class Backoff:
+    """Growing pauses between attempts that go on until one succeeds or gives up.
+
+    About ``first`` seconds, then twice as long each time up to ``most``, give or take a quarter: processes that failed
+    together don't return together.
+    """
+
+    first: float = 1.0
+    most: float = 15.0
+
+    def pause(self, failures: int) -> float:
+        """Seconds to wait after the attempt with this number has failed (0 for the first)."""
+        return random.uniform(0.75, 1.25) * min(self.first * 2 ** min(failures, 30), self.most)  # noqa: S311
 
 
 class RetryBudget:

@@ -20,14 +20,12 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Consume until told to stop, which also ends a pause that the handler makes."""
         # A mail folder that can't be written stops the start, not the first mail.
         get_connection()
-        handler = OrderEventHandler(pause=lambda seconds: consumer.stopping.wait(seconds))
         consumer = Consumer(
             settings.RABBITMQ_URL,
             QUEUE.name,
-            handler,
+            OrderEventHandler(),
             # The broker counts a delivery when a consumer dies with messages it had only prefetched: have none.
             prefetch=1,
             setup=lambda channel: declare_topology(channel, (QUEUE,)),

@@ -20,12 +20,10 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Consume until told to stop, which also ends a pause that the handler makes."""
-        handler = OrderCancelledHandler(card_provider(), pause=lambda seconds: consumer.stopping.wait(seconds))
         consumer = Consumer(
             settings.RABBITMQ_URL,
             QUEUE.name,
-            handler,
+            OrderCancelledHandler(card_provider()),
             # The broker counts a delivery when a consumer dies with messages it had only prefetched: have none.
             prefetch=1,
             setup=lambda channel: declare_topology(channel, (QUEUE,)),
