@@ -97,7 +97,7 @@ generate: ## Write the files that are made from the catalogue, from rules and da
 	@$(PLATFORMCTL) generate
 	@.venv/bin/python -m alerts.generator
 	@.venv/bin/python -m dashboards.builder
-	@PYTHONPATH=observability/compose/src .venv/bin/python -m platform_compose generate
+	@.venv/bin/python -m platform_compose generate
 	@.venv/bin/python -m platform_docs generate
 
 lock: ## Pin all Python packages again (requirements.lock)

@@ -53,9 +53,7 @@ def mounted(container: str, target: Path, prefix: str) -> None:
 
 
 def test_generated_files_are_current() -> None:
-    assert generated.stale(SERVICES) == [], (
-        "run: PYTHONPATH=observability/compose/src python -m platform_compose generate"
-    )
+    assert generated.stale(SERVICES) == [], "run: python -m platform_compose generate"
 
 
 def test_docker_compose_accepts_the_file_alone_and_with_each_other_file() -> None:

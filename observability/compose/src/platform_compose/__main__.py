@@ -8,11 +8,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from platformctl.paths import repository_root
 from platformctl.run.database import ensure_roles
 from platformctl.secret_store import SecretStore
 
-from platform_compose import hosts, kibana_setup, probe, search_setup, secrets
+from platform_compose import generated, hosts, kibana_setup, probe, search_setup, secrets
 from platform_compose.api import SetupError
 from platform_compose.search_users import SUPERUSER, secret_name
 
@@ -75,10 +74,6 @@ def _days(name: str, default: int) -> int:
 
 
 def _generate(*, check: bool) -> int:
-    # The alerts' generator is part of the checkout, not of the image.
-    sys.path.insert(0, str(repository_root()))
-    from platform_compose import generated
-
     services = hosts.platform()
     outdated = generated.stale(services) if check else generated.write(services)
     for name in outdated:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jinja2
+from alerts.generator.alertmanager import Receivers, configuration
 from catalogue import Catalogue
 
 from platformctl.install.locations import Locations
@@ -115,15 +115,8 @@ class Renderer:
             "CONSOLE_WEBHOOK_URL": f"http://{HOST}:{self.settings.port(CONSOLE)}/hooks/alertmanager",
             "CONSOLE_WEBHOOK_TOKEN_FILE": str(token),
         }
-        text = subprocess.run(
-            [str(self.paths.python), "-m", "alerts.generator", "--alertmanager"],
-            cwd=self.paths.root,
-            env={"WATCHDOG_URL": watchdog, **console, **self.settings.alert_receivers},
-            stdout=subprocess.PIPE,
-            text=True,
-            check=True,
-        ).stdout
-        self._write("alertmanager/alertmanager.yml", text)
+        receivers = Receivers({"WATCHDOG_URL": watchdog, **console, **self.settings.alert_receivers})
+        self._write("alertmanager/alertmanager.yml", configuration(self.catalogue, receivers))
         self._mirror(alerts / "templates", "*.tmpl", "alertmanager/templates")
 
     def _mirror(self, source: Path, pattern: str, target: str) -> None:
