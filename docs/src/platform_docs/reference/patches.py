@@ -61,6 +61,25 @@ def private_uses() -> Uses:
     return uses
 
 
+def assignments() -> set[tuple[str, str]]:
+    """(file, attribute) of every assignment to an attribute of something that was imported from another package."""
+    found = set()
+    for path in LIBRARY.rglob("*.py"):
+        tree = ast.parse(path.read_text())
+        imported = {
+            (alias.asname or alias.name).split(".")[0]
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Import) or (isinstance(node, ast.ImportFrom) and node.level == 0)
+            for alias in node.names
+        }
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+                name = ast.unparse(node)
+                if name.split(".")[0] in imported:
+                    found.add((_name(path), name))
+    return found
+
+
 def _name(path: Path) -> str:
     return path.relative_to(LIBRARY).as_posix()
 

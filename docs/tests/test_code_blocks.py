@@ -1,0 +1,85 @@
+"""Every code block that can be run is run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from platform_docs import fences
+from platform_docs.repository import ROOT, tracked
+
+RUNNABLE = {"sh", "bash", "shell", "console", "python", "py"}
+# Runbooks have a test of their own, which knows which alert they are for.
+FILES = [path for path in tracked("*.md") if "runbooks" not in path.parts]
+# What must be undone even if a page's commands stop halfway.
+CLEAN_UP = {"docs/tutorials/break-it.md": "observability/native/bootstrap signal payments CONT"}
+
+
+def _blocks(path: Path) -> Iterator[fences.Block]:
+    return fences.blocks((ROOT / path).read_text())
+
+
+def _with(*languages: str) -> list[Path]:
+    return [path for path in FILES if any(block.is_run and block.language in languages for block in _blocks(path))]
+
+
+@pytest.mark.parametrize("path", FILES, ids=str)
+def test_a_block_is_marked_to_be_run_or_says_why_not(path: Path) -> None:
+    for block in _blocks(path):
+        assert block.language, f"line {block.line}: a block without a language; text is one"
+        if block.language in RUNNABLE:
+            assert block.is_run or block.reason_not_run, f"line {block.line}: mark it {{run}} or {{not-run: reason}}"
+
+
+@pytest.mark.parametrize("path", _with("python", "py"), ids=str)
+def test_python_blocks_run(path: Path) -> None:
+    for block in _blocks(path):
+        if block.is_run and block.language in ("python", "py"):
+            done = subprocess.run(
+                [sys.executable, "-c", block.text], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+            )
+            assert done.returncode == 0, f"{path}, line {block.line}: {done.stderr[-2000:]}"
+
+
+@pytest.mark.live
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("path", _with("sh", "bash"), ids=str)
+def test_shell_blocks_run_one_after_the_other(path: Path) -> None:
+    """In one shell, so that a block sees the variables of those before it."""
+    script = "".join(
+        f"echo '--- line {block.line}'\n{block.text}"
+        for block in _blocks(path)
+        if block.is_run and block.language in ("sh", "bash")
+    )
+    try:
+        done = _shell(script)
+    finally:
+        if clean_up := CLEAN_UP.get(path.as_posix()):
+            _shell(clean_up)
+    assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+
+
+def _shell(script: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=ROOT,
+        env=os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=840,
+        check=False,
+    )
+
+
+def test_marks_are_read_and_removed() -> None:
+    text = "```sh {run}\nls\n```\n\n```python {not-run: it needs a moon}\nfly()\n```\n\n```mermaid\na\n```\n"
+    first, second, third = fences.blocks(text)
+    assert (first.language, first.is_run, first.text, first.line) == ("sh", True, "ls\n", 2)
+    assert (second.is_run, second.reason_not_run) == (False, "it needs a moon")
+    assert (third.is_run, third.reason_not_run) == (False, "")
+    assert "{" not in fences.unmarked(text)
+    assert fences.unmarked(text).count("```") == 6
