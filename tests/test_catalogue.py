@@ -113,14 +113,6 @@ def test_every_port_can_be_set_in_the_env_file() -> None:
     expect(not missing, "every port variable", f"missing: {missing}", ".env.example")
 
 
-def test_every_process_and_port_stands_in_the_readme() -> None:
-    text = read("README.md")
-    names = [process.name for process in PROCESSES]
-    ports = [str(port) for process in PROCESSES for port in (process.http_port, process.grpc_port) if port]
-    missing = missing_in(text, [*names, *ports])
-    expect(not missing, "every process and port", f"missing: {missing}", "README.md")
-
-
 @pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
 def test_every_service_has_the_same_rooms(service: catalogue.Service) -> None:
     folder = ROOT / "services" / service.name

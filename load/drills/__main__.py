@@ -32,8 +32,7 @@ def parser() -> argparse.ArgumentParser:
     several.add_argument(
         "--resume", action="store_true", help="only what has fewer results than that on the present state"
     )
-    shown = commands.add_parser("table", help="the results on the present state as Markdown")
-    shown.add_argument("--write", action="store_true", help="into load/drills/results/README.md")
+    commands.add_parser("table", help="the results on the present state as Markdown")
     commands.add_parser("restore", help="undo what an interrupted run left broken")
     return root
 
@@ -69,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     world = World()
     what = score.revision(world.platform.paths.root)
     if options.command == "table":
-        print(score.write_report(what) if options.write else score.table(score.read(what.digest)))
+        print(score.table(score.read(what.digest)))
         return 0
     interrupts.install()
     if options.command == "restore":

@@ -105,18 +105,6 @@ def read(digest: str | None = None, folder: Path = FOLDER) -> list[Result]:
     return found
 
 
-def write_report(what: Revision, folder: Path = FOLDER) -> Path:
-    """README.md beside the results: the figures and every run on this digest. Returns its path."""
-    folder.mkdir(exist_ok=True)
-    path = folder / "README.md"
-    path.write_text(
-        "# Drills: what was measured\n\n"
-        "Written by `python -m load.drills table --write` from the JSON files beside it. Misses are in it.\n\n"
-        f"State {what.digest} (commit {what.commit}).\n\n{table(read(what.digest, folder))}"
-    )
-    return path
-
-
 def figures(results: Sequence[Result]) -> Mapping[str, Any]:
     """Recall, precision, times, pages per incident, right cause; each with its number of runs."""
     faults = [result for result in results if not result.control]

@@ -220,15 +220,11 @@ def test_results_of_one_state_add_up(tmp_path: Path) -> None:
     assert len(score.read(None, tmp_path)) == 4
 
 
-def test_the_report_shows_the_misses_of_this_state_only(tmp_path: Path) -> None:
+def test_a_table_shows_misses() -> None:
     missed = dataclasses.replace(RESULT, noticed=False, named=False, seconds_to_notice=None, pages=0, first="")
-    score.write([RESULT, missed], REVISION, datetime(2026, 1, 1, tzinfo=UTC), tmp_path)
-    score.write([CONTROL], Revision("other", "c0ffee"), datetime(2026, 1, 2, tzinfo=UTC), tmp_path)
-    text = score.write_report(REVISION, tmp_path).read_text()
-    assert "State abc (commit c0ffee)" in text
+    text = score.table([RESULT, missed])
     assert "| faults noticed (recall) | 0.5 | 2 runs of 1 drills |" in text
     assert "**no**" in text
-    assert "quiet" not in text
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ PACKAGES = (
     "observability/compose",
     "alerts",
     "dashboards",
+    "docs",
     "load",
     "tests",
 )

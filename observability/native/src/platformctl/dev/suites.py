@@ -78,6 +78,9 @@ def all_suites(platform: Platform) -> list[Suite]:
         Suite("alerts", "alerts", ("backends", "services"), ("--ignore=tests/test_mutants.py", "-m", "not live")),
         Suite("compose", "observability/compose"),
         Suite("load", "load", ("rabbitmq",)),
+        # Those marked live run the commands of the documentation's pages, and freeze a service meanwhile.
+        Suite("docs", "docs", arguments=("-m", "not live")),
+        Suite("docs-commands", "docs", ("backends", "services"), ("-m", "live"), alone=True),
         Suite(END_TO_END, "tests", ("backends", "services"), alone=True),
         Suite(
             "console-browser",
