@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from platformctl.app import Platform
 from platformctl.run.broker import ADMIN
-from platformctl.run.environment import HOST, VIRTUAL_HOST
+from platformctl.run.environment import VIRTUAL_HOST
 from platformctl.run.runner import Runner
 
 from tests.support.elasticsearch import Elasticsearch
@@ -35,9 +35,7 @@ def runner(platform: Platform) -> Runner:
 @pytest.fixture(scope="session")
 def shop(platform: Platform) -> Shop:
     """The public API."""
-    return Shop(
-        Urls(**{name: f"http://{HOST}:{platform.settings.port(name)}" for name in platform.catalogue.for_customers()})
-    )
+    return Shop(Urls.of(platform.settings))
 
 
 @pytest.fixture

@@ -66,9 +66,7 @@ def test_the_grpc_stubs_are_current(tmp_path: Path) -> None:
 
 
 def test_every_process_is_run_natively() -> None:
-    wanted = {process.name for process in PROCESSES} | {
-        external.process_name for external in CATALOGUE.external.values() if external.process_name
-    }
+    wanted = {process.name for process in PROCESSES} | {program.name for program in CATALOGUE.programs()}
     document = yaml.safe_load(read("observability/native/process-compose.yaml"))
     running = {
         name

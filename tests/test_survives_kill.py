@@ -10,7 +10,6 @@ import catalogue
 import pytest
 import requests
 from platformctl.app import Platform
-from platformctl.run.environment import CONSOLE
 from platformctl.run.runner import Runner
 
 from tests.support.expect import eventually, expect
@@ -109,9 +108,10 @@ def test_no_order_of_theirs_is_left_in_between(shop: Shop, load: OrdersUnderLoad
 
 def charge_of(platform: Platform, shop: Shop, order_id: str) -> str | None:
     """What is wrong with an order's charge; None when it is captured."""
+    caller = platform.catalogue.internal_callers("payments")[0]
     response = requests.get(
         f"{shop.urls.payments}/internal/v1/charges/{order_id}",
-        headers={"Authorization": f"Bearer {platform.environment.service_token(CONSOLE)}"},
+        headers={"Authorization": f"Bearer {platform.environment.service_token(caller)}"},
         timeout=10,
     )
     if response.status_code != 200:

@@ -49,8 +49,7 @@ def faults(platform: Platform) -> None:
     broken = Journal(platform.paths.run / "drills.json").entries()
     if broken:
         pytest.fail(f"a drill has broken something ({broken}): wait for its end, or let `make drills` restore it")
-    services = platform.catalogue.for_customers()
-    shop = Shop(Urls(**{name: f"http://{HOST}:{platform.settings.port(name)}" for name in services}))
+    shop = Shop(Urls.of(platform.settings))
     customer = shop.new_customer()
     for card in ("tok_declined", "tok_insufficient_funds"):
         _order(customer, shop.items(), card, requests.codes.payment_required)

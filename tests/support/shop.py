@@ -5,10 +5,12 @@ from __future__ import annotations
 import secrets
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import requests
+from platformctl.run.environment import HOST
+from platformctl.settings import Settings
 
 from tests.support.expect import expect
 
@@ -17,13 +19,18 @@ TIMEOUT_SECONDS = 15.0
 
 @dataclass(frozen=True)
 class Urls:
-    """The base URL of each service."""
+    """The base URL of each service that the shop consists of."""
 
     users: str
     inventory: str
     orders: str
     payments: str
     notifications: str
+
+    @classmethod
+    def of(cls, settings: Settings) -> Urls:
+        """Those of the platform without Docker."""
+        return cls(**{each.name: f"http://{HOST}:{settings.port(each.name)}" for each in fields(cls)})
 
 
 @dataclass(frozen=True)

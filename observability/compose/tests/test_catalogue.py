@@ -40,8 +40,6 @@ ONLY_COMPOSE = {
 # The console's: what is mounted into its container, and where people's browsers reach what runs in others.
 ONLY_IN_CONTAINERS = {"HTTP_HOST", "GRPC_HOST", "DASHBOARDS_DIR", "RUNBOOKS_DIR"}
 FOR_BROWSERS = {"GRAFANA_URL", "JAEGER_UI_URL", "KIBANA_URL"}
-# Given to all without Docker, read by services with access tokens only.
-NOT_READ = {name: {"JWT_ISSUER", "JWT_AUDIENCE"} for name in ("inventory", "payments")}
 
 
 def native_environment(tmp_path: Path) -> ServiceEnvironment:
@@ -66,7 +64,7 @@ def test_a_process_gets_the_variables_that_it_gets_without_docker(name: str, tmp
     secret = {variable for variable in native if variable in secrets.SECRET_VARIABLES}
     secret |= {"JWT_PRIVATE_KEY_FILE"} & set(native)
     # The image sets it for all of them.
-    wanted = set(native) - secret - {"PYTHONUNBUFFERED"} - NOT_READ.get(process.service, set())
+    wanted = set(native) - secret - {"PYTHONUNBUFFERED"}
     assert set(here) - ONLY_IN_CONTAINERS - FOR_BROWSERS == wanted
     hosts_differ = {
         "ALLOWED_HOSTS",

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import catalogue
 import pytest
 from platformctl import first_user
 from platformctl.app import Platform
@@ -17,6 +18,10 @@ from platformctl.run.one_shots import OneShots
 
 MIGRATE = Process(name="console-migrate", group=Group.SERVICE, command=("migrate",), one_shot=True)
 CONSOLE = Process(name="console", group=Group.SERVICE, command=("gunicorn",), url="http://127.0.0.1:8000/")
+
+
+def ensure(platform: Platform) -> FirstUser | None:
+    return first_user.ensure(platform, catalogue.load().services["console"])
 
 
 class Runs:
@@ -46,27 +51,27 @@ def clone(folder: Path, *, migrated: bool = True) -> Platform:
 def test_the_first_user_is_told_of_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     runs = Runs()
     monkeypatch.setattr(subprocess, "run", runs)
-    assert first_user.ensure(clone(tmp_path)) == FirstUser("http://127.0.0.1:8000/", "admin", "secret")
-    assert first_user.ensure(clone(tmp_path)) is None
+    assert ensure(clone(tmp_path)) == FirstUser("http://127.0.0.1:8000/", "admin", "secret")
+    assert ensure(clone(tmp_path)) is None
     assert runs.count == 1
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and "secret" in path.read_text()]
 
 
 def test_a_database_that_has_users_gets_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subprocess, "run", Runs(output=""))
-    assert first_user.ensure(clone(tmp_path)) is None
+    assert ensure(clone(tmp_path)) is None
 
 
 def test_without_its_tables_nothing_is_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     runs = Runs()
     monkeypatch.setattr(subprocess, "run", runs)
-    assert first_user.ensure(clone(tmp_path, migrated=False)) is None
+    assert ensure(clone(tmp_path, migrated=False)) is None
     assert runs.count == 0
 
 
 def test_a_failure_is_told_and_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subprocess, "run", Runs(code=1))
-    with pytest.raises(PlatformError, match="first user could not be made"):
-        first_user.ensure(clone(tmp_path))
+    with pytest.raises(PlatformError, match="first user of console could not be created"):
+        ensure(clone(tmp_path))
     monkeypatch.setattr(subprocess, "run", Runs())
-    assert first_user.ensure(clone(tmp_path)) is not None
+    assert ensure(clone(tmp_path)) is not None

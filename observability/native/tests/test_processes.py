@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import catalogue
 import pytest
 from catalogue import Catalogue
+from platformctl import settings
 from platformctl.app import Platform
 from platformctl.errors import PlatformError
+from platformctl.paths import Paths
 from platformctl.run import processes
+from platformctl.run.account import Account
+from platformctl.run.backends import Backends
+from platformctl.run.environment import ServiceEnvironment
 from platformctl.run.model import Group, HttpProbe
 from platformctl.run.runner import needs_among
+from platformctl.secret_store import SecretStore
 
 
 @pytest.fixture
@@ -31,7 +38,7 @@ def test_every_process_of_the_catalogue_runs_with_its_ports(platform: Platform, 
 
 def test_every_service_process_is_in_the_catalogue(platform: Platform, the_catalogue: Catalogue) -> None:
     known = {process.name for process in the_catalogue.processes()}
-    known |= {external.process_name for external in the_catalogue.external.values() if external.process_name}
+    known |= {program.name for program in the_catalogue.programs()}
     running = {p.name for p in platform.processes.values() if p.group is Group.SERVICE and not p.one_shot}
     assert running == known
 
@@ -96,6 +103,60 @@ def test_an_internal_api_knows_the_tokens_of_its_callers_only(platform: Platform
         "notifications": set(),
         "console": set(),
     }
+
+
+def test_only_services_that_verify_or_issue_access_tokens_get_their_issuer(platform: Platform) -> None:
+    getting = {process.service for process in platform.processes.values() if "JWT_ISSUER" in process.environment}
+    assert getting == {"users", "orders", "notifications"}
+
+
+def test_only_services_that_call_internal_apis_have_a_token_of_their_own(platform: Platform) -> None:
+    having = {process.service for process in platform.processes.values() if "SERVICE_TOKEN" in process.environment}
+    assert having == {"orders"}
+
+
+SHIPPING = """
+  shipping:
+    title: Shipping
+    description: Sends parcels
+    owner: checkout
+    app: parcels
+    database: shipping
+    seed: seed_carriers
+    processes:
+      shipping: {kind: web, http_port: 8007, metrics_port: 8107}
+      shipping-consumer: {kind: worker, metrics_port: 8117, command: consume}
+    depends_on:
+      - {service: orders, protocol: http, proxy_port: 18071}
+      - {service: inventory, protocol: grpc, variable: STOCK_TARGET}
+      - {service: card-provider, protocol: http}
+      - {service: jaeger, protocol: http}
+      - {service: postgresql, protocol: sql}
+      - {service: rabbitmq, protocol: amqp}
+"""
+
+
+def test_a_service_that_is_only_in_the_catalogue_is_run_with_all_that_it_needs(root: Path, tmp_path: Path) -> None:
+    text = catalogue.default_path().read_text()
+    changed = tmp_path / "catalogue.yaml"
+    changed.write_text(text.replace("services:\n", f"services:{SHIPPING}", 1))
+    known = catalogue.load(changed)
+    chosen = settings.load(tmp_path, known, environ={})
+    paths, secrets = Paths(root, tmp_path / "cache"), SecretStore(tmp_path / "secrets")
+    backends = Backends(paths, chosen, secrets, Account("nobody"))
+    listed = processes.build(paths, chosen, known, backends, ServiceEnvironment(paths, chosen, secrets, known))
+    web = listed["shipping"]
+    assert web.after == ("shipping-migrate", "shipping-seed", "rabbitmq", "toxiproxy")
+    assert listed["shipping-seed"].command[-1] == "seed_carriers"
+    assert web.working_dir == root / "services" / "shipping"
+    assert web.environment["ORDERS_URL"] == "http://127.0.0.1:18071"
+    assert web.environment["STOCK_TARGET"] == "127.0.0.1:8202"
+    assert web.environment["CARD_PROVIDER_URL"] == "http://127.0.0.1:8006"
+    assert web.environment["JAEGER_URL"] == "http://127.0.0.1:16686"
+    assert web.environment["RABBITMQ_URL"].startswith("amqp://shipping:")
+    assert web.environment["DATABASE_URL"].startswith("postgres://shipping:")
+    token = web.environment["SERVICE_TOKEN"]
+    assert f"shipping={token}" in listed["orders"].environment["SERVICE_TOKENS"].split(",")
 
 
 def test_only_users_has_the_private_key(platform: Platform) -> None:

@@ -128,6 +128,11 @@ WRONG = {
         "orders.cancelled:",
         "services.payments.consumes.orders.cancelled: the queue's name must begin with payments",
     ),
+    "no edge to its database": (
+        "      - {service: postgresql, protocol: sql}\n\n  inventory",
+        "      []\n\n  inventory",
+        "services.users.depends_on: a dependency by sql is needed for its database",
+    ),
     "a database twice": ("database: payments", "database: orders", "services: two have the database orders"),
     "two issuers of tokens": (
         "seed: seed_products",

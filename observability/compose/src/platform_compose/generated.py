@@ -28,15 +28,18 @@ def files(services: Catalogue) -> dict[str, str]:
     made = {f"prometheus/targets/{name}": _rehost(content, services) for name, content in native.items()}
     made["toxiproxy/proxies.json"] = _proxies(services)
     made["postgres/pg_hba.conf"] = _client_authentication(services)
-    receivers = alertmanager.Receivers(
-        {
-            "WATCHDOG_URL": "http://watchdog:9095",
-            "CONSOLE_WEBHOOK_URL": f"http://console:{hosts.default_settings(services).port('console')}/hooks/alertmanager",
+    made["alertmanager/alertmanager.yml"] = alertmanager.configuration(services, _receivers(services))
+    return made
+
+
+def _receivers(services: Catalogue) -> alertmanager.Receivers:
+    hooks = {"WATCHDOG_URL": "http://watchdog:9095"}
+    if receiver := services.alert_receiver():
+        hooks |= {
+            "CONSOLE_WEBHOOK_URL": f"http://{receiver.name}:{receiver.web().http_port}{receiver.alert_webhook}",
             "CONSOLE_WEBHOOK_TOKEN_FILE": "/run/platform/console-token",
         }
-    )
-    made["alertmanager/alertmanager.yml"] = alertmanager.configuration(services, receivers)
-    return made
+    return alertmanager.Receivers(hooks)
 
 
 def stale(services: Catalogue) -> list[str]:

@@ -40,8 +40,7 @@ def host_of_variable(variable: str, services: Catalogue) -> str:
     """The container behind a port variable of platformctl. Raises KeyError for one that no container listens on."""
     owners = {port_variable(process.name): process.name for process in services.processes()}
     owners |= {port_variable(process.name, "metrics"): process.name for process in services.processes()}
-    externals = [each.process_name for each in services.external.values() if each.process_name]
-    owners |= {port_variable(name): name for name in externals}
+    owners |= {port_variable(program.name): program.name for program in services.programs()}
     if variable in owners:
         return owners[variable]
     stem = variable.removesuffix("_PORT")

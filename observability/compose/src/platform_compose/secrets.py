@@ -11,7 +11,7 @@ from catalogue import Catalogue, Service
 from platformctl.paths import Paths, repository_root
 from platformctl.run import broker
 from platformctl.run.database import POSTGRES_ADMIN, POSTGRES_EXPORTER_ROLE, TESTS_ROLE
-from platformctl.run.environment import CONSOLE, HOST, WEBHOOK_TOKEN, ServiceEnvironment
+from platformctl.run.environment import HOST, ServiceEnvironment, webhook_token
 from platformctl.secret_store import SecretStore
 
 from platform_compose import hosts
@@ -27,7 +27,8 @@ SECRET_VARIABLES = (
     "SERVICE_TOKENS",
     "ALERT_WEBHOOK_TOKEN",
 )
-JWT_KEY = "users_jwt"
+# The external system that has users with passwords among containers.
+SEARCH = "elasticsearch"
 MOUNT = "/run/platform"
 
 
@@ -45,7 +46,8 @@ def readers(store: SecretStore, services: Catalogue) -> Iterator[Reader]:
     """Every volume. The numbers are those of the users in the images."""
     for service in services.services.values():
         yield Reader(service.name, OURS, OURS, _service_files(store, services, service))
-    yield Reader("alertmanager", 65534, 65534, {"console-token": store.get(WEBHOOK_TOKEN)})
+    if receiver := services.alert_receiver():
+        yield Reader("alertmanager", 65534, 65534, {"console-token": store.get(webhook_token(receiver))})
     yield Reader("postgres", 999, 999, {"password": store.get(f"postgres_{POSTGRES_ADMIN}")})
     yield Reader("postgres-exporter", 65534, 65534, {"password": store.get(f"postgres_{POSTGRES_EXPORTER_ROLE}")})
     yield Reader("rabbitmq", 999, 999, {"definitions.json": broker.definitions(services, store)})
@@ -89,12 +91,13 @@ def _service_files(store: SecretStore, services: Catalogue, service: Service) ->
     settings = hosts.default_settings(services)
     native = ServiceEnvironment(Paths(repository_root(), settings.cache), settings, store, services).of_service(service)
     values = {name: _rehost(native[name], settings.ports) for name in SECRET_VARIABLES if name in native}
-    if service.name == CONSOLE:
+    if any(edge.callee == SEARCH for edge in service.depends_on):
         values |= {"ELASTICSEARCH_USER": "reader", "ELASTICSEARCH_PASSWORD": store.get(secret_name("reader"))}
     files = {}
     if "JWT_PRIVATE_KEY_FILE" in native:
-        files[f"{JWT_KEY}.pem"] = Path(native["JWT_PRIVATE_KEY_FILE"]).read_text()
-        values["JWT_PRIVATE_KEY_FILE"] = f"{MOUNT}/{JWT_KEY}.pem"
+        key = Path(native["JWT_PRIVATE_KEY_FILE"])
+        files[key.name] = key.read_text()
+        values["JWT_PRIVATE_KEY_FILE"] = f"{MOUNT}/{key.name}"
     return {"environment": environment_file(values), **files}
 
 

@@ -100,7 +100,7 @@ class Platform:
             wanted = processes.select(self.processes, names or self._everything())
             # Before the installation, which can take minutes.
             ports.check_free(wanted, self.paths.instance)
-            Installation(steps(self.paths, uv), self.paths.cache, console).run()
+            Installation(steps(self.paths, self.catalogue, uv), self.paths.cache, console).run()
             Locations(self.paths).link_system_programs()
             account.ensure_account(self.account)
             self._prepare()

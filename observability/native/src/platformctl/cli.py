@@ -19,7 +19,6 @@ from platformctl import first_user, report
 from platformctl.app import Platform
 from platformctl.dev import generate, lint, probe, suites
 from platformctl.errors import PlatformError
-from platformctl.run.environment import CONSOLE
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -110,9 +109,10 @@ def _up(platform: Platform, arguments: argparse.Namespace, console: Console) -> 
     console.print(f"Ready after {time.monotonic() - began:.0f} s.", highlight=False)
     if not names and not arguments.no_probe:
         report.probe(probe.run(probe.Native(platform), console), platform, console)
-    made = first_user.ensure(platform)
-    if made is not None or not names:
-        report.console(platform.process(CONSOLE), made, console)
+    for service in platform.catalogue.for_operators().values():
+        created = first_user.ensure(platform, service)
+        if created is not None or not names:
+            report.front_page(service, platform.process(service.name), created, console)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The console's first user: made once for each database, the password shown once and kept nowhere."""
+"""A service's first user: created once for each database, the password shown once and kept nowhere."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import os
 import subprocess
 from dataclasses import dataclass
 
+from catalogue import Service
+
 from platformctl.app import Platform
 from platformctl.errors import PlatformError
-from platformctl.run.environment import CONSOLE
 from platformctl.run.one_shots import OneShots
 
 DEADLINE_SECONDS = 60
@@ -23,19 +24,19 @@ class FirstUser:
     password: str
 
 
-def ensure(platform: Platform) -> FirstUser | None:
-    """Make the first user when the console has a database without users; None when there was nothing to make.
+def ensure(platform: Platform, service: Service) -> FirstUser | None:
+    """Create the first user when the service's database has none; None when there was nothing to create.
 
     Raises PlatformError when the command fails.
     """
-    mark = platform.paths.lib / "one-shots" / f"{CONSOLE}-first-user"
-    migrated = OneShots(mark.parent).is_current(platform.process(f"{CONSOLE}-migrate"))
-    if mark.exists() or not migrated:
+    mark = platform.paths.lib / "one-shots" / f"{service.name}-first-user"
+    migrated = OneShots(mark.parent).is_current(platform.process(f"{service.name}-migrate"))
+    if service.first_user is None or mark.exists() or not migrated:
         return None
     done = subprocess.run(
-        [str(platform.paths.python), "manage.py", "create_first_user"],
-        cwd=platform.paths.root / "services" / CONSOLE,
-        env=os.environ | platform.environment.of_command(CONSOLE),
+        [str(platform.paths.python), "manage.py", service.first_user],
+        cwd=platform.paths.root / service.folder,
+        env=os.environ | platform.environment.of_command(service.name),
         capture_output=True,
         text=True,
         check=False,
@@ -43,10 +44,10 @@ def ensure(platform: Platform) -> FirstUser | None:
     )
     if done.returncode != 0:
         raise PlatformError(
-            "the console's first user could not be made",
+            f"the first user of {service.name} could not be created",
             detail=done.stderr.splitlines()[-10:],
-            advice=f"make logs s={CONSOLE}",
+            advice=f"make logs s={service.name}",
         )
     mark.touch()
     name, _, password = done.stdout.strip().partition(" ")
-    return FirstUser(platform.process(CONSOLE).url, name, password) if password else None
+    return FirstUser(platform.process(service.name).url, name, password) if password else None

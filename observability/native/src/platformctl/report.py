@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from catalogue import Service
 from rich.console import Console
 from rich.table import Table
 
@@ -64,12 +65,13 @@ def probe(result: Result, platform: Platform, console: Console) -> None:
         console.print(f"  {label:<8} {text}", highlight=False, markup=False)
 
 
-def console(process: Process, made: FirstUser | None, screen: Console) -> None:
-    """Where the console is, and who can log in there when somebody was made just now."""
-    screen.print(f"Console: {process.url}", highlight=False, markup=False)
-    if made is not None:
-        screen.print(f"  user {made.name}, password {made.password}", highlight=False, markup=False)
-        screen.print("  (shown only this once; more users and passwords: services/console/README.md)", highlight=False)
+def front_page(service: Service, process: Process, created: FirstUser | None, console: Console) -> None:
+    """Where a service for operators is, and its first user when that was created just now."""
+    console.print(f"{service.title}: {process.url}", highlight=False, markup=False)
+    if created is not None:
+        console.print(f"  user {created.name}, password {created.password}", highlight=False, markup=False)
+        readme = f"{service.folder}/README.md"
+        console.print(f"  (shown only this once; more users and passwords: {readme})", highlight=False)
 
 
 def _age(seconds: float) -> str:

@@ -57,9 +57,8 @@ def default_ports(catalogue: Catalogue) -> dict[str, int]:
     for edge in catalogue.proxied_edges():
         if edge.proxy_port is not None:
             ports[port_variable(edge.proxy_name, "proxy")] = edge.proxy_port
-    for external in catalogue.external.values():
-        if external.process_name and external.http_port is not None:
-            ports[port_variable(external.process_name)] = external.http_port
+    for program in catalogue.programs():
+        ports[port_variable(program.name)] = program.http_port
     return ports
 
 

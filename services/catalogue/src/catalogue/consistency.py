@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from .model import Catalogue, Dependency, Service
-
-# The kind of process that answers a protocol.
-SERVED_BY = {"http": "web", "grpc": "grpc"}
+from .model import SERVED_BY, Catalogue, Dependency, Service
 
 
 def problems(catalogue: Catalogue) -> Iterator[str]:
@@ -39,6 +36,8 @@ def _processes(service: Service) -> Iterator[str]:
 
 
 def _service(service: Service) -> Iterator[str]:
+    if not service.calls("sql"):
+        yield f"services.{service.name}.depends_on: a dependency by sql is needed for its database"
     variables = [edge.variable for edge in service.depends_on]
     for variable in _repeated(variables):
         yield f"services.{service.name}.depends_on: two dependencies have the variable {variable}"

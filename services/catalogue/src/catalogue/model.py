@@ -13,6 +13,9 @@ Audience = Literal["customers", "operators"]
 # What a process may use, unless its entry says otherwise: the limit of its container, in MiB.
 MEMORY_MIB: Mapping[ProcessKind, int] = {"web": 160, "grpc": 112, "worker": 112}
 
+# The kind of process that answers a protocol.
+SERVED_BY: Mapping[Protocol, ProcessKind] = {"http": "web", "grpc": "grpc"}
+
 
 class CatalogueError(ValueError):
     """The catalogue is inconsistent; the message names every entry that is wrong."""
@@ -132,14 +135,9 @@ class External:
     backend: Backend | None = None
 
     @property
-    def process_name(self) -> str | None:
-        """The name of its program's process."""
-        return self.program.name if self.program else None
-
-    @property
-    def http_port(self) -> int | None:
-        """The port of its program."""
-        return self.program.http_port if self.program else None
+    def listener(self) -> str:
+        """The process that answers for it."""
+        return self.program.name if self.program else self.backend.process if self.backend else self.name
 
 
 @dataclass(frozen=True)
@@ -239,6 +237,14 @@ class Catalogue:
     def proxied_edges(self) -> Iterator[Dependency]:
         """The edges that go through Toxiproxy."""
         return (edge for edge in self.edges() if edge.proxy_port is not None)
+
+    def listener(self, edge: Dependency) -> str:
+        """The process that answers an edge; its container has the same name."""
+        external = self.external.get(edge.callee)
+        if external is not None:
+            return external.listener
+        kind = SERVED_BY[edge.protocol]
+        return next(process.name for process in self.services[edge.callee].processes if process.kind == kind)
 
     def internal_callers(self, name: str) -> tuple[str, ...]:
         """Who may call a service's internal API: callers with a token, and operators wherever there is such an API."""

@@ -11,7 +11,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+import catalogue
 import requests
+from catalogue import graph
 from rich.console import Console
 
 from platformctl.app import Platform
@@ -27,7 +29,7 @@ SIGNAL_SECONDS = 45.0
 EXEMPLAR_SECONDS = 6.0
 POLL_SECONDS = 0.25
 CARD = "tok_ok"
-EXPECTED_SERVICES = frozenset({"users", "inventory", "orders", "payments", "notifications"})
+EXPECTED_SERVICES = frozenset(graph.crossed_by(catalogue.load(), "place-order"))
 COUNTER = "orders_placed_total"
 LATENCY = "django_http_requests_latency_seconds_by_view_method_bucket"
 

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
+from catalogue import Service
 from rich.console import Console
 from rich.table import Table
 
@@ -19,7 +20,7 @@ from platformctl.app import Platform
 from platformctl.errors import PlatformError
 from platformctl.run.broker import ADMIN
 from platformctl.run.database import TESTS_ROLE
-from platformctl.run.environment import CONSOLE, HOST
+from platformctl.run.environment import HOST
 
 END_TO_END = "e2e"
 # pytest's exit code for "no tests collected".
@@ -64,13 +65,14 @@ class Result:
 def all_suites(platform: Platform) -> list[Suite]:
     """Every suite that this checkout has. The longest begins first, so that it isn't what all wait for in the end."""
     stores = ("postgres", "rabbitmq")
+    operators = platform.catalogue.for_operators()
     known = [
         Suite("django_telemetry", "observability/django_telemetry", stores),
         Suite("catalogue", "services/catalogue"),
         Suite("contracts", "services/contracts", stores),
-        *(Suite(name, f"services/{name}", stores) for name in platform.catalogue.for_customers()),
+        *(Suite(name, service.folder, stores) for name, service in platform.catalogue.for_customers().items()),
         # Those marked live are the browser's, below.
-        Suite(CONSOLE, f"services/{CONSOLE}", stores, ("-m", "not live")),
+        *(Suite(name, service.folder, stores, ("-m", "not live")) for name, service in operators.items()),
         Suite("native", "observability/native"),
         Suite("jaeger-dependencies", "observability/jaeger/dependencies", ("jaeger",)),
         Suite("watchdog", "observability/watchdog"),
@@ -82,13 +84,16 @@ def all_suites(platform: Platform) -> list[Suite]:
         Suite("docs", "docs", arguments=("-m", "not live")),
         Suite("docs-commands", "docs", ("backends", "services"), ("-m", "live"), alone=True),
         Suite(END_TO_END, "tests", ("backends", "services"), alone=True),
-        Suite(
-            "console-browser",
-            f"services/{CONSOLE}",
-            ("backends", "services"),
-            ("-m", "live", "tests/browser"),
-            alone=True,
-            usual=False,
+        *(
+            Suite(
+                f"{name}-browser",
+                service.folder,
+                ("backends", "services"),
+                ("-m", "live", "tests/browser"),
+                alone=True,
+                usual=False,
+            )
+            for name, service in operators.items()
         ),
         # After the end-to-end tests, which make most of what panels about failures show.
         Suite("dashboards", "dashboards", ("backends", "services"), alone=True),
@@ -119,21 +124,38 @@ def environment(platform: Platform) -> dict[str, str]:
     ports = platform.settings.ports
     broker_password = platform.secrets.get(f"rabbitmq_{ADMIN}")
     database_password = platform.secrets.get(f"postgres_{TESTS_ROLE}")
-    console = platform.environment.of_command(CONSOLE)
+    catalogue = platform.catalogue
+    public = {
+        f"TEST_{service.url_variable}": f"http://{HOST}:{platform.settings.port(name)}"
+        for name, service in catalogue.public().items()
+    }
+    operators = {
+        variable: value
+        for service in catalogue.for_operators().values()
+        for variable, value in _of_operators(platform, service).items()
+    }
     return {
+        **public,
+        **operators,
         "TEST_DATABASE_URL": f"postgres://{TESTS_ROLE}:{database_password}@{HOST}:{ports['POSTGRES_PORT']}/postgres",
         "TEST_RABBITMQ_URL": f"amqp://{ADMIN}:{broker_password}@{HOST}:{ports['RABBITMQ_PORT']}/",
         "BENCH_DATABASE_URL": f"postgres://{TESTS_ROLE}:{database_password}@{HOST}:{ports['POSTGRES_PORT']}/benchmark",
         "BENCH_OTLP_ENDPOINT": f"http://{HOST}:{ports['JAEGER_OTLP_HTTP_PORT']}",
         "TEST_ELASTICSEARCH_URL": f"http://{HOST}:{ports['ELASTICSEARCH_PORT']}",
         "TEST_JAEGER_URL": f"http://{HOST}:{ports['JAEGER_QUERY_PORT']}",
-        "TEST_INVENTORY_URL": f"http://{HOST}:{platform.settings.port('inventory')}",
         "TEST_ALERTMANAGER_URL": f"http://{HOST}:{ports['ALERTMANAGER_PORT']}",
-        "CONSOLE_URL": f"http://{HOST}:{platform.settings.port(CONSOLE)}",
-        "CONSOLE_DATABASE_URL": console["DATABASE_URL"],
-        "CONSOLE_ASSETS_DIR": console["CONSOLE_ASSETS_DIR"],
         "TEST_RABBITMQ_ADMIN_URL": f"http://{ADMIN}:{broker_password}@{HOST}:{ports['RABBITMQ_MANAGEMENT_PORT']}",
     }
+
+
+def _of_operators(platform: Platform, service: Service) -> dict[str, str]:
+    """Where tests in a browser find a service for operators: its address, database and assets."""
+    own = platform.environment.of_command(service.name)
+    found = {
+        service.url_variable: f"http://{HOST}:{platform.settings.port(service.name)}",
+        service.url_variable.replace("_URL", "_DATABASE_URL"): own["DATABASE_URL"],
+    }
+    return found | ({service.assets: own[service.assets]} if service.assets else {})
 
 
 def run(platform: Platform, names: Sequence[str], console: Console, *, end_to_end_only: bool = False) -> int:

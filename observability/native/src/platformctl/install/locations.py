@@ -8,6 +8,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from catalogue import Service
+
 from platformctl.install import versions
 from platformctl.paths import Paths
 
@@ -60,15 +62,13 @@ class Locations:
     def spotlight(self) -> Path:
         return self.spotlight_folder / "node_modules" / "@spotlightjs" / "spotlight" / "dist" / "run.js"
 
-    @property
-    def console_folder(self) -> Path:
-        lock = self.paths.root / "services" / "console" / "package-lock.json"
-        return self.paths.cache / "console" / _digest(lock)
+    def assets_folder(self, service: Service) -> Path:
+        lock = self.paths.root / service.folder / "package-lock.json"
+        return self.paths.cache / service.name / _digest(lock)
 
-    @property
-    def console_assets(self) -> Path:
-        """What the console's pages load in the browser."""
-        return self.console_folder / "node_modules"
+    def assets(self, service: Service) -> Path:
+        """What a service's pages load in the browser."""
+        return self.assets_folder(service) / "node_modules"
 
     @property
     def go_toolchain(self) -> Path:

@@ -13,9 +13,10 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
 
+from catalogue import Catalogue
 from rich.console import Console
 
-from platformctl.install.console_assets import ConsoleAssets
+from platformctl.install.assets import Assets
 from platformctl.install.debian import DebianPackages
 from platformctl.install.elasticsearch import Elasticsearch
 from platformctl.install.gotools import GoTool, GoToolchain
@@ -30,7 +31,7 @@ LEAST_TELLING_PROGRESS = 0.1
 AT_ONCE = 3
 
 
-def steps(paths: Paths, uv: Path) -> list[Step]:
+def steps(paths: Paths, catalogue: Catalogue, uv: Path) -> list[Step]:
     """Everything, in the order in which it is shown. Jaeger first: it takes longest."""
     return [
         GoToolchain(paths, uv),
@@ -38,7 +39,7 @@ def steps(paths: Paths, uv: Path) -> list[Step]:
         DebianPackages(paths),
         Elasticsearch(paths),
         Spotlight(paths),
-        ConsoleAssets(paths),
+        *(Assets(paths, service) for service in catalogue.services.values() if service.assets),
         GoTool(paths, "process-compose", 45),
         GoTool(paths, "toxiproxy", 15),
     ]

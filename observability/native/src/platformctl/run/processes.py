@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from catalogue import Catalogue, Service
+from catalogue import Catalogue, Program, Service
 from catalogue import Process as CatalogueProcess
 
 from platformctl.errors import PlatformError
@@ -14,12 +14,6 @@ from platformctl.run.backends import Backends
 from platformctl.run.environment import HOST, ServiceEnvironment
 from platformctl.run.model import Group, HttpProbe, Process
 from platformctl.settings import Settings, port_variable
-
-# One-shot commands that a service needs beyond its migrations.
-SEED_COMMANDS: Mapping[str, str] = {"inventory": "seed_products"}
-# What a person opens first.
-FRONT_PAGES: Mapping[str, str] = {"customers": "/api/docs/", "operators": "/"}
-BACKEND_OF_DEPENDENCY: Mapping[str, str] = {"rabbitmq": "rabbitmq"}
 
 
 def build(
@@ -65,9 +59,8 @@ class _Services:
         self._environment = environment
 
     def all(self) -> Iterator[Process]:
-        for external in self._catalogue.external.values():
-            if external.process_name is not None:
-                yield self._external(external.process_name)
+        for program in self._catalogue.programs():
+            yield self._program(program)
         for service in self._catalogue.services.values():
             yield from self._one_shots(service)
             for process in service.processes:
@@ -75,23 +68,25 @@ class _Services:
 
     def traffic(self) -> Process:
         """Locust in the background. Waits for every web process, or its first minute would be errors."""
-        product = [process for service in self._catalogue.for_customers().values() for process in service.processes]
-        web = [process for process in product if process.kind == "web"]
-        urls = {f"{p.name.upper()}_URL": f"http://{HOST}:{self._settings.port(p.name)}" for p in web}
+        product = self._catalogue.for_customers().values()
+        urls = {
+            service.url_variable: f"http://{HOST}:{self._settings.port(name)}"
+            for name, service in self._catalogue.public().items()
+        }
         return Process(
             name="traffic",
             group=Group.TRAFFIC,
             command=self._python("-m", "load.traffic"),
             environment=urls | {"TRAFFIC_USERS": str(self._settings.traffic_users), "PYTHONUNBUFFERED": "1"},
             working_dir=self._paths.root,
-            after=tuple(process.name for process in product),
+            after=tuple(process.name for service in product for process in service.processes),
         )
 
     def _one_shots(self, service: Service) -> Iterator[Process]:
         migrate = f"{service.name}-migrate"
         yield self._one_shot(service, migrate, ("migrate", "--no-input"), ("postgres",))
-        if service.name in SEED_COMMANDS:
-            yield self._one_shot(service, f"{service.name}-seed", (SEED_COMMANDS[service.name],), (migrate,))
+        if service.seed:
+            yield self._one_shot(service, f"{service.name}-seed", (service.seed,), (migrate,))
 
     def _one_shot(self, service: Service, name: str, command: Sequence[str], after: tuple[str, ...]) -> Process:
         return Process(
@@ -100,7 +95,7 @@ class _Services:
             service=service.name,
             command=self._python("manage.py", *command),
             environment=self._environment.of_command(service.name),
-            working_dir=self._folder(service.name),
+            working_dir=self._folder(service),
             after=after,
             one_shot=True,
             inputs=self._inputs(service),
@@ -108,7 +103,7 @@ class _Services:
 
     def _inputs(self, service: Service) -> tuple[Path, ...]:
         """Migrations and commands of the service, and the packages that bring migrations of their own."""
-        folder = self._folder(service.name)
+        folder = self._folder(service)
         parts = ("migrations", "management")
         own = [file for part in parts for file in sorted(folder.glob(f"*/{part}/**/*.py"))]
         return (self._paths.root / "requirements.lock", *own)
@@ -121,7 +116,7 @@ class _Services:
         command = self._python("manage.py", process.command or "")
         if process.kind == "web":
             port = self._settings.port(process.name)
-            probe, url = HttpProbe(port, "/readyz"), f"http://{HOST}:{port}{FRONT_PAGES[service.audience]}"
+            probe, url = HttpProbe(port, "/readyz"), f"http://{HOST}:{port}{service.front_page}"
             command = self._python("-m", "gunicorn", "-c", "config/gunicorn.py", "config.wsgi")
         if process.http_port is not None or process.grpc_port is not None:
             ports[port_variable(process.name)] = self._settings.port(process.name)
@@ -131,7 +126,7 @@ class _Services:
             service=service.name,
             command=command,
             environment=self._environment.of(process),
-            working_dir=self._folder(service.name),
+            working_dir=self._folder(service),
             probe=probe,
             after=self._needed_by(service),
             # gunicorn gives requests in flight 25 s.
@@ -142,30 +137,29 @@ class _Services:
 
     def _needed_by(self, service: Service) -> tuple[str, ...]:
         """What must be there before a service can become ready. Not other services: those it calls when asked to."""
-        one_shots = [f"{service.name}-{step}" for step in ("migrate", "seed")]
-        known = [name for name in one_shots if name.endswith("migrate") or service.name in SEED_COMMANDS]
-        needed = [BACKEND_OF_DEPENDENCY[e.callee] for e in service.depends_on if e.callee in BACKEND_OF_DEPENDENCY]
+        one_shots = [f"{service.name}-migrate", *([f"{service.name}-seed"] if service.seed else [])]
+        brokers = [self._catalogue.listener(edge) for edge in service.calls("amqp")]
         proxied = ["toxiproxy"] if any(edge.proxy_port for edge in service.depends_on) else []
-        return (*known, *needed, *proxied)
+        return (*one_shots, *brokers, *proxied)
 
-    def _external(self, name: str) -> Process:
-        port = self._settings.port(name)
+    def _program(self, program: Program) -> Process:
+        port = self._settings.port(program.name)
         return Process(
-            name=name,
+            name=program.name,
             group=Group.SERVICE,
-            command=self._python("-m", name.replace("-", "_")),
+            command=self._python("-m", program.module),
             environment={
                 "HTTP_PORT": str(port),
                 "ENVIRONMENT": self._settings.environment,
                 "PYTHONUNBUFFERED": "1",
             },
-            working_dir=self._folder("payments"),
-            probe=HttpProbe(port, "/healthz"),
-            ports={port_variable(name): port},
+            working_dir=self._folder(self._catalogue.services[program.part_of]),
+            probe=HttpProbe(port, program.health),
+            ports={port_variable(program.name): port},
         )
 
-    def _folder(self, service: str) -> Path:
-        return self._paths.root / "services" / service
+    def _folder(self, service: Service) -> Path:
+        return self._paths.root / service.folder
 
     def _python(self, *arguments: str) -> tuple[str, ...]:
         return (str(self._paths.python), *arguments)

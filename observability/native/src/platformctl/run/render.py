@@ -16,7 +16,7 @@ from platformctl.install.locations import Locations
 from platformctl.paths import Paths
 from platformctl.run import broker, supervisor, targets, toxics
 from platformctl.run.account import Account
-from platformctl.run.environment import CONSOLE, HOST, WEBHOOK_TOKEN
+from platformctl.run.environment import HOST, webhook_token
 from platformctl.run.model import Process
 from platformctl.run.search import LOGS
 from platformctl.secret_store import SecretStore
@@ -108,13 +108,15 @@ class Renderer:
         alerts = self.paths.root / "alerts"
         # The committed file has the default port and no receivers but the watchdog.
         watchdog = f"http://{HOST}:{self.settings.ports['WATCHDOG_PORT']}"
-        # Alertmanager reads the token itself, as the backends' account.
-        token = self.paths.etc / "alertmanager" / "console-token"
-        self._write("alertmanager/console-token", self.secrets.get(WEBHOOK_TOKEN))
-        console = {
-            "CONSOLE_WEBHOOK_URL": f"http://{HOST}:{self.settings.port(CONSOLE)}/hooks/alertmanager",
-            "CONSOLE_WEBHOOK_TOKEN_FILE": str(token),
-        }
+        console = {}
+        if receiver := self.catalogue.alert_receiver():
+            # Alertmanager reads the token itself, as the backends' account.
+            token = self.paths.etc / "alertmanager" / "console-token"
+            self._write("alertmanager/console-token", self.secrets.get(webhook_token(receiver)))
+            console = {
+                "CONSOLE_WEBHOOK_URL": f"http://{HOST}:{self.settings.port(receiver.name)}{receiver.alert_webhook}",
+                "CONSOLE_WEBHOOK_TOKEN_FILE": str(token),
+            }
         receivers = Receivers({"WATCHDOG_URL": watchdog, **console, **self.settings.alert_receivers})
         self._write("alertmanager/alertmanager.yml", configuration(self.catalogue, receivers))
         self._mirror(alerts / "templates", "*.tmpl", "alertmanager/templates")

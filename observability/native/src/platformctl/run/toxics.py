@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from catalogue import Catalogue, Dependency
+from catalogue import Catalogue
 
 from platformctl.run.environment import HOST
 from platformctl.settings import Settings
@@ -16,18 +16,9 @@ def proxies(catalogue: Catalogue, settings: Settings) -> str:
         {
             "name": edge.proxy_name,
             "listen": f"{HOST}:{settings.port(edge.proxy_name, 'proxy')}",
-            "upstream": f"{HOST}:{_upstream_port(catalogue, settings, edge)}",
+            "upstream": f"{HOST}:{settings.port(catalogue.listener(edge))}",
             "enabled": True,
         }
         for edge in catalogue.proxied_edges()
     ]
     return json.dumps(entries, indent=2) + "\n"
-
-
-def _upstream_port(catalogue: Catalogue, settings: Settings, edge: Dependency) -> int:
-    external = catalogue.external.get(edge.callee)
-    if external is not None and external.process_name is not None:
-        return settings.port(external.process_name)
-    kind = {"http": "web", "grpc": "grpc"}[edge.protocol]
-    process = next(process for process in catalogue.services[edge.callee].processes if process.kind == kind)
-    return settings.port(process.name)

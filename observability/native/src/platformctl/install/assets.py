@@ -1,32 +1,35 @@
-"""What the console's pages load in the browser, from npm; package-lock.json verifies every package."""
+"""What a service's pages load in the browser, from npm; package-lock.json verifies every package."""
 
 from __future__ import annotations
 
 import shutil
+
+from catalogue import Service
 
 from platformctl.install.locations import Locations
 from platformctl.install.steps import Shell, Staging, Step
 from platformctl.paths import Paths
 
 
-class ConsoleAssets(Step):
+class Assets(Step):
     """`npm ci` into the cache."""
 
-    name = "console-assets"
-    title = "The console's charts and scripts (npm)"
     typical_seconds = 10
     needs = ("packages",)
 
-    def __init__(self, paths: Paths) -> None:
-        self._source = paths.root / "services" / "console"
+    def __init__(self, paths: Paths, service: Service) -> None:
+        self.name = f"{service.name}-assets"
+        self.title = f"What the pages of {service.name} load (npm)"
+        self._service = service
+        self._source = paths.root / service.folder
         self._cache = paths.cache / "npm"
         self._locations = Locations(paths)
 
     def is_done(self) -> bool:
-        return self._locations.console_assets.is_dir()
+        return self._locations.assets(self._service).is_dir()
 
     def install(self, shell: Shell) -> None:
-        with Staging(self._locations.console_folder) as folder:
+        with Staging(self._locations.assets_folder(self._service)) as folder:
             for name in ("package.json", "package-lock.json"):
                 shutil.copy(self._source / name, folder / name)
             shell.run(
