@@ -44,7 +44,7 @@ test-e2e: ## The tests over the running platform
 
 test-alerts: ## Rules, routing, inhibition, runbooks
 	@$(PLATFORMCTL) up --no-probe
-	@$(PLATFORMCTL) test watchdog alerts
+	@$(PLATFORMCTL) test watchdog log_pipeline alerts
 	@.venv/bin/python -m pytest -q -s alerts -m live
 	@.venv/bin/python -m pytest -q -s alerts/tests/test_mutants.py -o timeout=3000
 

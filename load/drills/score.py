@@ -32,6 +32,7 @@ DECISIVE = (
     "observability/django_telemetry/src/**/*.py",
     "observability/elasticsearch/**/*",
     "observability/jaeger/*.yaml",
+    "observability/log_pipeline/src/**/*.py",
     "observability/postgres/*",
     "observability/prometheus/*.yml",
     "observability/rabbitmq/*",

@@ -18,6 +18,7 @@ PACKAGES = (
     "observability/django_telemetry",
     "observability/native",
     "observability/jaeger/dependencies",
+    "observability/log_pipeline",
     "observability/watchdog",
     "observability/compose",
     "alerts",

@@ -75,6 +75,7 @@ def all_suites(platform: Platform) -> list[Suite]:
         *(Suite(name, service.folder, stores, ("-m", "not live")) for name, service in operators.items()),
         Suite("native", "observability/native"),
         Suite("jaeger-dependencies", "observability/jaeger/dependencies", ("jaeger",)),
+        Suite("log_pipeline", "observability/log_pipeline"),
         Suite("watchdog", "observability/watchdog"),
         # The mutants take several minutes of two cores: `make test-alerts` runs them.
         Suite("alerts", "alerts", ("backends", "services"), ("--ignore=tests/test_mutants.py", "-m", "not live")),
