@@ -16,7 +16,7 @@ def of(*edges: tuple[str, str]) -> Catalogue:
         )
         for name in names
     }
-    return Catalogue(services, {}, (), {})
+    return Catalogue(services, {}, {}, {})
 
 
 def test_every_call_and_every_event_is_an_edge() -> None:
