@@ -178,7 +178,7 @@ def test_the_image_of_the_tools_builds_and_its_programs_start(folder: Path) -> N
         "platform_watchdog.server",
         "log_pipeline.__main__",
         "load.traffic",
-        "platformctl.retention",
+        "platform_retention.__main__",
         "jaeger_dependencies.job",
         "load.drills.__main__",
         "load.drills.compose",

@@ -28,9 +28,9 @@ from jaeger_dependencies import job
 from jaeger_dependencies.store import Store
 from log_pipeline import elasticsearch as log_pipeline
 from platform_compose.search_users import USERS, roles
+from platform_retention.elasticsearch import Policy, Retention
 from platformctl.install.locations import Locations, system_java_home
 from platformctl.paths import Paths
-from platformctl.retention import Policy, Retention
 from platformctl.settings import DEFAULT_CACHE
 
 from load import marks

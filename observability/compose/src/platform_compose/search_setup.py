@@ -31,7 +31,7 @@ def run(url: str, store: SecretStore, templates: Path, logs_days: int) -> None:
 
 
 def lifecycle(days: int) -> dict[str, Any]:
-    """A new index each day or gigabyte; dropped `days` days after the next one was begun. As platformctl.retention."""
+    """A new index each day or gigabyte; dropped `days` days after the next one was begun. As platform_retention."""
     return {
         "policy": {
             "phases": {

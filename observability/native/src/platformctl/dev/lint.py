@@ -19,6 +19,7 @@ PACKAGES = (
     "observability/native",
     "observability/jaeger/dependencies",
     "observability/log_pipeline",
+    "observability/retention",
     "observability/watchdog",
     "observability/compose",
     "alerts",

@@ -76,6 +76,7 @@ def all_suites(platform: Platform) -> list[Suite]:
         Suite("native", "observability/native"),
         Suite("jaeger-dependencies", "observability/jaeger/dependencies", ("jaeger",)),
         Suite("log_pipeline", "observability/log_pipeline"),
+        Suite("retention", "observability/retention"),
         Suite("watchdog", "observability/watchdog"),
         # The mutants take several minutes of two cores: `make test-alerts` runs them.
         Suite("alerts", "alerts", ("backends", "services"), ("--ignore=tests/test_mutants.py", "-m", "not live")),

@@ -200,7 +200,7 @@ class Backends:
             "TRACES_RETENTION_DAYS": str(self.settings.traces_retention_days),
         }
         files = {"MAIL_FOLDER": str(self.paths.mail), "RSYSLOG_STATS": str(self.paths.lib / "rsyslog" / "stats.json")}
-        return self._job("elasticsearch-retention", "platformctl.retention", days | files)
+        return self._job("elasticsearch-retention", "platform_retention", days | files)
 
     def jaeger_dependencies(self) -> Process:
         return self._job("jaeger-dependencies", "jaeger_dependencies", {})

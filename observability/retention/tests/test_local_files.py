@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from platformctl.local_files import empty_when_big, trim_folder
+from platform_retention.local_files import empty_when_big, trim_folder
 
 
 def test_only_the_newest_files_stay(tmp_path: Path) -> None:

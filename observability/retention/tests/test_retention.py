@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 import responses
-from platformctl.retention import Policy, Retention, outdated_logs, outdated_traces
+from platform_retention.elasticsearch import Policy, Retention, outdated_logs, outdated_traces
 
 NOW = datetime(2026, 6, 30, 12, tzinfo=UTC)
 URL = "http://elasticsearch:9200"
