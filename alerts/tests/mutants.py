@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from promtool import Rule
 
 _STRING = r'"(?:[^"\\]|\\.)*"'
-# Strings and selectors are passed over: what stands in them compares labels.
+# Strings and selectors are passed over: their content compares labels.
 _OPERATOR = re.compile(rf"{_STRING}|\{{[^{{}}]*\}}|(>=|<=|==|!=|>|<)")
 _NUMBER = re.compile(rf"{_STRING}|(?<=[<>=] )(-?\d+(?:\.\d+)?)\b(?![a-z\[])")
 _MATCHER = re.compile(r"(?<=[{,])\s*([a-z_]+(?:=~|!~|!=|=)" + _STRING + r")\s*(?=[,}])")

@@ -37,7 +37,7 @@ def counter(*phases: tuple[float, float], start: float = 0.0, step: int = STEP) 
 
 
 def gauge(*phases: tuple[float, float | str], step: int = STEP) -> str:
-    """A gauge: (seconds, value) for each phase; the value "_" is missing, "stale" marks the series as gone."""
+    """A gauge: (seconds, value) for each phase; the value "_" is missing, "stale" marks the series as stale."""
     values: list[float | str] = []
     for seconds, value in phases:
         values += [value] * int(seconds / step)

@@ -60,8 +60,8 @@ class Running:
         found: list[dict[str, Any]] = requests.get(f"{self.url}/api/v2/alerts", timeout=10).json()
         return found
 
-    def has_told(self, alert: Labels) -> bool:
-        """Whether somebody was notified that an alert of this name and service fires."""
+    def has_notified(self, alert: Labels) -> bool:
+        """Whether a receiver was notified that an alert of this name and service fires."""
         wanted = ("firing", alert["alertname"], alert["service"])
         entries = [entry for _, message in self.notified for entry in message["alerts"]]
         return wanted in [
@@ -82,7 +82,7 @@ def _free_port() -> int:
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """An Alertmanager for all tests that don't care what it was told before."""
+    """An Alertmanager for all tests that do not depend on earlier alerts."""
     with _alertmanager(tmp_path_factory.mktemp("alertmanager")) as found:
         yield found
 
@@ -222,7 +222,7 @@ SPECIAL: list[tuple[str, Labels, Labels]] = [
     ),
     ("broker: outbox", cause("BrokerDown", "rabbitmq"), cause("OutboxAge", "orders")),
     ("anything: traffic", cause("ServiceDown", "users"), cause("TrafficAbsent", "orders", root_service="front-door")),
-    ("gone: errors", cause("ServiceNotAnswering", "users"), cause("ServiceErrors", "users")),
+    ("down: errors", cause("ServiceNotAnswering", "users"), cause("ServiceErrors", "users")),
     ("version: errors", cause("ServiceVersionRegression", "orders"), cause("ServiceErrors", "orders")),
     ("saturated: slow", cause("ServiceSaturated", "orders"), cause("ServiceSlow", "orders")),
     ("edge: errors", cause("EdgeErrors", "orders", "payments"), cause("ServiceErrors", "orders")),
@@ -256,7 +256,7 @@ SPECIAL: list[tuple[str, Labels, Labels]] = [
         cause("QueueBacklog", "notifications", queue="q"),
     ),
     (
-        "gone: stalled",
+        "no consumer: stalled",
         cause("ConsumerGone", "notifications", queue="q"),
         cause("ConsumerStalled", "notifications", queue="q"),
     ),
@@ -338,12 +338,12 @@ SPECIAL: list[tuple[str, Labels, Labels]] = [
     ("proxy: errors", cause("EdgeProxyDown", "toxiproxy"), cause("ServiceErrors", "orders")),
     ("proxy: symptom", cause("EdgeProxyDown", "toxiproxy"), symptom("orders")),
     ("postgresql: its exporter", cause("PostgresDown", "postgresql"), telemetry("ScrapeFailing", "prometheus")),
-    ("gone: telemetry", cause("ServiceDown", "orders"), telemetry("TelemetryLost", "orders")),
+    ("down: telemetry", cause("ServiceDown", "orders"), telemetry("TelemetryLost", "orders")),
 ]
 
 UNTOUCHED: list[tuple[str, Labels, Labels]] = [
     (
-        "a start excuses nobody who is there and fails",
+        "a start does not suppress a service that is up and fails",
         telemetry("AlertingJustStarted", "prometheus", "info"),
         cause("ServiceErrors", "orders"),
     ),
@@ -406,7 +406,7 @@ def test_what_a_cause_explains_is_silenced_and_comes_back_without_it(running: Ru
 
 
 @pytest.mark.parametrize(("source", "target"), [pair[1:] for pair in UNTOUCHED], ids=[pair[0] for pair in UNTOUCHED])
-def test_what_a_cause_does_not_explain_is_told(running: Running, source: Labels, target: Labels) -> None:
+def test_what_a_cause_does_not_explain_is_notified(running: Running, source: Labels, target: Labels) -> None:
     running.post({**source, "test": "source"}, {**target, "test": "target"})
     poll_until(lambda: len(running.alerts()) == 2, "both alerts to be there")
     # Inhibition is worked out when it is asked for; a moment lets the inhibitor see both.
@@ -463,7 +463,7 @@ def test_the_heartbeat_goes_to_the_watchdog_again_and_again(running: Running) ->
     }
 
 
-def test_information_notifies_nobody(running: Running) -> None:
+def test_an_alert_of_severity_info_is_not_sent(running: Running) -> None:
     running.notified.clear()
     running.post(
         {"alertname": "Fyi", "severity": "info", "team": "platform", "test": "i"},
@@ -509,21 +509,21 @@ def test_receivers_come_from_the_environment_and_secrets_stay_in_files(tmp_path:
     assert "secret" not in (tmp_path / "alertmanager.yml").read_text()
 
 
-def test_an_incident_after_a_start_from_nothing_is_told_although_the_last_one_never_ended(tmp_path: Path) -> None:
-    """`make down` in the middle of an incident: nobody sees its end."""
+def test_an_incident_after_a_cold_start_is_notified_although_the_last_one_never_resolved(tmp_path: Path) -> None:
+    """`make down` in the middle of an incident: its end is never seen."""
     again, other = cause("BrokerDown", "rabbitmq"), cause("PostgresDown", "postgresql")
 
     with _alertmanager(tmp_path) as first:
         first.post(again)
-        poll_until(lambda: first.has_told(again), "the first incident to be told", timeout=30)
+        poll_until(lambda: first.has_notified(again), "a notification of the first incident", timeout=30)
     with _alertmanager(tmp_path) as restarted:
         restarted.post(again, other)
-        poll_until(lambda: restarted.has_told(other), "another incident to be told", timeout=30)
-        assert not restarted.has_told(again), "a restart of Alertmanager alone should not tell an incident twice"
+        poll_until(lambda: restarted.has_notified(other), "a notification of another incident", timeout=30)
+        assert not restarted.has_notified(again), "a restart of Alertmanager alone should not repeat a notification"
     clear_notification_log(tmp_path / "data")
     with _alertmanager(tmp_path) as anew:
         anew.post(again)
-        poll_until(lambda: anew.has_told(again), "the next incident to be told after a start from nothing", timeout=30)
+        poll_until(lambda: anew.has_notified(again), "the notification after a cold start", timeout=30)
 
 
 def test_a_burning_budget_waits_for_the_cause_that_shows_later(tmp_path: Path) -> None:
@@ -532,11 +532,15 @@ def test_a_burning_budget_waits_for_the_cause_that_shows_later(tmp_path: Path) -
 
     with _alertmanager(tmp_path, hastened=10) as running:
         running.post(burning, unrelated)
-        poll_until(lambda: running.has_told(unrelated), "a cause to be told", timeout=30)
+        poll_until(lambda: running.has_notified(unrelated), "a notification of a cause", timeout=30)
         running.post(burning, unrelated, late, elsewhere)
-        poll_until(lambda: running.has_told(late), "the late cause to be told", timeout=30)
-        poll_until(lambda: running.has_told(elsewhere), "a burning budget that nothing explains to be told", timeout=30)
-        assert not running.has_told(burning), f"its cause was told, so the budget of {burning['service']} is no news"
+        poll_until(lambda: running.has_notified(late), "a notification of the late cause", timeout=30)
+        poll_until(
+            lambda: running.has_notified(elsewhere),
+            "a burning budget",
+            timeout=30,
+        )
+        assert not running.has_notified(burning), f"its cause should inhibit the budget of {burning['service']}"
 
 
 def test_the_next_incident_of_a_cause_waits_half_a_minute_for_its_turn_at_most() -> None:

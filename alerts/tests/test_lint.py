@@ -131,7 +131,7 @@ def test_every_node_of_the_catalogue_can_silence_what_depends_on_it() -> None:
     assert all(f'service="{name}"' in sources for name in graph.nodes(CATALOGUE))
 
 
-def test_what_everybody_depends_on_is_told_to_be_over_after_all_that_it_explains() -> None:
+def test_a_shared_dependency_resolves_after_the_alerts_that_it_explains() -> None:
     """The outbox is empty some seconds after the broker is back: its alert would be free to page for so long."""
     kept = {alert.name: seconds(alert.keep) for alert in ALERTS if alert.labels["layer"] == "cause" and alert.keep}
     backends = {"PostgresDown", "BrokerDown", "BrokerBlocksPublishers", "EdgeProxyDown"}

@@ -66,7 +66,7 @@ def selectors(expr: str) -> Iterator[tuple[str, str]]:
     """Every metric name with its matchers."""
     # Texts could hold anything that looks like a name.
     bare = re.sub(r"\b(?:by|on|ignoring|without|group_left|group_right) \([^()]*\)", " ", expr)
-    # What stands behind = or ~ is a matcher's value; other texts are arguments.
+    # What follows = or ~ is a matcher's value; other texts are arguments.
     for match in _SELECTOR.finditer(re.sub(r'([=~]?)"[^"]*"', lambda text: text[0] if text[1] else '""', bare)):
         name, matchers = match[1], match[2] or ""
         if name not in _WORDS and not name.isdigit():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from series import Case, counter, gauge, together
 
-from cases.edges import told
+from cases.edges import pending
 
 INVENTORY = {"service": "inventory", "dependency": "postgresql", "root_service": "postgresql", "team": "supply"}
 SERVER = {"service": "postgresql", "root_service": "postgresql", "team": "platform"}
@@ -73,19 +73,19 @@ CASES = [
         {60: 0, 65: 0, 70: 1, 290: 1},
         SERVER,
     ),
-    Case("PostgresDown", "the exporter alone is gone", _exporter(0.01), {200: 0, 290: 0}),
-    Case("PostgresDown", "the exporter alone is gone, which took a second to see", _exporter(1), {200: 0, 290: 0}),
+    Case("PostgresDown", "only the exporter is down", _exporter(0.01), {200: 0, 290: 0}),
+    Case("PostgresDown", "only the exporter is down, which took a second to see", _exporter(1), {200: 0, 290: 0}),
     Case(
         "PostgresDown",
-        "the exporter is gone, and callers find no PostgreSQL",
-        together(_exporter(0.01), told("orders", "postgresql")),
+        "the exporter is down, and callers cannot reach PostgreSQL",
+        together(_exporter(0.01), pending("orders", "postgresql")),
         {60: 0, 65: 0, 70: 1, 290: 1},
         SERVER,
     ),
     Case(
         "PostgresDown",
-        "the exporter is gone, and callers have other troubles",
-        together(_exporter(0.01), told("orders", "users"), told("orders", "postgresql", severity="ticket")),
+        "the exporter is down, and callers have other failures",
+        together(_exporter(0.01), pending("orders", "users"), pending("orders", "postgresql", severity="ticket")),
         {290: 0},
     ),
     Case(
@@ -95,7 +95,7 @@ CASES = [
             'pg_up{job="postgres", instance="p"}': gauge((300, 1)),
             'up{job="postgres", instance="p"}': gauge((300, 1)),
             'scrape_duration_seconds{job="postgres", instance="p"}': gauge((300, 4)),
-            **told("orders", "postgresql"),
+            **pending("orders", "postgresql"),
         },
         {290: 0},
     ),
@@ -105,7 +105,7 @@ CASES = [
         {
             'up{job="jaeger", instance="p"}': gauge((300, 0)),
             'scrape_duration_seconds{job="jaeger", instance="p"}': gauge((300, 4)),
-            **told("orders", "postgresql"),
+            **pending("orders", "postgresql"),
         },
         {290: 0},
     ),
@@ -121,18 +121,21 @@ CASES = [
     ),
     Case(
         "DatabaseLocks",
-        "somebody waits at every look",
+        "a session waits in every sample",
         together(blocked(gauge((60, 0), (240, 2))), blocked(gauge((300, 0)), "users")),
         {60: 0, 75: 0, 90: 1},
         INVENTORY,
     ),
     Case(
-        "DatabaseLocks", "somebody waits at one look", blocked(gauge((60, 0), (10, 2), (200, 0))), {65: 0, 75: 0, 90: 0}
+        "DatabaseLocks",
+        "one waits in one sample",
+        blocked(gauge((60, 0), (10, 2), (200, 0))),
+        {65: 0, 75: 0, 90: 0},
     ),
     Case(
         "DatabaseLocks", "a session waits in a database of no service", blocked(gauge((300, 2)), "postgres"), {290: 0}
     ),
-    Case("DatabaseLocks", "nobody waits", blocked(gauge((300, 0))), {290: 0}),
+    Case("DatabaseLocks", "no session waits", blocked(gauge((300, 0))), {290: 0}),
     Case(
         "DatabasePoolWaiting",
         "three threads wait",
@@ -180,7 +183,12 @@ CASES = [
     ),
     Case("DatabaseIdleTransaction", "20 s", oldest(gauge((300, 20))), {290: 0}),
     Case("DatabaseIdleTransaction", "an active one works", oldest(gauge((300, 120)), "active"), {290: 0}),
-    Case("DatabaseIdleTransaction", "somebody's own session", oldest(gauge((300, 120)), database="postgres"), {290: 0}),
+    Case(
+        "DatabaseIdleTransaction",
+        "an operator's",
+        oldest(gauge((300, 120)), database="postgres"),
+        {290: 0},
+    ),
     Case(
         "DatabaseDeadlocks",
         "one",

@@ -37,7 +37,7 @@ def _written(labels: dict[str, str]) -> str:
     return ", ".join(f'{name}="{value}"' for name, value in labels.items())
 
 
-def told(
+def pending(
     service: str,
     dependency: str,
     *,
@@ -52,19 +52,19 @@ def told(
 
 
 # Beside the edge orders → payments: what explains it, and what doesn't.
-DEEPER = told("payments", "card-provider")
+DEEPER = pending("payments", "card-provider")
 NO_DEEPER = together(
-    told("payments", "card-provider", severity="ticket"),
-    told("payments", ""),
-    told("users", "postgresql"),
-    told("orders", "users"),
+    pending("payments", "card-provider", severity="ticket"),
+    pending("payments", ""),
+    pending("users", "postgresql"),
+    pending("orders", "users"),
 )
 
 
 def _deeper(alert: str, series: dict[str, str]) -> list[Case]:
     """The edge's own alert waits while the callee has a cause of its own."""
     return [
-        Case(alert, "the callee's own dependency is about to be told of", together(series, DEEPER), {200: 0, 290: 0}),
+        Case(alert, "an alert on the callee's own dependency is pending", together(series, DEEPER), {200: 0, 290: 0}),
         Case(alert, "tickets, and others' edges, explain nothing", together(series, NO_DEEPER), {200: 1, 290: 1}),
     ]
 
@@ -78,7 +78,7 @@ def scrapes(seconds: float, busy: int = 9) -> dict[str, str]:
 
 
 def contention(alert: str, series: dict[str, str]) -> list[Case]:
-    """Nobody is told that one is slow while everything is."""
+    """No notification about one slow edge while everything is slow."""
     return [
         Case(alert, "the whole machine is slow", together(series, scrapes(0.5)), {200: 0, 290: 0}),
         Case(alert, "the machine is busy", together(series, scrapes(0.2)), {200: 1}),
@@ -118,7 +118,7 @@ def _failing(alert: str, outcome: str) -> list[Case]:
         ),
         Case(
             alert,
-            "three failing requests in a minute page nobody",
+            "three failing requests in a minute do not page",
             together(LONG_UP, calls("ok", counter((300, 0.1))), calls(outcome, counter((60, 0), (60, 0.05), (180, 0)))),
             {90: 0, 120: 0, 150: 0, 200: 0},
         ),
@@ -247,7 +247,7 @@ _SLOW = [
     ),
     Case(
         "EdgeSlow",
-        "nor does their own database page anybody by being slow",
+        "nor does their own database page by being slow",
         timed(
             {"0.25": counter((300, 1.6)), "+Inf": counter((300, 2))},
             service="console",
@@ -279,13 +279,13 @@ _SLOW = [
     *_slow("card-provider", "http", "1.0", service="payments"),
     Case(
         "EdgeSlow",
-        "one slow request pages nobody, nor do three",
+        "one slow request does not page, nor do three",
         timed({"1.0": counter((100, 0.2), (60, 0.05), (140, 0.2)), "+Inf": counter((300, 0.1))}),
         {110: 0, 130: 0, 160: 0, 290: 0},
     ),
     Case(
         "EdgeSlow",
-        "few calls, half of them slow: below five a minute nobody is woken",
+        "few calls, half of them slow: below five a minute does not page",
         timed({"1.0": counter((300, 0.03)), "+Inf": counter((300, 0.06))}),
         {200: 0, 290: 0},
     ),
@@ -365,7 +365,7 @@ _RETRIES = [
     ),
     Case(
         "EdgeRetryAmplification",
-        "a handful of retries pages nobody",
+        "a handful of retries does not page",
         together(LONG_UP, calls("ok", counter((300, 0.2))), retries(counter((300, 0.1)))),
         {290: 0},
     ),
@@ -454,8 +454,8 @@ _GRPC_FAILING = together(handled("OK", counter((300, 1.8))), handled("INTERNAL",
 _GRPC = [
     Case(
         "GrpcServerErrors",
-        "its database is about to be told of",
-        together(_GRPC_FAILING, told("inventory", "postgresql")),
+        "an alert on its database is pending",
+        together(_GRPC_FAILING, pending("inventory", "postgresql")),
         {290: 0},
     ),
     Case(
@@ -463,9 +463,9 @@ _GRPC = [
         "others' edges, tickets and the service itself explain nothing",
         together(
             _GRPC_FAILING,
-            told("users", "postgresql"),
-            told("inventory", "postgresql", severity="ticket"),
-            told("inventory", ""),
+            pending("users", "postgresql"),
+            pending("inventory", "postgresql", severity="ticket"),
+            pending("inventory", ""),
         ),
         {290: 1},
     ),
@@ -544,7 +544,7 @@ _OPERATORS = [
     ),
     Case(
         "EdgeFailingUnnoticed",
-        f"{_BY_HAND} is answered by nobody",
+        f"{_BY_HAND} gets no answer",
         calls("refused", counter((100, 0), (20, 0.2), (900, 0)), service="console"),
         {180: 0, 600: 0},
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from series import Case, counter, gap, gauge, together
 
-from cases.edges import told
+from cases.edges import pending
 
 QUEUE = "notifications.orders"
 OWN = {"service": "notifications", "queue": QUEUE, "root_service": "notifications", "team": "engagement"}
@@ -99,7 +99,7 @@ BROKER_UP = {'up{job="rabbitmq-detailed", instance="r"}': gauge((600, 1))}
 _CONSUMERS = [
     Case(
         "ConsumerGone",
-        "25 s after the last has gone",
+        "25 s after the last one has disconnected",
         together(
             BROKER_UP,
             depth("consumers", gauge((60, 1), (240, 0))),
@@ -131,7 +131,7 @@ _CONSUMERS = [
     ),
     Case(
         "ConsumerGone",
-        "nobody reads dead letters",
+        "dead letters have no consumer",
         together(
             BROKER_UP,
             depth("consumers", gauge((300, 0)), QUEUE + ".dead"),
@@ -294,17 +294,17 @@ _DEAD = [
     ),
     Case(
         "DeadLettersMany",
-        "six at once: told ten seconds later",
+        "six at once: notified ten seconds later",
         dead(counter((60, 0), (5, 1.2), (300, 0))),
         {65: 0, 70: 0, 75: 1},
     ),
     *(
         Case("DeadLettersMany", story, together(dead(counter((60, 0), (40, 0.2), (200, 0))), series), {110: count})
         for story, series, count in (
-            ("its database is about to be told of", told("notifications", "postgresql"), 0),
-            ("another service's is", told("users", "postgresql"), 1),
-            ("a ticket explains nothing", told("notifications", "postgresql", severity="ticket"), 1),
-            ("nor does the service itself", told("notifications", ""), 1),
+            ("an alert on its database is pending", pending("notifications", "postgresql"), 0),
+            ("another service's is", pending("users", "postgresql"), 1),
+            ("a ticket explains nothing", pending("notifications", "postgresql", severity="ticket"), 1),
+            ("nor does the service itself", pending("notifications", ""), 1),
         )
     ),
     *(
@@ -315,11 +315,11 @@ _DEAD = [
             {130: count, 150: count},
         )
         for story, series, count in (
-            ("its database's", told("notifications", "postgresql", state="firing", values=OVER), 0),
-            ("one that never fired", told("notifications", "postgresql", values=OVER), 1),
-            ("another service's", told("users", "postgresql", state="firing", values=OVER), 1),
-            ("a ticket", told("notifications", "postgresql", severity="ticket", state="firing", values=OVER), 1),
-            ("the service's own", told("notifications", "", state="firing", values=OVER), 1),
+            ("its database's", pending("notifications", "postgresql", state="firing", values=OVER), 0),
+            ("one that never fired", pending("notifications", "postgresql", values=OVER), 1),
+            ("another service's", pending("users", "postgresql", state="firing", values=OVER), 1),
+            ("a ticket", pending("notifications", "postgresql", severity="ticket", state="firing", values=OVER), 1),
+            ("the service's own", pending("notifications", "", state="firing", values=OVER), 1),
         )
     ),
     Case("DeadLettersMany", "two", dead(counter((60, 0), (10, 0.2), (300, 0))), {100: 0}),
@@ -358,12 +358,12 @@ _OUTBOX = [
     Case("OutboxAge", "no figures", age(gauge((60, 20), (200, "stale"))), {50: 1, 200: 0}),
     Case(
         "EventsNotPublished",
-        "orders are placed, the relay stands still",
+        "orders are placed, the relay publishes nothing",
         together(placed(counter((300, 0.5))), published(counter((60, 0.5), (240, 0)))),
         {60: 0, 130: 0, 145: 1},
         {"service": "orders", "root_service": "orders"},
     ),
-    Case("EventsNotPublished", "the relay's series are gone", placed(counter((300, 0.5))), {20: 0, 60: 1}),
+    Case("EventsNotPublished", "the relay's series are missing", placed(counter((300, 0.5))), {20: 0, 60: 1}),
     Case(
         "EventsNotPublished",
         "a single order",
@@ -378,7 +378,7 @@ _OUTBOX = [
     ),
     Case(
         "EventsNotPublished",
-        "nobody orders",
+        "no orders are placed",
         together(placed(counter((300, 0))), published(counter((300, 0)))),
         {290: 0},
     ),

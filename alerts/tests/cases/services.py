@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from series import Case, counter, gap, gauge, ramp, together
 
-from cases.edges import contention, scrapes, told
+from cases.edges import contention, pending, scrapes
 
 RESPONSES = "django_http_responses_total_by_status_view_method_total"
 LATENCY = "django_http_requests_latency_seconds_by_view_method"
@@ -57,10 +57,14 @@ def served(process: str, service: str, values: str, kind: str = "SPAN_KIND_SERVE
 def explained(service: str) -> list[tuple[str, dict[str, str], int]]:
     """(story, series, whether the service's own alert fires all the same)."""
     return [
-        ("its database is about to be told of", told(service, "postgresql"), 0),
+        ("an alert on its database is pending", pending(service, "postgresql"), 0),
         (
-            "others' edges, tickets and the service itself explain nothing",
-            together(told("nobody", "postgresql"), told(service, "postgresql", severity="ticket"), told(service, "")),
+            "other edges, tickets, the service itself",
+            together(
+                pending("unknown", "postgresql"),
+                pending(service, "postgresql", severity="ticket"),
+                pending(service, ""),
+            ),
             1,
         ),
     ]
@@ -130,7 +134,7 @@ _DOWN = [
     *(
         Case(
             alert,
-            "a restart of 15 s pages nobody",
+            "a restart of 15 s does not page",
             together(
                 target(name, "orders", gauge((60, 1), (15, 0), (225, 1)), gauge((60, 0.01), (15, took), (225, 0.01)))
             ),

@@ -175,7 +175,7 @@ CASES = [
     *(
         Case(
             alert,
-            "what is declined, not found, or somebody else's call is no failure",
+            "declined, not found and other services' calls are not failures",
             together(
                 orders("201", (until, 1), step=STEPS[alert]),
                 orders("402", (until, 1), step=STEPS[alert]),

@@ -115,7 +115,7 @@ CASES = [
     ),
     Case("ScrapeFailing", "it answers", up("postgres", gauge((300, 1))), {290: 0}),
     Case("TargetMissing", "one of them", _targets("orders-relay"), {60: 0, 115: 0, 120: 1}, TICKET),
-    Case("TargetMissing", "all are there, if down", _targets(), {350: 0}),
+    Case("TargetMissing", "all are present, even if down", _targets(), {350: 0}),
     Case(
         "TargetMissing",
         "a target of the same name elsewhere is none",

@@ -71,7 +71,7 @@ CASES = [
     ),
     Case(
         "TrafficAbsent",
-        "the figures are gone, and it is known that they can't be had",
+        "the series are missing, and the scrape is known to fail",
         together(responses("201", gap(counter((1200, 2)), 900, 300)), scraped(gauge((900, 1), (300, 0)))),
         {960: 0, 985: 1},
     ),
