@@ -82,6 +82,23 @@ def test_a_wrong_setting_stops_the_start(project: Project) -> None:
     assert "TELEMETRY_HTTPS: no such setting; TELEMETRY_HTTP is the nearest" in done.stderr
 
 
+def test_loggers_of_the_project_apply_with_the_logs_signal_off(project: Project) -> None:
+    project.environ["TELEMETRY_SIGNALS"] = "traces"
+    program = (
+        "import logging\n"
+        "import django\n"
+        "from django.conf import settings\n"
+        "settings.LOGGING = {'loggers': {'shop': {'level': 'ERROR'}}}\n"
+        "django.setup()\n"
+        "print(logging.getLevelName(logging.getLogger('shop').level))\n"
+    )
+    try:
+        done = project.run("-c", program)
+    finally:
+        del project.environ["TELEMETRY_SIGNALS"]
+    assert done.stdout == "ERROR\n", done.stderr
+
+
 def test_the_system_checks_are_content_with_the_three_lines(project: Project) -> None:
     done = project.manage("check", "--tag", "telemetry", "--fail-level", "WARNING")
     assert done.returncode == 0, done.stderr

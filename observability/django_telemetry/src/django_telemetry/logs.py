@@ -336,7 +336,7 @@ def configure(user_config: Mapping[str, Any] | None = None) -> None:
     user = dict(user_config or {})
     if not config.on("logs"):
         if user:
-            logging.config.dictConfig(user)
+            logging.config.dictConfig({"version": 1, "disable_existing_loggers": False, **user})
         return
     merged = copy.deepcopy(_BASE_CONFIG)
     merged["root"]["level"] = config.log_level
