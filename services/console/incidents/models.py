@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
-    from django.db.models.fields.related_descriptors import RelatedManager
 
 MAX_NAME = 200
 MAX_FINGERPRINT = 64
@@ -60,43 +55,27 @@ class Kind(models.TextChoices):
 class Incident(models.Model):
     """Everything that one cause brought about, from its first alert to the end of the last."""
 
-    number: models.BigAutoField[int, int] = models.BigAutoField(primary_key=True)
-    uid: models.UUIDField[uuid.UUID, uuid.UUID] = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
-    cause: models.CharField[str, str] = models.CharField(
+    number = models.BigAutoField(primary_key=True)
+    uid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
+    cause = models.CharField(
         max_length=MAX_NAME, help_text="What alerts are grouped by: the root service; telemetry/<root> for pipelines."
     )
-    root_service: models.CharField[str, str] = models.CharField(max_length=MAX_NAME)
-    title: models.CharField[str, str] = models.CharField(max_length=500)
-    severity: models.CharField[str, str] = models.CharField(max_length=16, choices=Severity.choices)
-    team: models.CharField[str, str] = models.CharField(max_length=MAX_NAME, blank=True)
-    status: models.CharField[str, str] = models.CharField(
-        max_length=16, choices=Status.choices, default=Status.OPEN.value
-    )
-    started_at: models.DateTimeField[datetime, datetime] = models.DateTimeField(
-        help_text="When the first of its alerts fired."
-    )
-    opened_at: models.DateTimeField[datetime, datetime] = models.DateTimeField(default=timezone.now)
-    acknowledged_at: models.DateTimeField[datetime | None, datetime | None] = models.DateTimeField(null=True)
-    acknowledged_by: models.ForeignKey[User | None, User | None] = models.ForeignKey(
+    root_service = models.CharField(max_length=MAX_NAME)
+    title = models.CharField(max_length=500)
+    severity = models.CharField(max_length=16, choices=Severity.choices)
+    team = models.CharField(max_length=MAX_NAME, blank=True)
+    status = models.CharField(max_length=16, choices=Status.choices, default=Status.OPEN.value)
+    started_at = models.DateTimeField(help_text="When the first of its alerts fired.")
+    opened_at = models.DateTimeField(default=timezone.now)
+    acknowledged_at = models.DateTimeField(null=True)
+    acknowledged_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )
     # When it was closed, which alone decides whether a new alert reopens it; `ended_at` is when the fault was over.
-    resolved_at: models.DateTimeField[datetime | None, datetime | None] = models.DateTimeField(null=True)
-    ended_at: models.DateTimeField[datetime | None, datetime | None] = models.DateTimeField(null=True)
-    resolved_by: models.ForeignKey[User | None, User | None] = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
-    )
-    merged_into: models.ForeignKey[Incident | None, Incident | None] = models.ForeignKey(
-        "self", null=True, on_delete=models.SET_NULL, related_name="merged"
-    )
-
-    if TYPE_CHECKING:
-        alerts: RelatedManager[Alert]
-        timeline: RelatedManager[Entry]
-        silences: RelatedManager[Silence]
-        merged: RelatedManager[Incident]
-
-        def get_status_display(self) -> str: ...  # made by Django
+    resolved_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    resolved_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    merged_into = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="merged")
 
     class Meta:
         constraints = [
@@ -135,27 +114,25 @@ class Incident(models.Model):
 class Alert(models.Model):
     """One firing of one alert. Firing again is a new row, since it starts anew."""
 
-    id: models.BigAutoField[int, int] = models.BigAutoField(primary_key=True)
-    incident: models.ForeignKey[Incident, Incident] = models.ForeignKey(
-        Incident, on_delete=models.CASCADE, related_name="alerts"
-    )
-    fingerprint: models.CharField[str, str] = models.CharField(max_length=MAX_FINGERPRINT)
-    starts_at: models.DateTimeField[datetime, datetime] = models.DateTimeField()
-    ends_at: models.DateTimeField[datetime | None, datetime | None] = models.DateTimeField(null=True)
+    id = models.BigAutoField(primary_key=True)
+    incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="alerts")
+    fingerprint = models.CharField(max_length=MAX_FINGERPRINT)
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField(null=True)
     # When the end was heard of: a late repetition of "firing" must not undo it.
-    ended_seen_at: models.DateTimeField[datetime | None, datetime | None] = models.DateTimeField(null=True)
-    name: models.CharField[str, str] = models.CharField(max_length=MAX_NAME)
-    severity: models.CharField[str, str] = models.CharField(max_length=MAX_NAME, blank=True)
-    layer: models.CharField[str, str] = models.CharField(max_length=MAX_NAME, blank=True)
-    service: models.CharField[str, str] = models.CharField(max_length=MAX_NAME, blank=True)
-    dependency: models.CharField[str, str] = models.CharField(max_length=MAX_NAME, blank=True)
-    labels: models.JSONField[Any, Any] = models.JSONField(default=dict)
-    annotations: models.JSONField[Any, Any] = models.JSONField(default=dict)
-    generator_url: models.TextField[str, str] = models.TextField(blank=True)
+    ended_seen_at = models.DateTimeField(null=True)
+    name = models.CharField(max_length=MAX_NAME)
+    severity = models.CharField(max_length=MAX_NAME, blank=True)
+    layer = models.CharField(max_length=MAX_NAME, blank=True)
+    service = models.CharField(max_length=MAX_NAME, blank=True)
+    dependency = models.CharField(max_length=MAX_NAME, blank=True)
+    labels = models.JSONField(default=dict)
+    annotations = models.JSONField(default=dict)
+    generator_url = models.TextField(blank=True)
     # Alertmanager has stopped knowing it without telling; after a while that is taken for the end.
-    missing_since: models.DateTimeField[datetime | None, datetime | None] = models.DateTimeField(null=True)
+    missing_since = models.DateTimeField(null=True)
     # Inhibition keeps it silent, because of the alerts with these fingerprints.
-    muted_by: models.JSONField[Any, Any] = models.JSONField(default=list)
+    muted_by = models.JSONField(default=list)
 
     class Meta:
         ordering = ["starts_at", "id"]
@@ -200,19 +177,13 @@ class Alert(models.Model):
 class Silence(models.Model):
     """A silence that somebody made from an incident. Alertmanager keeps the silence itself."""
 
-    id: models.CharField[str, str] = models.CharField(
-        max_length=64, primary_key=True, help_text="Alertmanager's id of it."
-    )
-    incident: models.ForeignKey[Incident, Incident] = models.ForeignKey(
-        Incident, on_delete=models.CASCADE, related_name="silences"
-    )
-    matchers: models.JSONField[Any, Any] = models.JSONField(help_text='As text: alertname="EdgeErrors".')
-    reason: models.TextField[str, str] = models.TextField()
-    starts_at: models.DateTimeField[datetime, datetime] = models.DateTimeField()
-    ends_at: models.DateTimeField[datetime, datetime] = models.DateTimeField()
-    created_by: models.ForeignKey[User | None, User | None] = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
-    )
+    id = models.CharField(max_length=64, primary_key=True, help_text="Alertmanager's id of it.")
+    incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="silences")
+    matchers = models.JSONField(help_text='As text: alertname="EdgeErrors".')
+    reason = models.TextField()
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
 
     class Meta:
         ordering = ["starts_at"]
@@ -228,22 +199,14 @@ class Silence(models.Model):
 class Entry(models.Model):
     """One line of an incident's timeline. Written once, never changed."""
 
-    id: models.BigAutoField[int, int] = models.BigAutoField(primary_key=True)
-    incident: models.ForeignKey[Incident, Incident] = models.ForeignKey(
-        Incident, on_delete=models.CASCADE, related_name="timeline"
-    )
-    at: models.DateTimeField[datetime, datetime] = models.DateTimeField(help_text="When it happened.")
-    kind: models.CharField[str, str] = models.CharField(max_length=16, choices=Kind.choices)
-    text: models.TextField[str, str] = models.TextField()
-    actor: models.ForeignKey[User | None, User | None] = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
-    )
+    id = models.BigAutoField(primary_key=True)
+    incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="timeline")
+    at = models.DateTimeField(help_text="When it happened.")
+    kind = models.CharField(max_length=16, choices=Kind.choices)
+    text = models.TextField()
+    actor = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     # Kept beside the key: the timeline still says who, when the account is gone.
-    actor_name: models.CharField[str, str] = models.CharField(max_length=150, blank=True)
-
-    if TYPE_CHECKING:
-
-        def get_kind_display(self) -> str: ...  # made by Django
+    actor_name = models.CharField(max_length=150, blank=True)
 
     class Meta:
         ordering = ["at", "id"]

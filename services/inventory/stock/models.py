@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from datetime import datetime
-from decimal import Decimal
 
 from django.db import models
 from django.utils import timezone
@@ -15,13 +13,13 @@ MAX_QUANTITY = 100
 class Product(models.Model):
     """What is for sale. `available` is what nobody has reserved or bought."""
 
-    id: models.UUIDField[uuid.UUID, uuid.UUID] = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    sku: models.CharField[str, str] = models.CharField(max_length=64, unique=True)
-    name: models.CharField[str, str] = models.CharField(max_length=200)
-    price: models.DecimalField[Decimal, Decimal] = models.DecimalField(max_digits=12, decimal_places=2)
-    currency: models.CharField[str, str] = models.CharField(max_length=3)
-    available: models.IntegerField[int, int] = models.IntegerField()
-    created_at: models.DateTimeField[datetime, datetime] = models.DateTimeField(default=timezone.now)
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    sku = models.CharField(max_length=64, unique=True)
+    name = models.CharField(max_length=200)
+    price = models.DecimalField(max_digits=12, decimal_places=2)
+    currency = models.CharField(max_length=3)
+    available = models.IntegerField()
+    created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         constraints = [
@@ -50,13 +48,11 @@ class ReservationStatus(models.TextChoices):
 class Reservation(models.Model):
     """Stock taken out of `available` for one order."""
 
-    id: models.UUIDField[uuid.UUID, uuid.UUID] = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    order_id: models.UUIDField[uuid.UUID, uuid.UUID] = models.UUIDField(unique=True)
-    status: models.CharField[str, str] = models.CharField(
-        max_length=9, choices=ReservationStatus.choices, default=ReservationStatus.HELD
-    )
-    expires_at: models.DateTimeField[datetime, datetime] = models.DateTimeField()
-    created_at: models.DateTimeField[datetime, datetime] = models.DateTimeField(auto_now_add=True)
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    order_id = models.UUIDField(unique=True)
+    status = models.CharField(max_length=9, choices=ReservationStatus.choices, default=ReservationStatus.HELD)
+    expires_at = models.DateTimeField()
+    created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         constraints = [
@@ -80,15 +76,11 @@ class Reservation(models.Model):
 class ReservationItem(models.Model):
     """One product of a reservation, at the price it had then."""
 
-    reservation: models.ForeignKey[Reservation, Reservation] = models.ForeignKey(
-        Reservation, on_delete=models.CASCADE, related_name="items"
-    )
-    product: models.ForeignKey[Product, Product] = models.ForeignKey(
-        Product, on_delete=models.PROTECT, related_name="+"
-    )
-    quantity: models.IntegerField[int, int] = models.IntegerField()
-    unit_price: models.DecimalField[Decimal, Decimal] = models.DecimalField(max_digits=12, decimal_places=2)
-    currency: models.CharField[str, str] = models.CharField(max_length=3)
+    reservation = models.ForeignKey(Reservation, on_delete=models.CASCADE, related_name="items")
+    product = models.ForeignKey(Product, on_delete=models.PROTECT, related_name="+")
+    quantity = models.IntegerField()
+    unit_price = models.DecimalField(max_digits=12, decimal_places=2)
+    currency = models.CharField(max_length=3)
 
     class Meta:
         constraints = [

@@ -52,7 +52,7 @@ def notify(event: Mapping[str, Any], trace_id: str) -> bool:
         user_id=UUID(data["customer"]["id"]),
         kind=kind,
         recipient=mail.to[0],
-        subject=mail.subject,
+        subject=str(mail.subject),
         trace_id=trace_id,
     )
     with mails.connection() as backend, transaction.atomic():

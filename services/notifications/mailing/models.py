@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from datetime import datetime
 
 from django.db import models
 from django.db.models import Q
@@ -19,17 +18,17 @@ class Kind(models.TextChoices):
 class Notification(models.Model):
     """A mail that was handed over. Its event id is the inbox: the same event sends no second mail."""
 
-    id: models.UUIDField[uuid.UUID, uuid.UUID] = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    event_id: models.UUIDField[uuid.UUID, uuid.UUID] = models.UUIDField()
-    order_id: models.UUIDField[uuid.UUID, uuid.UUID] = models.UUIDField()
-    user_id: models.UUIDField[uuid.UUID, uuid.UUID] = models.UUIDField()
-    kind: models.CharField[str, str] = models.CharField(max_length=20, choices=Kind)
-    recipient: models.EmailField[str, str] = models.EmailField()
-    subject: models.CharField[str, str] = models.CharField(max_length=200)
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    event_id = models.UUIDField()
+    order_id = models.UUIDField()
+    user_id = models.UUIDField()
+    kind = models.CharField(max_length=20, choices=Kind)
+    recipient = models.EmailField()
+    subject = models.CharField(max_length=200)
     # When the mail was handed over, within the time that this took.
-    sent_at: models.DateTimeField[datetime, datetime] = models.DateTimeField()
+    sent_at = models.DateTimeField()
     # 32 hex digits; the trace of the order that the mail is about. Empty when the event came without one.
-    trace_id: models.CharField[str, str] = models.CharField(max_length=32, default="", blank=True)
+    trace_id = models.CharField(max_length=32, default="", blank=True)
 
     class Meta:
         constraints = (

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
 
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
-
-if TYPE_CHECKING:
-    from django.db.models.fields.related_descriptors import RelatedManager
 
 MAX_ITEMS = 50
 MAX_QUANTITY = 100
@@ -42,33 +37,22 @@ class Reason(models.TextChoices):
 class Order(models.Model):
     """What a person ordered. E-mail and name are as they were then; prices as they were reserved."""
 
-    id: models.UUIDField[uuid.UUID, uuid.UUID] = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    user_id: models.UUIDField[uuid.UUID, uuid.UUID] = models.UUIDField()
-    customer_email: models.CharField[str, str] = models.CharField(max_length=254, blank=True)
-    customer_name: models.CharField[str, str] = models.CharField(max_length=MAX_NAME, blank=True)
-    status: models.CharField[str, str] = models.CharField(
-        max_length=16, choices=OrderStatus.choices, default=OrderStatus.PENDING
-    )
-    reason: models.CharField[str, str] = models.CharField(max_length=32, choices=Reason.choices, blank=True)
-    total: models.DecimalField[Decimal | None, Decimal | None] = models.DecimalField(
-        max_digits=12, decimal_places=2, null=True
-    )
-    currency: models.CharField[str, str] = models.CharField(max_length=3, blank=True)
-    payment_id: models.CharField[str, str] = models.CharField(
-        max_length=64, blank=True, help_text="The charge's id at payments."
-    )
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user_id = models.UUIDField()
+    customer_email = models.CharField(max_length=254, blank=True)
+    customer_name = models.CharField(max_length=MAX_NAME, blank=True)
+    status = models.CharField(max_length=16, choices=OrderStatus.choices, default=OrderStatus.PENDING)
+    reason = models.CharField(max_length=32, choices=Reason.choices, blank=True)
+    total = models.DecimalField(max_digits=12, decimal_places=2, null=True)
+    currency = models.CharField(max_length=3, blank=True)
+    payment_id = models.CharField(max_length=64, blank=True, help_text="The charge's id at payments.")
     # Written before the charge is sent: whoever finds this order interrupted knows that there may be a charge.
-    charge_attempted: models.BooleanField[bool, bool] = models.BooleanField(default=False)
+    charge_attempted = models.BooleanField(default=False)
     # Stock that may still be held for this cancelled order; the reconciler releases it.
-    stock_release_pending: models.BooleanField[bool, bool] = models.BooleanField(default=False)
-    carrier: models.JSONField[Any, Any] = models.JSONField(
-        default=dict, help_text="Trace context and request id of the request that placed it."
-    )
-    created_at: models.DateTimeField[datetime, datetime] = models.DateTimeField(default=timezone.now, editable=False)
-    updated_at: models.DateTimeField[datetime, datetime] = models.DateTimeField(auto_now=True)
-
-    if TYPE_CHECKING:
-        items: RelatedManager[OrderItem]
+    stock_release_pending = models.BooleanField(default=False)
+    carrier = models.JSONField(default=dict, help_text="Trace context and request id of the request that placed it.")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
         constraints = [
@@ -106,15 +90,13 @@ class Order(models.Model):
 class OrderItem(models.Model):
     """One product of an order. Name, SKU and price are unknown until the stock is reserved."""
 
-    id: models.BigAutoField[int, int] = models.BigAutoField(primary_key=True)
-    order: models.ForeignKey[Order, Order] = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="items")
-    product_id: models.UUIDField[uuid.UUID, uuid.UUID] = models.UUIDField()
-    quantity: models.PositiveSmallIntegerField[int, int] = models.PositiveSmallIntegerField()
-    sku: models.CharField[str, str] = models.CharField(max_length=64, blank=True)
-    name: models.CharField[str, str] = models.CharField(max_length=200, blank=True)
-    unit_price: models.DecimalField[Decimal | None, Decimal | None] = models.DecimalField(
-        max_digits=12, decimal_places=2, null=True
-    )
+    id = models.BigAutoField(primary_key=True)
+    order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="items")
+    product_id = models.UUIDField()
+    quantity = models.PositiveSmallIntegerField()
+    sku = models.CharField(max_length=64, blank=True)
+    name = models.CharField(max_length=200, blank=True)
+    unit_price = models.DecimalField(max_digits=12, decimal_places=2, null=True)
 
     class Meta:
         ordering = ["id"]
@@ -146,24 +128,16 @@ class KeyState(models.TextChoices):
 class IdempotencyKey(models.Model):
     """A person's key for one order: what was asked under it and what was answered."""
 
-    id: models.BigAutoField[int, int] = models.BigAutoField(primary_key=True)
-    user_id: models.UUIDField[uuid.UUID, uuid.UUID] = models.UUIDField()
-    key: models.CharField[str, str] = models.CharField(max_length=255)
-    fingerprint: models.CharField[str, str] = models.CharField(
-        max_length=64, help_text="SHA-256 of the request's content."
-    )
-    order: models.ForeignKey[Order, Order] = models.ForeignKey(
-        Order, on_delete=models.CASCADE, related_name="idempotency_keys"
-    )
-    state: models.CharField[str, str] = models.CharField(
-        max_length=16, choices=KeyState.choices, default=KeyState.IN_PROGRESS
-    )
-    response_status: models.PositiveSmallIntegerField[int | None, int | None] = models.PositiveSmallIntegerField(
-        null=True
-    )
+    id = models.BigAutoField(primary_key=True)
+    user_id = models.UUIDField()
+    key = models.CharField(max_length=255)
+    fingerprint = models.CharField(max_length=64, help_text="SHA-256 of the request's content.")
+    order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="idempotency_keys")
+    state = models.CharField(max_length=16, choices=KeyState.choices, default=KeyState.IN_PROGRESS)
+    response_status = models.PositiveSmallIntegerField(null=True)
     # Text, not jsonb: the answer comes again as it was, with its members in the same order.
-    response_body: models.TextField[str | None, str | None] = models.TextField(null=True, help_text="JSON.")  # noqa: DJ001  (no answer is not an empty one)
-    created_at: models.DateTimeField[datetime, datetime] = models.DateTimeField(default=timezone.now, editable=False)
+    response_body = models.TextField(null=True, help_text="JSON.")  # noqa: DJ001  (no answer is not an empty one)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
         constraints = [
@@ -184,15 +158,13 @@ class IdempotencyKey(models.Model):
 class OutboxEvent(models.Model):
     """An event to publish, written in the transaction that it tells of. The id is the event's id."""
 
-    id: models.UUIDField[uuid.UUID, uuid.UUID] = models.UUIDField(primary_key=True, editable=False)
-    type: models.CharField[str, str] = models.CharField(max_length=64)
-    body: models.JSONField[Any, Any] = models.JSONField()
-    carrier: models.JSONField[Any, Any] = models.JSONField(
-        default=dict, help_text="Trace context and request id to publish it with."
-    )
-    created_at: models.DateTimeField[datetime, datetime] = models.DateTimeField(default=timezone.now, editable=False)
-    published_at: models.DateTimeField[datetime | None, datetime | None] = models.DateTimeField(null=True)
-    attempts: models.PositiveIntegerField[int, int] = models.PositiveIntegerField(default=0)
+    id = models.UUIDField(primary_key=True, editable=False)
+    type = models.CharField(max_length=64)
+    body = models.JSONField()
+    carrier = models.JSONField(default=dict, help_text="Trace context and request id to publish it with.")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    published_at = models.DateTimeField(null=True)
+    attempts = models.PositiveIntegerField(default=0)
 
     class Meta:
         indexes = [

@@ -171,5 +171,5 @@ def test_no_transaction_is_open_while_another_service_works(shopper: Shopper, wo
 
 def test_the_answer_is_kept_under_the_key(shopper: Shopper) -> None:
     shopper.order(key="k")
-    key = the_order().idempotency_keys.get()  # type: ignore[attr-defined]
+    key = the_order().idempotency_keys.get()
     assert (key.key, key.state, key.response_status) == ("k", KeyState.ANSWERED, 201)

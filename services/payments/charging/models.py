@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from datetime import datetime
-from decimal import Decimal
 
 from django.db import models
 from django.db.models import Q
@@ -26,23 +24,21 @@ class Charge(models.Model):
     A void that comes before its charge leaves a row too, voided and without an amount: it refuses the late charge.
     """
 
-    id: models.UUIDField[uuid.UUID, uuid.UUID] = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    order_id: models.UUIDField[uuid.UUID, uuid.UUID] = models.UUIDField()
-    amount: models.DecimalField[Decimal | None, Decimal | None] = models.DecimalField(
-        max_digits=12, decimal_places=2, null=True
-    )
-    currency: models.CharField[str, str] = models.CharField(max_length=3, default="")
-    status: models.CharField[str, str] = models.CharField(max_length=10, choices=Status, default=Status.PENDING)
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    order_id = models.UUIDField()
+    amount = models.DecimalField(max_digits=12, decimal_places=2, null=True)
+    currency = models.CharField(max_length=3, default="")
+    status = models.CharField(max_length=10, choices=Status, default=Status.PENDING)
     # Why the provider refused; its own code where it isn't one of the known ones.
-    decline_code: models.CharField[str, str] = models.CharField(max_length=64, default="")
-    provider_ref: models.CharField[str, str] = models.CharField(max_length=64, default="")
-    idempotency_key: models.CharField[str | None, str | None] = models.CharField(max_length=255, null=True)  # noqa: DJ001  (unique, and NULL in a tombstone)
+    decline_code = models.CharField(max_length=64, default="")
+    provider_ref = models.CharField(max_length=64, default="")
+    idempotency_key = models.CharField(max_length=255, null=True)  # noqa: DJ001  (unique, and NULL in a tombstone)
     # SHA-256 of the request: tells a repetition from another request under the same key, without keeping the token.
-    fingerprint: models.CharField[str, str] = models.CharField(max_length=64, default="")
+    fingerprint = models.CharField(max_length=64, default="")
     # Until then one request is busy with the provider; after it, or when NULL, a repetition may ask again.
-    claimed_until: models.DateTimeField[datetime | None, datetime | None] = models.DateTimeField(null=True)
-    created_at: models.DateTimeField[datetime, datetime] = models.DateTimeField(auto_now_add=True)
-    updated_at: models.DateTimeField[datetime, datetime] = models.DateTimeField(auto_now=True)
+    claimed_until = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
         constraints = (
@@ -71,9 +67,9 @@ class Charge(models.Model):
 class InboxEvent(models.Model):
     """An event that was handled, written in one transaction with its effect: its repetition does nothing."""
 
-    event_id: models.UUIDField[uuid.UUID, uuid.UUID] = models.UUIDField(primary_key=True)
-    type: models.CharField[str, str] = models.CharField(max_length=100)
-    handled_at: models.DateTimeField[datetime, datetime] = models.DateTimeField(auto_now_add=True)
+    event_id = models.UUIDField(primary_key=True)
+    type = models.CharField(max_length=100)
+    handled_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:
         return f"{self.type} {self.event_id}"

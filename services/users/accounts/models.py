@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from datetime import datetime
 from typing import ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
@@ -23,11 +22,11 @@ class UserManager(BaseUserManager["User"]):
 class User(AbstractBaseUser):
     """An account. The e-mail address is unique whatever its case; there is no user name."""
 
-    id: models.UUIDField[uuid.UUID, uuid.UUID] = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    email: models.EmailField[str, str] = models.EmailField(max_length=254, unique=True)
-    name: models.CharField[str, str] = models.CharField(max_length=200)
-    is_active: models.BooleanField[bool, bool] = models.BooleanField(default=True)
-    created_at: models.DateTimeField[datetime, datetime] = models.DateTimeField(auto_now_add=True)
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    email = models.EmailField(max_length=254, unique=True)
+    name = models.CharField(max_length=200)
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(auto_now_add=True)
     last_login = None
 
     objects: ClassVar[UserManager] = UserManager()

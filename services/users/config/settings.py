@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from contracts import faults
 from contracts.api import conf
@@ -60,7 +61,7 @@ ACCESS_TOKEN_AUDIENCE = ENV.jwt_audience
 ACCESS_TOKEN_KEY_SOURCE = "accounts.keys.key_ring"  # noqa: S105  (a dotted path)
 JWT_PRIVATE_KEY_FILE = ENV.jwt_private_key_file
 JWT_PREVIOUS_PUBLIC_KEY_FILES = ENV.jwt_previous_public_key_files
-SIMPLE_JWT = {
+SIMPLE_JWT: dict[str, Any] = {
     "ALGORITHM": "RS256",
     "ACCESS_TOKEN_LIFETIME": timedelta(minutes=15),
     "REFRESH_TOKEN_LIFETIME": timedelta(days=1),

@@ -43,9 +43,11 @@ def run(platform: Platform, console: Console) -> int:
         ("actionlint", root, [str(tools / "python"), "-m", "platformctl.dev.workflows"]),
     ]
     folders = [*PACKAGES, *(f"services/{name}" for name in platform.catalogue.services)]
-    for folder in filter(lambda name: (root / name).is_dir(), folders):
-        command = [str(tools / "mypy"), "--no-error-summary", "--config-file", str(root / "pyproject.toml"), "."]
-        checks.append((f"mypy {folder}", root / folder, command))
+    checks += [
+        (f"mypy {folder}", root, [str(tools / "python"), "-m", "platformctl.dev.typecheck", folder])
+        for folder in folders
+        if (root / folder).is_dir()
+    ]
     checks += [(f"{name} --check", root, [str(tools / "python"), "-m", name, "--check"]) for name in GENERATORS]
     failed = [name for name, cwd, command in checks if subprocess.run(command, cwd=cwd, check=False).returncode != 0]
     if stale := generate.stale(platform):
