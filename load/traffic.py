@@ -34,7 +34,7 @@ STATUS_EVERY_SECONDS = 60.0
 
 
 class Resident(Shopper):
-    """One of the two who are always there."""
+    """A user of the background traffic. TRAFFIC_USERS of them run, 1 to 50."""
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)

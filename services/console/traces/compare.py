@@ -29,11 +29,6 @@ class Side:
         """Seconds."""
         return self.duration_us / 1e6
 
-    @property
-    def self_time(self) -> float:
-        """Seconds in which no child ran."""
-        return self.self_us / 1e6
-
 
 @dataclass(slots=True)
 class Row:

@@ -14,7 +14,6 @@ from backends.jaeger import MOST_TRACES, Trace
 
 from traces.form import KEPT_SECONDS, Search
 
-CONSOLE = "console"
 # Health checks' routes: many traces, about nothing. They are shown when somebody asks for them, or when they failed.
 _PROBE = re.compile(r"\b(livez|readyz|healthz)$")
 # Jaeger can't leave them out, so more is asked for.
@@ -108,7 +107,7 @@ def find(search: Search) -> Results:
 
 def known_services() -> list[str]:
     """The platform's services, those that are searched when none is chosen."""
-    return list(dict.fromkeys((*(service.name for service in catalogue.load().services.values()), CONSOLE)))
+    return list(catalogue.load().services)
 
 
 def _is_probe(trace: Trace) -> bool:

@@ -23,8 +23,6 @@ ECHOES = (
     "EdgeDeadlinesSpent",
 )
 SPECIFIC = ("ServiceVersionRegression", "ServiceSaturated", "ServiceMemoryHigh")
-# What a machine that is short of processors does to everybody.
-SLOWNESS = ("EdgeSlow", "EdgeRetryAmplification", "ServiceSlow")
 # Alerts about a database that explain slow and failing statements.
 DATABASE_CAUSES = ("DatabaseLocks", "DatabaseConnections")
 # What says that something isn't there at all.

@@ -13,7 +13,6 @@ from alerts.generator.thresholds import Thresholds
 # A queue's name begins with the service that reads it: `notifications.orders`.
 BY_SERVICE = '"service", "$1", "queue", "([^.]+)[.].*"'
 LIVE = 'queue!~".*[.]dead"'
-DEAD = 'queue=~".*[.]dead"'
 
 
 def recorded() -> Group:

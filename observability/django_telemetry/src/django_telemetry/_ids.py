@@ -6,7 +6,7 @@ import os
 import re
 from random import Random
 
-from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
+from opentelemetry.trace import SpanContext, TraceFlags
 from opentelemetry.trace.span import TraceState
 
 REQUEST_ID_HEADER = "X-Request-ID"
@@ -95,8 +95,3 @@ def hex_ids(context: SpanContext) -> tuple[str, str] | None:
 def exemplar_of(context: SpanContext) -> dict[str, str]:
     """The labels of an exemplar that leads to the span of ``context``."""
     return {"trace_id": f"{context.trace_id:032x}", "span_id": f"{context.span_id:016x}"}
-
-
-def remote_span(context: SpanContext) -> NonRecordingSpan:
-    """A span that stands for the caller's, to start a child from."""
-    return NonRecordingSpan(context)

@@ -90,11 +90,11 @@ _OTEL_NAMES = frozenset(
     "OTEL_EXPORTER_OTLP_PROTOCOL",
     "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
 }
-# Prefixes that belong to instrumentation packages and to other languages' agents in the same environment.
 _NO_PAIRS: Mapping[str, str] = MappingProxyType({})
 _NO_ROUTES: Mapping[str, float] = MappingProxyType({})
 _NO_TOKENS: tuple[str, ...] = ()
 
+# Prefixes that belong to instrumentation packages and to other languages' agents in the same environment.
 _OTEL_FOREIGN = ("OTEL_PYTHON_", "OTEL_INSTRUMENTATION_", "OTEL_JAVA", "OTEL_NODE", "OTEL_DOTNET", "OTEL_GO_")
 
 

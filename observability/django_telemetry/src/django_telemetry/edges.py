@@ -27,7 +27,6 @@ from .redaction import redact_failure
 from .tracing import exception_event, get_tracing
 
 OK, ERROR, TIMEOUT, REFUSED, REJECTED = OUTCOMES = ("ok", "error", "timeout", "refused", "rejected")
-PROTOCOLS = ("http", "grpc", "amqp", "sql")
 # Those whose clients here try again by themselves.
 RETRYING_PROTOCOLS = ("http", "grpc")
 

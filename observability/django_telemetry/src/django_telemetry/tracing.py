@@ -7,7 +7,7 @@ import hmac
 import logging
 import platform
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from opentelemetry import trace
@@ -215,8 +215,3 @@ def get_tracing() -> Tracing:
 
         _tracing = Tracing(get_config(), None)
     return _tracing
-
-
-def header_carrier(headers: Mapping[str, str]) -> dict[str, str]:
-    """``headers`` with lower-case names, as the propagation helpers expect them."""
-    return {name.lower(): value for name, value in headers.items()}

@@ -42,18 +42,6 @@ def check_free(processes: Iterable[Process], instance: str) -> None:
         )
 
 
-def exposed(instance: str) -> list[str]:
-    """Our listening sockets that can be reached from other machines: "spotlight-process (pid 7) on 0.0.0.0:8969"."""
-    found = []
-    for connection in psutil.net_connections(kind="tcp"):
-        if connection.status != psutil.CONN_LISTEN or connection.laddr.ip in LOOPBACK or not connection.pid:
-            continue
-        if _is_ours(connection.pid, instance):
-            address = f"{connection.laddr.ip}:{connection.laddr.port}"
-            found.append(f"{psutil.Process(connection.pid).name()} (pid {connection.pid}) on {address}")
-    return sorted(found)
-
-
 def describe(pid: int) -> str:
     """A process for a person: name, pid, command, and whether it is another clone of this platform."""
     with suppress(psutil.Error):

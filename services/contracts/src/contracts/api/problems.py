@@ -12,7 +12,6 @@ from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpResponse
 from django_telemetry import context
 from rest_framework import exceptions, status
-from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 
 from contracts import media_types
@@ -20,12 +19,6 @@ from contracts import media_types
 logger = logging.getLogger(__name__)
 
 CONTENT_TYPE = media_types.PROBLEM
-
-
-class ProblemRenderer(JSONRenderer):
-    """JSON under the media type of problem details."""
-
-    media_type = CONTENT_TYPE
 
 
 class Problem(exceptions.APIException):
