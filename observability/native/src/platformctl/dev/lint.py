@@ -26,6 +26,7 @@ PACKAGES = (
     "dashboards",
     "docs",
     "load",
+    "testing",
     "tests",
 )
 # With --check they fail when a file that they generate is stale.

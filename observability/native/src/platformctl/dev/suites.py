@@ -73,6 +73,7 @@ def all_suites(platform: Platform) -> list[Suite]:
         *(Suite(name, service.folder, stores) for name, service in platform.catalogue.for_customers().items()),
         # Those marked live are the browser's, below.
         *(Suite(name, service.folder, stores, ("-m", "not live")) for name, service in operators.items()),
+        Suite("testing", "testing"),
         Suite("native", "observability/native"),
         Suite("jaeger-dependencies", "observability/jaeger/dependencies", ("jaeger",)),
         Suite("log_pipeline", "observability/log_pipeline"),
