@@ -20,12 +20,13 @@ from contracts.events import (
     encode,
     queue_named,
 )
+from platform_testing.polling import eventually
 from platformctl.app import Platform
 
 from tests.support.databases import as_administrator
 from tests.support.elasticsearch import Elasticsearch
 from tests.support.events import confirmed
-from tests.support.expect import eventually, expect
+from tests.support.expect import expect
 from tests.support.rabbitmq import Message, RabbitMq
 from tests.support.raw_http import RawAnswer, send
 from tests.support.shop import Customer, Shop
@@ -140,9 +141,8 @@ def test_a_refused_request_is_found_in_the_logs_by_the_trace_id_it_was_given(
         trace_id = assert_is_problem(answer, statuses(400, 404), repr(data), f"make logs s={service}")
         eventually(
             partial(elasticsearch.logs, trace__id=trace_id, service__name=service),
-            bool,
             f"a log line of {service} with trace id {trace_id}",
-            elasticsearch.search_url(f"trace.id:{trace_id}"),
+            look_at=elasticsearch.search_url(f"trace.id:{trace_id}"),
         )
 
 
@@ -303,7 +303,7 @@ def dead_letters(rabbitmq: RabbitMq, queue: Queue, message_id: str) -> list[Mess
     def mine() -> list[Message]:
         return [message for message in rabbitmq.messages(dead) if message.message_id == message_id]
 
-    return eventually(mine, bool, f"the message in {dead}", rabbitmq.queue_url(dead), timeout=15, interval=0.5)
+    return eventually(mine, f"the message in {dead}", look_at=rabbitmq.queue_url(dead), timeout=15, longest_pause=0.5)
 
 
 def queues_of(event_type: str) -> list[Queue]:

@@ -87,16 +87,16 @@ def test_every_process_that_runs_is_the_catalogues(platform: Platform) -> None:
 
 def test_every_process_is_a_scrape_target() -> None:
     groups = json.loads(read("observability/prometheus/targets/native/django.json"))
-    came = {(group["labels"]["service"], group["labels"]["process"], group["targets"][0]) for group in groups}
+    actual = {(group["labels"]["service"], group["labels"]["process"], group["targets"][0]) for group in groups}
     wanted = {(process.service, process.name, f"127.0.0.1:{process.metrics_port}") for process in PROCESSES}
-    expect(came == wanted, f"{sorted(wanted)}", sorted(came), "observability/prometheus/targets/native/django.json")
+    expect(actual == wanted, f"{sorted(wanted)}", sorted(actual), "observability/prometheus/targets/native/django.json")
 
 
 def test_every_proxied_edge_is_a_toxiproxy_proxy() -> None:
     proxies = json.loads(read("observability/toxiproxy/proxies.json"))
-    came = {(proxy["name"], proxy["listen"]) for proxy in proxies}
+    actual = {(proxy["name"], proxy["listen"]) for proxy in proxies}
     wanted = {(edge.proxy_name, f"127.0.0.1:{edge.proxy_port}") for edge in CATALOGUE.proxied_edges()}
-    expect(came == wanted, f"{sorted(wanted)}", sorted(came), "observability/toxiproxy/proxies.json")
+    expect(actual == wanted, f"{sorted(wanted)}", sorted(actual), "observability/toxiproxy/proxies.json")
 
 
 def test_every_port_can_be_set_in_the_env_file() -> None:

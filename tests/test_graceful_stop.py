@@ -10,12 +10,13 @@ from functools import partial
 
 import pytest
 import requests
+from platform_testing.polling import eventually
 from platformctl.app import Platform
 from platformctl.run.environment import HOST
 from platformctl.run.runner import Runner
 
 from tests.support.databases import as_administrator
-from tests.support.expect import eventually, expect
+from tests.support.expect import expect
 from tests.support.shop import Shop, show
 
 IN_FLIGHT = 6
@@ -51,16 +52,22 @@ def terminate_in_the_middle(
     where = f"make logs s={process}"
     with ThreadPoolExecutor(len(calls)) as pool:
         answers: list[Future[requests.Response]] = [pool.submit(call) for call in calls]
-        eventually(in_work, lambda now: now == len(calls), f"{len(calls)} requests in work", where, interval=0.02)
+        eventually(
+            in_work,
+            f"{len(calls)} requests in work",
+            accept=lambda now: now == len(calls),
+            look_at=where,
+            longest_pause=0.02,
+        )
         runner.signal(process, signal.SIGTERM)
         answered = [answer.result() for answer in answers if answer.done()]
         expect(not answered, "no request answered before the signal", list(map(show, answered)), where)
         responses = [answer.result() for answer in answers]
     eventually(
         lambda: runner.status(process),
-        lambda status: status.pid not in (0, pid) and status.health == "ready",
         f"{process} back with another pid",
-        where,
+        accept=lambda status: status.pid not in (0, pid) and status.health == "ready",
+        look_at=where,
         timeout=60,
     )
     return responses

@@ -17,10 +17,11 @@ import pytest
 import requests
 from contracts.events import EVENT_EXCHANGE, QUEUES
 from pika.exceptions import AMQPConnectionError, ChannelClosedByBroker, ConnectionClosedByBroker
+from platform_testing.polling import eventually
 from platformctl.app import Platform
 
 from tests.support.databases import connect
-from tests.support.expect import eventually, expect, fail
+from tests.support.expect import expect, fail
 from tests.support.rabbitmq import RabbitMq
 
 SERVICES = catalogue.load().services
@@ -116,9 +117,9 @@ def test_everything_listens_on_loopback_only(platform: Platform) -> None:
     wanted = set(platform.settings.ports.values())
     listening = eventually(
         partial(_listening, platform),
-        lambda found: wanted <= {port for _, _, port in found},
         f"a listener on each of {sorted(wanted)}",
-        "make status",
+        accept=lambda found: wanted <= {port for _, _, port in found},
+        look_at="make status",
     )
     exposed = sorted(entry for entry in listening if not _is_loopback(entry[1]))
     expect(not exposed, "every listener on loopback", exposed, "ss -ltnp")

@@ -9,12 +9,13 @@ from datetime import UTC, datetime
 
 import pytest
 from contracts.events import EVENT_EXCHANGE, ORDER_CONFIRMED, encode
+from platform_testing.polling import eventually
 from platformctl.app import Platform
 
 from tests.support.databases import as_administrator
 from tests.support.elasticsearch import Document, Elasticsearch
 from tests.support.events import confirmed
-from tests.support.expect import eventually, expect, fail
+from tests.support.expect import expect, fail
 from tests.support.jaeger import Jaeger, Span, Trace
 from tests.support.mail import Mailbox
 from tests.support.prometheus import Prometheus
@@ -70,9 +71,9 @@ def trace(placed: Placed, jaeger: Jaeger) -> Trace:
     """
     return eventually(
         lambda: jaeger.trace(placed.order.trace_id),
-        lambda trace: not trace.orphans and all(trace.find(*callee) for callee, _ in PARENTS),
         f"the whole trace in Jaeger, with {[callee for callee, _ in PARENTS]}",
-        jaeger.trace_url(placed.order.trace_id),
+        accept=lambda trace: not trace.orphans and all(trace.find(*callee) for callee, _ in PARENTS),
+        look_at=jaeger.trace_url(placed.order.trace_id),
         timeout=30,
     )
 
@@ -103,8 +104,8 @@ def test_each_call_is_below_its_caller(
     trace: Trace, jaeger: Jaeger, child: tuple[str, str, str], parent: tuple[str, str, str]
 ) -> None:
     callee, caller = the(trace, jaeger, *child), the(trace, jaeger, *parent)
-    came = trace.caller(callee)
-    expect(came == caller, f"{child} below {parent}", f"below {came}", jaeger.trace_url(trace.id))
+    actual = trace.caller(callee)
+    expect(actual == caller, f"{child} below {parent}", f"below {actual}", jaeger.trace_url(trace.id))
 
 
 def test_only_services_that_consume_the_event_consume_it(trace: Trace, jaeger: Jaeger) -> None:
@@ -245,9 +246,9 @@ def lines(placed: Placed, elasticsearch: Elasticsearch) -> list[Document]:
     """The order's log lines, when every service's are there, and the access line, the last that orders writes."""
     return eventually(
         lambda: elasticsearch.logs(trace__id=placed.order.trace_id),
-        lambda found: {line["service.name"] for line in found} >= SERVICES and access_lines(found),
         f"log lines of {sorted(SERVICES)} for the order's trace, and orders' access line",
-        elasticsearch.search_url(f"trace.id:{placed.order.trace_id}"),
+        accept=lambda found: {line["service.name"] for line in found} >= SERVICES and access_lines(found),
+        look_at=elasticsearch.search_url(f"trace.id:{placed.order.trace_id}"),
         timeout=30,
     )
 
@@ -277,8 +278,8 @@ def test_the_access_line_says_what_was_answered(
     where = elasticsearch.search_url(f"trace.id:{trace.id}")
     expect(len(access) == 1, "one access line of orders", [str(line) for line in lines], where)
     line = access[0]
-    came = (line["http.request.method"], line["http.response.status_code"], line["url.path"])
-    expect(came == ("POST", 201, "/api/v1/orders"), "POST 201 /api/v1/orders", came, where)
+    actual = (line["http.request.method"], line["http.response.status_code"], line["url.path"])
+    expect(actual == ("POST", 201, "/api/v1/orders"), "POST 201 /api/v1/orders", actual, where)
     root = trace.roots[0]
     # Nanoseconds, and measured around the same work as the span.
     expect(
@@ -319,11 +320,10 @@ def test_an_exemplar_of_the_latency_leads_to_its_trace(
 
     eventually(
         leading,
-        bool,
         f"an exemplar of {query} that leads to a trace",
-        prometheus.graph_url(query),
+        look_at=prometheus.graph_url(query),
         timeout=40,
-        interval=3,
+        longest_pause=3,
     )
 
 
@@ -334,14 +334,16 @@ def test_the_order_is_counted(placed: Placed, shop: Shop, prometheus: Prometheus
         series = prometheus.query(query)
         return series[0][1] if series else 0.0
 
-    before = eventually(count, bool, "orders_placed_total", prometheus.graph_url(query))
+    before = eventually(count, "orders_placed_total", look_at=prometheus.graph_url(query))
     placed.customer.order(shop.items())
-    eventually(count, lambda now: now > before, f"more than {before} orders", prometheus.graph_url(query))
+    eventually(
+        count, f"more than {before} orders", accept=lambda now: now > before, look_at=prometheus.graph_url(query)
+    )
 
 
 def test_the_mail_names_the_order_and_its_trace(placed: Placed, mailbox: Mailbox) -> None:
     mails = eventually(
-        lambda: mailbox.about(placed.order.id), bool, f"a mail about {placed.order.id}", str(mailbox.folder)
+        lambda: mailbox.about(placed.order.id), f"a mail about {placed.order.id}", look_at=str(mailbox.folder)
     )
     expect(len(mails) == 1, "one mail", len(mails), str(mailbox.folder))
     mail = mails[0]
@@ -351,13 +353,16 @@ def test_the_mail_names_the_order_and_its_trace(placed: Placed, mailbox: Mailbox
 
 def test_the_notification_is_listed_with_its_trace(placed: Placed, shop: Shop) -> None:
     address = f"{shop.urls.notifications}/api/v1/notifications"
-    entries = eventually(placed.customer.notifications, bool, "a notification of the order", address)
+    entries = eventually(placed.customer.notifications, "a notification of the order", look_at=address)
     about = [entry for entry in entries if entry["order_id"] == placed.order.id]
     expect(len(about) == 1, "one notification of the order", entries, address)
     entry = about[0]
-    came = (entry["kind"], entry["trace_id"])
+    actual = (entry["kind"], entry["trace_id"])
     expect(
-        came == ("order_confirmed", placed.order.trace_id), f"order_confirmed {placed.order.trace_id}", came, address
+        actual == ("order_confirmed", placed.order.trace_id),
+        f"order_confirmed {placed.order.trace_id}",
+        actual,
+        address,
     )
 
 
@@ -395,7 +400,7 @@ def test_an_exception_arrives_in_spotlight_with_its_trace_id(
             headers={"traceparent": f"00-{trace_id}-{uuid.uuid4().hex[:16]}-01"},
         )
         found = eventually(
-            lambda: spotlight.events(trace_id), bool, f"an error event of trace {trace_id}", spotlight.url, timeout=30
+            lambda: spotlight.events(trace_id), f"an error event of trace {trace_id}", look_at=spotlight.url, timeout=30
         )
         connection.rollback()
     exceptions = [value["type"] for value in found[0].get("exception", {}).get("values", [])]
@@ -404,9 +409,9 @@ def test_an_exception_arrives_in_spotlight_with_its_trace_id(
     )
     logged = eventually(
         lambda: elasticsearch.logs(trace__id=trace_id, service__name="notifications"),
-        lambda lines: any(line["error.type"] for line in lines),
         f"a log line with the error of trace {trace_id}",
-        elasticsearch.search_url(f"trace.id:{trace_id}"),
+        accept=lambda lines: any(line["error.type"] for line in lines),
+        look_at=elasticsearch.search_url(f"trace.id:{trace_id}"),
     )
     expect(
         all(line["event.id"] == line.id for line in logged),
@@ -414,5 +419,5 @@ def test_an_exception_arrives_in_spotlight_with_its_trace_id(
         [(line.id, line["event.id"]) for line in logged],
         elasticsearch.search_url(f"trace.id:{trace_id}"),
     )
-    mails = eventually(lambda: mailbox.about(order_id), bool, "the mail after all", str(mailbox.folder), timeout=30)
+    mails = eventually(lambda: mailbox.about(order_id), "the mail after all", look_at=str(mailbox.folder), timeout=30)
     expect(len(mails) == 1, "one mail", len(mails), str(mailbox.folder))

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 import catalogue
 import pytest
 import requests
+from platform_testing.polling import eventually
 from platformctl.app import Platform
 from platformctl.run.runner import Runner
 
-from tests.support.expect import eventually, expect
+from tests.support.expect import expect
 from tests.support.mail import Mailbox
 from tests.support.orders_under_load import OrdersUnderLoad
 from tests.support.shop import Customer, Shop
@@ -28,7 +29,9 @@ pytestmark = pytest.mark.timeout(300)
 def load(shop: Shop) -> Iterator[OrdersUnderLoad]:
     """Orders for as long as this module's kills last."""
     with OrdersUnderLoad(shop) as orders:
-        eventually(orders.count, lambda count: count >= 2, "the first orders", f"{shop.urls.orders}/api/docs/")
+        eventually(
+            orders.count, "the first orders", accept=lambda count: count >= 2, look_at=f"{shop.urls.orders}/api/docs/"
+        )
         yield orders
 
 
@@ -39,20 +42,20 @@ def test_a_killed_process_is_back_by_itself_and_orders_go_on(
     before = runner.status(process)
     reached = runner.signal(process, signal.SIGKILL)
     expect(before.pid in reached, f"pid {before.pid} of {process} killed", reached, "make status")
-    came = eventually(
+    actual = eventually(
         lambda: runner.status(process),
-        lambda status: status.pid not in (0, before.pid) and status.health in ("ready", "running"),
         f"{process} back with another pid",
-        f"make logs s={process}",
+        accept=lambda status: status.pid not in (0, before.pid) and status.health in ("ready", "running"),
+        look_at=f"make logs s={process}",
         timeout=BACK_WITHIN_SECONDS,
     )
-    expect(came.restarts > before.restarts, f"more than {before.restarts} restarts", came.restarts, "make status")
+    expect(actual.restarts > before.restarts, f"more than {before.restarts} restarts", actual.restarts, "make status")
     count = load.count()
     eventually(
         load.count,
-        lambda now: now >= count + 2,
         "orders acknowledged after the kill",
-        f"make logs s={process}",
+        accept=lambda now: now >= count + 2,
+        look_at=f"make logs s={process}",
         timeout=BACK_WITHIN_SECONDS,
     )
 
@@ -87,7 +90,14 @@ def assert_all_kept_and_told(shop: Shop, customer: Customer, acknowledged: set[s
     where = f"{shop.urls.notifications}/api/v1/notifications"
     wanted = f"a notification of each of {len(acknowledged)} orders, and none missing"
     # Late is not lost: the consumer may have to catch up first.
-    eventually(lambda: acknowledged - set(told()), lambda missing: not missing, wanted, where, timeout=120, interval=1)
+    eventually(
+        lambda: acknowledged - set(told()),
+        wanted,
+        accept=lambda missing: not missing,
+        look_at=where,
+        timeout=120,
+        longest_pause=1,
+    )
     twice = {order_id: times for order_id, times in told().items() if times > 1}
     expect(not twice, "one notification of each order", twice, where)
 
@@ -102,7 +112,12 @@ def test_no_order_of_theirs_is_left_in_between(shop: Shop, load: OrdersUnderLoad
 
     # The reconciler cancels what has been pending for 60 s.
     eventually(
-        pending, lambda left: not left, "no pending order", f"{shop.urls.orders}/api/docs/", timeout=90, interval=2
+        pending,
+        "no pending order",
+        accept=lambda left: not left,
+        look_at=f"{shop.urls.orders}/api/docs/",
+        timeout=90,
+        longest_pause=2,
     )
 
 

@@ -6,10 +6,11 @@ import signal
 from functools import partial
 
 import pytest
+from platform_testing.polling import eventually
 from platformctl.run.runner import Runner
 
 from tests.support.elasticsearch import Elasticsearch
-from tests.support.expect import eventually, expect
+from tests.support.expect import expect
 from tests.support.jaeger import Jaeger
 from tests.support.shop import Customer, Shop
 
@@ -30,33 +31,33 @@ def test_traces_and_logs_are_stored_again_after_elasticsearch_was_killed(
     missed = customer.order(shop.items())
     eventually(
         lambda: runner.status(STORES),
-        lambda status: status.pid not in (0, before.pid) and status.health == "ready",
         f"{STORES} back with another pid",
-        f"make logs s={STORES}",
+        accept=lambda status: status.pid not in (0, before.pid) and status.health == "ready",
+        look_at=f"make logs s={STORES}",
         timeout=BACK_WITHIN_SECONDS,
-        interval=1,
+        longest_pause=1,
     )
     eventually(
         elasticsearch.health,
-        lambda status: status in ("green", "yellow"),
         "all indices can be searched again",
-        f"{elasticsearch.url}/_cluster/health",
+        accept=lambda status: status in ("green", "yellow"),
+        look_at=f"{elasticsearch.url}/_cluster/health",
         timeout=60,
     )
     order = customer.order(shop.items())
     # Not by Jaeger's API: each of its questions revives the connection that its writer waits for.
     eventually(
         partial(elasticsearch.services_with_spans, order.trace_id),
-        lambda services: {"orders", "notifications"} <= services,
         "spans of the order after the outage",
-        f"{jaeger.trace_url(order.trace_id)} and make logs s=jaeger",
+        accept=lambda services: {"orders", "notifications"} <= services,
+        look_at=f"{jaeger.trace_url(order.trace_id)} and make logs s=jaeger",
         timeout=60,
     )
     for trace_id, when in ((missed.trace_id, "during"), (order.trace_id, "after")):
         eventually(
             partial(elasticsearch.logs, trace__id=trace_id),
-            lambda lines: {"orders", "notifications"} <= {line["service.name"] for line in lines},
             f"log lines of the order {when} the outage",
-            f"{elasticsearch.search_url(f'trace.id:{trace_id}')} and make logs s=rsyslog",
+            accept=lambda lines: {"orders", "notifications"} <= {line["service.name"] for line in lines},
+            look_at=f"{elasticsearch.search_url(f'trace.id:{trace_id}')} and make logs s=rsyslog",
             timeout=60,
         )

@@ -6,9 +6,10 @@ import time
 
 import pytest
 from catalogue import Catalogue
+from platform_testing.polling import eventually
 from platformctl.app import Platform
 
-from tests.support.expect import eventually, expect
+from tests.support.expect import expect
 from tests.support.jaeger import Jaeger
 from tests.support.prometheus import Prometheus
 from tests.support.shop import Shop
@@ -32,23 +33,23 @@ def traffic(shop: Shop) -> None:
 def test_every_target_is_up(prometheus: Prometheus) -> None:
     eventually(
         lambda: [target for target in prometheus.targets() if target.health != "up"],
-        lambda missing: not missing,
         "no target that isn't up",
-        f"{prometheus.url}/targets",
+        accept=lambda missing: not missing,
+        look_at=f"{prometheus.url}/targets",
         timeout=40,
     )
 
 
 def test_every_process_of_the_catalogue_is_scraped_under_its_name(platform: Platform, prometheus: Prometheus) -> None:
     wanted = {(process.service, process.name) for process in platform.catalogue.processes()}
-    came = {(target.service, target.process) for target in prometheus.targets() if target.job == "django"}
-    expect(came == wanted, f"targets of job django: {sorted(wanted)}", sorted(came), f"{prometheus.url}/targets")
+    actual = {(target.service, target.process) for target in prometheus.targets() if target.job == "django"}
+    expect(actual == wanted, f"targets of job django: {sorted(wanted)}", sorted(actual), f"{prometheus.url}/targets")
 
 
 def test_every_backend_is_scraped(prometheus: Prometheus) -> None:
     wanted = {"jaeger", "spanmetrics", "rabbitmq", "postgres", "prometheus", "alertmanager", "toxiproxy"}
-    came = {target.job for target in prometheus.targets()}
-    expect(wanted <= came, f"jobs {sorted(wanted)}", sorted(came), f"{prometheus.url}/targets")
+    actual = {target.job for target in prometheus.targets()}
+    expect(wanted <= actual, f"jobs {sorted(wanted)}", sorted(actual), f"{prometheus.url}/targets")
 
 
 @pytest.mark.usefixtures("traffic")
@@ -65,9 +66,9 @@ def test_the_edges_that_callers_measure_are_the_catalogues(platform: Platform, p
 
     eventually(
         measured,
-        lambda came: came - possible == wanted,
         f"the edges {sorted(wanted)}",
-        prometheus.graph_url(query),
+        accept=lambda actual: actual - possible == wanted,
+        look_at=prometheus.graph_url(query),
         timeout=30,
     )
 
@@ -92,9 +93,9 @@ def test_jaegers_graph_has_the_catalogues_edges(platform: Platform, jaeger: Jaeg
 
     eventually(
         drawn,
-        lambda came: came == wanted,
         f"the edges {sorted(wanted)}",
-        f"{jaeger.url}/api/dependencies?endTs={int(time.time() * 1000)}&lookback={LOOKBACK_SECONDS * 1000}",
+        accept=lambda actual: actual == wanted,
+        look_at=f"{jaeger.url}/api/dependencies?endTs={int(time.time() * 1000)}&lookback={LOOKBACK_SECONDS * 1000}",
         timeout=GRAPH_WITHIN_SECONDS,
-        interval=5,
+        longest_pause=5,
     )

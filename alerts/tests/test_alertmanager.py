@@ -23,7 +23,7 @@ from alerts.generator import alertmanager
 from alerts.generator.build import FOLDER
 from alerts.generator.model import seconds
 from catalogue import graph
-from contracts.testing.polling import poll_until
+from platform_testing.polling import eventually
 from platformctl.run.alertmanager import clear_notification_log
 
 CATALOGUE = catalogue.load()
@@ -126,7 +126,13 @@ def _alertmanager(folder: Path, *, hastened: int = 60) -> Iterator[Running]:
         stderr=(folder / "log").open("w"),
     )
     try:
-        poll_until(lambda: _ready(found.url, process, folder), "Alertmanager to be ready", timeout=30)
+        eventually(
+            lambda: _is_ready(found.url, process, folder),
+            "Alertmanager to be ready",
+            timeout=30,
+            retry_on=requests.RequestException,
+            look_at=folder / "log",
+        )
         yield found
     finally:
         process.terminate()
@@ -144,12 +150,9 @@ def _hasten(route: dict[str, Any], times: int) -> None:
         _hasten(child, times)
 
 
-def _ready(url: str, process: subprocess.Popen[bytes], folder: Path) -> bool:
+def _is_ready(url: str, process: subprocess.Popen[bytes], folder: Path) -> bool:
     assert process.poll() is None, (folder / "log").read_text()
-    try:
-        return requests.get(f"{url}/-/ready", timeout=1).ok
-    except requests.RequestException:
-        return False
+    return requests.get(f"{url}/-/ready", timeout=1).ok
 
 
 def cause(alertname: str, service: str, dependency: str = "", **more: str) -> dict[str, str]:
@@ -408,7 +411,7 @@ def test_what_a_cause_explains_is_silenced_and_comes_back_without_it(running: Ru
 @pytest.mark.parametrize(("source", "target"), [pair[1:] for pair in UNTOUCHED], ids=[pair[0] for pair in UNTOUCHED])
 def test_what_a_cause_does_not_explain_is_notified(running: Running, source: Labels, target: Labels) -> None:
     running.post({**source, "test": "source"}, {**target, "test": "target"})
-    poll_until(lambda: len(running.alerts()) == 2, "both alerts to be there")
+    eventually(lambda: len(running.alerts()), "both alerts to be there", accept=lambda actual: actual == 2)
     # Inhibition is worked out when it is asked for; a moment lets the inhibitor see both.
     time.sleep(0.2)
     assert "target" not in running.suppressed()
@@ -433,12 +436,12 @@ def test_an_alert_goes_to_its_team_by_severity(running: Running, team: str, seve
         "root_service": f"{team}-{severity}",
     }
     running.post({**labels, "test": "route"})
-    poll_until(
-        lambda: (
-            [path for path, body in running.notified if body["commonLabels"].get("alertname") == labels["alertname"]]
-            == [f"/{team}-{severity}"]
-        ),
+    eventually(
+        lambda: [
+            path for path, body in running.notified if body["commonLabels"].get("alertname") == labels["alertname"]
+        ],
         f"one notification at {team}-{severity}",
+        accept=lambda actual: actual == [f"/{team}-{severity}"],
         timeout=20,
     )
 
@@ -448,7 +451,7 @@ def test_one_incident_is_one_notification(running: Running) -> None:
     others = [{**cause("EdgeRefused", "orders", "inventory"), "test": "b"}, {**symptom("orders"), "test": "c"}]
     running.notified.clear()
     running.post(down, *others)
-    poll_until(lambda: running.notified, "a notification", timeout=20)
+    eventually(lambda: running.notified, "a notification", timeout=20)
     time.sleep(2.5)  # two more group intervals: nothing else may come
     firing = [body for _, body in running.notified if body["status"] == "firing"]
     assert [sorted(alert["labels"]["alertname"] for alert in body["alerts"]) for body in firing] == [["ServiceDown"]]
@@ -457,7 +460,12 @@ def test_one_incident_is_one_notification(running: Running) -> None:
 def test_the_heartbeat_goes_to_the_watchdog_again_and_again(running: Running) -> None:
     running.notified.clear()
     running.post({**telemetry("Watchdog", "prometheus", "info"), "test": "w"})
-    poll_until(lambda: [path for path, _ in running.notified].count("/watchdog") >= 1, "a heartbeat", timeout=20)
+    eventually(
+        lambda: [path for path, _ in running.notified].count("/watchdog"),
+        "a heartbeat",
+        accept=lambda actual: actual >= 1,
+        timeout=20,
+    )
     assert {path for path, body in running.notified if body["commonLabels"].get("alertname") == "Watchdog"} == {
         "/watchdog"
     }
@@ -469,7 +477,7 @@ def test_an_alert_of_severity_info_is_not_sent(running: Running) -> None:
         {"alertname": "Fyi", "severity": "info", "team": "platform", "test": "i"},
         {**cause("ServiceDown", "users"), "test": "p"},
     )
-    poll_until(lambda: running.notified, "the page", timeout=20)
+    eventually(lambda: running.notified, "the page", timeout=20)
     assert all(body["commonLabels"].get("alertname") != "Fyi" for _, body in running.notified)
 
 
@@ -515,15 +523,15 @@ def test_an_incident_after_a_cold_start_is_notified_although_the_last_one_never_
 
     with _alertmanager(tmp_path) as first:
         first.post(again)
-        poll_until(lambda: first.has_notified(again), "a notification of the first incident", timeout=30)
+        eventually(lambda: first.has_notified(again), "a notification of the first incident", timeout=30)
     with _alertmanager(tmp_path) as restarted:
         restarted.post(again, other)
-        poll_until(lambda: restarted.has_notified(other), "a notification of another incident", timeout=30)
+        eventually(lambda: restarted.has_notified(other), "a notification of another incident", timeout=30)
         assert not restarted.has_notified(again), "a restart of Alertmanager alone should not repeat a notification"
     clear_notification_log(tmp_path / "data")
     with _alertmanager(tmp_path) as anew:
         anew.post(again)
-        poll_until(lambda: anew.has_notified(again), "the notification after a cold start", timeout=30)
+        eventually(lambda: anew.has_notified(again), "the notification after a cold start", timeout=30)
 
 
 def test_a_burning_budget_waits_for_the_cause_that_shows_later(tmp_path: Path) -> None:
@@ -532,10 +540,10 @@ def test_a_burning_budget_waits_for_the_cause_that_shows_later(tmp_path: Path) -
 
     with _alertmanager(tmp_path, hastened=10) as running:
         running.post(burning, unrelated)
-        poll_until(lambda: running.has_notified(unrelated), "a notification of a cause", timeout=30)
+        eventually(lambda: running.has_notified(unrelated), "a notification of a cause", timeout=30)
         running.post(burning, unrelated, late, elsewhere)
-        poll_until(lambda: running.has_notified(late), "a notification of the late cause", timeout=30)
-        poll_until(
+        eventually(lambda: running.has_notified(late), "a notification of the late cause", timeout=30)
+        eventually(
             lambda: running.has_notified(elsewhere),
             "a burning budget",
             timeout=30,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import time
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -16,7 +15,7 @@ import pytest
 import requests
 from alerts.generator.build import FOLDER, alerts, groups, views
 from alerts.generator.describe import ADDRESSES
-from contracts.testing.polling import poll_until
+from platform_testing.polling import eventually
 from platformctl import settings as platform_settings
 from platformctl.paths import repository_root
 
@@ -102,10 +101,14 @@ def without_series(address: str) -> list[str]:
 @pytest.mark.timeout(300)
 def test_every_selector_finds_series(prometheus: str) -> None:
     # What is recorded every minute from what was recorded before needs some of them after a start.
-    end = time.monotonic() + 180
-    while (missing := without_series(prometheus)) and time.monotonic() < end:
-        time.sleep(2)
-    assert not missing, f"no series in {prometheus} for: {missing}"
+    eventually(
+        lambda: without_series(prometheus),
+        "no selector without series",
+        accept=lambda missing: not missing,
+        timeout=180,
+        longest_pause=2,
+        look_at=f"{prometheus}/graph",
+    )
 
 
 @pytest.mark.parametrize(("journey", "view"), views().items())
@@ -122,7 +125,13 @@ def test_prometheus_runs_the_committed_rules_without_errors(prometheus: str) -> 
         answer = requests.get(f"{prometheus}/api/v1/rules", timeout=20).json()
         return [rule for group in answer["data"]["groups"] for rule in group["rules"]]
 
-    poll_until(lambda: loaded() and all(rule["health"] != "unknown" for rule in loaded()), "evaluations", timeout=75)
+    eventually(
+        loaded,
+        "every rule evaluated",
+        accept=lambda rules: rules and all(rule["health"] != "unknown" for rule in rules),
+        timeout=75,
+        look_at=f"{prometheus}/rules",
+    )
     broken = [(rule["name"], rule.get("lastError")) for rule in loaded() if rule["health"] == "err"]
     assert not broken, broken
     assert {rule["name"] for rule in loaded() if rule["type"] == "alerting"} == {

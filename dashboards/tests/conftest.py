@@ -11,13 +11,14 @@ import pytest
 import requests
 from backends import Backends
 from contracts.events import ORDER_CONFIRMED
+from platform_testing.polling import eventually
 from platformctl.app import Platform
 from platformctl.run.broker import ADMIN
 from platformctl.run.environment import HOST, VIRTUAL_HOST
 
 from load import marks
 from load.drills.journal import Journal
-from tests.support.expect import eventually, expect
+from tests.support.expect import expect
 from tests.support.rabbitmq import RabbitMq
 from tests.support.shop import Customer, Shop, Urls
 
@@ -65,9 +66,9 @@ def _order(customer: Customer, items: list[dict[str, Any]], card: str, status: i
     """Place an order that is answered so; other suites may have left the platform recovering, hence more than once."""
     eventually(
         lambda: customer.try_to_order(items, card=card).status_code,
-        lambda came: came == status,
         f"an order with {card} answered {status}",
-        f"{customer.urls.orders}/api/docs/",
+        accept=lambda actual: actual == status,
+        look_at=f"{customer.urls.orders}/api/docs/",
         timeout=30,
     )
 
@@ -102,8 +103,8 @@ def _poison(platform: Platform) -> None:
     dead = "notifications.orders.dead"
     eventually(
         lambda: {message.message_id for message in rabbitmq.messages(dead)},
-        lambda found: message_id in found,
         f"message {message_id} in {dead}",
-        rabbitmq.queue_url(dead),
+        accept=lambda found: message_id in found,
+        look_at=rabbitmq.queue_url(dead),
     )
     rabbitmq.remove(dead, message_id)

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import pytest
 from backends import Backends
-
-from tests.support.expect import eventually
+from platform_testing.polling import eventually
 
 pytestmark = pytest.mark.live
 
@@ -49,9 +48,9 @@ def test_what_a_panel_of_django_mixin_asks_for_is_there(
     selector = f"{metric}{{{', '.join(filter(None, (FILTER, further)))}}}"
     # What has only just happened is there after the next scrape.
     series = eventually(
-        lambda: backends.series(selector), bool, f"series of {selector}", f"{backends.prometheus}/graph", timeout=30
+        lambda: backends.series(selector), f"series of {selector}", look_at=f"{backends.prometheus}/graph", timeout=30
     )
-    assert set(labels) <= set(series[0]), f"expected labels {labels}, came {sorted(series[0])}"
+    assert set(labels) <= set(series[0]), f"expected labels {labels}, got {sorted(series[0])}"
 
 
 def test_its_variables_offer_values(backends: Backends) -> None:

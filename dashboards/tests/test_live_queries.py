@@ -9,8 +9,7 @@ import grafana
 import pytest
 from backends import Answer, Backends, Values
 from grafana import Panel
-
-from tests.support.expect import eventually
+from platform_testing.polling import eventually
 
 pytestmark = pytest.mark.live
 
@@ -100,11 +99,11 @@ def test_an_error_panel_shows_the_error(
     panel = next(panel for panel in PANELS if (panel.board, panel.title) == (uid, title))
     eventually(
         lambda: backends.ask(panel.targets()[0], chosen[uid]),
-        lambda answer: answer.largest > 0,
         f"a value above 0 in {panel.where}",
-        backends.prometheus,
+        accept=lambda answer: answer.largest > 0,
+        look_at=backends.prometheus,
         timeout=DATA_WITHIN_SECONDS,
-        interval=2,
+        longest_pause=2,
     )
 
 
@@ -128,9 +127,9 @@ def test_queries_hold_for_one_value_and_for_two(uid: str, backends: Backends, ch
 def test_annotations_can_be_asked(faults: None, backends: Backends) -> None:
     annotations = {annotation["name"]: annotation for annotation in next(iter(BOARDS.values()))["annotations"]["list"]}
     deploys = backends.ask_annotation(annotations["Deploys and restarts"])
-    assert deploys.values, f"expected starts of processes, came none\nlook at   {deploys.look_at}"
+    assert deploys.values, f"expected starts of processes, got none\nlook at   {deploys.look_at}"
     marked = backends.ask_annotation(annotations["Drills and load"])
-    assert marked.values, f"expected the mark that these tests put, came none\nlook at   {marked.look_at}"
+    assert marked.values, f"expected the mark that these tests put, got none\nlook at   {marked.look_at}"
     # Healthy platforms have no firing alert: that the query is valid is all there is to see.
     backends.ask_annotation(annotations["Alerts firing"])
 

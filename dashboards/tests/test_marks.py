@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import requests
 from dashboards.builder import annotations as annotation_queries
+from platform_testing.polling import eventually
 from platformctl.app import Platform
 
 from load import marks
-from tests.support.expect import eventually
 
 
 def test_the_annotation_finds_a_mark_by_its_data_set() -> None:
@@ -27,7 +27,7 @@ def test_a_mark_is_found_by_its_fields_once_it_is_stored(platform: Platform) -> 
     search = f"{url}/logs-django-*/_search"
     eventually(
         lambda: requests.get(search, params={"q": query, "size": "100"}, timeout=10).json()["hits"]["hits"],
-        lambda hits: mark_id in {hit["_id"] for hit in hits},
         f"mark {mark_id}",
-        f"{search}?q={query}",
+        accept=lambda hits: mark_id in {hit["_id"] for hit in hits},
+        look_at=f"{search}?q={query}",
     )

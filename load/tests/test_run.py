@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from contracts.testing.polling import poll_until
+from platform_testing.polling import eventually
 from stub import Stub, serving
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,7 +55,7 @@ def finish(process: subprocess.Popen[str], timeout: float = 40) -> tuple[int, st
 
 def result_of(output: str) -> dict[str, object]:
     match = re.search(r"Written to (\S+)", output)
-    assert match, f"expected the result's path in the output, came:\n{output}"
+    assert match, f"expected the result's path in the output, got:\n{output}"
     path = Path(match[1])
     document: dict[str, object] = json.loads(path.read_text())
     path.unlink()
@@ -96,17 +96,17 @@ def load_run(*options: str) -> list[str]:
 
 def test_a_run_of_all_journeys_passes_and_reports(stub: Stub) -> None:
     code, output, errors = finish(start(load_run("--users", "20", "--time", "6s"), environment(stub.url)))
-    assert code == 0, f"expected exit code 0, came {code}:\n{output}\n{errors}"
+    assert code == 0, f"expected exit code 0, got {code}:\n{output}\n{errors}"
     progress = re.findall(r"^ +\d+/6 s  users", output, re.MULTILINE)
-    assert len(progress) >= 4, f"expected a line each second, came:\n{output}"
+    assert len(progress) >= 4, f"expected a line each second, got:\n{output}"
     assert not re.search(r" 0\.0 req/s", output.partition("\n")[2].partition("steady")[0]), f"no rate in:\n{output}"
     document = result_of(output)
     assert document["total"]["failures"] == 0  # type: ignore[index]
     assert document["total"]["requests"] > 20  # type: ignore[index]
     assert len(document["slowest"]) == 5  # type: ignore[arg-type]
-    assert re.search(r"http://jaeger/[0-9a-f]{32}\n", output), f"expected trace links, came:\n{output}"
+    assert re.search(r"http://jaeger/[0-9a-f]{32}\n", output), f"expected trace links, got:\n{output}"
     for method, path in (("GET", "/api/v1/products"), ("POST", "/api/v1/token"), ("POST", "/api/v1/orders")):
-        assert stub.count(method, path), f"expected {method} {path} to be requested; came {set(stub.seen)}"
+        assert stub.count(method, path), f"expected {method} {path} to be requested; got {set(stub.seen)}"
 
 
 @pytest.mark.parametrize("journey", ["browse", "account", "order", "misbehaving"])
@@ -119,8 +119,8 @@ def test_each_journey_alone_gets_the_answers_that_it_expects(stub: Stub, journey
     )
     options = ["run", "--users", "4", "--time", "4s", "--journeys", journey, "--max-failures", "0"]
     code, output, errors = finish(start(["-c", script, *options], environment(stub.url)))
-    assert code == 0, f"expected no failure, came exit code {code}:\n{output}\n{errors}"
-    assert not errors, f"expected nothing on stderr, came:\n{errors}"
+    assert code == 0, f"expected no failure, got exit code {code}:\n{output}\n{errors}"
+    assert not errors, f"expected nothing on stderr, got:\n{errors}"
     result_of(output)
 
 
@@ -128,7 +128,7 @@ def test_failures_beyond_the_threshold_fail_the_run_and_show_their_traces(stub: 
     stub.broken_orders = True
     options = load_run("--users", "4", "--time", "3s", "--journeys", "order")
     code, output, errors = finish(start(options, environment(stub.url)))
-    assert code == 1, f"expected exit code 1, came {code}:\n{output}\n{errors}"
+    assert code == 1, f"expected exit code 1, got {code}:\n{output}\n{errors}"
     document = result_of(output)
     fault = document["failed"][0]  # type: ignore[index]
     assert re.match(r"expected \d+, came 500 internal_error", fault["fault"]), fault
@@ -140,7 +140,7 @@ def test_a_platform_that_is_away_fails_the_run_in_time() -> None:
     began = time.monotonic()
     options = load_run("--users", "2", "--time", "2s", "--journeys", "browse")
     code, output, errors = finish(start(options, environment("http://127.0.0.1:9")))
-    assert code == 1, f"expected exit code 1, came {code}:\n{output}\n{errors}"
+    assert code == 1, f"expected exit code 1, got {code}:\n{output}\n{errors}"
     assert "no answer: ConnectionRefusedError" in output
     result_of(output)
     assert time.monotonic() - began < 15
@@ -148,10 +148,10 @@ def test_a_platform_that_is_away_fails_the_run_in_time() -> None:
 
 def test_ctrl_c_ends_the_run_with_its_summary(stub: Stub) -> None:
     process = start(load_run("--users", "3", "--time", "10m"), environment(stub.url))
-    poll_until(lambda: len(stub.seen) > 5, "the first requests", timeout=20)
+    eventually(lambda: len(stub.seen), "the first requests", accept=lambda actual: actual > 5, timeout=20)
     process.send_signal(signal.SIGINT)
     code, output, errors = finish(process)
-    assert code == 130, f"expected exit code 130, came {code}:\n{output}\n{errors}"
+    assert code == 130, f"expected exit code 130, got {code}:\n{output}\n{errors}"
     assert "interrupted after" in output
     assert result_of(output)["interrupted"] is True
 
@@ -161,7 +161,7 @@ def test_a_slow_platform_cannot_prolong_the_run(stub: Stub) -> None:
     began = time.monotonic()
     options = load_run("--users", "2", "--time", "1s", "--journeys", "browse")
     code, output, errors = finish(start(options, environment(stub.url)))
-    assert code == 1, f"expected exit code 1, came {code}:\n{output}\n{errors}"
+    assert code == 1, f"expected exit code 1, got {code}:\n{output}\n{errors}"
     result_of(output)
     assert time.monotonic() - began < 20
 
@@ -181,14 +181,14 @@ for option in ("--users=0", "--users=x", "--time=never", "--time=0s", "--time=25
 """
     code, output, errors = finish(start(["-c", script], os.environ))
     assert code == 0, errors
-    assert not output, f"expected every option to be refused, came {output}"
+    assert not output, f"expected every option to be refused, got {output}"
     for named in ("--users: 'x'", "--time: 'never'", "--time: '25h'", "'square'", "'fly'", "--max-failures: '2'"):
-        assert named in errors, f"expected {named} to be named, came:\n{errors}"
+        assert named in errors, f"expected {named} to be named, got:\n{errors}"
 
 
 def test_load_does_not_leave_the_machine_unless_told_to() -> None:
     code, output, errors = finish(start(load_run("--time", "1s"), environment("http://192.0.2.1")))
-    assert code == 2, f"expected exit code 2, came {code}:\n{output}\n{errors}"
+    assert code == 2, f"expected exit code 2, got {code}:\n{output}\n{errors}"
     assert "--allow-remote" in errors
     assert not output
 
@@ -196,10 +196,15 @@ def test_load_does_not_leave_the_machine_unless_told_to() -> None:
 def test_traffic_uses_every_service_keeps_its_accounts_and_ends_on_sigterm(stub: Stub) -> None:
     process = start(["-m", "load.traffic"], environment(stub.url))
     wanted = {"/api/v1/products", "/api/v1/token", "/api/v1/orders"}
-    poll_until(lambda: wanted <= {path for _, path in stub.seen}, "traffic on every kind of address", timeout=30)
+    eventually(
+        lambda: {path for _, path in stub.seen},
+        "traffic on every kind of address",
+        accept=lambda actual: wanted <= actual,
+        timeout=30,
+    )
     process.send_signal(signal.SIGTERM)
     code, output, errors = finish(process)
-    assert code == 0, f"expected exit code 0, came {code}:\n{output}\n{errors}"
+    assert code == 0, f"expected exit code 0, got {code}:\n{output}\n{errors}"
     assert stub.count("POST", "/api/v1/users") <= 2
 
 
@@ -208,14 +213,19 @@ def test_traffic_slows_down_while_nobody_answers_and_goes_on_when_somebody_does(
         process = start(["-m", "load.traffic"], {**environment(f"http://127.0.0.1:{port}"), "TRAFFIC_USERS": "1"})
         try:
             # Between tasks that are answered it waits 0.9 s at most.
-            poll_until(lambda: longest_pause(connections) > 1.5, "a pause of 1.5 s between attempts", timeout=20)
+            eventually(
+                lambda: longest_pause(connections),
+                "a pause of 1.5 s between attempts",
+                accept=lambda actual: actual > 1.5,
+                timeout=20,
+            )
         except BaseException:
             process.kill()
             raise
     try:
         with serving(Stub(), port) as back:
-            poll_until(lambda: back.count("POST", "/api/v1/orders"), "orders after the platform came", timeout=50)
+            eventually(lambda: back.count("POST", "/api/v1/orders"), "orders once the platform is up", timeout=50)
     finally:
         process.send_signal(signal.SIGTERM)
         code, output, errors = finish(process)
-    assert code == 0, f"expected exit code 0, came {code}:\n{output}\n{errors}"
+    assert code == 0, f"expected exit code 0, got {code}:\n{output}\n{errors}"

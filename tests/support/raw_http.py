@@ -14,7 +14,7 @@ TIMEOUT_SECONDS = 15.0
 
 @dataclass(frozen=True)
 class RawAnswer:
-    """An answer as it came. `status` is 0 when nothing (or no HTTP) came; then `body` says why."""
+    """An answer as received. `status` is 0 when there was none, or no HTTP; `body` then says why."""
 
     status: int
     headers: dict[str, str]

@@ -29,6 +29,7 @@ from jaeger_dependencies.store import Store
 from log_pipeline import elasticsearch as log_pipeline
 from platform_compose.search_users import USERS, roles
 from platform_retention.elasticsearch import Policy, Retention
+from platform_testing.polling import eventually
 from platformctl.install.locations import Locations, system_java_home
 from platformctl.paths import Paths
 from platformctl.settings import DEFAULT_CACHE
@@ -72,19 +73,12 @@ def free_port() -> int:
         return port
 
 
-def wait_for(
-    what: str, ready: Callable[[], Any], process: subprocess.Popen[bytes], log: Path, seconds: float = 120
-) -> Any:
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            if found := ready():
-                return found
-        except requests.RequestException:
-            pass
-        assert process.poll() is None, f"{what}: the process ended\n{log.read_text()[-3000:]}"
-        assert time.monotonic() < deadline, f"{what}: not within {seconds} s\n{log.read_text()[-3000:]}"
-        time.sleep(0.3)
+def wait_until_ready(what: str, is_ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Path) -> None:
+    def running_and_ready() -> bool:
+        assert process.poll() is None, f"{what} ended\n{log.read_text()[-3000:]}"
+        return is_ready()
+
+    eventually(running_and_ready, what, timeout=120, retry_on=requests.RequestException, look_at=log)
 
 
 def as_user(*command: str) -> list[str]:
@@ -160,7 +154,7 @@ def server(folder: Path) -> Iterator[Server]:
         )
     found = Server(f"http://127.0.0.1:{port}", passwords)
     try:
-        wait_for("Elasticsearch", lambda: found.call(ADMIN, "GET", "/_cluster/health").ok, process, log)
+        wait_until_ready("Elasticsearch", lambda: found.call(ADMIN, "GET", "/_cluster/health").ok, process, log)
         template = json.loads((ours / "index-templates" / "logs-django.json").read_text())
         assert found.call(ADMIN, "PUT", "/_index_template/logs-django", template).ok
         yield found
@@ -269,20 +263,12 @@ def jaeger(server: Server, folder: Path) -> Iterator[Jaeger]:
         process = subprocess.Popen([str(LOCATIONS.jaeger), *files], env=given, stdout=output, stderr=subprocess.STDOUT)
     try:
         health = f"http://127.0.0.1:{ports['JAEGER_HEALTH_PORT']}/status"
-        wait_for("Jaeger", lambda: requests.get(health, timeout=3).ok, process, log, 60)
+        wait_until_ready("Jaeger", lambda: requests.get(health, timeout=3).ok, process, log)
         traces, query = (f"http://127.0.0.1:{ports[f'JAEGER_{name}_PORT']}" for name in ("OTLP_HTTP", "QUERY"))
         yield Jaeger(f"{traces}/v1/traces", f"{query}/api")
     finally:
         process.terminate()
         process.wait(timeout=30)
-
-
-def eventually(what: str, answer: Callable[[], Any], seconds: float = 30) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := answer()):
-        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
-        time.sleep(0.3)
-    return found
 
 
 def send_call(jaeger: Jaeger, at: datetime) -> str:
@@ -321,7 +307,7 @@ def send_call(jaeger: Jaeger, at: datetime) -> str:
 
 def test_jaeger_stores_and_finds_a_trace_with_composes_two_files(server: Server, jaeger: Jaeger) -> None:
     trace = send_call(jaeger, datetime.now(UTC))
-    eventually("the trace", lambda: requests.get(f"{jaeger.query}/traces/{trace}", timeout=5).ok)
+    eventually(lambda: requests.get(f"{jaeger.query}/traces/{trace}", timeout=5).ok, "the trace", timeout=30)
     assert server.call("jaeger", "POST", f"/{STREAM}/_search").status_code == 403
 
 
@@ -329,7 +315,7 @@ def test_the_dependencies_job_counts_as_its_user_and_jaeger_shows_the_graph(serv
     # A minute of its own: the trace of the test before isn't in it.
     minute = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=5)
     trace = send_call(jaeger, minute + timedelta(seconds=10))
-    eventually("the trace", lambda: requests.get(f"{jaeger.query}/traces/{trace}", timeout=5).ok)
+    eventually(lambda: requests.get(f"{jaeger.query}/traces/{trace}", timeout=5).ok, "the trace", timeout=30)
     assert server.call(ADMIN, "POST", "/_refresh").ok
     store = Store(server.address("dependencies"))
     assert job.count(store, minute) == 1

@@ -48,11 +48,11 @@ class MemoryProcessor(SpanProcessor):
     def named(self, name: str) -> ReadableSpan:
         """The only span of that name; says which there are when it isn't so."""
         found = [span for span in self.spans if span.name == name]
-        assert len(found) == 1, f"one span {name!r} expected, came: {[span.name for span in self.spans]}"
+        assert len(found) == 1, f"expected one span {name!r}, got {[span.name for span in self.spans]}"
         return found[0]
 
     def only(self) -> ReadableSpan:
-        assert len(self.spans) == 1, f"one span expected, came: {[span.name for span in self.spans]}"
+        assert len(self.spans) == 1, f"expected one span, got {[span.name for span in self.spans]}"
         return self.spans[0]
 
 
@@ -88,7 +88,7 @@ class Lines:
 
     def with_message(self, message: str) -> dict[str, Any]:
         found = [document for document in self.documents() if document["message"] == message]
-        assert len(found) == 1, f"one line {message!r} expected, came: {[d['message'] for d in self.documents()]}"
+        assert len(found) == 1, f"expected one line {message!r}, got {[d['message'] for d in self.documents()]}"
         return found[0]
 
     def close(self, _timeout: float) -> None:
@@ -137,15 +137,15 @@ def grown(family: str, by: float = 1, /, **labels: str) -> Iterator[None]:
     """Check that a sample grows by exactly ``by`` inside the block."""
     before = sample(family, **labels)
     yield
-    came = sample(family, **labels) - before
-    assert came == by, f"{family}{labels} should grow by {by}, grew by {came}"
+    actual = sample(family, **labels) - before
+    assert actual == by, f"{family}{labels} should grow by {by}, grew by {actual}"
 
 
 def check_books(books: Account) -> None:
     """made = delivered + lost by reason + waiting, exactly."""
     delivered, lost, waiting = books.delivered, dict(books.lost), books.waiting()
-    came = delivered + sum(lost.values()) + waiting
-    assert books.made == came, f"made {books.made}, but delivered {delivered} + {lost} + waiting {waiting} = {came}"
+    actual = delivered + sum(lost.values()) + waiting
+    assert books.made == actual, f"made {books.made}, but delivered {delivered} + {lost} + waiting {waiting} = {actual}"
 
 
 def check_memory_stays_flat(fill: Callable[[], object], go_on: Callable[[], object], what: str) -> None:
@@ -157,21 +157,10 @@ def check_memory_stays_flat(fill: Callable[[], object], go_on: Callable[[], obje
         before = tracemalloc.get_traced_memory()[0]
         go_on()
         gc.collect()
-        came = tracemalloc.get_traced_memory()[0] - before
+        actual = tracemalloc.get_traced_memory()[0] - before
     finally:
         tracemalloc.stop()
-    assert came < 200_000, f"{came} bytes more after {what}; less than 200000 expected"
-
-
-def eventually(check: Callable[[], Any], seconds: float = 10.0, what: str = "") -> Any:
-    """Poll until ``check`` returns something true; fails with what came last."""
-    end = time.monotonic() + seconds
-    while True:
-        came = check()
-        if came:
-            return came
-        assert time.monotonic() < end, f"not within {seconds} s: {what or check}; last came {came!r}"
-        time.sleep(0.01)
+    assert actual < 200_000, f"expected less than 200000 bytes more after {what}, got {actual}"
 
 
 @contextmanager
@@ -282,7 +271,7 @@ class HttpBackend:
 
 
 def spans_sent(backend: HttpBackend) -> list[Span]:
-    """The spans that came where OTLP has them."""
+    """The spans that were sent to the path of OTLP."""
     found: list[Span] = []
     for _, path, _, body in list(backend.requests):
         if path == "/v1/traces":

@@ -15,7 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .harness import HttpBackend, clean_environ, eventually, free_port, spans_sent
+from platform_testing.polling import eventually
+
+from .harness import HttpBackend, clean_environ, free_port, spans_sent
 
 THREE_LINES = """
 INSTALLED_APPS += ["django_telemetry"]
@@ -104,7 +106,7 @@ class Project:
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         ) as process:
             try:
-                eventually(server.is_up, 60, f"{arguments} answers")
+                eventually(server.is_up, f"{arguments} to answer", timeout=60)
                 yield server
             finally:
                 with contextlib.suppress(ProcessLookupError):
@@ -122,16 +124,15 @@ class Project:
             assert status == 500
             _, trace_id, _, _ = headers["traceresponse"].split("-")
             eventually(
-                lambda: (
-                    {"GET broken/", "GET users/", "GET later/", "SELECT auth_user"}
-                    <= {span.name for span in spans_sent(self.backend)}
-                ),
-                what="the spans of all requests and of the query arrive",
+                lambda: {span.name for span in spans_sent(self.backend)},
+                "the spans of all requests and of the query",
+                accept=lambda actual: {"GET broken/", "GET users/", "GET later/", "SELECT auth_user"} <= actual,
             )
             statement = next(span for span in reversed(spans_sent(self.backend)) if span.name == "SELECT auth_user")
             assert {a.key: a.value.string_value for a in statement.attributes}["db.system.name"] == database
             (report,) = eventually(
-                lambda: [e for e in errors(self.backend) if e["contexts"]["trace"]["trace_id"] == trace_id]
+                lambda: [e for e in errors(self.backend) if e["contexts"]["trace"]["trace_id"] == trace_id],
+                "the report of the exception of that trace",
             )
             assert report["exception"]["values"][0]["value"] == "broken on purpose"
             metrics = get(f"http://127.0.0.1:{self.metrics_port}/metrics")[2].decode()

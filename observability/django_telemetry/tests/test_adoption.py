@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from platform_testing.polling import eventually
 
-from .harness import HttpBackend, eventually, free_port, respond, spans_sent
+from .harness import HttpBackend, free_port, respond, spans_sent
 from .project import Project
 
 SOURCE = Path(__file__).resolve().parent.parent / "src"
@@ -47,7 +48,11 @@ def test_a_new_project_has_them_under_asgi_too(project: Project, collector: Http
     )
     done = project.run("-c", program)
     assert "200" in done.stdout.splitlines(), done.stdout + done.stderr[-3000:]
-    eventually(lambda: "GET later/" in {span.name for span in spans_sent(collector)})
+    eventually(
+        lambda: {span.name for span in spans_sent(collector)},
+        "a span of GET later/",
+        accept=lambda actual: "GET later/" in actual,
+    )
     assert '"message":"GET later/ 200"' in done.stdout
 
 

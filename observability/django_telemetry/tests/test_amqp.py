@@ -19,8 +19,9 @@ from django_telemetry.context import carrier, request_id, trace_ids, unit_of_wor
 from django_telemetry.deadlines import Deadline, use_deadline
 from django_telemetry.edges import DependencyError, DependencyRefused, DependencyRejected, DependencyTimeout
 from opentelemetry.trace import SpanKind, StatusCode
+from platform_testing.polling import eventually
 
-from .harness import Lines, MemoryProcessor, consuming, eventually, free_port, grown, in_threads, sample
+from .harness import Lines, MemoryProcessor, consuming, free_port, grown, in_threads, sample
 
 
 class _Broker:
@@ -96,9 +97,9 @@ def test_a_published_message_carries_its_trace_and_request_id(
     assert job.context is not None
     assert span.parent is not None
     assert span.parent.span_id == job.context.span_id
-    came = broker.get(broker.queue)
-    assert came is not None
-    properties, body = came
+    actual = broker.get(broker.queue)
+    assert actual is not None
+    properties, body = actual
     assert body == b"{}"
     assert properties.message_id == "m-1"
     assert properties.delivery_mode == 2
@@ -122,9 +123,9 @@ def test_a_stored_event_belongs_to_the_trace_that_stored_it(
     assert order_span.context is not None
     assert span.parent is not None
     assert span.parent.span_id == order_span.context.span_id
-    came = broker.get(broker.queue)
-    assert came is not None
-    assert came[0].headers["x-request-id"] == order.request_id
+    actual = broker.get(broker.queue)
+    assert actual is not None
+    assert actual[0].headers["x-request-id"] == order.request_id
 
 
 def test_the_handler_works_in_the_messages_trace(
@@ -139,7 +140,9 @@ def test_the_handler_works_in_the_messages_trace(
     consume(handle)
     with unit_of_work("order") as order:
         publisher.publish(broker.exchange, "order.confirmed.v1", b"hello", message_id="m-7")
-    process = eventually(lambda: [s for s in spans.spans if s.name == f"{broker.queue} process"])[0]
+    process = eventually(
+        lambda: [s for s in spans.spans if s.name == f"{broker.queue} process"], "the consumer's span"
+    )[0]
     publish = spans.named(f"{broker.exchange} publish")
     assert seen[0] == (b"hello", "m-7", "order.confirmed.v1", 0)
     assert process.kind is SpanKind.CONSUMER
@@ -163,14 +166,16 @@ def test_a_rejected_message_is_dead_lettered_with_its_reason(
 
     consume(handle, on_dead_letter=lambda message, reason: told.append(reason))
     publisher.publish(broker.exchange, "order.x", b"bad", message_id="m-8")
-    properties, body = eventually(lambda: broker.get(broker.dead))
+    properties, body = eventually(lambda: broker.get(broker.dead), "the rejected message in the dead letters")
     assert body == b"bad"
     assert properties.message_id == "m-8"
     assert properties.headers["x-error-reason"] == "not valid: token=[redacted]"
     assert properties.headers["x-original-routing-key"] == "order.x"
-    eventually(lambda: told)
+    eventually(lambda: told, "on_dead_letter to be called")
     eventually(
-        lambda: sample("messaging_process_duration_seconds_count", destination=broker.queue, outcome="rejected") == 1
+        lambda: sample("messaging_process_duration_seconds_count", destination=broker.queue, outcome="rejected"),
+        "the rejection to be measured",
+        accept=lambda actual: actual == 1,
     )
     assert sample("messages_dead_lettered_total", queue=broker.queue, reason="not_valid") == 1
 
@@ -205,11 +210,15 @@ def test_a_message_that_fails_five_times_is_dead_lettered(
     pauses = _Pauses(0.01)
     consume(handle, backoff=pauses)
     publisher.publish(broker.exchange, "order.x", b"poison", message_id="m-9")
-    properties, _ = eventually(lambda: broker.get(broker.dead), 20)
+    properties, _ = eventually(lambda: broker.get(broker.dead), "the message in the dead letters", timeout=20)
     assert counts == [0, 1, 2, 3, 4]
     assert pauses.asked == [0, 1, 2, 3], "none before the dead letters"
     assert properties.headers["x-error-reason"] == "delivery_limit: LookupError"
-    eventually(lambda: sample("messages_dead_lettered_total", queue=broker.queue, reason="delivery_limit") == 1)
+    eventually(
+        lambda: sample("messages_dead_lettered_total", queue=broker.queue, reason="delivery_limit"),
+        "the dead letter to be counted",
+        accept=lambda actual: actual == 1,
+    )
     process = [span for span in spans.spans if span.name == f"{broker.queue} process"]
     assert all(span.status.status_code is StatusCode.ERROR for span in process)
 
@@ -228,8 +237,12 @@ def test_a_stop_finishes_the_message_in_hand(
     assert started.wait(10)
     consumer.stop()
     release.set()
-    eventually(lambda: sample("messaging_process_duration_seconds_count", destination=broker.queue, outcome="ok") == 1)
-    eventually(lambda: not consumer.connected.is_set())
+    eventually(
+        lambda: sample("messaging_process_duration_seconds_count", destination=broker.queue, outcome="ok"),
+        "the message to be measured",
+        accept=lambda actual: actual == 1,
+    )
+    eventually(lambda: not consumer.connected.is_set(), "the consumer to disconnect")
     assert broker.get(broker.queue) is None, "the message in hand was not acknowledged"
 
 
@@ -242,9 +255,9 @@ def test_a_stop_ends_the_pause_after_a_failure(
     pauses = _Pauses(3600)
     consumer = consume(handle, backoff=pauses)
     publisher.publish(broker.exchange, "order.x", b"1", message_id="a")
-    eventually(lambda: pauses.asked == [0], 10)
+    eventually(lambda: pauses.asked, "the first pause", accept=lambda actual: actual == [0])
     consumer.stop()
-    assert eventually(lambda: broker.get(broker.queue), 10) is not None, "the message is not back in the queue"
+    eventually(lambda: broker.get(broker.queue), "the message back in the queue")
 
 
 def test_an_unroutable_message_is_an_error_when_mandatory(broker: _Broker, publisher: Publisher) -> None:
@@ -353,12 +366,16 @@ def test_a_consumer_outlives_a_broker_that_accepts_and_says_nothing(
     )
     tap.silent.set()
     with consuming(consumer) as thread:
-        eventually(lambda: "trying again" in caplog.text or not thread.is_alive(), 15)
+        eventually(
+            lambda: "trying again" in caplog.text or not thread.is_alive(), "the consumer to try again", timeout=15
+        )
         assert thread.is_alive(), "the consumer gave up: a process manager would restart it again and again"
         tap.cut()
         tap.silent.clear()
         publisher.publish(broker.exchange, "order.x", b"after", message_id="m")
-        eventually(lambda: seen == [b"after"], 15)
+        eventually(
+            lambda: seen, "the message after the silence", accept=lambda actual: actual == [b"after"], timeout=15
+        )
 
 
 def test_a_connection_that_died_while_idle_is_opened_again(broker: _Broker, tap: _Tap) -> None:
@@ -380,7 +397,7 @@ def test_a_consumer_comes_back_after_its_connection_broke(
         assert consumer.connected.wait(10)
         tap.cut()
         publisher.publish(broker.exchange, "order.x", b"after", message_id="m")
-        eventually(lambda: seen == [b"after"], 15)
+        eventually(lambda: seen, "the message after the cut", accept=lambda actual: actual == [b"after"], timeout=15)
 
 
 def test_connecting_runs_the_setup_once_for_each_connection(broker: _Broker, tap: _Tap) -> None:
@@ -438,6 +455,6 @@ def test_a_setup_that_is_not_answered_is_a_timeout(tap: _Tap) -> None:
 def test_threads_may_publish_at_once(broker: _Broker, publisher: Publisher) -> None:
     in_threads(20, lambda number: publisher.publish(broker.exchange, "order.x", b"", message_id=str(number)))
     ids = set()
-    while came := broker.get(broker.queue):
-        ids.add(came[0].message_id)
+    while actual := broker.get(broker.queue):
+        ids.add(actual[0].message_id)
     assert ids == {str(n) for n in range(20)}

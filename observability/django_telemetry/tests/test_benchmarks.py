@@ -12,8 +12,9 @@ import psutil
 import pytest
 from benchmarks import load, processors, report
 from benchmarks.project import VARIANTS
+from platform_testing.polling import eventually
 
-from .harness import eventually, free_port
+from .harness import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -118,7 +119,7 @@ def test_what_is_measured_has_a_processor_of_its_own_and_all_have_theirs_back_af
     before = os.sched_getaffinity(0)
     with subprocess.Popen(["sh", "-c", "sleep 60 & wait"]) as backend:
         try:
-            (child,) = eventually(psutil.Process(backend.pid).children, what="the backend's child")
+            (child,) = eventually(psutil.Process(backend.pid).children, "the backend's child")
             with processors.kept_free([backend.pid]) as apart:
                 measured = processors_of_a_measured_process()
                 others = [os.sched_getaffinity(pid) for pid in (0, backend.pid, child.pid)]
@@ -152,7 +153,7 @@ def test_a_collector_stays_in_the_background_while_measuring() -> None:
     before = os.sched_getscheduler(0)
     with subprocess.Popen(["sh", "-c", "sleep 60 & wait"]) as collector:
         try:
-            (child,) = eventually(psutil.Process(collector.pid).children, what="the collector's child")
+            (child,) = eventually(psutil.Process(collector.pid).children, "the collector's child")
             with processors.in_the_background([collector.pid]):
                 meanwhile = [os.sched_getscheduler(pid) for pid in (0, collector.pid, child.pid)]
             afterwards = [os.sched_getscheduler(pid) for pid in (collector.pid, child.pid)]

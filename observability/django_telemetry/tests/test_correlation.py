@@ -20,9 +20,10 @@ from django_telemetry.commands import TelemetryCommand
 from django_telemetry.context import request_id, unit_of_work
 from django_telemetry.edges import timed_call
 from django_telemetry.grpc import server_interceptors
+from platform_testing.polling import eventually
 from prometheus_client import REGISTRY
 
-from .harness import Everything, Lines, MemoryProcessor, consuming, eventually, tracing_with
+from .harness import Everything, Lines, MemoryProcessor, consuming, tracing_with
 from .speaking import SAID, speak
 
 
@@ -110,7 +111,7 @@ def test_log_lines_and_error_reports_carry_the_ids_of(
 
 def check_ids(name: str, spans: MemoryProcessor, lines: Lines, everything: Everything) -> None:
     """What speak() said belongs to the span called ``name``."""
-    eventually(lambda: [span for span in spans.spans if span.name == name], what=f"the span {name!r} ends")
+    eventually(lambda: [span for span in spans.spans if span.name == name], f"the end of the span {name!r}")
     span = spans.named(name)
     assert span.context is not None
     ids = (f"{span.context.trace_id:032x}", f"{span.context.span_id:016x}")
@@ -186,7 +187,7 @@ def test_only_sampled_rpcs_are_exemplars(lines: Lines, sampled: bool) -> None:
     with tracing_with(sampler="always_on" if sampled else "always_off", tail=False) as memory:
         _in_an_rpc(streaming=False)
         if sampled:
-            eventually(lambda: memory.spans)
+            eventually(lambda: memory.spans, "a span")
     found = _exemplars("grpc_server_handling_seconds", grpc_service="shop.Shop")
     if sampled:
         context = memory.named("shop.Shop/Unary").context

@@ -13,8 +13,9 @@ from django_telemetry import orm
 from django_telemetry.context import unit_of_work
 from django_telemetry.db import describe
 from opentelemetry.trace import SpanKind, StatusCode
+from platform_testing.polling import eventually
 
-from .harness import MemoryProcessor, eventually, grown, sample, threads_at_work
+from .harness import MemoryProcessor, grown, sample, threads_at_work
 
 VENDOR = connection.vendor
 needs_a_pool = pytest.mark.skipif(django.VERSION < (5, 1), reason="Django has a pool of its own since 5.1")
@@ -74,7 +75,11 @@ def test_rows_are_counted_by_model_without_a_mixin(spans: MemoryProcessor) -> No
 def test_migrations_are_read_in_the_background() -> None:
     stop = orm.watch_migrations()
     try:
-        eventually(lambda: sample("django_migrations_applied_total", connection="default") > 0)
+        eventually(
+            lambda: sample("django_migrations_applied_total", connection="default"),
+            "the applied migrations to be counted",
+            accept=lambda actual: actual > 0,
+        )
         assert sample("django_migrations_unapplied_total", connection="default") == 0
     finally:
         stop.set()

@@ -31,6 +31,7 @@ from django_telemetry._sentry_transport import MAX_QUEUED, BoundedTransport
 from django_telemetry.accounting import Account
 from django_telemetry.exposition import MetricsServer
 from django_telemetry.writer import LineWriter
+from platform_testing.polling import eventually
 from prometheus_client import CollectorRegistry
 from sentry_sdk.envelope import Envelope
 
@@ -41,7 +42,6 @@ from .harness import (
     check_memory_stays_flat,
     cut_off,
     drop,
-    eventually,
     free_port,
     hang_up_after,
     in_threads,
@@ -69,7 +69,7 @@ class _Rig:
 
     def settle(self) -> None:
         """Wait until nothing waits."""
-        eventually(lambda: not self.books.waiting(), 20, "every error report has found its fate")
+        eventually(self.books.waiting, "no error report waiting", accept=lambda waiting: not waiting)
 
 
 @pytest.fixture
@@ -127,7 +127,7 @@ def test_a_backend_that_comes_back_gets_errors_again(
         under.settle()
         return under.books.delivered > 0
 
-    eventually(arrives)
+    eventually(arrives, "an error report at the recovered backend")
     before = under.books.delivered
     under.send(5)
     under.settle()

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from platform_testing.polling import eventually
 
-from .harness import HttpBackend, clean_environ, eventually, free_port, spans_sent
+from .harness import HttpBackend, clean_environ, free_port, spans_sent
 
 ROOT = Path(__file__).resolve().parent.parent
 PLAIN = "hunter2planted"
@@ -97,7 +98,13 @@ def gunicorn(tmp_path: Path, backend: HttpBackend) -> Iterator[Callable[..., _Gu
 
     def start(*options: str) -> _Gunicorn:
         running.append(_Gunicorn(tmp_path, backend, *options))
-        eventually(lambda: running[-1].get("/ok") == 200, 30, f"gunicorn answers; see {running[-1].output}")
+        eventually(
+            lambda: running[-1].get("/ok"),
+            "gunicorn to answer",
+            accept=lambda actual: actual == 200,
+            timeout=30,
+            look_at=running[-1].output,
+        )
         return running[-1]
 
     yield start
@@ -110,15 +117,29 @@ def test_with_the_app_loaded_before_the_fork_all_signals_come_from_the_worker(
 ) -> None:
     server = gunicorn("--preload")
     assert server.get("/boom") == 500
-    eventually(lambda: server.served() == 2, 10, "the metrics port is the worker's, which has served two requests")
-    eventually(lambda: {"GET ok", "GET boom"} <= {span.name for span in spans_sent(backend)})
-    eventually(lambda: any(path == "/api/7/envelope/" for _, path, _, _ in backend.requests))
-    eventually(lambda: {"GET ok 200", "GET boom 500"} <= {line["message"] for line in server.lines()})
+    eventually(
+        server.served,
+        "the metrics port to be the worker's, which has served two requests",
+        accept=lambda actual: actual == 2,
+    )
+    eventually(
+        lambda: {span.name for span in spans_sent(backend)},
+        "spans of both requests",
+        accept=lambda actual: {"GET ok", "GET boom"} <= actual,
+    )
+    eventually(
+        lambda: any(path == "/api/7/envelope/" for _, path, _, _ in backend.requests), "the report of the exception"
+    )
+    eventually(
+        lambda: {line["message"] for line in server.lines()},
+        "access lines of both requests",
+        accept=lambda actual: {"GET ok 200", "GET boom 500"} <= actual,
+    )
 
     os.kill(server.worker(), signal.SIGKILL)
-    eventually(lambda: server.served() == 0, 20, "the next worker has the metrics port")
-    eventually(lambda: server.get("/ok") == 200)
-    eventually(lambda: server.served() == 1)
+    eventually(server.served, "the next worker to have the metrics port", accept=lambda actual: actual == 0)
+    eventually(lambda: server.get("/ok"), "the next worker to answer", accept=lambda actual: actual == 200)
+    eventually(server.served, "the next worker to have served one request", accept=lambda actual: actual == 1)
 
 
 def test_a_worker_hides_what_it_has_loaded_from_the_garbage_collector_if_it_is_told_to(
@@ -147,7 +168,11 @@ def test_what_gunicorn_says_about_a_request_does_not_repeat_it(gunicorn: Callabl
         with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
             connection.sendall(malformed.encode())
             connection.recv(65536)
-    eventually(lambda: "Error handling request" in [line["message"] for line in server.lines()])
+    eventually(
+        lambda: [line["message"] for line in server.lines()],
+        "gunicorn's line about the failed request",
+        accept=lambda actual: "Error handling request" in actual,
+    )
     said = [line for line in server.lines() if line["log.logger"] == "gunicorn.error"]
     assert [line["message"] for line in said].count("Invalid request") >= 4
     assert next(line for line in said if line["message"] == "Error handling request")["error.type"] == "RuntimeError"

@@ -18,6 +18,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 from opentelemetry.sdk.trace import TracerProvider
+from platform_testing.polling import eventually
 
 from .harness import (
     Answer,
@@ -26,7 +27,6 @@ from .harness import (
     check_memory_stays_flat,
     cut_off,
     drop,
-    eventually,
     free_port,
     hang_up_after,
     in_threads,
@@ -88,7 +88,7 @@ def test_everything_arrives_at_a_healthy_backend(rig: Callable[..., _Rig], backe
 def test_spans_below_a_full_batch_are_sent_after_the_delay(rig: Callable[..., _Rig], backend: HttpBackend) -> None:
     under = rig(backend.url)
     under.make(1)
-    eventually(lambda: under.books.delivered == 1)
+    eventually(lambda: under.books.delivered, "one span delivered", accept=lambda actual: actual == 1)
 
 
 def test_unsampled_spans_are_not_even_made(rig: Callable[..., _Rig], backend: HttpBackend) -> None:
@@ -112,9 +112,9 @@ def test_a_fault_is_retried_until_the_backend_comes_back(
     backend.answer = FAULTS[fault]
     under = rig(backend.url)
     under.make(20)
-    eventually(lambda: len(backend.requests) >= 2)
+    eventually(lambda: len(backend.requests), "a second attempt", accept=lambda actual: actual >= 2)
     backend.answer = respond(200)
-    eventually(lambda: under.books.delivered == 20)
+    eventually(lambda: under.books.delivered, "20 spans delivered", accept=lambda actual: actual == 20)
     assert sum(under.books.lost.values()) == 0
     check_books(under.books)
 
@@ -124,7 +124,7 @@ def test_what_stays_refused_is_given_up_and_counted(rig: Callable[..., _Rig], ba
     backend.answer = FAULTS[fault]
     under = rig(backend.url)
     under.make(10)
-    eventually(lambda: under.books.lost["export_failed"] == 10)
+    eventually(lambda: under.books.lost["export_failed"], "10 spans given up", accept=lambda actual: actual == 10)
     assert len(backend.requests) == 6, "six attempts, then it is given up"
     check_books(under.books)
 
@@ -133,7 +133,7 @@ def test_a_refusal_for_good_is_not_retried(rig: Callable[..., _Rig], backend: Ht
     backend.answer = respond(400)
     under = rig(backend.url)
     under.make(5)
-    eventually(lambda: under.books.lost["export_failed"] == 5)
+    eventually(lambda: under.books.lost["export_failed"], "5 spans given up", accept=lambda actual: actual == 5)
     assert len(backend.requests) == 1
 
 
@@ -143,7 +143,7 @@ def test_an_answer_cut_off_after_its_status_counts_by_the_status(
     backend.answer = cut_off(b"\x0a")
     under = rig(backend.url)
     under.make(5)
-    eventually(lambda: under.books.delivered == 5)
+    eventually(lambda: under.books.delivered, "5 spans delivered", accept=lambda actual: actual == 5)
     assert len(backend.requests) == 1, "sending it again would store the spans twice"
 
 
@@ -153,7 +153,11 @@ def test_spans_that_the_collector_rejects_are_counted(rig: Callable[..., _Rig], 
     # All in one batch, however slowly they are made: it is rejected three spans for each request.
     under = rig(backend.url, batch_max_spans=10, batch_delay=60.0)
     under.make(10)
-    eventually(lambda: under.books.delivered + under.books.lost["export_failed"] == 10, what="ten spans settled")
+    eventually(
+        lambda: under.books.delivered + under.books.lost["export_failed"],
+        "ten spans settled",
+        accept=lambda actual: actual == 10,
+    )
     assert (under.books.delivered, under.books.lost["export_failed"]) == (7, 3)
 
 
@@ -161,13 +165,26 @@ def test_a_backend_that_comes_back_after_being_away_is_found_again(rig: Callable
     port = free_port()
     under = rig(f"http://127.0.0.1:{port}", queue_max_spans=50)
     under.make(80)
-    eventually(lambda: under.books.lost["queue_full"] == 30)
+    eventually(
+        lambda: under.books.lost["queue_full"],
+        "30 spans dropped from the full queue",
+        accept=lambda actual: actual == 30,
+    )
     late = HttpBackend(port=port)
     try:
-        eventually(lambda: under.books.delivered + under.books.lost["export_failed"] == 50, 20)
+        eventually(
+            lambda: under.books.delivered + under.books.lost["export_failed"],
+            "the 50 spans of the queue settled",
+            accept=lambda actual: actual == 50,
+            timeout=20,
+        )
         under.make(10)
         before = under.books.delivered
-        eventually(lambda: under.books.delivered == before + 10 or under.books.delivered >= 10)
+        eventually(
+            lambda: under.books.delivered,
+            "the spans after the outage delivered",
+            accept=lambda actual: actual == before + 10 or actual >= 10,
+        )
         assert under.pipeline.force_flush(5000)
         check_books(under.books)
     finally:

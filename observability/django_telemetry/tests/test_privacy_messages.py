@@ -14,8 +14,9 @@ import pytest
 from django_telemetry.amqp import Consumer, Message, Publisher, Reject
 from django_telemetry.grpc import client_channel, server_interceptors
 from google.protobuf.struct_pb2 import Struct
+from platform_testing.polling import eventually
 
-from .harness import Everything, consuming, eventually
+from .harness import Everything, consuming
 
 PLAIN = "hunter2planted"
 CARD = "4111 1111 1111 1111"
@@ -26,7 +27,7 @@ logger = logging.getLogger("tests.privacy")
 
 
 def _fail_with(*sent: Any) -> None:
-    """Fail as careless code does: what came is in a log line, the message, its cause and a local variable."""
+    """Fail as careless code does: what it received is in a log line, the message, its cause and a local variable."""
     logger.error("could not use %s", sent)
     try:
         raise LookupError(sent)
@@ -109,7 +110,7 @@ def test_a_handler_that_quotes_an_rpc_tells_nobody(channel: Any, everything: Eve
         call(iter([request]) if method == "Stream" else request, metadata=metadata)
     # The answer is sent before the interceptor's end; what isn't served is in no signal at all.
     if not method.startswith("Unknown"):
-        eventually(lambda: everything.text()["traces"])
+        eventually(lambda: everything.text()["traces"], "a span")
         errors = ["errors"] if method != "Details" else []
         everything.check(PLAIN, said=("traces", "logs", "metrics", *errors))
     everything.check(PLAIN, said=())
@@ -120,7 +121,11 @@ def test_a_caller_that_is_answered_with_its_own_values_does_not_tell_them(target
     with pytest.raises(grpc.RpcError):
         cast(Any, ours).unary_unary(f"/{SERVICE}/Details")(_struct(note=CARD), metadata=(("x-own", CARD),))
     ours.close()
-    eventually(lambda: everything.text()["traces"].count(f"{SERVICE}/Details") >= 2)
+    eventually(
+        lambda: everything.text()["traces"].count(f"{SERVICE}/Details"),
+        "the spans of both calls",
+        accept=lambda actual: actual >= 2,
+    )
     everything.check(CARD)
 
 
@@ -141,7 +146,7 @@ class _Queue:
     def consume(self, handler: Callable[[Message], None], until: Callable[[], Any]) -> None:
         consumer = Consumer(self.url, self.name, handler, max_deliveries=2, dead_letter_exchange=self.dead)
         with consuming(consumer):
-            eventually(until, 30, what="every message is in the dead letters")
+            eventually(until, "every message in the dead letters", timeout=30)
 
     def dead_letters(self) -> int:
         return int(self.channel.queue_declare(f"{self.name}.dead", passive=True).method.message_count)

@@ -13,8 +13,9 @@ import pytest
 from django_telemetry import writer as writing
 from django_telemetry.accounting import Account
 from django_telemetry.writer import LineWriter
+from platform_testing.polling import eventually
 
-from .harness import check_books, eventually, threads_at_work
+from .harness import check_books, threads_at_work
 
 
 class _Pipe:
@@ -91,7 +92,9 @@ def test_writing_goes_on_when_the_reader_does(pipe: _Pipe) -> None:
     kept = pipe.books.made - pipe.books.lost["queue_full"]
     data = pipe.read_all(kept * 1000)
     assert len(data) == kept * 1000
-    eventually(lambda: pipe.books.delivered == kept)
+    eventually(
+        lambda: pipe.books.delivered, "the lines that were kept to be delivered", accept=lambda actual: actual == kept
+    )
     writer.write(b"again\n")
     assert pipe.read_all(6) == b"again\n"
     writer.close(1)
@@ -102,7 +105,7 @@ def test_a_reader_that_went_away_is_counted_and_does_not_raise(pipe: _Pipe) -> N
     writer = LineWriter(pipe.writer, books=pipe.books)
     os.close(pipe.reader)
     writer.write(b"lost\n")
-    eventually(lambda: pipe.books.lost["export_failed"] == 1)
+    eventually(lambda: pipe.books.lost["export_failed"], "one line lost", accept=lambda actual: actual == 1)
     writer.close(1)
     check_books(pipe.books)
 
@@ -173,7 +176,7 @@ def test_a_thread_that_has_gone_to_rest_is_woken_by_the_next_line(pipe: _Pipe, m
     monkeypatch.setattr(writing, "_GATHER", 0.001)
     writer = LineWriter(pipe.writer, books=pipe.books)
     for number in range(3):
-        eventually(lambda: not writer._wake.is_set(), what="the thread at rest")
+        eventually(lambda: not writer._wake.is_set(), "the thread at rest")
         writer.write(b"line %d\n" % number)
         assert pipe.read_all(7) == b"line %d\n" % number
     writer.close(1)

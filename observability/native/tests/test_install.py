@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from platform_testing.polling import eventually
 from platformctl.errors import InstallError
 from platformctl.install import elasticsearch
 from platformctl.install.gotools import GoToolchain, find_go
@@ -24,7 +25,6 @@ from platformctl.install.steps import Interrupted, Shell, Staging, Step
 from platformctl.paths import Paths, repository_root
 from platformctl.run import memory
 from platformctl.settings import DEFAULT_CACHE
-from polling import until
 from rich.console import Console
 
 
@@ -122,7 +122,7 @@ def test_a_failing_step_ends_the_others_and_shows_its_last_lines(tmp_path: Path)
     assert "exit code 7" in str(caught.value)
     assert "the reason" in str(caught.value)
     pids.append(int((tmp_path / "pid").read_text()))
-    until(lambda: not psutil.pid_exists(pids[0]), "the other step's command to end")
+    eventually(lambda: not psutil.pid_exists(pids[0]), "the other step's command to end")
 
 
 def test_a_cancelled_command_takes_its_children_with_it(tmp_path: Path) -> None:
@@ -134,7 +134,9 @@ def test_a_cancelled_command_takes_its_children_with_it(tmp_path: Path) -> None:
             ["sh", "-c", f"sleep 300 & echo $! >{pid_file}.new; mv {pid_file}.new {pid_file}; wait"]
         )
     child = int(pid_file.read_text())
-    until(lambda: not memory.is_alive(psutil.Process(child)) if psutil.pid_exists(child) else True, "the child's end")
+    eventually(
+        lambda: not memory.is_alive(psutil.Process(child)) if psutil.pid_exists(child) else True, "the child's end"
+    )
 
 
 def test_an_interrupted_step_leaves_nothing_that_looks_complete(tmp_path: Path) -> None:
@@ -208,7 +210,7 @@ def test_a_second_installation_waits_for_the_first(tmp_path: Path) -> None:
 
 
 def _set_when(event: threading.Event, condition: Callable[[], bool]) -> None:
-    until(condition, "the pid file")
+    eventually(condition, "the pid file")
     event.set()
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from platform_testing.polling import eventually
 from platformctl.errors import PlatformError, ProcessFailed
 from platformctl.install.locations import Locations
 from platformctl.paths import Paths
@@ -23,7 +24,6 @@ from platformctl.run.model import ExecProbe, Group, HttpProbe, Process
 from platformctl.run.runner import Runner
 from platformctl.run.supervisor import Supervisor
 from platformctl.settings import DEFAULT_CACHE
-from polling import until
 
 Start = Callable[..., Runner]
 SERVER = "import http.server as h; h.HTTPServer(('127.0.0.1', {port}), h.SimpleHTTPRequestHandler).serve_forever()"
@@ -111,7 +111,9 @@ def test_a_killed_process_is_back_by_itself(start: Start) -> None:
     runner.start("one")
     first = runner.pid("one")
     assert runner.signal("one", signal.SIGKILL) == [first]
-    until(lambda: runner.pid("one") not in (0, first), "the process to be started again")
+    eventually(
+        lambda: runner.pid("one"), "the process to be started again", accept=lambda actual: actual not in (0, first)
+    )
     assert runner.status("one").restarts == 1
 
 
@@ -131,7 +133,11 @@ def test_stopping_a_process_that_waits_to_be_restarted_works(start: Start) -> No
     runner = start(sleeper("one"))
     runner.start("one")
     runner.signal("one", signal.SIGKILL)
-    until(lambda: runner.status("one").health == "restarting", "the pause before its restart")
+    eventually(
+        lambda: runner.status("one").health,
+        "the pause before its restart",
+        accept=lambda actual: actual == "restarting",
+    )
     runner.stop("one")
     time.sleep(supervisor.RESTART_BACKOFF_SECONDS + 0.5)
     assert runner.pid("one") == 0
@@ -172,7 +178,11 @@ def test_starting_what_waits_to_be_restarted_waits_with_it(start: Start) -> None
     runner = start(sleeper("one"))
     runner.start("one")
     runner.signal("one", signal.SIGKILL)
-    until(lambda: runner.status("one").health == "restarting", "the pause before its restart")
+    eventually(
+        lambda: runner.status("one").health,
+        "the pause before its restart",
+        accept=lambda actual: actual == "restarting",
+    )
     runner.start("one")
     assert runner.status("one").health == "running"
 
@@ -187,12 +197,22 @@ def test_stop_and_continue_reach_the_whole_family_and_a_frozen_process_can_be_st
     code = "import subprocess; subprocess.run(['sleep', '300'])"
     runner = start(python("parent", code, stop_timeout=5))
     runner.start("parent")
-    until(lambda: len(psutil.Process(runner.pid("parent")).children()) == 1, "the child")
+    eventually(
+        lambda: len(psutil.Process(runner.pid("parent")).children()), "the child", accept=lambda actual: actual == 1
+    )
     family = runner.signal("parent", signal.SIGSTOP)
     assert len(family) == 2
-    until(lambda: {psutil.Process(pid).status() for pid in family} == {psutil.STATUS_STOPPED}, "both to be frozen")
+    eventually(
+        lambda: {psutil.Process(pid).status() for pid in family},
+        "both to be frozen",
+        accept=lambda actual: actual == {psutil.STATUS_STOPPED},
+    )
     runner.signal("parent", signal.SIGCONT)
-    until(lambda: psutil.STATUS_STOPPED not in {psutil.Process(pid).status() for pid in family}, "both to go on")
+    eventually(
+        lambda: {psutil.Process(pid).status() for pid in family},
+        "both to go on",
+        accept=lambda actual: psutil.STATUS_STOPPED not in actual,
+    )
     runner.signal("parent", signal.SIGSTOP)
     runner.stop("parent")
     assert runner.pid("parent") == 0
@@ -201,10 +221,12 @@ def test_stop_and_continue_reach_the_whole_family_and_a_frozen_process_can_be_st
 def test_a_child_that_outlives_its_parent_does_not_outlive_the_stop(start: Start) -> None:
     runner = start(python("parent", "import subprocess; subprocess.run(['sleep', '300'])"))
     runner.start("parent")
-    until(lambda: len(psutil.Process(runner.pid("parent")).children()) == 1, "the child")
+    eventually(
+        lambda: len(psutil.Process(runner.pid("parent")).children()), "the child", accept=lambda actual: actual == 1
+    )
     (child,) = psutil.Process(runner.pid("parent")).children()
     runner.stop("parent")
-    until(lambda: not memory.is_alive(child), "the child's end", timeout=3)
+    eventually(lambda: not memory.is_alive(child), "the child's end", timeout=3)
 
 
 def test_other_signals_reach_the_process_alone(start: Start) -> None:
@@ -216,9 +238,11 @@ def test_other_signals_reach_the_process_alone(start: Start) -> None:
     )
     runner = start(python("parent", code))
     runner.start("parent")
-    until(lambda: len(psutil.Process(runner.pid("parent")).children()) == 1, "the child")
+    eventually(
+        lambda: len(psutil.Process(runner.pid("parent")).children()), "the child", accept=lambda actual: actual == 1
+    )
     assert runner.signal("parent", signal.SIGHUP) == [runner.pid("parent")]
-    until(lambda: runner.log_tail("parent") == ["hup"], "the handler's line")
+    eventually(lambda: runner.log_tail("parent"), "the handler's line", accept=lambda actual: actual == ["hup"])
     assert len(psutil.Process(runner.pid("parent")).children()) == 1
 
 
@@ -244,7 +268,7 @@ def test_bringing_up_what_runs_leaves_it_alone(start: Start) -> None:
     started: list[str] = []
     for _ in range(2):
         runner.bring_up(list(runner.processes.values()), {}, lambda name, _: started.append(name), threading.Event())
-        until(lambda: runner.status("one").age_seconds > 1.1, "it to count as ready")
+        eventually(lambda: runner.status("one").age_seconds, "it to count as ready", accept=lambda actual: actual > 1.1)
     assert sorted(started) == ["once", "one"]
 
 
@@ -282,7 +306,7 @@ def test_a_process_whose_probe_fails_for_long_is_not_killed_for_it(start: Start)
     runner = start(sleeper("one", probe=ExecProbe(("false",)), probe_seconds=1))
     with pytest.raises(ProcessFailed):
         runner.start("one", ready_within=0.1)
-    until(lambda: runner.status("one").health == "not ready", "the probe's verdict")
+    eventually(lambda: runner.status("one").health, "the probe's verdict", accept=lambda actual: actual == "not ready")
     first = runner.pid("one")
     time.sleep(5)
     assert runner.pid("one") == first
@@ -293,13 +317,19 @@ def test_whoever_ignores_the_stop_signal_is_killed_in_time(start: Start) -> None
     runner = start(python("stubborn", code, stop_timeout=60), sleeper("one"))
     for name in ("stubborn", "one"):
         runner.start(name)
-    until(lambda: len(psutil.Process(runner.pid("stubborn")).children()) == 1, "the child")
+    eventually(
+        lambda: len(psutil.Process(runner.pid("stubborn")).children()), "the child", accept=lambda actual: actual == 1
+    )
     family = [process.pid for process in psutil.Process(runner.pid("stubborn")).children()]
     family.append(runner.pid("stubborn"))
     began = time.monotonic()
     runner.stop_all([(["stubborn", "one"], 1.0)])
     assert time.monotonic() - began < 8
-    until(lambda: not any(psutil.pid_exists(pid) for pid in family), "parent and child to be gone")
+    eventually(
+        lambda: [pid for pid in family if psutil.pid_exists(pid)],
+        "the end of parent and child",
+        accept=lambda alive: not alive,
+    )
 
 
 def test_the_callers_environment_does_not_leak_into_processes(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -315,11 +345,11 @@ def test_a_release_changes_the_environment_until_it_is_taken_back(start: Start) 
     runner = start(python("one", show, environment={"VERSION": "1", "OTHER": "a $HOME {{.x}} %s"}))
     runner.start("one")
     runner.release("one", {"VERSION": "2"})
-    until(lambda: len(runner.log_tail("one")) == 2, "the new version's line")
+    eventually(lambda: len(runner.log_tail("one")), "the new version's line", accept=lambda actual: actual == 2)
     runner.signal("one", signal.SIGKILL)
-    until(lambda: len(runner.log_tail("one")) == 3, "the line after a crash")
+    eventually(lambda: len(runner.log_tail("one")), "the line after a crash", accept=lambda actual: actual == 3)
     runner.release("one", {})
-    until(lambda: len(runner.log_tail("one")) == 4, "the old version's line")
+    eventually(lambda: len(runner.log_tail("one")), "the old version's line", accept=lambda actual: actual == 4)
     assert [line[0] for line in runner.log_tail("one")] == ["1", "2", "2", "1"]
     assert {line[2:] for line in runner.log_tail("one")} == {"a $HOME {{.x}} %s"}
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import jinja2
 import pytest
-from polling import until
+from platform_testing.polling import eventually
 
 INDEX = "logs-django-default"
 PROCESS = "orders"
@@ -126,7 +126,7 @@ class Shipper:
         command = ["sh", str(self._start_script), str(self._configuration), str(self.work), str(self.log)]
         with (self.log / "rsyslog.log").open("ab") as out:
             self._process = subprocess.Popen(command, stdout=out, stderr=out)
-        until((self.work / "rsyslog.pid").exists, f"rsyslog to start; see {self.log / 'rsyslog.log'}")
+        eventually((self.work / "rsyslog.pid").exists, "rsyslog to start", look_at=self.log / "rsyslog.log")
 
     def kill(self) -> None:
         """SIGKILL."""
@@ -186,14 +186,14 @@ def test_every_line_arrives_as_it_was_written_with_its_own_id(store: Store, ship
     shipper.start()
     line = {"event.id": "e0", "message": '100 % "quoted" \\ ünï 🎉 \x1b[0m', "http.response.status_code": 200}
     shipper.write_raw(json.dumps(line, ensure_ascii=False) + "\n")
-    until(arrived(store, 1), "the line")
+    eventually(arrived(store, 1), "the line")
     assert store.documents["e0"] == line | {"process": {"name": PROCESS}}
 
 
 def test_a_line_that_is_no_json_becomes_a_document_of_its_service(store: Store, shipper: Shipper) -> None:
     shipper.start()
     shipper.write_raw("Segmentation fault (core dumped)\n\n   \n{not json\n")
-    until(arrived(store, 2), "both lines")
+    eventually(arrived(store, 2), "both lines")
     documents = {document["message"]: document for document in store.documents.values()}
     assert set(documents) == {"Segmentation fault (core dumped)", "{not json"}
     document = documents["{not json"]
@@ -206,7 +206,7 @@ def test_a_line_that_is_no_json_becomes_a_document_of_its_service(store: Store, 
 def test_a_long_line_arrives_whole(store: Store, shipper: Shipper) -> None:
     shipper.start()
     shipper.write_raw(json.dumps({"event.id": "long", "message": "y" * 200_000}) + "\n")
-    until(arrived(store, 1), "the line")
+    eventually(arrived(store, 1), "the line")
     assert len(store.documents["long"]["message"]) == 200_000
 
 
@@ -215,7 +215,7 @@ def test_rotation_loses_nothing_and_sends_next_to_nothing_twice(store: Store, sh
     for turn in range(10):
         shipper.write(turn * 500, 500)
         shipper.rotate(f"0{turn}.000")
-    until(arrived(store, 5000), "all lines")
+    eventually(arrived(store, 5000), "all lines")
     assert set(store.documents) == ids(5000)
     assert sum(store.attempts.values()) < 8000
 
@@ -223,13 +223,13 @@ def test_rotation_loses_nothing_and_sends_next_to_nothing_twice(store: Store, sh
 def test_lines_written_and_rotated_while_it_was_stopped_arrive(store: Store, shipper: Shipper) -> None:
     shipper.start()
     shipper.write(0, 100)
-    until(arrived(store, 100), "the first lines")
+    eventually(arrived(store, 100), "the first lines")
     shipper.stop()
     shipper.write(100, 100)
     shipper.rotate("01.000")
     shipper.write(200, 100)
     shipper.start()
-    until(arrived(store, 300), "all lines")
+    eventually(arrived(store, 300), "all lines")
     assert set(store.documents) == ids(300)
 
 
@@ -247,7 +247,7 @@ def test_killed_again_and_again_with_elasticsearch_away_every_line_arrives(store
     shipper.start()
     store.start()
     shipper.write(4000, 1000)
-    until(arrived(store, 5000), "all lines", timeout=60)
+    eventually(arrived(store, 5000), "all lines", timeout=60)
     assert set(store.documents) == ids(5000)
 
 
@@ -257,11 +257,11 @@ def test_what_was_read_before_a_stop_with_elasticsearch_away_is_sent_after_the_s
     store.stop()
     shipper.start()
     shipper.write(0, 500)
-    until(lambda: any(shipper.work.glob("imfile-state:*")), "rsyslog to have read the lines")
+    eventually(lambda: any(shipper.work.glob("imfile-state:*")), "rsyslog to have read the lines")
     shipper.stop()
     store.start()
     shipper.start()
-    until(arrived(store, 500), "the lines", timeout=30)
+    eventually(arrived(store, 500), "the lines", timeout=30)
     assert set(store.documents) == ids(500)
 
 
@@ -269,7 +269,7 @@ def test_what_is_refused_for_now_is_sent_again(store: Store, shipper: Shipper) -
     store.refusals = {"e3": [429, 503], "e7": [429]}
     shipper.start()
     shipper.write(0, 10)
-    until(arrived(store, 10), "all lines", timeout=30)
+    eventually(arrived(store, 10), "all lines", timeout=30)
     assert set(store.documents) == ids(10)
     assert store.attempts["e3"] == 3
 
@@ -279,12 +279,12 @@ def test_what_is_refused_for_good_is_kept_with_the_reason_and_holds_nothing_up(s
     shipper.start()
     shipper.write(0, 10)
     rejected = shipper.log / "rsyslog-rejected.json"
-    until(lambda: rejected.exists() and rejected.read_text().endswith("\n"), "the rejected line")
+    eventually(lambda: rejected.exists() and rejected.read_text().endswith("\n"), "the rejected line")
     (line,) = rejected.read_text().splitlines()
     kept = json.loads(line)
     assert (kept["status"], kept["error"]["type"]) == (400, "refused_400")
     assert kept["document"]["event.id"] == "e3"
-    until(arrived(store, 9), "the other lines")
+    eventually(arrived(store, 9), "the other lines")
     assert set(store.documents) == ids(10) - {"e3"}
     assert store.attempts["e3"] == 1
 
@@ -293,6 +293,6 @@ def test_the_logs_of_two_processes_of_a_service_are_told_apart(store: Store, shi
     (shipper.log / "orders-relay.log").write_text('{"event.id": "relay"}\n')
     shipper.start()
     shipper.write(0, 1)
-    until(arrived(store, 2), "both lines")
+    eventually(arrived(store, 2), "both lines")
     names = {key: document["process"]["name"] for key, document in store.documents.items()}
     assert names == {"relay": "orders-relay", "e0": "orders"}

@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from contracts.testing.polling import poll_until
+from platform_testing.polling import eventually
 
 ROOT = Path(__file__).parents[1]
 
@@ -29,19 +29,16 @@ def address() -> Iterator[tuple[str, int]]:
     command = [sys.executable, "-m", "gunicorn", "-c", "tests/gunicorn_conf.py", "tests.wsgi"]
     process = subprocess.Popen(command, cwd=ROOT, env=environment)
     try:
-        poll_until(lambda: _answers(port) or None, f"gunicorn on port {port}", timeout=30)
+        eventually(lambda: _connects(port), f"gunicorn on port {port}", timeout=30, retry_on=OSError)
         yield "127.0.0.1", port
     finally:
         process.terminate()
         process.wait(timeout=30)
 
 
-def _answers(port: int) -> bool:
-    try:
-        with closing(socket.create_connection(("127.0.0.1", port), timeout=1)):
-            return True
-    except OSError:
-        return False
+def _connects(port: int) -> bool:
+    with closing(socket.create_connection(("127.0.0.1", port), timeout=1)):
+        return True
 
 
 def _exchange(address: tuple[str, int], request: bytes, *, half_close: bool = False) -> tuple[int, str, dict[str, str]]:
@@ -81,8 +78,8 @@ def _exchange(address: tuple[str, int], request: bytes, *, half_close: bool = Fa
     ],
 )
 def test_malformed_http_is_a_problem_with_ids(address: tuple[str, int], request_bytes: bytes, status: int) -> None:
-    came, content_type, problem = _exchange(address, request_bytes)
-    assert (came, content_type) == (status, "application/problem+json"), problem
+    actual, content_type, problem = _exchange(address, request_bytes)
+    assert (actual, content_type) == (status, "application/problem+json"), problem
     assert len(problem["trace_id"]) == 32, problem
     assert problem["request_id"], problem
 

@@ -13,9 +13,9 @@ import grpc
 import pytest
 from contracts.inventory.v1 import inventory_pb2, inventory_pb2_grpc
 from contracts.testing.plugin import SERVICE_TOKENS
-from contracts.testing.polling import poll_until
 from django.conf import settings
 from django.db import connection, connections, transaction
+from platform_testing.polling import eventually
 from stock.models import Product, Reservation
 from stock.rpc.server import Server
 
@@ -84,7 +84,7 @@ def refused(code: grpc.StatusCode) -> Iterator[list[Any]]:
     with pytest.raises(grpc.RpcError) as caught:
         yield errors
     error: Any = caught.value
-    assert error.code() is code, f"expected {code}, came {error.code()}: {error.details()}"
+    assert error.code() is code, f"expected {code}, got {error.code()}: {error.details()}"
     errors.append(error)
 
 
@@ -107,14 +107,14 @@ def locked_reservation(order_id: uuid.UUID) -> Iterator[None]:
 def wait_until_somebody_waits_for_a_lock(count: int = 1) -> None:
     """Wait until `count` backends of this database wait for a lock."""
 
-    def waiting() -> bool:
+    def waiting() -> int:
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
             )
-            return bool(cursor.fetchone()[0] >= count)
+            return int(cursor.fetchone()[0])
 
-    poll_until(waiting, f"{count} backends that wait for a lock")
+    eventually(waiting, f"{count} backends that wait for a lock", accept=lambda actual: actual >= count)
 
 
 def left(product: Product) -> int:

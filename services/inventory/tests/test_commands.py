@@ -17,10 +17,10 @@ from urllib.parse import urlsplit
 import grpc
 import pytest
 from conftest import Client, left, locked, wait_until_somebody_waits_for_a_lock
-from contracts.testing.polling import poll_until
 from django.conf import settings
 from django.core.management import CommandError, call_command
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from platform_testing.polling import eventually
 from stock.models import Product
 from stock.seeds import SEEDS
 
@@ -110,7 +110,7 @@ def is_serving(process: Any) -> bool:
 
 def test_on_sigterm_the_process_finishes_the_call_in_flight_and_ends_well(process: Any) -> None:
     product = Product.objects.create(sku="A", name="A", price=1, currency="EUR", available=10)
-    poll_until(lambda: is_serving(process), "the server to be SERVING", timeout=60)
+    eventually(lambda: is_serving(process), "the server to be SERVING", timeout=60)
     client = Client(process.port)
     with ThreadPoolExecutor(1) as pool:
         with locked(product):
@@ -118,7 +118,12 @@ def test_on_sigterm_the_process_finishes_the_call_in_flight_and_ends_well(proces
             in_flight = pool.submit(lambda: client.reserve(order, {product.id: 1}, timeout=60))
             wait_until_somebody_waits_for_a_lock()
             process.send_signal(signal.SIGTERM)
-            poll_until(lambda: "gRPC server stopping" in process.log.read_text(), "the stop to begin", timeout=30)
+            eventually(
+                lambda: process.log.read_text(),
+                "the stop to begin",
+                accept=lambda actual: "gRPC server stopping" in actual,
+                timeout=30,
+            )
             assert not is_serving(process)
         assert in_flight.result(timeout=30).items[0].quantity == 1
     assert process.wait(timeout=30) == 0, process.log.read_text()[-2000:]

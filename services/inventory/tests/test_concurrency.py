@@ -26,11 +26,11 @@ from conftest import (
     refused,
     wait_until_somebody_waits_for_a_lock,
 )
-from contracts.testing.polling import poll_until
 from django.db import connection
 from django.db.models import Sum
 from django.utils import timezone
 from django_telemetry.deadlines import Deadline
+from platform_testing.polling import eventually
 from stock import domain
 from stock.models import Product, Reservation, ReservationItem
 from stock.rpc.server import Server
@@ -89,7 +89,7 @@ def test_orders_with_the_same_products_in_opposite_order_do_not_deadlock(add_pro
         return run
 
     results = at_once([job(seed) for seed in range(8)])
-    assert results == [1] * 8, f"expected no deadlock and no failure, came {results}"
+    assert results == [1] * 8, f"expected no deadlock and no failure, got {results}"
     held = ReservationItem.objects.filter(reservation__status="held").aggregate(total=Sum("quantity"))["total"]
     assert sum(left(product) for product in products) == 6000 - held
 
@@ -126,7 +126,7 @@ def test_several_sweeps_at_once_put_everything_back_once(add_product: AddProduct
         reserve(new_id(), {products[number % 3].id: 2, products[(number + 1) % 3].id: 1})
     Reservation.objects.update(expires_at=timezone.now() - MINUTE)
     results = at_once([lambda: domain.expire_overdue(Deadline.after(20)) for _ in range(4)])
-    assert sum(results) == 60, f"each reservation is to be expired once, came {results}"
+    assert sum(results) == 60, f"each reservation is to be expired once, got {results}"
     assert [left(product) for product in products] == [1000] * 3
 
 
@@ -248,7 +248,11 @@ def test_a_stopping_server_finishes_what_is_in_flight_and_takes_nothing_new(
             in_flight = pool.submit(lambda: client.reserve(new_id(), {product.id: 1}))
             wait_until_somebody_waits_for_a_lock()
             stopped = pool.submit(server.stop, 10)
-            poll_until(lambda: code_of_a_release(server) is grpc.StatusCode.UNAVAILABLE, "new calls to be refused")
+            eventually(
+                lambda: code_of_a_release(server),
+                "new calls to be refused",
+                accept=lambda actual: actual is grpc.StatusCode.UNAVAILABLE,
+            )
             assert not stopped.done(), "the stop is to wait for the call in flight"
         assert in_flight.result(timeout=10).items[0].quantity == 1
         stopped.result(timeout=10)

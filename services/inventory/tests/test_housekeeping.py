@@ -9,11 +9,11 @@ from typing import Any
 import grpc
 import pytest
 from conftest import AddProduct, left, new_id, refused
-from contracts.testing.polling import poll_until
 from django.db import OperationalError
 from django.utils import timezone
 from django_telemetry.deadlines import Deadline
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from platform_testing.polling import eventually
 from pytest_django.fixtures import Settings
 from stock import domain, metrics
 from stock.models import Reservation
@@ -48,7 +48,7 @@ def away() -> None:
 
 
 def test_a_healthy_server_says_so_without_a_token_for_itself_and_its_service(stub: Any) -> None:
-    poll_until(lambda: status(stub, "") == SERVING, "the server to be SERVING")
+    eventually(lambda: status(stub, ""), "the server to be SERVING", accept=lambda actual: actual == SERVING)
     assert status(stub, "inventory.v1.Inventory") == SERVING
 
 
@@ -94,8 +94,12 @@ def test_a_running_server_puts_expired_reservations_back_by_itself(server: Serve
     assert left(product) == 6
     before = metrics.reservations_total.labels("expired")._value.get()
     Reservation.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
-    poll_until(lambda: left(product) == 10, "the sweep to put the stock back")
-    poll_until(lambda: metrics.reservations_total.labels("expired")._value.get() == before + 1, "the expiry counted")
+    eventually(lambda: left(product), "the sweep to put the stock back", accept=lambda actual: actual == 10)
+    eventually(
+        lambda: metrics.reservations_total.labels("expired")._value.get(),
+        "the expiry counted",
+        accept=lambda actual: actual == before + 1,
+    )
     assert Reservation.objects.get().status == "expired"
 
 

@@ -17,11 +17,11 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 from contracts.events import ORDER_CANCELLED, ORDER_CONFIRMED
 from contracts.testing.broker import Broker, DeadLetter
-from contracts.testing.polling import poll_until
 from django.db import connection
 from django_telemetry.amqp import Backoff, Consumer
 from mailing.consumer import QUEUE, OrderEventHandler
 from mailing.models import Notification
+from platform_testing.polling import eventually
 
 from tests.conftest import TRACE_ID, customer, order_event, person
 from tests.metrics import counted
@@ -63,7 +63,7 @@ def consumer(broker: Broker, broker_url: str, smtp: MailServer) -> Iterator[Runn
 
 
 def dead_letter(broker: Broker, timeout: float = 15) -> DeadLetter:
-    return poll_until(lambda: broker.dead_letter(QUEUE), f"a message in {QUEUE.dead_letter_queue}", timeout)
+    return eventually(lambda: broker.dead_letter(QUEUE), f"a message in {QUEUE.dead_letter_queue}", timeout=timeout)
 
 
 def kept(event: dict[str, Any]) -> Callable[[], bool]:
@@ -76,7 +76,7 @@ def test_an_event_is_mailed_and_listed_with_its_trace(
 ) -> None:
     event = order_event(event_type)
     broker.publish(event, event_type, HEADERS)
-    poll_until(kept(event), "the mail to be kept")
+    eventually(kept(event), "the mail to be kept")
     (mail,) = smtp.mails
     assert (mail["X-Order-ID"], mail["X-Trace-ID"]) == (event["subject"], TRACE_ID)
     (entry,) = person(event["data"]["customer"]["id"]).get("/api/v1/notifications").json()["results"]
@@ -87,7 +87,7 @@ def test_an_event_that_comes_twice_sends_one_mail(broker: Broker, consumer: Runn
     event, last = order_event(), order_event()
     for message in (event, event, last):
         broker.publish(message, ORDER_CONFIRMED)
-    poll_until(kept(last), "the last event to be handled")
+    eventually(kept(last), "the last event to be handled")
     assert [mail["X-Order-ID"] for mail in smtp.mails] == [event["subject"], last["subject"]]
 
 
@@ -118,7 +118,7 @@ def test_a_poison_message_goes_to_the_dead_letters_with_its_reason(
     assert failed() == 1
     good = order_event()
     broker.publish(good, ORDER_CONFIRMED)
-    poll_until(kept(good), "the next message to be handled")
+    eventually(kept(good), "the next message to be handled")
     assert len(smtp.mails) == 1
 
 
@@ -145,9 +145,9 @@ def test_a_mail_server_that_comes_back_costs_nothing(broker: Broker, consumer: R
     event = order_event()
     with counted("mails_failed_total", reason="unavailable") as failed:
         broker.publish(event, ORDER_CONFIRMED)
-        poll_until(lambda: failed() >= 2, "two failed deliveries")
+        eventually(failed, "two failed deliveries", accept=lambda actual: actual >= 2)
         smtp.recipient_answer = "250 ok"
-        poll_until(kept(event), "the mail to be kept")
+        eventually(kept(event), "the mail to be kept")
     assert failed() >= 2
     assert len(smtp.mails) == 1
     assert broker.dead_letter(QUEUE) is None
@@ -181,7 +181,9 @@ class TestProcess:
             command = [sys.executable, "manage.py", "consume"]
             process = subprocess.Popen(command, cwd=SERVICE_FOLDER, env=environ, stdout=subprocess.PIPE, text=True)
             started.append(process)
-            poll_until(lambda: broker.consumers(QUEUE) or process.poll() is not None, "the consumer to connect", 30)
+            eventually(
+                lambda: broker.consumers(QUEUE) or process.poll() is not None, "the consumer to connect", timeout=30
+            )
             assert process.poll() is None, process.communicate()
             return process
 
@@ -198,15 +200,17 @@ class TestProcess:
         process = start()
         event = order_event()
         broker.publish(event, ORDER_CONFIRMED)
-        poll_until(lambda: smtp.offered == 1, "the mail to be at the server")
+        eventually(lambda: smtp.offered, "the mail to be at the server", accept=lambda actual: actual == 1)
         process.kill()
         process.wait()
-        poll_until(lambda: broker.ready(QUEUE) == 1, "the message to be back in the queue")
+        eventually(
+            lambda: broker.ready(QUEUE), "the message to be back in the queue", accept=lambda actual: actual == 1
+        )
         assert not kept(event)()
         smtp.data_answer = "250 ok"
         smtp.answer_mails.set()
         start()
-        poll_until(kept(event), "the mail to be sent by the next consumer", 20)
+        eventually(kept(event), "the mail to be sent by the next consumer", timeout=20)
         assert len(smtp.mails) == 1
 
     def test_a_mail_doubled_by_a_kill_has_the_same_message_id(
@@ -216,12 +220,12 @@ class TestProcess:
         process = start()
         event = order_event()
         broker.publish(event, ORDER_CONFIRMED)
-        poll_until(lambda: len(smtp.mails) == 1, "the mail to be taken, but not answered")
+        eventually(lambda: len(smtp.mails), "the mail to be taken, but not answered", accept=lambda actual: actual == 1)
         process.kill()
         process.wait()
         smtp.answer_mails.set()
         start()
-        poll_until(kept(event), "the mail to be sent by the next consumer", 20)
+        eventually(kept(event), "the mail to be sent by the next consumer", timeout=20)
         assert [mail["Message-ID"] for mail in smtp.mails] == [f"<{event['id']}@shop.example>"] * 2
         assert Notification.objects.count() == 1
 
@@ -233,7 +237,7 @@ class TestProcess:
         process = start()
         event, later = order_event(), order_event()
         broker.publish(event, ORDER_CONFIRMED)
-        poll_until(lambda: len(smtp.mails) == 1, "the mail to be at the server")
+        eventually(lambda: len(smtp.mails), "the mail to be at the server", accept=lambda actual: actual == 1)
         broker.publish(later, ORDER_CONFIRMED)
         process.send_signal(number)
         with pytest.raises(subprocess.TimeoutExpired):
@@ -241,7 +245,11 @@ class TestProcess:
         smtp.answer_mails.set()
         assert process.wait(timeout=15) == 0
         assert kept(event)()
-        poll_until(lambda: broker.ready(QUEUE) == 1, "the next message to wait for the next consumer")
+        eventually(
+            lambda: broker.ready(QUEUE),
+            "the next message to wait for the next consumer",
+            accept=lambda actual: actual == 1,
+        )
         assert not kept(later)()
 
     def test_a_folder_that_can_not_be_written_stops_the_start(self, broker_url: str, tmp_path: Path) -> None:
@@ -263,5 +271,5 @@ class TestProcess:
 def test_the_order_of_a_mail_is_somebodys_own(broker: Broker, consumer: Running) -> None:
     event = order_event()
     broker.publish(event, ORDER_CONFIRMED)
-    poll_until(kept(event), "the mail to be kept")
+    eventually(kept(event), "the mail to be kept")
     assert person(uuid.uuid4()).get("/api/v1/notifications").json()["results"] == []

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 from contracts.events import ORDER_CANCELLED
-from contracts.testing.polling import poll_until
 from django.db import DatabaseError, connection
 from django.utils import timezone
 from mailing import domain, mails
 from mailing.mails import MailRefused, MailUnavailable
 from mailing.models import Kind, Notification
+from platform_testing.polling import eventually
 
 from tests.conftest import TRACE_ID, customer, order_event
 from tests.metrics import counted
@@ -243,9 +243,9 @@ class TestAtOnce:
 
         with ThreadPoolExecutor(2) as pool:
             first = pool.submit(notify)
-            poll_until(lambda: smtp.mails, "the first mail to be at the server")
+            eventually(lambda: smtp.mails, "the first mail to be at the server")
             second = pool.submit(notify)
-            poll_until(_somebody_waits_for_a_lock, "the second consumer to wait")
+            eventually(_somebody_waits_for_a_lock, "the second consumer to wait")
             smtp.answer_mails.set()
             assert (first.result(), second.result()) == (True, False)
         assert len(smtp.mails) == 1
@@ -266,9 +266,9 @@ class TestAtOnce:
 
         first, second = threading.Thread(target=notify), threading.Thread(target=notify)
         first.start()
-        poll_until(lambda: smtp.mails, "the first mail to be at the server")
+        eventually(lambda: smtp.mails, "the first mail to be at the server")
         second.start()
-        poll_until(_somebody_waits_for_a_lock, "the second consumer to wait")
+        eventually(_somebody_waits_for_a_lock, "the second consumer to wait")
         smtp.answer_mails.set()
         first.join()
         second.join()

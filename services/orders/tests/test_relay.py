@@ -20,7 +20,6 @@ from urllib.parse import urlsplit, urlunsplit
 import pika
 import pytest
 from contracts import events
-from contracts.testing.polling import poll_until
 from django.db import connection, transaction
 from django.utils import timezone
 from django_telemetry.edges import DependencyError, DependencyTimeout
@@ -32,6 +31,7 @@ from ordering.broker import Broker
 from ordering.models import OutboxEvent
 from ordering.relay import Relay, publish_batch
 from ordering.timing import Timing
+from platform_testing.polling import eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -256,9 +256,11 @@ def test_a_new_event_is_published_at_once(queue: Queue, broker: Broker) -> None:
     """By the database's word: with a poll each minute there is no other way to be as fast as that."""
     with running(broker, Timing(poll_every=60.0)) as stop:
         first = write_event()
-        poll_until(lambda: queue.ids() == [first], "the first event, which proves that the relay is up")
+        eventually(
+            queue.ids, "the first event, which proves that the relay is up", accept=lambda actual: actual == [first]
+        )
         second = write_event()
-        poll_until(lambda: queue.ids() == [first, second], "the second event", timeout=5.0)
+        eventually(queue.ids, "the second event", accept=lambda actual: actual == [first, second], timeout=5.0)
         stop.set()
         write_event()  # wakes it up
 
@@ -269,7 +271,7 @@ def test_an_event_of_a_transaction_that_fails_is_never_published(queue: Queue, b
             write_event()
             transaction.set_rollback(True)
         marker = write_event()
-        poll_until(lambda: marker in queue.ids(), "the event that was committed")
+        eventually(queue.ids, "the event that was committed", accept=lambda actual: marker in actual)
     assert queue.ids() == [marker]
 
 
@@ -294,7 +296,7 @@ def test_a_broker_that_comes_back_gets_what_waited(
     event_id = write_event()
     broker = Away(broker_url, 5.0)
     with running(broker):
-        poll_until(lambda: queue.ids() == [event_id], "the event")
+        eventually(queue.ids, "the event", accept=lambda actual: actual == [event_id])
     broker.close()
     said = [record.message for record in caplog.records if record.name == "ordering.health"]
     assert said == ["rabbitmq is not available; trying again until it is", "rabbitmq is back"]
@@ -303,14 +305,14 @@ def test_a_broker_that_comes_back_gets_what_waited(
 def test_a_lost_database_connection_is_opened_again(queue: Queue, broker: Broker) -> None:
     with running(broker):
         first = write_event()
-        poll_until(lambda: queue.ids() == [first], "the first event")
+        eventually(queue.ids, "the first event", accept=lambda actual: actual == [first])
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 " WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
         second = write_event()
-        poll_until(lambda: queue.ids() == [first, second], "the event after the loss", timeout=20.0)
+        eventually(queue.ids, "the event after the loss", accept=lambda actual: actual == [first, second], timeout=20.0)
 
 
 class Process:
@@ -336,7 +338,7 @@ class Process:
     def wait_for(self, what: str, condition: Callable[[], bool]) -> None:
         """AssertionError with what the process wrote, when it doesn't come true."""
         try:
-            poll_until(lambda: condition() or self.popen.poll() is not None, what, timeout=45.0)
+            eventually(lambda: condition() or self.popen.poll() is not None, what, timeout=45.0)
             assert condition(), f"the relay ended before {what}"
         except AssertionError as error:
             raise AssertionError(f"{error}\nThe relay wrote:\n{self.log.read_text()}") from None

@@ -23,7 +23,7 @@ from card_provider.behaviour import Behaviour
 from card_provider.ledger import Ledger, Refusal
 from card_provider.server import MAX_CONNECTIONS
 from card_provider.server import CardProvider as Simulator
-from contracts.testing.polling import poll_until
+from platform_testing.polling import eventually
 
 from tests.conftest import url_of
 
@@ -197,7 +197,7 @@ class TestBehaviour:
         simulator.control.behaviour = Behaviour(error_ratio=0.3, median_ms=0, p99_ms=0)
         answers = [post(simulator, "/v1/charges", {**CHARGE, "idempotency_key": f"k{number}"}) for number in range(300)]
         errors = sum(answer.status_code == 500 for answer in answers)
-        assert 60 <= errors <= 120, f"expected about 90 errors of 300, came {errors}"
+        assert 60 <= errors <= 120, f"expected about 90 errors of 300, got {errors}"
         charged_though_error = len(simulator.ledger) - sum(answer.status_code == 201 for answer in answers)
         assert 20 <= charged_though_error <= errors - 20
 
@@ -284,7 +284,7 @@ class TestProcess:
             thread.join()
         rate = len(statuses) / (time.monotonic() - started)
         assert statuses == [201] * 160
-        assert rate >= 50, f"expected 50 requests a second with 16 callers, came {rate:.0f}"
+        assert rate >= 50, f"expected 50 requests a second with 16 callers, got {rate:.0f}"
 
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
     def test_a_stop_finishes_the_request_in_hand(self, process: tuple[subprocess.Popen[str], int], number: int) -> None:
@@ -295,11 +295,15 @@ class TestProcess:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
         connection.request("POST", "/v1/charges", json.dumps(CHARGE))
         health = f"http://127.0.0.1:{port}/healthz"
-        poll_until(lambda: requests.get(health, timeout=5).json()["in_hand"] == 1, "the charge to be in hand")
+        eventually(
+            lambda: requests.get(health, timeout=5).json()["in_hand"],
+            "the charge to be in hand",
+            accept=lambda actual: actual == 1,
+        )
         running.send_signal(number)
         assert connection.getresponse().status == 201
         assert running.wait(timeout=5) == 0
-        poll_until(lambda: _refused(port), "the port to be closed")
+        eventually(lambda: _refused(port), "the port to be closed")
         idle.close()
 
     @pytest.mark.parametrize("port", ["", "http", "70000", "-1", "8 006"])

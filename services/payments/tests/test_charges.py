@@ -18,11 +18,11 @@ from charging import clients
 from charging.models import Charge, Status
 from contracts.testing.bodies import BAD_BODIES, assert_problem
 from contracts.testing.plugin import SERVICE_TOKENS
-from contracts.testing.polling import poll_until
 from contracts.testing.tokens import access_token, bad_tokens
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
+from platform_testing.polling import eventually
 
 from tests.conftest import AT_ONCE, body, post_charge
 from tests.metrics import counted
@@ -362,7 +362,7 @@ class TestAtOnce:
 
         with ThreadPoolExecutor(1) as pool:
             answer = pool.submit(send)
-            poll_until(lambda: len(simulator.ledger), "the charge at the provider")
+            eventually(lambda: len(simulator.ledger), "the charge at the provider")
             with connection.cursor() as cursor:
                 cursor.execute(
                     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "

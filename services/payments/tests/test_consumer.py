@@ -25,10 +25,10 @@ from charging.consumer import QUEUE, OrderCancelledHandler
 from charging.models import Charge, InboxEvent, Status
 from contracts.events import ORDER_CANCELLED, encode, new_event
 from contracts.testing.broker import Broker, DeadLetter
-from contracts.testing.polling import poll_until
 from django.db import connection
 from django.test import Client
 from django_telemetry.amqp import Backoff, Consumer, Message
+from platform_testing.polling import eventually
 
 from tests.conftest import AT_ONCE, body, post_charge, url_of
 from tests.metrics import counted
@@ -83,7 +83,7 @@ def consumer(broker: Broker, broker_url: str, provider: clients.CardProvider) ->
 
 
 def dead_letter(broker: Broker, timeout: float = 15) -> DeadLetter:
-    return poll_until(lambda: broker.dead_letter(QUEUE), f"a message in {QUEUE.dead_letter_queue}", timeout)
+    return eventually(lambda: broker.dead_letter(QUEUE), f"a message in {QUEUE.dead_letter_queue}", timeout=timeout)
 
 
 def put_back() -> AbstractContextManager[Callable[[], float]]:
@@ -102,7 +102,7 @@ def test_a_cancelled_order_is_given_its_money_back(
     post_charge(api, data)
     event = cancelled(data["order_id"])
     broker.publish(event, ORDER_CANCELLED)
-    poll_until(voided(data["order_id"]), "the charge to be voided")
+    eventually(voided(data["order_id"]), "the charge to be voided")
     assert [charge.status for charge in simulator.ledger.charges()] == [REFUNDED]
     assert InboxEvent.objects.get().event_id == uuid.UUID(event["id"])
 
@@ -112,7 +112,7 @@ def test_an_order_that_was_not_charged_gets_a_tombstone(
 ) -> None:
     event = cancelled()
     broker.publish(event, ORDER_CANCELLED)
-    poll_until(voided(event["subject"]), "the tombstone")
+    eventually(voided(event["subject"]), "the tombstone")
     assert InboxEvent.objects.filter(event_id=event["id"]).exists()
     assert len(simulator.ledger) == 0
 
@@ -131,7 +131,7 @@ def test_an_event_that_comes_twice_is_handled_once(
     event, last = cancelled(), cancelled()
     for message in (event, event, last):
         broker.publish(message, ORDER_CANCELLED)
-    poll_until(voided(last["subject"]), "the last event to be handled")
+    eventually(voided(last["subject"]), "the last event to be handled")
     assert [args[0] for args in handled] == [uuid.UUID(event["subject"]), uuid.UUID(last["subject"])]
     assert InboxEvent.objects.count() == 2
 
@@ -168,7 +168,7 @@ def test_a_poison_message_goes_to_the_dead_letters_with_its_reason(
     assert (dead.body, dead.reason) == (message, reason)
     good = cancelled()
     broker.publish(good, ORDER_CANCELLED)
-    poll_until(voided(good["subject"]), "the next message to be handled")
+    eventually(voided(good["subject"]), "the next message to be handled")
 
 
 def test_another_valid_type_is_not_for_this_queue(broker: Broker, consumer: Running) -> None:
@@ -199,9 +199,9 @@ def test_a_provider_that_comes_back_costs_nothing(
     simulator.control.behaviour = Behaviour(error_ratio=1, median_ms=0, p99_ms=0)
     with put_back() as times:
         broker.publish(cancelled(data["order_id"]), ORDER_CANCELLED)
-        poll_until(lambda: times() >= 2, "two failed deliveries")
+        eventually(times, "two failed deliveries", accept=lambda actual: actual >= 2)
     simulator.control.behaviour = AT_ONCE
-    poll_until(voided(data["order_id"]), "the charge to be voided")
+    eventually(voided(data["order_id"]), "the charge to be voided")
     assert broker.dead_letter(QUEUE) is None
 
 
@@ -264,7 +264,7 @@ def test_the_trace_of_the_message_goes_on_at_the_provider(
     trace_id = "0af7651916cd43dd8448eb211c80319c"
     headers = {"traceparent": f"00-{trace_id}-b7ad6b7169203331-01"}
     broker.publish(cancelled(order_id), ORDER_CANCELLED, headers=headers)
-    poll_until(voided(order_id), "the charge to be voided")
+    eventually(voided(order_id), "the charge to be voided")
     assert [traceparent.split("-")[1] for traceparent in seen] == [trace_id]
 
 
@@ -290,7 +290,9 @@ class TestProcess:
             command = [sys.executable, "manage.py", "consume"]
             process = subprocess.Popen(command, cwd=SERVICE_FOLDER, env=environ, stdout=subprocess.PIPE, text=True)
             started.append(process)
-            poll_until(lambda: broker.consumers(QUEUE) or process.poll() is not None, "the consumer to connect", 30)
+            eventually(
+                lambda: broker.consumers(QUEUE) or process.poll() is not None, "the consumer to connect", timeout=30
+            )
             assert process.poll() is None, process.communicate()
             return process
 
@@ -307,14 +309,20 @@ class TestProcess:
         simulator.control.behaviour = Behaviour(median_ms=0, p99_ms=0, extra_latency_ms=2500)
         process = start()
         broker.publish(cancelled(data["order_id"]), ORDER_CANCELLED)
-        poll_until(lambda: REFUNDED in {charge.status for charge in simulator.ledger.charges()}, "the message in hand")
+        eventually(
+            lambda: {charge.status for charge in simulator.ledger.charges()},
+            "the message in hand",
+            accept=lambda actual: REFUNDED in actual,
+        )
         process.kill()
         process.wait()
-        assert Charge.objects.get().status == Status.CAPTURED, "killed before the answer came: not written yet"
-        poll_until(lambda: broker.ready(QUEUE) == 1, "the message to be back in the queue")
+        assert Charge.objects.get().status == Status.CAPTURED, "killed before the answer: not written yet"
+        eventually(
+            lambda: broker.ready(QUEUE), "the message to be back in the queue", accept=lambda actual: actual == 1
+        )
         simulator.control.behaviour = AT_ONCE
         start()
-        poll_until(voided(data["order_id"]), "the charge to be voided by the next consumer")
+        eventually(voided(data["order_id"]), "the charge to be voided by the next consumer")
         assert [charge.status for charge in simulator.ledger.charges()] == [REFUNDED]
         assert InboxEvent.objects.count() == 1
 
@@ -327,13 +335,21 @@ class TestProcess:
         simulator.control.behaviour = Behaviour(median_ms=0, p99_ms=0, extra_latency_ms=1000)
         process = start()
         broker.publish(cancelled(data["order_id"]), ORDER_CANCELLED)
-        poll_until(lambda: REFUNDED in {charge.status for charge in simulator.ledger.charges()}, "the message in hand")
+        eventually(
+            lambda: {charge.status for charge in simulator.ledger.charges()},
+            "the message in hand",
+            accept=lambda actual: REFUNDED in actual,
+        )
         later = cancelled()
         broker.publish(later, ORDER_CANCELLED)
         process.send_signal(number)
         assert process.wait(timeout=15) == 0
         assert voided(data["order_id"])()
-        poll_until(lambda: broker.ready(QUEUE) == 1, "the next message to wait for the next consumer")
+        eventually(
+            lambda: broker.ready(QUEUE),
+            "the next message to wait for the next consumer",
+            accept=lambda actual: actual == 1,
+        )
         assert not Charge.objects.filter(order_id=later["subject"]).exists()
 
     def test_a_stop_cuts_a_pause_short(
@@ -350,5 +366,7 @@ class TestProcess:
             next(failures)  # the fourth failure pauses for 6 to 10 s
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=5) == 0
-        poll_until(lambda: broker.ready(QUEUE) == 1, "the message to be back in the queue")
+        eventually(
+            lambda: broker.ready(QUEUE), "the message to be back in the queue", accept=lambda actual: actual == 1
+        )
         assert Charge.objects.get().status == Status.CAPTURED

@@ -14,9 +14,9 @@ from card_provider.ledger import CANCELED, CAPTURED, REFUNDED
 from card_provider.server import CardProvider as Simulator
 from charging.models import Charge, Status
 from contracts.testing.bodies import assert_problem
-from contracts.testing.polling import poll_until
 from django.db import connection
 from django.test import Client
+from platform_testing.polling import eventually
 
 from tests.conftest import AT_ONCE, body, post_charge, post_void
 from tests.metrics import counted
@@ -32,7 +32,7 @@ def at_provider(simulator: Simulator) -> list[str]:
 
 
 def left_pending(api: Client, simulator: Simulator, **changes: Any) -> dict[str, Any]:
-    """A charge that came to the provider, but whose answer was lost."""
+    """A charge that reached the provider, but whose answer was lost."""
     data = body(**changes)
     response = post_charge(api, data)
     assert response.status_code in {201, 402}
@@ -221,7 +221,7 @@ class TestAtOnce:
 
         with ThreadPoolExecutor(1) as pool:
             charged = pool.submit(send)
-            poll_until(lambda: len(simulator.ledger), "the charge at the provider")
+            eventually(lambda: len(simulator.ledger), "the charge at the provider")
             simulator.control.behaviour = AT_ONCE
             assert post_void(api, data["order_id"]).json()["status"] == "voided"
             assert not charged.done(), "expected the charge to be still waiting for the provider"

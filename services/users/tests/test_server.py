@@ -17,9 +17,9 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 from accounts.models import User
-from contracts.testing.polling import poll_until
 from django.conf import settings
 from django.db import connection, transaction
+from platform_testing.polling import eventually
 
 SERVICE = Path(__file__).parents[1]
 # How the server's database sessions are told from those of the tests.
@@ -52,20 +52,17 @@ def server(transactional_db: None, tmp_path: Path) -> Iterator[Any]:
 
     def answers() -> bool:
         assert process.poll() is None, f"gunicorn ended: {log.read_text()[-2000:]}"
-        try:
-            return requests.get(f"{process.url}/readyz", timeout=5).ok
-        except requests.RequestException:
-            return False
+        return requests.get(f"{process.url}/readyz", timeout=5).ok
 
     try:
-        poll_until(answers, "gunicorn to be ready", timeout=60)
+        eventually(answers, "gunicorn to be ready", timeout=60, retry_on=requests.RequestException, look_at=log)
         yield process
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait(timeout=10)
         # PostgreSQL notices a moment later; until then the test database can't be emptied or dropped.
-        poll_until(lambda: sessions() == 0, "the killed server's database sessions to end")
+        eventually(sessions, "the killed server's database sessions to end", accept=lambda actual: actual == 0)
 
 
 def sessions(condition: str = "true") -> int:
@@ -79,7 +76,7 @@ def sessions(condition: str = "true") -> int:
 
 
 def send(port: int, request: bytes) -> tuple[int, dict[str, Any]]:
-    """Send raw bytes; the status and the JSON that came."""
+    """Send raw bytes; returns the status and the JSON of the answer."""
     with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
         client.sendall(request)
         client.shutdown(socket.SHUT_WR)
@@ -110,8 +107,8 @@ MALFORMED = {
 
 def test_malformed_http_is_answered_with_a_4xx_problem(server: Any) -> None:
     for what, (request, status) in MALFORMED.items():
-        came, problem = send(server.port, request)
-        assert came == status == problem["status"], f"{what}: expected {status}, came {came} {problem}"
+        actual, problem = send(server.port, request)
+        assert actual == status == problem["status"], f"{what}: expected {status}, got {actual} {problem}"
         assert problem["trace_id"], what
         assert problem["request_id"], what
     assert requests.get(f"{server.url}/livez", timeout=30).ok
@@ -140,9 +137,13 @@ def test_on_sigterm_a_request_in_flight_is_answered_and_the_process_ends_well(se
                 # The same address, not yet committed: the request has to wait for what becomes of it.
                 User.objects.create(email=body["email"], name="First")
                 in_flight = pool.submit(requests.post, f"{server.url}/api/v1/users", json=body, timeout=30)
-                poll_until(lambda: sessions("wait_event_type = 'Lock'"), "the request to wait for the address")
+                eventually(lambda: sessions("wait_event_type = 'Lock'"), "the request to wait for the address")
                 server.send_signal(signal.SIGTERM)
-                poll_until(lambda: "Handling signal: term" in server.log.read_text(), "gunicorn to begin its stop")
+                eventually(
+                    lambda: server.log.read_text(),
+                    "gunicorn to begin its stop",
+                    accept=lambda actual: "Handling signal: term" in actual,
+                )
                 raise InterruptedError  # roll back, so that the request may go on
         except InterruptedError:
             pass

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -13,6 +12,7 @@ import requests
 from jaeger_dependencies import job
 from jaeger_dependencies.links import Caller, Entry, Links
 from jaeger_dependencies.store import Store
+from platform_testing.polling import eventually
 
 NOW = datetime(2026, 6, 30, 12, 30, 45, tzinfo=UTC)
 
@@ -83,10 +83,9 @@ def test_elasticsearch_being_away_is_waited_for_and_a_stop_ends_it_at_once() -> 
     store, stopping = Fake(failures=3), threading.Event()
     thread = threading.Thread(target=job.run, args=(store, 0.01, stopping))
     thread.start()
-    deadline = time.monotonic() + 10
-    while not store.written and time.monotonic() < deadline:
-        time.sleep(0.01)
-    stopping.set()
-    thread.join(timeout=5)
-    assert store.written
+    try:
+        eventually(lambda: store.written, "a written document")
+    finally:
+        stopping.set()
+        thread.join(timeout=5)
     assert not thread.is_alive()

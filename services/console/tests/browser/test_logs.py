@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-import time
 
 import pytest
 import requests
+from platform_testing.polling import eventually
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import CONSOLE_URL, NewContext, Visitor
@@ -22,13 +22,15 @@ def make_a_line() -> str:
     answer = requests.get(f"{INVENTORY_URL}/api/v1/products", timeout=10)
     trace_id = answer.headers["traceresponse"].split("-")[1]
     query = {"query": {"term": {"trace.id": trace_id}}, "size": 0}
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline:
-        found = requests.post(f"{ELASTICSEARCH_URL}/logs-django-*/_search", json=query, timeout=10)
-        if found.ok and found.json()["hits"]["total"]["value"]:
-            return trace_id
-        time.sleep(0.5)
-    pytest.fail(f"no log line of trace {trace_id} in {ELASTICSEARCH_URL} within {PATIENCE_SECONDS:.0f} s")
+    eventually(
+        lambda: requests.post(f"{ELASTICSEARCH_URL}/logs-django-*/_search", json=query, timeout=10),
+        f"a log line of trace {trace_id}",
+        accept=lambda answer: answer.ok and answer.json()["hits"]["total"]["value"],
+        timeout=PATIENCE_SECONDS,
+        longest_pause=0.5,
+        look_at=ELASTICSEARCH_URL,
+    )
+    return trace_id
 
 
 @pytest.fixture(scope="module")

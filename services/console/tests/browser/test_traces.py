@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import requests
+from platform_testing.polling import eventually
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import CONSOLE_URL, SCREENSHOTS, NewContext, Visitor
@@ -96,16 +97,19 @@ def _parent_of(number: int) -> int:
 
 def wait_for(trace_id: str, spans: int) -> None:
     """Wait until Jaeger has at least this many spans of a trace."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    seen = 0
-    while time.monotonic() < deadline:
+
+    def stored() -> int:
         answer = requests.get(f"{JAEGER_URL}/api/traces/{trace_id}", timeout=30)
-        if answer.ok:
-            seen = len(answer.json()["data"][0]["spans"])
-            if seen >= spans:
-                return
-        time.sleep(0.5)
-    pytest.fail(f"expected {spans} spans of {trace_id} in Jaeger ({JAEGER_URL}), there are {seen}")
+        return len(answer.json()["data"][0]["spans"]) if answer.ok else 0
+
+    eventually(
+        stored,
+        f"{spans} spans of trace {trace_id}",
+        accept=lambda actual: actual >= spans,
+        timeout=PATIENCE_SECONDS,
+        longest_pause=0.5,
+        look_at=f"{JAEGER_URL}/trace/{trace_id}",
+    )
 
 
 def open_trace(visit: Visitor, path: str, *, name: str = "") -> Page:

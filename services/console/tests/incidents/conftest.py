@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 import requests
-from contracts.testing.polling import poll_until
 from django.test import Client
 from incidents.models import Incident
+from platform_testing.polling import eventually
 
 TOKEN = "the webhook's token in tests"
 _fingerprints = itertools.count(1)
@@ -88,7 +88,7 @@ class Deliverer:
     def send(self, *alerts: Mapping[str, Any], **changes: Any) -> Any:
         """Post a delivery; it has to be taken."""
         response = self.post(delivery(*alerts, **changes))
-        assert response.status_code == 204, f"expected 204, came {response.status_code}: {response.content!r}"
+        assert response.status_code == 204, f"expected 204, got {response.status_code}: {response.content!r}"
         return response
 
     def post(self, body: Any, **options: Any) -> Any:
@@ -203,13 +203,12 @@ def start_alertmanager(tmp_path: Path) -> Iterator[Any]:
                 )
             )
 
-        def ready() -> bool:
-            try:
-                return requests.get(f"{url}/-/ready", timeout=1).ok
-            except requests.RequestException:
-                return False
-
-        poll_until(ready, f"Alertmanager to be ready; its log is {tmp_path / 'log'}")
+        eventually(
+            lambda: requests.get(f"{url}/-/ready", timeout=1).ok,
+            "Alertmanager to be ready",
+            retry_on=requests.RequestException,
+            look_at=tmp_path / "log",
+        )
         return url
 
     yield start

@@ -11,10 +11,10 @@ import pytest
 import requests
 import yaml
 from backends import alertmanager as backend
-from contracts.testing.polling import poll_until
 from django.contrib.auth.models import User
 from incidents import actions
 from incidents.models import Alert, Incident
+from platform_testing.polling import eventually
 from pytest_django.live_server_helper import LiveServer
 
 from tests.incidents.conftest import TOKEN
@@ -82,8 +82,8 @@ def test_from_firing_to_resolved(
     echo = {**base, "alertname": "EdgeRefused", "service": "orders", "dependency": "payments"}
     fire(url, cause, echo)
 
-    incident = poll_until(lambda: Incident.objects.first(), "the incident")
-    poll_until(lambda: incident.alerts.count() == 2, "the alert and what it mutes")
+    incident = eventually(lambda: Incident.objects.first(), "the incident")
+    eventually(lambda: incident.alerts.count(), "the alert and what it mutes", accept=lambda actual: actual == 2)
     assert {row.name: row.is_muted for row in incident.alerts.all()} == {"ServiceDown": False, "EdgeRefused": True}
 
     (matchers,) = {actions.matchers_of_cause(incident)}
@@ -95,7 +95,7 @@ def test_from_firing_to_resolved(
     assert [item.state for item in backend.client().silences()] == ["expired"]
 
     fire(url, cause, echo, ends_in=-1)
-    poll_until(
+    eventually(
         lambda: Incident.objects.filter(pk=incident.pk, status="resolved").exists(),
         "the incident to be resolved",
         timeout=15,

@@ -30,12 +30,12 @@ BAD_BODIES: list[tuple[str, bytes, str, int]] = [
 def assert_problem(response: Any, status: int, code: str | None = None) -> dict[str, Any]:
     """Assert that `response` (Django's test client's) is a problem with that status and code; return its members."""
     shown = f"{response.status_code} {response.get('Content-Type')} {response.content[:500]!r}"
-    assert response.status_code == status, f"expected {status}, came {shown}"
-    assert response["Content-Type"].startswith(CONTENT_TYPE), f"expected {CONTENT_TYPE}, came {shown}"
+    assert response.status_code == status, f"expected {status}, got {shown}"
+    assert response["Content-Type"].startswith(CONTENT_TYPE), f"expected {CONTENT_TYPE}, got {shown}"
     problem = response.json()
     assert problem["status"] == status, f"status member differs from the status line: {shown}"
-    assert re.fullmatch(r"[0-9a-f]{32}", problem["trace_id"] or ""), f"expected a trace id, came {shown}"
-    assert problem["request_id"], f"expected a request id, came {shown}"
+    assert re.fullmatch(r"[0-9a-f]{32}", problem["trace_id"] or ""), f"expected a trace id, got {shown}"
+    assert problem["request_id"], f"expected a request id, got {shown}"
     if code is not None:
-        assert problem["code"] == code, f"expected code {code}, came {shown}"
+        assert problem["code"] == code, f"expected code {code}, got {shown}"
     return problem
