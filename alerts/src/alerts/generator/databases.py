@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from catalogue import Catalogue
 
-from alerts.generator.describe import KEEP_OF_BACKENDS, SERVICE, Describer
+from alerts.generator.describe import KEEP_OF_BACKENDS, SERVICE, Describer, Subject
 from alerts.generator.model import Group, Record
 from alerts.generator.thresholds import Thresholds
 
-DEPENDENCY = {"dependency": "postgresql"}
+SERVER = Subject.backend("databases", "postgresql", process="postgres")
+# What a service does in its database is its owner's to repair, though the server is where it shows.
+POOL = Subject("databases", root="postgresql", owner=SERVICE, labels={"dependency": "postgresql"})
+DATABASE = replace(POOL, logs=SERVER.logs)
 
 
 def recorded() -> Group:
@@ -37,8 +42,6 @@ def recorded() -> Group:
 def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
     """Down, locks, connections, pools, forgotten transactions, deadlocks."""
     databases = "|".join(service.database for service in catalogue.services.values())
-    server = {"service": "postgresql"}
-    postgres_logs = 'process.name:"postgres"'
     rules = [
         describer.alert(
             "PostgresDown",
@@ -57,15 +60,10 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             lasting="10s",
             layer="cause",
             severity="page",
-            keep=KEEP_OF_BACKENDS,
             summary="PostgreSQL is down",
             description="PostgreSQL doesn't answer: no service can read or write.",
-            dashboard="databases",
-            root="postgresql",
-            labels=server,
-            logs=postgres_logs,
-            traces="orders",
-        ),
+            about=SERVER,
+        ).kept(KEEP_OF_BACKENDS),
         describer.alert(
             "DatabaseLocks",
             f'database:blocked:share30s{{service=~"{databases}"}} >= {t["database_blocked_share"]}',
@@ -76,11 +74,7 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             description="{{ $labels.service }}'s database: at {{ $value | humanizePercentage }} of the looks of "
             "the last half minute "
             "somebody waited for a lock.",
-            dashboard="databases",
-            root="postgresql",
-            owner=SERVICE,
-            labels=DEPENDENCY,
-            logs=postgres_logs,
+            about=DATABASE,
         ),
         describer.alert(
             "DatabasePoolWaiting",
@@ -99,10 +93,7 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             severity="page",
             summary="Requests wait for a database connection",
             description="{{ $labels.process }} of {{ $labels.service }}: its pool is exhausted or gets no connections.",
-            dashboard="databases",
-            root="postgresql",
-            owner=SERVICE,
-            labels=DEPENDENCY,
+            about=POOL,
         ),
         describer.alert(
             "DatabaseConnections",
@@ -112,11 +103,7 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             severity="page",
             summary="PostgreSQL runs out of connections",
             description="{{ $value | humanizePercentage }} of PostgreSQL's connections are taken.",
-            dashboard="databases",
-            root="postgresql",
-            labels=server,
-            logs=postgres_logs,
-            traces="orders",
+            about=SERVER,
         ),
         describer.alert(
             "DatabaseIdleTransaction",
@@ -131,11 +118,7 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             summary="A transaction was left open",
             description="{{ $labels.service }}'s database: a transaction has done nothing for "
             "{{ $value | humanizeDuration }}.",
-            dashboard="databases",
-            root="postgresql",
-            owner=SERVICE,
-            labels=DEPENDENCY,
-            logs=postgres_logs,
+            about=DATABASE,
         ),
         describer.alert(
             "DatabaseDeadlocks",
@@ -148,11 +131,7 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             severity="ticket",
             summary="Transactions deadlock",
             description="{{ $labels.service }}'s database: {{ $value | humanize }} deadlocks in five minutes.",
-            dashboard="databases",
-            root="postgresql",
-            owner=SERVICE,
-            labels=DEPENDENCY,
-            logs=postgres_logs,
+            about=DATABASE,
         ),
     ]
     return Group("databases", tuple(rules))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from catalogue import Catalogue, graph
@@ -40,6 +41,29 @@ def base(name: str) -> str:
     return f'{{{{ or $externalLabels.{name} "{ADDRESSES[name]}" }}}}'
 
 
+@dataclass(frozen=True)
+class Subject:
+    """What an alert is about, and where to look.
+
+    `root` is the service that is the cause, `labels` adds those the expression doesn't bring. The team is the owner of
+    `owner`, by default of the root. `logs` is a query in Kibana's language; `traces` the service whose traces to list.
+    """
+
+    dashboard: Dashboard
+    root: str = SERVICE
+    owner: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    logs: str = f'service.name:"{SERVICE}"'
+    traces: str = SERVICE
+
+    @classmethod
+    def backend(cls, dashboard: Dashboard, name: str, *, process: str = "") -> Subject:
+        """A backend as a whole, whose expressions have no service: its own log, and the traces of orders."""
+        return cls(
+            dashboard, root=name, labels={"service": name}, logs=f'process.name:"{process or name}"', traces="orders"
+        )
+
+
 class Describer:
     """Makes alerts with the labels and annotations of design: layer, severity, team, root_service, links."""
 
@@ -56,21 +80,11 @@ class Describer:
         severity: Severity,
         summary: str,
         description: str,
-        dashboard: Dashboard,
-        root: str = SERVICE,
-        owner: str | None = None,
-        labels: Mapping[str, str] | None = None,
-        logs: str = f'service.name:"{SERVICE}"',
-        traces: str = SERVICE,
-        keep: str | None = None,
+        about: Subject,
     ) -> Alert:
-        """An alert. `root` is the service that is the cause, `labels` adds those the expression doesn't bring.
-
-        The team is the owner of `owner`, by default of the root. `logs` is a query in Kibana's language; `traces`
-        the service whose traces to list. `keep` is how long it outlasts its end, where the expression doesn't tell.
-        """
-        service = (labels or {}).get("service", SERVICE)
-        scope = f"?var-service={service}" if dashboard in ("service", "edges", "django") else ""
+        """An alert. Pages about causes outlast their end, by how far the expression looks back."""
+        service = about.labels.get("service", SERVICE)
+        scope = f"?var-service={service}" if about.dashboard in ("service", "edges", "django") else ""
         return Alert(
             name,
             expr,
@@ -78,19 +92,19 @@ class Describer:
             labels={
                 "layer": layer,
                 "severity": severity,
-                "team": self.team(owner or root),
-                "root_service": root,
-                **(labels or {}),
+                "team": self.team(about.owner or about.root),
+                "root_service": about.root,
+                **about.labels,
             },
             annotations={
                 "summary": summary,
                 "description": description,
                 "runbook_url": f"{base('runbooks_url')}/{name}",
-                "dashboard_url": f"{base('dashboards_url')}/platform-{dashboard}{scope}",
-                "traces_url": f"{base('traces_url')}?service={traces if traces != SERVICE else service}",
-                "logs_url": f"{base('logs_url')}?query={_query(logs.replace(SERVICE, service))}",
+                "dashboard_url": f"{base('dashboards_url')}/platform-{about.dashboard}{scope}",
+                "traces_url": f"{base('traces_url')}?service={about.traces if about.traces != SERVICE else service}",
+                "logs_url": f"{base('logs_url')}?query={_query(about.logs.replace(SERVICE, service))}",
             },
-            keep=keep or (_keep(expr) if (layer, severity) == ("cause", "page") else ""),
+            keep=_keep(expr) if (layer, severity) == ("cause", "page") else "",
         )
 
     def team(self, root: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from catalogue import Catalogue
 
-from alerts.generator.describe import KEEP_OF_BACKENDS, Describer
+from alerts.generator.describe import KEEP_OF_BACKENDS, Describer, Subject
 from alerts.generator.model import Group, Record
 from alerts.generator.selectors import customer_services
 from alerts.generator.thresholds import Thresholds
@@ -116,9 +116,9 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
                 severity="page",
                 summary=summary,
                 description=f"{EDGE}: {{{{ $value | humanizePercentage }}}} of the calls in the last minute {what}.",
-                dashboard="edges",
-                root=CALLEE,
-                logs='service.name:"{{ $labels.service }}" and log.level:(warning or error)',
+                about=Subject(
+                    "edges", root=CALLEE, logs='service.name:"{{ $labels.service }}" and log.level:(warning or error)'
+                ),
             )
             for name, outcome, summary, what, still in (
                 ("EdgeErrors", "error", "A dependency answers with errors", "were answered with an error", ""),
@@ -155,8 +155,7 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             description=f"{EDGE}: {{{{ $value | humanizePercentage }}}} of the successful calls in the last "
             "minute took longer "
             "than the edge's limit.",
-            dashboard="edges",
-            root=CALLEE,
+            about=Subject("edges", root=CALLEE),
         ),
         describer.alert(
             "EdgeProxyDown",
@@ -164,15 +163,10 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             lasting="5s",
             layer="cause",
             severity="page",
-            keep=KEEP_OF_BACKENDS,
             summary="The proxy between the services is down",
             description="Toxiproxy doesn't answer: no service reaches another, each of which may well be healthy.",
-            dashboard="edges",
-            root="toxiproxy",
-            labels={"service": "toxiproxy"},
-            logs='process.name:"toxiproxy"',
-            traces="orders",
-        ),
+            about=Subject.backend("edges", "toxiproxy"),
+        ).kept(KEEP_OF_BACKENDS),
         describer.alert(
             "EdgeRetryAmplification",
             f"""
@@ -186,8 +180,7 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             severity="page",
             summary="Retries multiply the load on a dependency",
             description=f"{EDGE}: {{{{ $value | humanizePercentage }}}} more calls than needed, all of them retries.",
-            dashboard="edges",
-            root=CALLEE,
+            about=Subject("edges", root=CALLEE),
         ),
         describer.alert(
             "EdgeDeadlinesSpent",
@@ -201,8 +194,7 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             summary="Requests run out of time before a dependency is even called",
             description=f"{EDGE}: {{{{ $value | humanizePercentage }}}} of the calls were not made: the deadline "
             "had passed.",
-            dashboard="edges",
-            root="{{ $labels.service }}",
+            about=Subject("edges", root="{{ $labels.service }}"),
         ),
         describer.alert(
             "EdgeFailingUnnoticed",
@@ -215,8 +207,7 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             severity="ticket",
             summary="A seldom used dependency has not answered once",
             description=f"{EDGE}: every call of the last ten minutes failed ({{{{ $value | humanize }}}} of them).",
-            dashboard="edges",
-            root=CALLEE,
+            about=Subject("edges", root=CALLEE),
         ),
         describer.alert(
             "GrpcServerErrors",
@@ -237,7 +228,7 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             description="{{ $labels.service }}: {{ $value | humanizePercentage }} of {{ $labels.grpc_method }} "
             "ended with "
             "{{ $labels.grpc_code }}.",
-            dashboard="edges",
+            about=Subject("edges"),
         ),
     ]
     return Group("edges", tuple(rules))

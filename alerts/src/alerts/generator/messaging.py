@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from catalogue import Catalogue
 
-from alerts.generator.describe import KEEP_OF_BACKENDS, Describer
+from alerts.generator.describe import KEEP_OF_BACKENDS, Describer, Subject
 from alerts.generator.edges import UNLESS_EXPLAINED
 from alerts.generator.model import Group, Record
 from alerts.generator.services import LOOKED_FOR_A_MINUTE
 from alerts.generator.thresholds import Thresholds
+
+BROKER = Subject.backend("messaging", "rabbitmq")
+CONSUMER = Subject("messaging", logs='service.name:"{{ $labels.service }}" and log.level:error')
 
 # A queue's name begins with the service that reads it: `notifications.orders`.
 BY_SERVICE = '"service", "$1", "queue", "([^.]+)[.].*"'
@@ -58,31 +61,21 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             lasting="15s",
             layer="cause",
             severity="page",
-            keep=KEEP_OF_BACKENDS,
             summary="The message broker is down",
             description="RabbitMQ doesn't answer: nothing is published, nothing is consumed.",
-            dashboard="messaging",
-            root="rabbitmq",
-            labels={"service": "rabbitmq"},
-            logs='process.name:"rabbitmq"',
-            traces="orders",
-        ),
+            about=BROKER,
+        ).kept(KEEP_OF_BACKENDS),
         describer.alert(
             "BrokerBlocksPublishers",
             'max by (job) ({__name__=~"rabbitmq_alarms_.*"}) > 0',
             lasting="15s",
             layer="cause",
             severity="page",
-            keep=KEEP_OF_BACKENDS,
             summary="The message broker holds publishers back",
             description="RabbitMQ has raised its memory, disk or file descriptor alarm; publishers block until "
             "it is over.",
-            dashboard="messaging",
-            root="rabbitmq",
-            labels={"service": "rabbitmq"},
-            logs='process.name:"rabbitmq"',
-            traces="orders",
-        ),
+            about=BROKER,
+        ).kept(KEEP_OF_BACKENDS),
         describer.alert(
             "ConsumerGone",
             # Once the broker is there, consumers come back within seconds; they get a minute.
@@ -95,7 +88,7 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             severity="page",
             summary="A queue has no consumer",
             description="Nobody reads {{ $labels.queue }}: {{ $labels.service }}'s consumer is not connected.",
-            dashboard="messaging",
+            about=Subject("messaging"),
         ),
         describer.alert(
             "ConsumerStalled",
@@ -110,7 +103,7 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             description="{{ $labels.service }} holds {{ $value }} messages of {{ $labels.queue }} and has "
             "acknowledged none for a "
             "minute.",
-            dashboard="messaging",
+            about=Subject("messaging"),
         ),
         describer.alert(
             "QueueBacklog",
@@ -124,7 +117,7 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             summary="A queue grows faster than it is read",
             description="{{ $value }} messages wait in {{ $labels.queue }}, more than {{ $labels.service }} "
             "handles in half a minute.",
-            dashboard="messaging",
+            about=Subject("messaging"),
         ),
         *(
             describer.alert(
@@ -138,9 +131,9 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
                 severity="page",
                 summary="A queue is gone",
                 description=f"RabbitMQ has no queue {queue}: events meant for it are lost or returned.",
-                dashboard="messaging",
-                root=queue.split(".")[0],
-                labels={"service": queue.split(".")[0], "queue": queue},
+                about=Subject(
+                    "messaging", root=queue.split(".")[0], labels={"service": queue.split(".")[0], "queue": queue}
+                ),
             )
             for queue in queues
         ),
@@ -154,8 +147,7 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             description="{{ $labels.queue }}: {{ $value | humanize }} messages went to the dead letters in two "
             "minutes, reason: "
             "{{ $labels.reason }}.",
-            dashboard="messaging",
-            logs='service.name:"{{ $labels.service }}" and log.level:error',
+            about=CONSUMER,
         ),
         describer.alert(
             "DeadLettersMany",
@@ -172,8 +164,7 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             summary="Messages are given up one after the other",
             description="{{ $labels.queue }}: {{ $value | humanize }} messages went to the dead letters in two "
             "minutes.",
-            dashboard="messaging",
-            logs='service.name:"{{ $labels.service }}" and log.level:error',
+            about=CONSUMER,
         ),
         describer.alert(
             "OutboxAge",
@@ -184,7 +175,7 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             summary="Events wait in the outbox",
             description="{{ $labels.service }}: the oldest event has waited for {{ $value | humanizeDuration }} "
             "to be published.",
-            dashboard="messaging",
+            about=Subject("messaging"),
         ),
         describer.alert(
             "EventsNotPublished",
@@ -198,7 +189,7 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             summary="Orders are placed and no event is published",
             description="{{ $labels.service }}: {{ $value | humanize }} orders in a minute, and the relay has "
             "published nothing.",
-            dashboard="messaging",
+            about=Subject("messaging"),
         ),
         describer.alert(
             "EventsUnroutable",
@@ -212,11 +203,7 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             summary="Published events reach no queue",
             description="{{ $value | humanize }} messages in two minutes had no queue to go to: a binding or "
             "queue is missing.",
-            dashboard="messaging",
-            root="rabbitmq",
-            labels={"service": "rabbitmq"},
-            traces="orders",
-            logs='process.name:"rabbitmq"',
+            about=BROKER,
         ),
         *(
             describer.alert(
@@ -231,9 +218,7 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
                 severity="page",
                 summary="Events are published and never consumed",
                 description=f"{publisher} publishes, and {consumer} has handled nothing of {queue} for a minute.",
-                dashboard="messaging",
-                root=consumer,
-                labels={"service": consumer, "queue": queue},
+                about=Subject("messaging", root=consumer, labels={"service": consumer, "queue": queue}),
             )
             for (publisher, consumer, queue), types in _subscriptions(catalogue).items()
         ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import yaml
@@ -45,6 +45,10 @@ class Alert:
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
     keep: str = ""
+
+    def kept(self, keep: str) -> Alert:
+        """The same with another `keep`."""
+        return replace(self, keep=keep)
 
     def document(self) -> dict[str, Any]:
         """As Prometheus reads it."""

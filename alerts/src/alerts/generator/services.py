@@ -6,11 +6,13 @@ from collections.abc import Iterator
 
 from catalogue import Catalogue
 
-from alerts.generator.describe import Describer
+from alerts.generator.describe import Describer, Subject
 from alerts.generator.edges import CONTENTION, UNLESS_EXPLAINED, contended, unless_contended
 from alerts.generator.model import Group, Record
 from alerts.generator.selectors import customer_services
 from alerts.generator.thresholds import Thresholds
+
+PROCESS = Subject("service", logs='process.name:"{{ $labels.process }}"')
 
 RESPONSES = "django_http_responses_total_by_status_view_method_total"
 LATENCY = "django_http_requests_latency_seconds_by_view_method"
@@ -95,7 +97,6 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
     workers = "|".join(process.name for process in catalogue.processes() if process.kind == "worker")
     serving, working = f'job="django", process!~"{workers}"', f'job="django", process=~"{workers}"'
     slow = "service:slow_requests:ratio_rate1m"
-    process_logs = 'process.name:"{{ $labels.process }}"'
     rules = [
         *(
             describer.alert(
@@ -106,8 +107,7 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
                 severity="page",
                 summary=summary,
                 description=description,
-                dashboard="service",
-                logs=process_logs,
+                about=PROCESS,
             )
             for name, expr, lasting, summary, description in (
                 (
@@ -167,8 +167,7 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             summary="A service restarts again and again",
             description="{{ $labels.process }} of {{ $labels.service }} has started {{ $value }} times in three "
             "minutes.",
-            dashboard="service",
-            logs=process_logs,
+            about=PROCESS,
         ),
         describer.alert(
             "ServiceErrors",
@@ -186,8 +185,7 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             description="{{ $labels.service }}: {{ $value | humanizePercentage }} of the requests of the last "
             "minute ended in an "
             "error that no dependency caused.",
-            dashboard="service",
-            logs='service.name:"{{ $labels.service }}" and log.level:error',
+            about=Subject("service", logs='service.name:"{{ $labels.service }}" and log.level:error'),
         ),
         describer.alert(
             "ServiceSlow",
@@ -206,7 +204,7 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             description="{{ $labels.service }}: {{ $value | humanizePercentage }} of the requests of the last "
             "minute took longer than "
             "the limit.",
-            dashboard="service",
+            about=Subject("service"),
         ),
         describer.alert(
             "ServiceSaturated",
@@ -217,8 +215,7 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             summary="A service has no processor time left",
             description="{{ $labels.process }} of {{ $labels.service }} uses {{ $value | humanize }} cores; it "
             "can use one.",
-            dashboard="service",
-            logs=process_logs,
+            about=PROCESS,
         ),
         describer.alert(
             "MachineContended",
@@ -229,11 +226,13 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             summary="Everything is slow at once: the machine is short of processors or disk",
             description="Half of all processes take {{ $value | humanizeDuration }} for a scrape that takes 0.03 s. "
             "What is slow meanwhile is told of by this ticket only.",
-            dashboard="overview",
-            root="platform",
-            labels={"service": "platform"},
-            logs="log.level:(warning or error)",
-            traces="orders",
+            about=Subject(
+                "overview",
+                root="platform",
+                labels={"service": "platform"},
+                logs="log.level:(warning or error)",
+                traces="orders",
+            ),
         ),
         describer.alert(
             "ServiceMemoryHigh",
@@ -243,8 +242,7 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             severity="page",
             summary="A service takes more memory than it is planned with",
             description="{{ $labels.process }} of {{ $labels.service }} takes {{ $value | humanize1024 }}B.",
-            dashboard="service",
-            logs=process_logs,
+            about=PROCESS,
         ),
         describer.alert(
             "ServiceMemoryGrowing",
@@ -261,8 +259,7 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             summary="A service's memory grows and grows",
             description="{{ $labels.process }} of {{ $labels.service }} has taken {{ $value | humanize1024 }}B "
             "more within five minutes.",
-            dashboard="service",
-            logs=process_logs,
+            about=PROCESS,
         ),
         describer.alert(
             "ServiceVersionRegression",
@@ -284,8 +281,11 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             description="{{ $labels.service }} {{ $labels.version }}: {{ $value | humanizePercentage }} more of "
             "its requests fail than "
             "did five minutes ago with another version.",
-            dashboard="service",
-            logs='service.name:"{{ $labels.service }}" and service.version:"{{ $labels.version }}" and log.level:error',
+            about=Subject(
+                "service",
+                logs='service.name:"{{ $labels.service }}" and service.version:"{{ $labels.version }}" '
+                "and log.level:error",
+            ),
         ),
         describer.alert(
             "TokensRejected",
@@ -300,9 +300,9 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             severity="page",
             summary="A service refuses the access tokens it is shown",
             description="{{ $labels.service }} answered {{ $value | humanizePercentage }} of the requests with 401.",
-            dashboard="service",
-            root="users",
-            logs='service.name:"{{ $labels.service }}" and http.response.status_code:401',
+            about=Subject(
+                "service", root="users", logs='service.name:"{{ $labels.service }}" and http.response.status_code:401'
+            ),
         ),
     ]
     return Group("services", tuple(rules))

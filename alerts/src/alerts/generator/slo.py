@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from catalogue import Catalogue, Journey, Slo
 
-from alerts.generator.describe import Describer
-from alerts.generator.model import Alert, Group, Record, seconds
+from alerts.generator.describe import Describer, Subject
+from alerts.generator.model import Alert, Group, Record, Severity, seconds
 from alerts.generator.services import LATENCY, RESPONSES
 from alerts.generator.thresholds import Thresholds
 
@@ -28,7 +28,7 @@ class Burn:
     short: str
     factor: str
     lasting: str
-    severity: str
+    severity: Severity
     summary: str
 
 
@@ -116,12 +116,12 @@ def _burn_alert(describer: Describer, burn: Burn, t: Thresholds) -> Alert:
         """,
         lasting=burn.lasting,
         layer="symptom",
-        severity=burn.severity,  # type: ignore[arg-type]
+        severity=burn.severity,
         summary=burn.summary,
         description="{{ $labels.journey }}, {{ $labels.slo }}: {{ $value | humanizePercentage }} of the events "
         "of the last "
         f"{burn.long} were bad.",
-        dashboard="overview",
+        about=Subject("overview"),
     )
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from catalogue import Catalogue
 
-from alerts.generator.describe import Describer
+from alerts.generator.describe import Describer, Subject
 from alerts.generator.model import Alert, Group, Record, Severity
 from alerts.generator.thresholds import Thresholds
 
@@ -71,13 +69,15 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             severity=SEVERITIES.get(name, "ticket"),
             summary=summary,
             description=description,
-            dashboard="telemetry",
-            root=root,
-            labels={} if keeps_service else {"service": root},
-            logs=logs or f'process.name:"{root}"',
-            traces="{{ $labels.service }}" if keeps_service else "orders",
+            about=Subject(
+                "telemetry",
+                root=root,
+                labels={} if keeps_service else {"service": root},
+                logs=logs or f'process.name:"{root}"',
+                traces="{{ $labels.service }}" if keeps_service else "orders",
+            ),
         )
-        return replace(alert, keep=KEPT.get(name, ""))
+        return alert.kept(KEPT.get(name, ""))
 
     own = "{{ $labels.service }}"
     own_logs = 'service.name:"{{ $labels.service }}"'

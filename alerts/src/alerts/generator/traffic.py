@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from catalogue import Catalogue
 
-from alerts.generator.describe import Describer
+from alerts.generator.describe import Describer, Subject
 from alerts.generator.model import Group
 from alerts.generator.services import RESPONSES, USERS_VIEWS
 from alerts.generator.thresholds import Thresholds
@@ -30,8 +30,7 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             description="{{ $labels.service }} had {{ $value | humanize }} requests a second ten minutes ago, "
             "and has had none for a "
             "minute. Nothing here need be broken: look at what lies in front.",
-            dashboard="overview",
-            root="front-door",
+            about=Subject("overview", root="front-door"),
         ),
     ]
     return Group("traffic", tuple(rules))
