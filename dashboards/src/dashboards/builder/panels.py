@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import string
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, NamedTuple, Required, TypedDict, Unpack
 
 from grafana_foundation_sdk.builders import (
     bargauge,
@@ -57,25 +58,45 @@ AnyPanel = Builder[Panel]
 _LEGEND_VALUES = ["lastNotNull", "mean", "max"]
 
 
+class Size(NamedTuple):
+    """Columns of Grafana's grid of 24, and rows."""
+
+    width: int
+    height: int
+
+
+class Options(TypedDict, total=False):
+    """What every panel with data takes. Without `width` or `height` it has its kind's.
+
+    `on_click` are links of a point or a value, which may use its series' labels.
+    """
+
+    links: Required[Sequence[Link]]
+    on_click: Sequence[Link]
+    width: int
+    height: int
+
+
+class Measured(Options, total=False):
+    """What panels take whose values have a unit."""
+
+    unit: Required[str]
+    thresholds: Steps
+
+
 def series(
     title: str,
     description: str,
     queries: Sequence[AnyQuery],
     *,
-    unit: str,
-    links: Sequence[Link],
-    on_click: Sequence[Link] = (),
-    thresholds: Steps = NONE,
     stacked: bool = False,
-    width: int = 12,
-    height: int = 8,
     minimum: float | None = 0,
     maximum: float | None = None,
     logarithmic: bool = False,
     dashed: str = "",
+    **options: Unpack[Measured],
 ) -> AnyPanel:
-    """Lines over time. `on_click` are links of a point, which may use its series' labels; series whose name matches
-    the regular expression `dashed` are drawn as a comparison."""
+    """Lines over time. Series whose name matches the regular expression `dashed` are drawn as a comparison."""
     panel = (
         timeseries.Panel()
         .line_width(1)
@@ -93,7 +114,7 @@ def series(
     )
     if stacked:
         panel.stacking(common.StackingConfig().mode(StackingMode.NORMAL).group("A"))
-    if thresholds.steps:
+    if options.get("thresholds", NONE).steps:
         panel.thresholds_style(common.GraphThresholdsStyleConfig().mode(GraphThresholdsStyleMode.DASHED))
     if logarithmic:
         panel.scale_distribution(common.ScaleDistributionConfig().type(ScaleDistribution.LOG).log(10))
@@ -109,7 +130,7 @@ def series(
         panel.min(minimum)
     if maximum is not None:
         panel.max(maximum)
-    _describe(panel, title, description, unit, queries, links, on_click, thresholds, width, height)
+    _describe(panel, title, description, queries, Size(12, 8), options)
     return panel
 
 
@@ -118,16 +139,11 @@ def number(
     description: str,
     queries: Sequence[AnyQuery],
     *,
-    unit: str,
-    links: Sequence[Link],
-    on_click: Sequence[Link] = (),
-    thresholds: Steps = NONE,
-    width: int = 4,
-    height: int = 4,
     decimals: int | None = None,
     sparkline: bool = False,
     reduce: str = "lastNotNull",
     names: Mapping[str, str] | None = None,
+    **options: Unpack[Measured],
 ) -> AnyPanel:
     """One figure for each series, coloured by the thresholds. `names` turns values into words."""
     panel = (
@@ -140,7 +156,7 @@ def number(
         panel.mappings([_words(names)])
     if decimals is not None:
         panel.decimals(decimals)
-    _describe(panel, title, description, unit, queries, links, on_click, thresholds, width, height)
+    _describe(panel, title, description, queries, Size(4, 4), options)
     return panel
 
 
@@ -149,14 +165,9 @@ def dial(
     description: str,
     queries: Sequence[AnyQuery],
     *,
-    unit: str,
-    links: Sequence[Link],
-    on_click: Sequence[Link] = (),
-    thresholds: Steps = NONE,
-    width: int = 6,
-    height: int = 6,
     minimum: float = 0,
     maximum: float = 1,
+    **options: Unpack[Measured],
 ) -> AnyPanel:
     """A share of a whole, for each series."""
     panel = (
@@ -167,7 +178,7 @@ def dial(
         .min(minimum)
         .max(maximum)
     )
-    _describe(panel, title, description, unit, queries, links, on_click, thresholds, width, height)
+    _describe(panel, title, description, queries, Size(6, 6), options)
     return panel
 
 
@@ -176,13 +187,8 @@ def bars(
     description: str,
     queries: Sequence[AnyQuery],
     *,
-    unit: str,
-    links: Sequence[Link],
-    on_click: Sequence[Link] = (),
-    thresholds: Steps = NONE,
-    width: int = 8,
-    height: int = 8,
     maximum: float | None = None,
+    **options: Unpack[Measured],
 ) -> AnyPanel:
     """One bar for each series: who has most of it."""
     panel = (
@@ -194,7 +200,7 @@ def bars(
     )
     if maximum is not None:
         panel.max(maximum)
-    _describe(panel, title, description, unit, queries, links, on_click, thresholds, width, height)
+    _describe(panel, title, description, queries, Size(8, 8), options)
     return panel
 
 
@@ -203,11 +209,8 @@ def states(
     description: str,
     queries: Sequence[AnyQuery],
     *,
-    links: Sequence[Link],
     names: Mapping[str, tuple[str, str]],
-    on_click: Sequence[Link] = (),
-    width: int = 24,
-    height: int = 8,
+    **options: Unpack[Options],
 ) -> AnyPanel:
     """What state each series was in over time. `names` gives a word and a colour for each value."""
     words = {value: ValueMappingResult(text=word, color=color) for value, (word, color) in names.items()}
@@ -227,7 +230,7 @@ def states(
             .calcs([])
         )
     )
-    _describe(panel, title, description, "none", queries, links, on_click, NONE, width, height)
+    _describe(panel, title, description, queries, Size(24, 8), {**options, "unit": "none"})
     return panel
 
 
@@ -235,46 +238,33 @@ def distribution(
     title: str,
     description: str,
     query: Query,
-    *,
-    unit: str,
-    links: Sequence[Link],
-    width: int = 12,
-    height: int = 8,
+    **options: Unpack[Measured],
 ) -> AnyPanel:
     """A histogram's buckets over time as a heat map, with exemplars as points."""
     panel = (
         heatmap.Panel()
         .calculate(False)
         .color(heatmap.HeatmapColorOptions().mode(HeatmapColorMode.SCHEME).scheme("Turbo").steps(64))
-        .y_axis(heatmap.YAxisConfig().unit(unit))
+        .y_axis(heatmap.YAxisConfig().unit(options["unit"]))
         .exemplars_color("rgba(255,255,255,0.8)")
         .show_legend()
     )
-    _describe(panel, title, description, unit, [query], links, (), NONE, width, height)
+    _describe(panel, title, description, [query], Size(12, 8), options)
     return panel
 
 
+@dataclass(frozen=True)
 class Column:
     """A column of a table: the label or query it shows, its heading, and how its values are drawn."""
 
-    def __init__(
-        self,
-        source: str,
-        heading: str,
-        *,
-        unit: str = "",
-        thresholds: Steps = NONE,
-        links: Sequence[Link] = (),
-        decimals: int | None = None,
-        width: int | None = None,
-    ) -> None:
-        self.source = source
-        self.heading = heading
-        self.unit = unit
-        self.thresholds = thresholds
-        self.links = links
-        self.decimals = decimals
-        self.width = width
+    source: str
+    heading: str
+    _: KW_ONLY
+    unit: str = ""
+    thresholds: Steps = NONE
+    links: Sequence[Link] = ()
+    decimals: int | None = None
+    width: int | None = None
 
     def properties(self) -> list[DynamicConfigValue]:
         """The column's settings as Grafana stores them."""
@@ -299,11 +289,9 @@ def grid(
     queries: Sequence[AnyQuery],
     columns: Sequence[Column],
     *,
-    links: Sequence[Link],
     sort_by: str,
     unit: str = "short",
-    width: int = 24,
-    height: int = 9,
+    **options: Unpack[Options],
 ) -> AnyPanel:
     """A table with exactly these columns, in this order; queries are joined where all their labels are equal."""
     names = {column.source: column.heading for column in columns}
@@ -326,7 +314,7 @@ def grid(
         properties = column.properties()
         if properties:
             panel.override_by_name(column.heading, properties)
-    _describe(panel, title, description, unit, queries, links, (), NONE, width, height)
+    _describe(panel, title, description, queries, Size(24, 9), {**options, "unit": unit})
     return panel
 
 
@@ -337,11 +325,7 @@ def matrix(
     *,
     row: str,
     column: str,
-    unit: str,
-    links: Sequence[Link],
-    thresholds: Steps = NONE,
-    width: int = 8,
-    height: int = 8,
+    **options: Unpack[Measured],
 ) -> AnyPanel:
     """A table with a row for each value of one label, a column for each of another, and the query's values within."""
     panel = (
@@ -356,7 +340,7 @@ def matrix(
         )
         .cell_options(TableColoredBackgroundCellOptions())
     )
-    _describe(panel, title, description, unit, [query], links, (), thresholds, width, height)
+    _describe(panel, title, description, [query], Size(8, 8), options)
     return panel
 
 
@@ -364,11 +348,7 @@ def lines(
     title: str,
     description: str,
     query: AnyQuery,
-    *,
-    links: Sequence[Link],
-    on_click: Sequence[Link] = (),
-    width: int = 24,
-    height: int = 10,
+    **options: Unpack[Options],
 ) -> AnyPanel:
     """Log lines, newest first."""
     panel = (
@@ -378,7 +358,7 @@ def lines(
         .enable_log_details(True)
         .sort_order(LogsSortOrder.DESCENDING)
     )
-    _describe(panel, title, description, "none", [query], links, on_click, NONE, width, height)
+    _describe(panel, title, description, [query], Size(24, 10), {**options, "unit": "none"})
     return panel
 
 
@@ -392,20 +372,17 @@ def _describe(
     panel: Any,
     title: str,
     description: str,
-    unit: str,
     queries: Sequence[AnyQuery],
-    links: Sequence[Link],
-    on_click: Sequence[Link],
-    thresholds: Steps,
-    width: int,
-    height: int,
+    size: Size,
+    options: Measured,
 ) -> None:
     """What all panels have. The SDK's panel builders share these methods but no class that has them."""
-    panel.title(title).description(description).unit(unit).span(width).height(height)
+    panel.title(title).description(description).unit(options["unit"])
+    panel.span(options.get("width", size.width)).height(options.get("height", size.height))
     panel.datasource(PROMETHEUS if isinstance(queries[0], Query) else LOGS)
-    panel.thresholds(_thresholds(thresholds))
-    panel.links([link.build() for link in links])
-    panel.data_links([link.build() for link in on_click])
+    panel.thresholds(_thresholds(options.get("thresholds", NONE)))
+    panel.links([link.build() for link in options["links"]])
+    panel.data_links([link.build() for link in options.get("on_click", ())])
     for ref_id, query in zip(string.ascii_uppercase, queries, strict=False):
         panel.with_target(query.build(ref_id))
 
