@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 from alerts.generator import alertmanager
 from catalogue import Catalogue
@@ -24,9 +22,10 @@ def folder() -> Path:
 
 def files(services: Catalogue) -> dict[str, str]:
     """Path below `folder()` → content."""
-    native = targets.targets(services, hosts.default_settings(services))
-    made = {f"prometheus/targets/{name}": _rehost(content, services) for name, content in native.items()}
-    made["toxiproxy/proxies.json"] = _proxies(services)
+    settings = hosts.default_settings(services)
+    scraped = targets.targets(services, settings, hosts.container)
+    made = {f"prometheus/targets/{name}": content for name, content in scraped.items()}
+    made["toxiproxy/proxies.json"] = toxics.proxies(services, settings, hosts.container, listen="0.0.0.0")
     made["postgres/pg_hba.conf"] = _client_authentication(services)
     made["alertmanager/alertmanager.yml"] = alertmanager.configuration(services, _receivers(services))
     return made
@@ -62,26 +61,6 @@ def write(services: Catalogue) -> list[str]:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(wanted[name])
     return outdated
-
-
-def _rehost(content: str, services: Catalogue) -> str:
-    """A targets file with the containers' names in place of 127.0.0.1."""
-    variables = {str(port): name for name, port in hosts.default_settings(services).ports.items()}
-    groups: list[dict[str, Any]] = json.loads(content)
-    for group in groups:
-        ports = [target.rpartition(":")[2] for target in group["targets"]]
-        group["targets"] = [f"{hosts.host_of_variable(variables[port], services)}:{port}" for port in ports]
-    return json.dumps(groups, indent=2) + "\n"
-
-
-def _proxies(services: Catalogue) -> str:
-    variables = {str(port): name for name, port in hosts.default_settings(services).ports.items()}
-    proxies: list[dict[str, Any]] = json.loads(toxics.proxies(services, hosts.default_settings(services)))
-    for proxy in proxies:
-        port = proxy["upstream"].rpartition(":")[2]
-        proxy["listen"] = f"0.0.0.0:{proxy['listen'].rpartition(':')[2]}"
-        proxy["upstream"] = f"{hosts.host_of_variable(variables[port], services)}:{port}"
-    return json.dumps(proxies, indent=2) + "\n"
 
 
 def _client_authentication(services: Catalogue) -> str:

@@ -36,6 +36,11 @@ def platform() -> Catalogue:
     return catalogue.load()
 
 
+def container(process: str) -> str:
+    """The host that runs a process: containers have the names of the processes without Docker."""
+    return process
+
+
 def host_of_variable(variable: str, services: Catalogue) -> str:
     """The container behind a port variable of platformctl. Raises KeyError for one that no container listens on."""
     owners = {port_variable(process.name): process.name for process in services.processes()}

@@ -9,7 +9,8 @@ from platformctl.app import Platform
 from platformctl.paths import Paths
 from platformctl.run import supervisor, targets, toxics
 from platformctl.run.backends import Backends
-from platformctl.run.environment import ServiceEnvironment
+from platformctl.run.environment import HOST, ServiceEnvironment
+from platformctl.run.hosts import on_loopback
 from platformctl.run.processes import build
 from platformctl.secret_store import SecretStore
 
@@ -38,10 +39,11 @@ def files(platform: Platform) -> dict[Path, str]:
     observability = platform.paths.observability
     generated = {
         observability / "prometheus" / "targets" / "native" / name: content
-        for name, content in targets.targets(platform.catalogue, defaults).items()
+        for name, content in targets.targets(platform.catalogue, defaults, on_loopback).items()
     }
     generated[platform.paths.root / ".env.example"] = env_example(platform)
-    generated[observability / "toxiproxy" / "proxies.json"] = toxics.proxies(platform.catalogue, defaults)
+    proxies = toxics.proxies(platform.catalogue, defaults, on_loopback, listen=HOST)
+    generated[observability / "toxiproxy" / "proxies.json"] = proxies
     generated[platform.paths.native / "process-compose.yaml"] = NOTE + _process_list(platform, defaults)
     return generated
 

@@ -17,6 +17,7 @@ from platformctl.paths import Paths
 from platformctl.run import broker, supervisor, targets, toxics
 from platformctl.run.account import Account
 from platformctl.run.environment import HOST, webhook_token
+from platformctl.run.hosts import on_loopback
 from platformctl.run.model import Process
 from platformctl.run.search import LOGS
 from platformctl.secret_store import SecretStore
@@ -54,7 +55,7 @@ class Renderer:
         self._copy("spotlight", "loopback.cjs")
         self._prometheus()
         self._alertmanager()
-        self._write("toxiproxy/proxies.json", toxics.proxies(self.catalogue, self.settings))
+        self._write("toxiproxy/proxies.json", toxics.proxies(self.catalogue, self.settings, on_loopback, listen=HOST))
         self._rsyslog()
         self._process_compose(processes)
         for folder in BACKEND_FOLDERS:
@@ -100,7 +101,7 @@ class Renderer:
 
     def _prometheus(self) -> None:
         self._copy("prometheus", "prometheus.yml")
-        for name, content in targets.targets(self.catalogue, self.settings).items():
+        for name, content in targets.targets(self.catalogue, self.settings, on_loopback).items():
             self._write(f"prometheus/targets/{name}", content)
         self._mirror(self.paths.root / "alerts" / "rules", "*.yml", "prometheus/rules")
 

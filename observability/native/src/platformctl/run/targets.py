@@ -8,30 +8,30 @@ from typing import Any
 
 from catalogue import Catalogue
 
-from platformctl.run.environment import HOST
+from platformctl.run.hosts import HostOf
 from platformctl.settings import Settings
 
-BACKEND_TARGETS: Mapping[str, tuple[str, str]] = {
-    # file: (port variable, value of the label `service`)
-    "spanmetrics": ("JAEGER_SPANMETRICS_PORT", "jaeger"),
-    "jaeger": ("JAEGER_METRICS_PORT", "jaeger"),
-    "rabbitmq": ("RABBITMQ_METRICS_PORT", "rabbitmq"),
-    "postgres": ("POSTGRES_EXPORTER_PORT", "postgresql"),
-    "toxiproxy": ("TOXIPROXY_PORT", "toxiproxy"),
-    "prometheus": ("PROMETHEUS_PORT", "prometheus"),
-    "alertmanagers": ("ALERTMANAGER_PORT", "alertmanager"),
-    "watchdog": ("WATCHDOG_PORT", "watchdog"),
+BACKEND_TARGETS: Mapping[str, tuple[str, str, str]] = {
+    # file: (process, port variable, value of the label `service`)
+    "spanmetrics": ("jaeger", "JAEGER_SPANMETRICS_PORT", "jaeger"),
+    "jaeger": ("jaeger", "JAEGER_METRICS_PORT", "jaeger"),
+    "rabbitmq": ("rabbitmq", "RABBITMQ_METRICS_PORT", "rabbitmq"),
+    "postgres": ("postgres-exporter", "POSTGRES_EXPORTER_PORT", "postgresql"),
+    "toxiproxy": ("toxiproxy", "TOXIPROXY_PORT", "toxiproxy"),
+    "prometheus": ("prometheus", "PROMETHEUS_PORT", "prometheus"),
+    "alertmanagers": ("alertmanager", "ALERTMANAGER_PORT", "alertmanager"),
+    "watchdog": ("watchdog", "WATCHDOG_PORT", "watchdog"),
     # Its series carry a `service` of their own: whose log lines they are about.
-    "log-pipeline": ("LOG_PIPELINE_PORT", ""),
+    "log-pipeline": ("log-pipeline-exporter", "LOG_PIPELINE_PORT", ""),
 }
 
 
-def targets(catalogue: Catalogue, settings: Settings) -> dict[str, str]:
+def targets(catalogue: Catalogue, settings: Settings, host_of: HostOf) -> dict[str, str]:
     """File name → content of every targets file."""
-    files = {f"{name}.json": [_backend(settings, *target)] for name, target in BACKEND_TARGETS.items()}
+    files = {f"{name}.json": [_backend(settings, host_of, *target)] for name, target in BACKEND_TARGETS.items()}
     files["django.json"] = [
         {
-            "targets": [f"{HOST}:{settings.port(process.name, 'metrics')}"],
+            "targets": [f"{host_of(process.name)}:{settings.port(process.name, 'metrics')}"],
             "labels": {"service": process.service, "process": process.name},
         }
         for process in catalogue.processes()
@@ -39,6 +39,6 @@ def targets(catalogue: Catalogue, settings: Settings) -> dict[str, str]:
     return {name: json.dumps(groups, indent=2) + "\n" for name, groups in sorted(files.items())}
 
 
-def _backend(settings: Settings, variable: str, service: str) -> dict[str, Any]:
+def _backend(settings: Settings, host_of: HostOf, process: str, variable: str, service: str) -> dict[str, Any]:
     labels = {"service": service} if service else {}
-    return {"targets": [f"{HOST}:{settings.ports[variable]}"], "labels": labels}
+    return {"targets": [f"{host_of(process)}:{settings.ports[variable]}"], "labels": labels}

@@ -6,17 +6,20 @@ import json
 
 from catalogue import Catalogue
 
-from platformctl.run.environment import HOST
+from platformctl.run.hosts import HostOf
 from platformctl.settings import Settings
 
 
-def proxies(catalogue: Catalogue, settings: Settings) -> str:
-    """Toxiproxy's configuration file: `<caller>-<callee>` listens, the callee's own port is upstream."""
+def proxies(catalogue: Catalogue, settings: Settings, host_of: HostOf, *, listen: str) -> str:
+    """Toxiproxy's configuration file: `<caller>-<callee>` listens, the callee's own port is upstream.
+
+    `listen` is the address that Toxiproxy binds.
+    """
     entries = [
         {
             "name": edge.proxy_name,
-            "listen": f"{HOST}:{settings.port(edge.proxy_name, 'proxy')}",
-            "upstream": f"{HOST}:{settings.port(catalogue.listener(edge))}",
+            "listen": f"{listen}:{settings.port(edge.proxy_name, 'proxy')}",
+            "upstream": f"{host_of(catalogue.listener(edge))}:{settings.port(catalogue.listener(edge))}",
             "enabled": True,
         }
         for edge in catalogue.proxied_edges()
