@@ -10,19 +10,19 @@ import psycopg
 import requests
 from platformctl.app import Platform
 
-from load.drills import site
+from load.drills.choose import choose
 from load.drills.descriptor import Drill
-from load.drills.site import Processes
+from load.drills.site import Processes, Site
 
 TIMEOUT_SECONDS = 10.0
 
 
 class World:
-    """One clone's platform, from outside; where it runs is up to DRILLS_SITE (load.drills.site)."""
+    """One clone's platform, from outside; where it runs is up to DRILLS_SITE (load.drills.choose)."""
 
     def __init__(self) -> None:
         self.platform = Platform()
-        self.site = site.chosen(self.platform)
+        self.site: Site = choose(self.platform)
         self.http = requests.Session()
 
     @property

@@ -24,8 +24,9 @@ from platformctl.app import Platform
 from platformctl.secret_store import SecretStore
 
 from load.drills import __main__ as command_line
-from load.drills import compose, containers, descriptor, engine, score, site, world
+from load.drills import compose, containers, descriptor, engine, score, world
 from load.drills.actions import ACTIONS
+from load.drills.choose import choose
 from load.drills.containers import API_VERSION, ContainerFailed, Containers
 from load.drills.site import NotPossible
 from tests import stack
@@ -262,7 +263,7 @@ def test_what_is_missing_is_named_at_once() -> None:
 
 def test_a_site_that_does_not_exist_is_refused_with_those_that_do() -> None:
     with pytest.raises(SystemExit, match=r"DRILLS_SITE='swarm': allowed are native and compose"):
-        site.chosen(Platform(), {"DRILLS_SITE": "swarm"})
+        choose(Platform(), {"DRILLS_SITE": "swarm"})
 
 
 def test_secrets_do_not_show_in_what_is_printed() -> None:
