@@ -6,28 +6,31 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import catalogue
 import yaml
 from platformctl.paths import repository_root
 from platformctl.settings import DEFAULT_CACHE
 
 ROOT = repository_root()
 Service = dict[str, Any]
-ONE_SHOTS = frozenset(
-    {
-        "secrets",
-        "postgres-setup",
-        "elasticsearch-setup",
-        "kibana-setup",
-        "inventory-seed",
-        "console-first-user",
-        *(f"{name}-migrate" for name in ("users", "inventory", "orders", "payments", "notifications", "console")),
-    }
+# What runs once for a service: suffix of the container's name → whether a service has it.
+STEPS: Mapping[str, Callable[[catalogue.Service], bool]] = {
+    "migrate": lambda service: True,
+    "seed": lambda service: service.seed is not None,
+    "first-user": lambda service: service.first_user is not None,
+}
+SERVICE_ONE_SHOTS = frozenset(
+    f"{service.name}-{suffix}"
+    for service in catalogue.load().services.values()
+    for suffix, has in STEPS.items()
+    if has(service)
 )
+ONE_SHOTS = SERVICE_ONE_SHOTS | {"secrets", "postgres-setup", "elasticsearch-setup", "kibana-setup"}
 
 # Ends by itself, and is there only when somebody runs it.
 ON_DEMAND = "drill"

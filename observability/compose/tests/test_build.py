@@ -68,7 +68,7 @@ def get(url: str) -> tuple[int, str]:
 SERVING = [
     ("service", "inventory", {"django", "gunicorn", "psycopg"}, ()),
     (
-        "console",
+        "service-with-assets",
         "console",
         {"django", "gunicorn", "whitenoise"},
         (
@@ -84,7 +84,7 @@ SERVING = [
 def test_the_image_of_a_service_builds_and_what_comes_out_serves(
     folder: Path, target: str, service: str, packages: set[str], files: tuple[str, ...]
 ) -> None:
-    if target == "console" and shutil.which("npm") is None:
+    if target == "service-with-assets" and shutil.which("npm") is None:
         pytest.skip("no npm here, which the image's Node has")
     arguments = {"SERVICE": service, "VERSION": "1.2.3"}
     dockerfile = stack.ROOT / "services" / "Dockerfile"

@@ -32,7 +32,7 @@ ONLY_COMPOSE = {
     "filebeat",
     "grafana",
     "mailpit",
-    "console-first-user",
+    *(name for name in stack.SERVICE_ONE_SHOTS if name.endswith("-first-user")),
     "drill",
     "docker-socket-proxy",
 }

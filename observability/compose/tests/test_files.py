@@ -53,7 +53,7 @@ def mounted(container: str, target: Path, prefix: str) -> None:
 
 
 def test_generated_files_are_current() -> None:
-    assert generated.stale(SERVICES) == [], "run: python -m platform_compose generate"
+    assert generated.stale(SERVICES) == [], "run: make generate"
 
 
 def test_docker_compose_accepts_the_file_alone_and_with_each_other_file() -> None:
@@ -175,6 +175,13 @@ def test_a_dockerfile_pins_its_bases_ends_without_root_and_keeps_the_builder_beh
         assert not re.search(r"pip install|apt-get|go build|/opt/uv", stage), stage.splitlines()[0]
 
 
+def of_services(source: str) -> list[str]:
+    """A source of the Dockerfile for each service that it is copied for."""
+    of_assets = Path(source).name.startswith("package")
+    names = [service.name for service in SERVICES.services.values() if service.assets or not of_assets]
+    return list(dict.fromkeys(source.replace("${SERVICE}", name) for name in names))
+
+
 def test_every_source_that_a_dockerfile_copies_is_in_the_build_context() -> None:
     ignored = (stack.ROOT / ".dockerignore").read_text().splitlines()
     allowed = [line[1:] for line in ignored if line.startswith("!")]
@@ -182,7 +189,7 @@ def test_every_source_that_a_dockerfile_copies_is_in_the_build_context() -> None
     for path in ("services/Dockerfile", "observability/compose/toxiproxy/Dockerfile"):
         for line in re.findall(r"^COPY (?!--from)(.+)$", (stack.ROOT / path).read_text(), re.MULTILINE):
             *sources, _ = [word for word in line.split() if not word.startswith("--")]
-            for source in (name.replace("${SERVICE}", "orders") for name in sources):
+            for source in (each for name in sources for each in of_services(name)):
                 assert (stack.ROOT / source).exists(), source
                 assert any(source == entry or source.startswith(f"{entry}/") for entry in allowed), source
 

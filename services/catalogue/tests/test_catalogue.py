@@ -93,8 +93,8 @@ WRONG = {
     ),
     "an unknown audience": (
         "audience: operators",
-        "audience: nobody",
-        "services.console.audience: 'nobody' is not one",
+        "audience: robots",
+        "services.console.audience: 'robots' is not one",
     ),
     "an unknown field": ("seed: seed_products", "seeds: seed_products", "'seeds' was unexpected"),
     "a missing field": ("    owner: supply\n", "", "services.inventory: 'owner' is a required property"),

@@ -79,6 +79,24 @@ def readers(store: SecretStore, services: Catalogue) -> Iterator[Reader]:
         yield Reader(job, OURS, OURS, {"environment": environment_file({"ELASTICSEARCH_URL": address})})
 
 
+class _NoSecrets(SecretStore):
+    """Creates none: what it returns is of no use."""
+
+    def __init__(self) -> None:
+        super().__init__(Path("/nonexistent"))
+
+    def get(self, name: str) -> str:
+        return ""
+
+    def private_key_file(self, name: str) -> Path:
+        return Path("/dev/null")
+
+
+def reader_names(services: Catalogue) -> list[str]:
+    """The name of every volume."""
+    return [reader.name for reader in readers(_NoSecrets(), services)]
+
+
 # Our own programs that ask Elasticsearch, and as whom.
 SEARCH_JOBS: Mapping[str, str] = {
     "log-pipeline-exporter": "monitor",

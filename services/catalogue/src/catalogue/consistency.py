@@ -102,7 +102,7 @@ def _references(catalogue: Catalogue) -> Iterator[str]:
 def _twice(catalogue: Catalogue) -> Iterator[str]:
     """What two entries can't share."""
     services = catalogue.services.values()
-    for field in ("app", "database", "folder"):
+    for field in ("app", "database"):
         for value in _repeated(getattr(service, field) for service in services):
             yield f"services: two have the {field} {value}"
     for field in ("issues_tokens", "alert_webhook"):

@@ -83,7 +83,7 @@ def _catalogue(document: Mapping[str, Any]) -> Catalogue:
 def _service(name: str, body: Mapping[str, Any], services: set[str]) -> Service:
     given = {key: value for key, value in body.items() if key not in ("processes", "depends_on", "consumes")}
     return Service(
-        **{"folder": f"services/{name}", **given, "publishes": tuple(body.get("publishes", ()))},
+        **{**given, "publishes": tuple(body.get("publishes", ()))},
         name=name,
         processes=tuple(_process(key, name, value) for key, value in body["processes"].items()),
         depends_on=tuple(_dependency(name, edge, services) for edge in body["depends_on"]),

@@ -65,9 +65,9 @@ class Dependency:
 class Service:
     """A service of this platform. `audience` says whom it is for: customers, or the people who operate it.
 
-    `folder` is relative to the repository. `seed` and `first_user` are manage.py commands that run once after the
-    migrations; the second prints a password. `alert_webhook` is the path that takes Alertmanager's notifications,
-    `assets` the variable that names the folder with what its pages load (package-lock.json in its folder).
+    `seed` and `first_user` are manage.py commands that run once after the migrations; the second prints a password.
+    `alert_webhook` is the path that takes Alertmanager's notifications, `assets` the variable that names the folder
+    with what its pages load (package-lock.json in its folder).
     """
 
     name: str
@@ -78,7 +78,6 @@ class Service:
     database: str
     processes: tuple[Process, ...]
     depends_on: tuple[Dependency, ...]
-    folder: str = ""
     audience: Audience = "customers"
     public: bool = False
     front_page: str = "/api/docs/"
@@ -90,6 +89,11 @@ class Service:
     alert_webhook: str | None = None
     assets: str | None = None
     publishes: tuple[str, ...] = ()
+
+    @property
+    def folder(self) -> str:
+        """Where its code is, relative to the repository."""
+        return f"services/{self.name}"
 
     @property
     def url_variable(self) -> str:
@@ -221,9 +225,14 @@ class Catalogue:
         """The services with a public API."""
         return {name: service for name, service in self.services.items() if service.public}
 
-    def token_issuer(self) -> Service | None:
-        """The service that signs people's access tokens."""
-        return next((service for service in self.services.values() if service.issues_tokens), None)
+    def token_issuer(self, service: Service) -> Service | None:
+        """Who signs the access tokens that a service issues or verifies; None for one that sees none.
+
+        A service verifies them by the issuer's public keys, so it depends on it.
+        """
+        issuer = next((each for each in self.services.values() if each.issues_tokens), None)
+        seen_by = {service.name, *(edge.callee for edge in service.depends_on)}
+        return issuer if issuer is not None and issuer.name in seen_by else None
 
     def alert_receiver(self) -> Service | None:
         """The service that takes Alertmanager's notifications."""

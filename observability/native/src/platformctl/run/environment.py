@@ -81,8 +81,8 @@ class ServiceEnvironment:
 
     def _access_tokens(self, service: Service) -> dict[str, str]:
         """What the issuer of people's access tokens and the services that verify them need."""
-        issuer = self._catalogue.token_issuer()
-        if issuer is None or issuer.name not in {service.name, *(edge.callee for edge in service.depends_on)}:
+        issuer = self._catalogue.token_issuer(service)
+        if issuer is None:
             return {}
         environment = {"JWT_ISSUER": issuer.name, "JWT_AUDIENCE": JWT_AUDIENCE}
         if service is issuer:

@@ -1,0 +1,131 @@
+"""The blocks of docker-compose.yml that are made from the catalogue."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import catalogue
+import pytest
+import yaml
+from platform_compose import blocks, generated
+
+from tests import stack
+
+SHIPPING = """
+  shipping:
+    title: Shipping
+    description: Sends parcels
+    owner: checkout
+    app: parcels
+    database: shipping
+    public: true
+    seed: seed_carriers
+    consumes:
+      shipping.orders: {events: [order.confirmed.v1]}
+    processes:
+      shipping: {kind: web, http_port: 8007, metrics_port: 8107, memory_mib: 200}
+      shipping-grpc: {kind: grpc, grpc_port: 8207, metrics_port: 8127, command: serve}
+      shipping-consumer: {kind: worker, metrics_port: 8117, command: consume}
+    depends_on:
+      - {service: users, protocol: http, proxy_port: 18071}
+      - {service: inventory, protocol: grpc}
+      - {service: elasticsearch, protocol: http}
+      - {service: postgresql, protocol: sql}
+      - {service: rabbitmq, protocol: amqp}
+"""
+
+
+@pytest.fixture
+def shipping(tmp_path: Path) -> catalogue.Catalogue:
+    """The catalogue with one service more."""
+    file = tmp_path / "catalogue.yaml"
+    file.write_text(catalogue.default_path().read_text().replace("services:\n", f"services:{SHIPPING}", 1))
+    return catalogue.load(file)
+
+
+def updated(services: catalogue.Catalogue, root: Path = stack.ROOT) -> str:
+    return blocks.updated((stack.ROOT / "docker-compose.yml").read_text(), root, services)
+
+
+def parsed(services: catalogue.Catalogue) -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load(stack.interpolate(updated(services)))
+    return document
+
+
+def test_a_change_inside_a_block_is_noticed() -> None:
+    text = (stack.ROOT / "docker-compose.yml").read_text()
+    for line in ("  USERS_URL: http://users:8001\n", "  users-migrate:\n"):
+        edited = text.replace(line, line.replace("users", "accounts"), 1)
+        assert edited != text
+        assert blocks.updated(edited, stack.ROOT, catalogue.load()) == text
+
+
+def test_a_file_without_a_block_is_refused() -> None:
+    text = (stack.ROOT / "docker-compose.yml").read_text()
+    with pytest.raises(blocks.BlockError, match="no block from '# >>> generated: services'"):
+        blocks.updated(text.replace("# <<< generated: services", ""), stack.ROOT, catalogue.load())
+
+
+def test_the_file_is_among_those_that_are_compared() -> None:
+    assert "docker-compose.yml" in generated.current(catalogue.load())
+
+
+def test_a_service_of_the_catalogue_gets_its_containers(shipping: catalogue.Catalogue) -> None:
+    services = parsed(shipping)["services"]
+    web, grpc, worker = services["shipping"], services["shipping-grpc"], services["shipping-consumer"]
+    assert web["image"] == "django-observability/shipping:dev"
+    assert web["build"]["args"]["SERVICE"] == "shipping"
+    assert web["ports"] == ["127.0.0.1:8007:8007"]
+    assert (web["mem_limit"], grpc["mem_limit"], worker["mem_limit"]) == ("200m", "112m", "112m")
+    assert web["networks"] == ["edge", "services", "data", "telemetry", "search"]
+    assert worker["networks"] == ["services", "data", "telemetry", "search"]
+    assert grpc["environment"]["GRPC_PORT"] == "8207"
+    assert worker["command"] == ["python", "manage.py", "consume"]
+    assert web["environment"]["USERS_URL"] == "http://toxiproxy:18071"
+    assert web["environment"]["INVENTORY_GRPC_TARGET"] == "inventory-grpc:8202"
+    assert web["environment"]["ELASTICSEARCH_URL"] == "http://elasticsearch:9200"
+    assert web["environment"]["JWT_ISSUER"] == "users"
+    assert web["volumes"] == ["secrets-shipping:/run/platform:ro"]
+
+
+def test_its_processes_wait_for_its_own_steps_and_for_what_its_edges_need(shipping: catalogue.Catalogue) -> None:
+    services = parsed(shipping)["services"]
+    assert services["shipping-migrate"]["depends_on"] == {"postgres-setup": {"condition": blocks.ENDED}}
+    assert services["shipping-seed"]["depends_on"] == {"shipping-migrate": {"condition": blocks.ENDED}}
+    assert services["shipping-seed"]["command"] == ["python", "manage.py", "seed_carriers"]
+    for name in ("shipping", "shipping-grpc", "shipping-consumer"):
+        assert services[name]["depends_on"] == {
+            "shipping-seed": {"condition": blocks.ENDED},
+            "rabbitmq": {"condition": blocks.HEALTHY},
+            "toxiproxy": {"condition": blocks.HEALTHY},
+        }
+
+
+def test_its_secrets_its_address_and_the_traffics_start_are_known_where_they_must_be(
+    shipping: catalogue.Catalogue,
+) -> None:
+    document = parsed(shipping)
+    assert "secrets-shipping:/secrets/readers/shipping" in document["services"]["secrets"]["volumes"]
+    assert document["volumes"]["secrets-shipping"] == {}
+    assert document["services"]["traffic"]["environment"]["SHIPPING_URL"] == "http://shipping:8007"
+    assert document["services"]["traffic"]["depends_on"]["shipping-consumer"] == {"condition": blocks.HEALTHY}
+
+
+def test_a_services_own_file_adds_to_its_containers(tmp_path: Path) -> None:
+    service = catalogue.load().services["users"]
+    folder = tmp_path / service.folder
+    folder.mkdir(parents=True)
+    assert blocks.overlay(tmp_path, service) == blocks.Overlay()
+    (folder / "compose.yaml").write_text("environment: {PAGE_SIZE: '20'}\nvolumes: [./pages:/pages:ro]\n")
+    assert blocks.overlay(tmp_path, service) == blocks.Overlay({"PAGE_SIZE": "20"}, ("./pages:/pages:ro",))
+    (folder / "compose.yaml").write_text("privileged: true\n")
+    with pytest.raises(
+        blocks.BlockError, match=r"services/users/compose\.yaml: privileged; allowed: environment, volum"
+    ):
+        blocks.overlay(tmp_path, service)
+
+
+@pytest.mark.parametrize("value", ["8001", "", "on", "a: b", "${X:-smtp://host:25}", "users,toxiproxy", "#x", "1.0"])
+def test_a_value_is_read_as_the_string_that_it_is(value: str) -> None:
+    assert yaml.safe_load(f"key: {blocks.scalar(value)}") == {"key": value}
