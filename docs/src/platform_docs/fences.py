@@ -1,6 +1,6 @@
 """Fenced code blocks of Markdown files, with the marks that say which of them tests run.
 
-A mark stands behind the language: ```sh {run}```. Renderers show the language and ignore the rest; MkDocs does not,
+A mark follows the language: ```sh {run}```. Renderers show the language and ignore the rest; MkDocs does not,
 so `unmarked` removes marks before a page is rendered.
 
 - `{run}`: a test runs it (shell from the repository's root, over the running platform; Python by this environment).
@@ -62,7 +62,7 @@ def unmarked(markdown: str) -> str:
 
 
 def without(markdown: str) -> str:
-    """The text with fenced blocks replaced by blank lines, for whoever looks for links or figures in prose."""
+    """The text with fenced blocks replaced by blank lines, to find links or figures in prose."""
     kept: list[str] = []
     fence = ""
     for line in markdown.split("\n"):

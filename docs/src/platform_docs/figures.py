@@ -35,7 +35,7 @@ def _drills() -> Iterator[tuple[str, str]]:
 def _benchmark() -> Iterator[tuple[str, str]]:
     document = results.benchmark()
     for verdict in document["verdicts"]:
-        yield f"cost.{_name(verdict['what'])}", ratio(verdict["came"], verdict["allowed"])
+        yield f"cost.{_name(verdict['what'])}", ratio(verdict["measured"], verdict["allowed"])
     for variant, measured in document["results"].items():
         for unit in ("median_us", "cpu_ms", "p999_ms", "ratio"):
             if unit in measured:
@@ -79,5 +79,5 @@ def filled(markdown: str, values: Mapping[str, str]) -> str:
 
 
 def without(markdown: str) -> str:
-    """The text without figures, for whoever looks for numbers that come from nowhere."""
+    """The text without figures, to find numbers that no results file has."""
     return _FIGURE.sub("", markdown)

@@ -21,9 +21,9 @@ _DRILLS = """\
 ## Alerting: drills
 
 From `load/drills/results/*.json`. A drill breaks one thing on the running platform under load and waits for the
-notification ([how](how-to/run-drills.md), [which drills](reference/drills.md)). Results add up while the code that
-decides them is the same: services, library, rules, backends' configuration and drills. A digest of it names the
-state.
+notification ([how](how-to/run-drills.md), [which drills](reference/drills.md)). Results are summed up as long as the
+code that decides them is the same: services, library, rules, backends' configuration and drills. A digest of it names
+the state.
 """
 _COST = """\
 ## What telemetry costs
@@ -130,8 +130,8 @@ def _cost() -> Iterator[str]:
             (
                 verdict["what"],
                 f"at most {figures.ratio(verdict['allowed'], verdict['allowed'])}",
-                figures.ratio(verdict["came"], verdict["allowed"]),
-                _met(verdict["came"] <= verdict["allowed"]),
+                figures.ratio(verdict["measured"], verdict["allowed"]),
+                _met(verdict["measured"] <= verdict["allowed"]),
                 verdict["detail"],
             )
             for verdict in document["verdicts"]

@@ -1,4 +1,4 @@
-"""What the figures say: each target with what came of it, and a table in Markdown."""
+"""What the figures say: each target with what was measured, and a table in Markdown."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class Verdict:
     """One target: what was measured, what is allowed at most, and the same of the stock packages."""
 
     what: str
-    came: float
+    measured: float
     allowed: float
     detail: str
 
     @property
     def is_met(self) -> bool:
-        """Whether what came is within what is allowed."""
-        return self.came <= self.allowed
+        """Whether the target is met."""
+        return self.measured <= self.allowed
 
 
 def in_process(rounds: Sequence[Sequence[float]]) -> dict[str, Any]:
@@ -109,13 +109,13 @@ def markdown(document: Mapping[str, Any], targets: Sequence[Verdict]) -> str:
         f"{document['at']}, Python {document['python']}, {document['processors']} processors, what is measured"
         f" {where}, load average before {document['load_average_before']:.1f}, collector: {document['collector']}.",
         "",
-        "| target | allowed | came | met | |",
+        "| target | allowed | measured | met | |",
         "| --- | ---: | ---: | --- | --- |",
     ]
     for verdict in targets:
-        came, allowed = _ratio(verdict.came, verdict.allowed), _ratio(verdict.allowed, verdict.allowed)
+        measured, allowed = _ratio(verdict.measured, verdict.allowed), _ratio(verdict.allowed, verdict.allowed)
         lines.append(
-            f"| {verdict.what} | {allowed} | {came} | {'yes' if verdict.is_met else '**no**'} | {verdict.detail} |"
+            f"| {verdict.what} | {allowed} | {measured} | {'yes' if verdict.is_met else '**no**'} | {verdict.detail} |"
         )
     lines += ["", "| in process, CPU | µs | added | min | max |", "| --- | ---: | ---: | ---: | ---: |"]
     for name, figures in results.items():
