@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PLATFORMCTL := observability/native/bootstrap
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs restart reset probe test test-browser test-e2e test-alerts test-dashboards test-compose test-installation test-versions lint load drill drills bench generate lock docs docs-serve
+.PHONY: help up down status logs restart reset probe test test-browser test-e2e test-alerts test-dashboards test-compose test-installation test-versions lint load drill drills bench generate lock docs docs-serve screenshots
 
 help: ## List these targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,10 @@ docs: ## Build the documentation site into var/site; a warning fails it
 
 docs-serve: ## The documentation site on http://127.0.0.1:8010, rebuilt at every change
 	@$(PLATFORMCTL) docs serve
+
+screenshots: ## The documentation's pictures, from a real drill after an hour of traffic on a quiet platform (anyway=1: now)
+	@$(PLATFORMCTL) up --no-probe
+	@.venv/bin/python -m platform_docs.screenshots $(if $(anyway),--anyway)
 
 load: ## Put load on it: make load users=20 time=1m shape=steady|ramp|spike
 	@$(PLATFORMCTL) load $(foreach option,users time shape,$(if $($(option)),--$(option) $($(option))))
