@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +10,7 @@ import pytest
 import requests
 from log_pipeline import elasticsearch, filebeat, shipper
 from log_pipeline.__main__ import PipelineCollector, _shipper
+from platform_testing.http import StubServer, json_response
 
 STATS = """Sun Nov 22 12:17:09 2026: { "name": "elasticsearch", "origin": "core.action", "processed": 5, "failed": 0 }
 Sun Nov 22 12:17:09 2026: { "name": "main Q", "origin": "core.queue", "size": 3, "enqueued": 9 }
@@ -54,30 +52,9 @@ class Stub:
 @pytest.fixture
 def stub() -> Iterator[Stub]:
     found = Stub()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = json.dumps(found.answer(self.path)).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            self.do_GET()
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=listening.serve_forever)
-    thread.start()
-    found.url = f"http://127.0.0.1:{listening.server_port}"
-    yield found
-    listening.shutdown()
-    thread.join()
-    listening.server_close()
+    with StubServer(lambda request: json_response(found.answer(request.path))) as server:
+        found.url = server.url
+        yield found
 
 
 def test_a_look_finds_lines_blocks_and_disk(stub: Stub) -> None:

@@ -8,18 +8,18 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 import requests
+from platform_testing.http import StubServer
 from platform_testing.polling import eventually
 from platform_watchdog.alarm import ALERT, Alarm
 from platform_watchdog.record import Record
 from platform_watchdog.settings import Settings, SettingsError, load
 from platform_watchdog.switch import Switch
+from werkzeug import Response
 
 from .conftest import Running
 
@@ -115,32 +115,17 @@ def test_metrics_tell_the_age_and_the_alarm(running: Running) -> None:
 
 
 def test_the_alarm_goes_to_the_webhook_with_its_token(tmp_path: Path) -> None:
-    received: list[tuple[str, dict[str, object]]] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            received.append((self.headers["Authorization"], body))
-            self.send_response(204)
-            self.end_headers()
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    receiver = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=receiver.handle_request)
-    thread.start()
     (tmp_path / "token").write_text("secret\n")
-    settings = Settings(
-        webhook=f"http://127.0.0.1:{receiver.server_port}/",
-        webhook_token_file=str(tmp_path / "token"),
-        record=tmp_path / "r",
-    )
-    Alarm(settings, Record(settings.record)).raise_(50)
-    thread.join()
-    receiver.server_close()
-    assert received[0][0] == "Bearer secret"
-    assert received[0][1]["status"] == "firing"
+    with StubServer(lambda _: Response(status=204)) as receiver:
+        settings = Settings(
+            webhook=receiver.url,
+            webhook_token_file=str(tmp_path / "token"),
+            record=tmp_path / "r",
+        )
+        Alarm(settings, Record(settings.record)).raise_(50)
+    ((request, _),) = receiver.log
+    assert request.headers["Authorization"] == "Bearer secret"
+    assert request.get_json()["status"] == "firing"
 
 
 def test_a_receiver_that_is_away_stops_nothing(tmp_path: Path) -> None:

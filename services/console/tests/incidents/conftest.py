@@ -6,11 +6,9 @@ import itertools
 import json
 import socket
 import subprocess
-import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,9 @@ import pytest
 import requests
 from django.test import Client
 from incidents.models import Incident
+from platform_testing.http import StubServer, json_response
 from platform_testing.polling import eventually
+from werkzeug import Request, Response
 
 TOKEN = "the webhook's token in tests"
 _fingerprints = itertools.count(1)
@@ -123,51 +123,30 @@ class AlertmanagerStub:
             }
         )
 
-    def answer(self, method: str, path: str, body: bytes) -> tuple[int, Any]:
-        self.requests.append((method, path))
+    def respond(self, request: Request) -> Response:
+        self.requests.append((request.method, request.path))
         if self.status != 200:
-            return self.status, "out of order"
-        if (method, path) == ("GET", "/api/v2/alerts"):
-            return 200, self.alerts
-        if (method, path) == ("POST", "/api/v2/silences"):
+            return json_response("out of order", self.status)
+        if (request.method, request.path) == ("GET", "/api/v2/alerts"):
+            return json_response(self.alerts)
+        if (request.method, request.path) == ("POST", "/api/v2/silences"):
             silence_id = f"silence-{len(self.silences) + 1}"
-            self.silences[silence_id] = json.loads(body)
-            return 200, {"silenceID": silence_id}
-        if method == "DELETE" and (silence_id := path.removeprefix("/api/v2/silence/")) in self.silences:
+            self.silences[silence_id] = request.get_json()
+            return json_response({"silenceID": silence_id})
+        silence_id = request.path.removeprefix("/api/v2/silence/")
+        if request.method == "DELETE" and silence_id in self.silences:
             del self.silences[silence_id]
-            return 200, None
-        return 404, f"no {method} {path}"
+            return Response()
+        return json_response(f"no {request.method} {request.path}", 404)
 
 
 @pytest.fixture
 def alertmanager(settings: Any) -> Iterator[AlertmanagerStub]:
     """An Alertmanager that the console asks, empty at first."""
     stub = AlertmanagerStub()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            status, answer = stub.answer(self.command, self.path, body)
-            content = b"" if answer is None else json.dumps(answer).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        do_POST = do_DELETE = do_GET  # noqa: N815
-
-        def log_message(self, *args: Any) -> None:
-            """Quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    stub.url = f"http://127.0.0.1:{server.server_address[1]}"
-    settings.ALERTMANAGER_URL = stub.url
-    yield stub
-    server.shutdown()
-    server.server_close()
+    with StubServer(stub.respond) as server:
+        stub.url = settings.ALERTMANAGER_URL = server.url
+        yield stub
 
 
 @pytest.fixture

@@ -6,53 +6,43 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 from backends.errors import BackendDown
 from backends.spotlight import Spotlight, parse
+from platform_testing.http import StubServer
+from werkzeug import Request, Response
 
 
+@dataclass
 class Stream:
-    """A Spotlight that has these envelopes, and then keeps the connection open without a word."""
+    """A Spotlight that has these envelopes, and then keeps the connection open without another byte."""
 
-    def __init__(self) -> None:
-        self.envelopes: list[Any] = []
-        self.status = 200
-        self.tail = b""
-        self.released = threading.Event()
-        stream = self
+    url: str = ""
+    envelopes: list[Any] = field(default_factory=list)
+    status: int = 200
+    tail: bytes = b""
+    released: threading.Event = field(default_factory=threading.Event)
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                self.send_response(stream.status)
-                self.send_header("Content-Type", "text/event-stream")
-                self.end_headers()
-                for envelope in stream.envelopes:
-                    self.wfile.write(
-                        f"event: application/x-sentry-envelope\ndata: {json.dumps(envelope)}\nid: 1\n\n".encode()
-                    )
-                self.wfile.write(stream.tail)
-                self.wfile.flush()
-                stream.released.wait(timeout=10)
+    def respond(self, _: Request) -> Response:
+        return Response(self.events(), self.status, content_type="text/event-stream")
 
-            def log_message(self, *args: Any) -> None:
-                """Quiet."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    def events(self) -> Iterator[bytes]:
+        for envelope in self.envelopes:
+            yield f"event: application/x-sentry-envelope\ndata: {json.dumps(envelope)}\nid: 1\n\n".encode()
+        yield self.tail
+        self.released.wait(timeout=10)
 
 
 @pytest.fixture
 def stream() -> Iterator[Stream]:
     found = Stream()
-    yield found
-    found.released.set()
-    found.server.shutdown()
-    found.server.server_close()
+    with StubServer(found.respond) as server:
+        found.url = server.url
+        yield found
+        found.released.set()
 
 
 def envelope(**payload: Any) -> Any:

@@ -2,53 +2,34 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 import pytest
 from backends.errors import BackendDown, BackendRejected
 from backends.http import get_json, post_json
+from platform_testing.http import StubServer
+from werkzeug import Request, Response
 
 
-class Handler(BaseHTTPRequestHandler):
-    """Answers with what the path asks for: /<status>?body=… or /slow."""
-
-    def do_GET(self) -> None:
-        url = urlsplit(self.path)
-        if url.path == "/slow":
-            time.sleep(1.0)
-        body = parse_qs(url.query).get("body", [json.dumps({"path": url.path})])[0].encode()
-        self.send_response(int(url.path[1:]) if url.path[1:].isdigit() else 200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        with contextlib.suppress(BrokenPipeError):  # the client has given up
-            self.wfile.write(body)
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        with contextlib.suppress(BrokenPipeError):  # the client has given up
-            self.wfile.write(body)
-
-    def log_message(self, *args: object) -> None:
-        """Silence."""
+def respond(request: Request) -> Response:
+    """Gives what the path asks for: /<status>?body=… or /slow; a POST gets its body back."""
+    if request.method == "POST":
+        return Response(request.get_data())
+    if request.path == "/slow":
+        time.sleep(1.0)
+    path = urlsplit(request.environ["RAW_URI"]).path
+    status = int(path[1:]) if path[1:].isdigit() else 200
+    return Response(request.args.get("body", json.dumps({"path": path})), status)
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     """A backend's address."""
-    httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=httpd.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{httpd.server_port}"
-    httpd.shutdown()
-    httpd.server_close()
+    with StubServer(respond) as backend:
+        yield backend.url
 
 
 def test_json_comes_back_parsed(server: str) -> None:

@@ -2,43 +2,29 @@
 
 from __future__ import annotations
 
-import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from platform_testing.http import StubServer, json_response
+from werkzeug import Request, Response
 
 
+@dataclass
 class PrometheusStub:
-    """Answers instant and range queries whose text contains a known part; notes what it was asked."""
+    """Answers instant and range queries whose text contains a known part; keeps the parameters of each request."""
 
-    def __init__(self) -> None:
-        self.answers: dict[str, list[tuple[dict[str, str], float]]] = {}
-        self.exemplars: list[dict[str, Any]] = []
-        self.asked: list[dict[str, str]] = []
-        self.status = 200
-        stub = self
+    url: str = ""
+    answers: dict[str, list[tuple[dict[str, str], float]]] = field(default_factory=dict)
+    exemplars: list[dict[str, Any]] = field(default_factory=list)
+    asked: list[dict[str, str]] = field(default_factory=list)
+    status: int = 200
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                url = urlsplit(self.path)
-                params = {name: values[0] for name, values in parse_qs(url.query).items()}
-                stub.asked.append(params)
-                body = json.dumps(stub.answer(url.path, params)).encode()
-                self.send_response(stub.status)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *args: object) -> None:
-                """Silence."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+    def respond(self, request: Request) -> Response:
+        params = request.args.to_dict()
+        self.asked.append(params)
+        return json_response(self.answer(request.path, params), self.status)
 
     def answer(self, path: str, params: dict[str, str]) -> dict[str, Any]:
         """What Prometheus would say."""
@@ -58,16 +44,11 @@ class PrometheusStub:
         rows = [{"metric": labels, "value": [at, str(value)]} for labels, value in found]
         return {"status": "success", "data": {"resultType": "vector", "result": rows}}
 
-    def stop(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
 
 @pytest.fixture
 def prometheus(settings: Any) -> Iterator[PrometheusStub]:
     """A healthy shop: orders calls payments ten times a second."""
     stub = PrometheusStub()
-    settings.PROMETHEUS_URL = stub.url
     edge = {"service": "orders", "dependency": "payments", "protocol": "http"}
     stub.answers = {
         "edge:calls:rate1m": [(edge, 10.0)],
@@ -81,5 +62,6 @@ def prometheus(settings: Any) -> Iterator[PrometheusStub]:
             ({"service": "orders", "process": "orders", "instance": "127.0.0.1:8103", "version": "1.4.2"}, 1.0)
         ],
     }
-    yield stub
-    stub.stop()
+    with StubServer(stub.respond) as server:
+        stub.url = settings.PROMETHEUS_URL = server.url
+        yield stub
