@@ -84,6 +84,14 @@ class Work:
         if self.remembered is not None and len(self.remembered) < MAX_REMEMBERED:
             self.remembered.append(call)
 
+    def adopt(self, part: Work, own: Remembered) -> None:
+        """Remember ``own``, the span of a part of this work, and the calls of that part; keep them if it is kept."""
+        self.remember(own)
+        for call in part.remembered or ():
+            self.remember(call)
+        if part.kept:
+            self.keep()
+
 
 def current_work() -> Work | None:
     """The unit of work that this thread or task is busy with, if any."""

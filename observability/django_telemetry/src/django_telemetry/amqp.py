@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from time import perf_counter_ns, time_ns
+from time import perf_counter_ns
 from types import FrameType
 from typing import Any
 
@@ -19,15 +19,16 @@ import pika
 from django.db import close_old_connections
 from opentelemetry import context as otel_context
 from opentelemetry import trace
-from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.trace import SpanKind
 from pika.adapters.blocking_connection import BlockingChannel, BlockingConnection
 from pika.adapters.utils.connection_workflow import AMQPConnectorException
 from pika.exceptions import AMQPError, NackError, UnroutableError
 
 from . import _taint, errors
 from ._ids import accept_request_id, exemplar_of, hex_ids
+from ._unit import Unit
 from ._url import HIDDEN
-from ._work import Remembered, Work, context_for
+from ._work import context_for
 from .conf import get_config
 from .context import span_context_of
 from .deadlines import Deadline, current_deadline
@@ -47,7 +48,7 @@ from .logs import AccessLog
 from .metrics import Family, messages_dead_lettered_total, messaging_process_duration_seconds
 from .redaction import redact_failure, redact_text
 from .retries import Backoff
-from .tracing import exception_event, get_tracing
+from .tracing import get_tracing
 
 __all__ = ["BROKER_FAILURES", "Backoff", "Consumer", "Message", "Publisher", "Reject", "broker_failure"]
 
@@ -491,8 +492,8 @@ class Consumer:
             count if isinstance(count, int) else int(bool(method.redelivered)),
             headers,
         )
-        work, finish = self._begin(message)
-        token = otel_context.attach(context_for(work))
+        unit = self._begin(message)
+        token = otel_context.attach(context_for(unit.work))
         outcome, reason = "ok", ""
         error: Exception | None = None
         try:
@@ -525,7 +526,7 @@ class Consumer:
                     self._dead_letter(connection, publisher, properties, message, reason, error)
                 self._settle(connection, lambda: channel.basic_ack(method.delivery_tag))
         finally:
-            finish(outcome, error)
+            self._finish(unit, message, outcome, error)
             otel_context.detach(token)
 
     def _pause(self, connection: BlockingConnection, seconds: float) -> None:
@@ -582,83 +583,55 @@ class Consumer:
         if self._on_dead_letter is not None:
             self._on_dead_letter(message, safe_reason)
 
-    def _begin(self, message: Message) -> tuple[Work, Callable[[str, BaseException | None], None]]:
+    def _begin(self, message: Message) -> Unit:
         """Start the consumer span and the unit of work around the handler."""
-        tracing = self._tracing
         stored = {key.lower(): value for key, value in message.headers.items() if isinstance(value, str)}
-        # Whoever may publish to this queue has authenticated to the broker, so its context is believed.
-        parent = span_context_of(stored)
-        name = f"{self._queue} process"
-        start_ns, start = time_ns(), perf_counter_ns()
-        span = tracing.start(name, SpanKind.CONSUMER, parent, start_ns)
-        recording = span.is_recording()
-        work = Work(
-            accept_request_id(stored.get("x-request-id")),
-            span,
-            Deadline.after(self._timeout),
-            remember=tracing.remembers and not recording,
+        unit = Unit(
+            self._tracing,
+            f"{self._queue} process",
+            SpanKind.CONSUMER,
+            # Clients that may publish to this queue have authenticated to the broker, so their context is trusted.
+            span_context_of(stored),
+            request_id=accept_request_id(stored.get("x-request-id")),
+            deadline=Deadline.after(self._timeout),
         )
-        work.summary = {"transaction": name}
-        work.received = lambda: itertools.chain(_taint.of_body(message.body), _taint.of_pairs(message.headers.items()))
+        unit.work.received = lambda: itertools.chain(
+            _taint.of_body(message.body), _taint.of_pairs(message.headers.items())
+        )
+        return unit
 
-        def finish(outcome: str, error: BaseException | None) -> None:
-            elapsed = perf_counter_ns() - start
-            failed = error is not None
-            if failed or elapsed > self._slow * 1e9:
-                work.keep()
-            context = span.get_span_context()
-            exemplar = exemplar_of(context) if recording or work.kept else None
-            self._durations[(self._queue, outcome)].observe(elapsed / 1e9, exemplar)
-            attributes: dict[str, Any] = {
-                "messaging.system": _SYSTEM,
-                "messaging.operation.type": "process",
-                "messaging.operation.name": "process",
-                "messaging.destination.name": self._queue,
-                "messaging.rabbitmq.destination.routing_key": _shown(message.routing_key),
-                "messaging.message.id": _shown(message.message_id),
-                "messaging.message.body.size": len(message.body),
-                "messaging.rabbitmq.delivery_count": message.delivery_count,
-                "request.id": work.request_id,
+    def _finish(self, unit: Unit, message: Message, outcome: str, error: BaseException | None) -> None:
+        """End the span, and write the sample and the access line."""
+        elapsed = unit.elapsed()
+        if error is not None or elapsed > self._slow * 1e9:
+            unit.work.keep()
+        exemplar = exemplar_of(unit.context) if unit.sampled else None
+        self._durations[(self._queue, outcome)].observe(elapsed / 1e9, exemplar)
+        about: dict[str, Any] = {
+            "request.id": unit.work.request_id,
+            "messaging.destination.name": self._queue,
+            "messaging.message.id": _shown(message.message_id),
+            "messaging.rabbitmq.destination.routing_key": _shown(message.routing_key),
+        }
+        if error is not None:
+            about["error.type"] = type(error).__qualname__
+        if self._access.enabled():
+            fields = {
+                **about,
+                "event.duration": elapsed,
+                "event.outcome": "success" if error is None else "failure",
             }
-            if error is not None:
-                attributes["error.type"] = type(error).__qualname__
-            if self._access.enabled():
-                fields: dict[str, Any] = {
-                    "request.id": work.request_id,
-                    "event.duration": elapsed,
-                    "event.outcome": "failure" if failed else "success",
-                    "messaging.destination.name": self._queue,
-                    "messaging.message.id": _shown(message.message_id),
-                    "messaging.rabbitmq.destination.routing_key": _shown(message.routing_key),
-                }
-                if error is not None:
-                    fields["error.type"] = type(error).__qualname__
-                self._access.write(f"{self._queue} {outcome}", fields, hex_ids(context), sampled=recording or work.kept)
-            status = StatusCode.ERROR if failed else StatusCode.UNSET
-            text = redact_failure(f"{type(error).__name__}: {error}", 256) if error is not None else None
-            if recording:
-                span.set_attributes(attributes)
-                if error is not None:
-                    exception_event(span, error)
-                    span.set_status(status, text)
-                span.end(start_ns + elapsed)
-            elif work.kept:
-                tracing.export_kept(
-                    work,
-                    Remembered(
-                        context,
-                        parent or trace.INVALID_SPAN_CONTEXT,
-                        name,
-                        SpanKind.CONSUMER,
-                        start_ns,
-                        start_ns + elapsed,
-                        attributes,
-                        status,
-                        text,
-                    ),
-                )
-
-        return work, finish
+            self._access.write(f"{self._queue} {outcome}", fields, hex_ids(unit.context), sampled=unit.sampled)
+        attributes = {
+            **about,
+            "messaging.system": _SYSTEM,
+            "messaging.operation.type": "process",
+            "messaging.operation.name": "process",
+            "messaging.message.body.size": len(message.body),
+            "messaging.rabbitmq.delivery_count": message.delivery_count,
+        }
+        text = redact_failure(f"{type(error).__name__}: {error}", 256) if error is not None else None
+        unit.end(elapsed, attributes, failed=error is not None, error=error, text=text)
 
 
 def _shown(name: str) -> str:

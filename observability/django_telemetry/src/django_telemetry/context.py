@@ -5,26 +5,28 @@ from __future__ import annotations
 import contextvars
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from time import perf_counter_ns, time_ns
 from typing import Any, Literal, ParamSpec, TypeVar
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
-from opentelemetry.trace import Link, SpanContext, SpanKind, StatusCode
+from opentelemetry.trace import Link, SpanContext, SpanKind
 
 from ._ids import accept_request_id, exemplar_of, format_traceparent, hex_ids, new_request_id, parse_traceparent
-from ._work import Remembered, Work, context_for, current_work
+from ._unit import Unit
+from ._work import Work, context_for, current_work
 from .deadlines import Deadline
 from .errors import capture_exception, isolated_scope
 from .metrics import Family, work_duration_seconds
 from .redaction import redact_failure
-from .tracing import exception_event, get_tracing
+from .tracing import get_tracing
 
 P = ParamSpec("P")
 R = TypeVar("R")
 Kind = Literal["internal", "server", "client", "producer", "consumer"]
 
 _durations = Family(work_duration_seconds)
+# Ends of a process or of a generator, not failures.
+_STOPS = (SystemExit, KeyboardInterrupt, GeneratorExit)
 
 
 def request_id() -> str | None:
@@ -77,83 +79,56 @@ def unit_of_work(
     it (a batch that handles many). Without ``parent`` it is a child of the current span, or a new trace.
     An exception is recorded, reported once and raised again. ``timed`` adds unit_of_work_duration_seconds.
     """
-    tracing = get_tracing()
     outer = current_work()
-    remote = span_context_of(parent)
     current = trace.get_current_span().get_span_context()
-    parent_context = remote or (current if current.is_valid else None)
-    if parent and parent.get("x-request-id"):
-        identifier = accept_request_id(parent["x-request-id"])
-    else:
-        identifier = outer.request_id if outer is not None else new_request_id()
     linked = span_context_of(link)
-    links = (Link(linked),) if linked is not None else ()
-    start_ns, start = time_ns(), perf_counter_ns()
-    span_kind = SpanKind[kind.upper()]
-    span = tracing.start(name, span_kind, parent_context, start_ns, links)
-    recording = span.is_recording()
-    work = Work(
-        identifier,
-        span,
-        deadline or (outer.deadline if outer is not None else None),
-        remember=tracing.remembers and not recording,
+    unit = Unit(
+        get_tracing(),
+        name,
+        SpanKind[kind.upper()],
+        span_context_of(parent) or (current if current.is_valid else None),
+        (Link(linked),) if linked is not None else (),
+        request_id=_request_id(parent, outer),
+        deadline=deadline or (outer.deadline if outer is not None else None),
     )
-    work.summary = {"transaction": name}
-    fields = dict(attributes or {})
     error: BaseException | None = None
-    token = otel_context.attach(context_for(work))
+    token = otel_context.attach(context_for(unit.work))
     try:
         with isolated_scope():
             try:
-                yield work
-            except Exception as exc:
-                error = exc
-                capture_exception(exc)
-                raise
+                yield unit.work
             except BaseException as exc:
                 error = exc
+                if isinstance(exc, Exception):
+                    capture_exception(exc)
                 raise
     finally:
         otel_context.detach(token)
-        elapsed = perf_counter_ns() - start
-        failed = error is not None and not isinstance(error, (SystemExit, KeyboardInterrupt, GeneratorExit))
+        elapsed = unit.elapsed()
+        failure = None if isinstance(error, _STOPS) else error
         if timed:
-            exemplar = exemplar_of(span.get_span_context()) if recording else None
-            _durations[(name, "error" if failed else "ok")].observe(elapsed / 1e9, exemplar)
-        status, text = StatusCode.UNSET, None
-        if failed and error is not None:
-            status, text = StatusCode.ERROR, redact_failure(f"{type(error).__name__}: {error}", 256)
-            fields["error.type"] = type(error).__qualname__
-        if recording:
-            span.set_attributes(fields)
-            if failed and error is not None:
-                exception_event(span, error)
-                span.set_status(StatusCode.ERROR, text)
-            span.end(start_ns + elapsed)
-        elif work.remembered is not None:
-            if failed:
-                work.keep()
-            own = Remembered(
-                span.get_span_context(),
-                parent_context or trace.INVALID_SPAN_CONTEXT,
-                name,
-                span_kind,
-                start_ns,
-                start_ns + elapsed,
-                fields,
-                status,
-                text,
-                links,
-            )
-            if outer is not None and outer.remembered is not None:
-                # Part of a larger unsampled unit: its fate decides.
-                outer.remember(own)
-                for call in work.remembered:
-                    outer.remember(call)
-                if work.kept:
-                    outer.keep()
-            elif work.kept:
-                tracing.export_kept(work, own)
+            exemplar = exemplar_of(unit.context) if unit.recording else None
+            _durations[(name, "error" if failure is not None else "ok")].observe(elapsed / 1e9, exemplar)
+        _end(unit, elapsed, dict(attributes or {}), failure, outer)
+
+
+def _request_id(parent: Mapping[str, str] | None, outer: Work | None) -> str:
+    if parent and parent.get("x-request-id"):
+        return accept_request_id(parent["x-request-id"])
+    return outer.request_id if outer is not None else new_request_id()
+
+
+def _end(
+    unit: Unit, elapsed: int, attributes: dict[str, Any], failure: BaseException | None, outer: Work | None
+) -> None:
+    text = None
+    if failure is not None:
+        unit.work.keep()
+        attributes["error.type"] = type(failure).__qualname__
+        text = redact_failure(f"{type(failure).__name__}: {failure}", 256)
+    # A sampled outer unit has no say: the sampler has decided on each of them.
+    within = outer if outer is not None and outer.remembered is not None else None
+    unit.end(elapsed, attributes, failed=failure is not None, error=failure, text=text, outer=within)
 
 
 def carry(function: Callable[P, R]) -> Callable[P, R]:

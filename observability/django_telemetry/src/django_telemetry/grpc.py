@@ -7,13 +7,13 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from time import perf_counter_ns, sleep, time_ns
+from time import sleep
 from typing import Any
 
 import grpc
 from django.db import close_old_connections
 from opentelemetry import context as otel_context
-from opentelemetry.trace import Link, SpanContext, SpanKind, StatusCode
+from opentelemetry.trace import Link, SpanKind
 
 from . import _taint, errors
 from ._ids import (
@@ -24,7 +24,8 @@ from ._ids import (
     hex_ids,
     parse_traceparent,
 )
-from ._work import Remembered, Work, context_for
+from ._unit import Unit
+from ._work import context_for
 from .conf import get_config
 from .deadlines import Deadline, current_deadline
 from .edges import ERROR, Call, DependencyRefused, DependencyRejected, DependencyTimeout, count_retry
@@ -32,7 +33,7 @@ from .logs import AccessLog, mark_as_said
 from .metrics import Family, rpc_server_handled_total, rpc_server_handling_seconds
 from .redaction import redact_failure
 from .retries import NO_RETRIES, RetryBudget, RetryPolicy
-from .tracing import Tracing, Trust, exception_event, get_tracing
+from .tracing import Tracing, Trust, get_tracing
 
 logger = logging.getLogger(__name__)
 
@@ -321,110 +322,81 @@ class _Rpc:
         self._server = server
         self._method = method
         self._kind = kind
-        self._start_ns, self._start = time_ns(), perf_counter_ns()
-        tracing = server.tracing
         trusted = "traceparent" in metadata and server.trust.allows(metadata.get("authorization"))
         # A tracestate is free text, and would be exported with the link.
         remote = parse_traceparent(metadata.get("traceparent"), metadata.get("tracestate") if trusted else None)
-        self._parent: SpanContext | None = remote if trusted else None
-        self._links = (Link(remote),) if remote is not None and not trusted else ()
-        span = tracing.start(method, SpanKind.SERVER, self._parent, self._start_ns, self._links)
         left = context.time_remaining()
         timeout = server.request_timeout if left is None else min(left, server.request_timeout)
-        self._work = Work(
-            accept_request_id(metadata.get(REQUEST_ID_HEADER.lower())),
-            span,
-            Deadline.after(timeout),
-            remember=tracing.remembers and not span.is_recording(),
+        self._unit = Unit(
+            server.tracing,
+            method,
+            SpanKind.SERVER,
+            remote if trusted else None,
+            (Link(remote),) if remote is not None and not trusted else (),
+            request_id=accept_request_id(metadata.get(REQUEST_ID_HEADER.lower())),
+            deadline=Deadline.after(timeout),
         )
-        self._work.summary = {"transaction": method}
         sent = context.invocation_metadata() or ()
-        self._work.received = lambda: itertools.chain(
+        self._unit.work.received = lambda: itertools.chain(
             _taint.of_pairs(sent), *(_taint.of_message(message) for message in requests)
         )
         self.context = _Context(context)
-        self._token = otel_context.attach(context_for(self._work))
+        self._token = otel_context.attach(context_for(self._unit.work))
         self._scope = errors.enter_scope()
         # Answered already now, so that it also goes with an abort.
         self._announce()
         close_old_connections()
 
     def _announce(self) -> None:
-        context = self._work.span.get_span_context()
-        pairs = [(REQUEST_ID_HEADER.lower(), self._work.request_id)]
+        context, work = self._unit.context, self._unit.work
+        pairs = [(REQUEST_ID_HEADER.lower(), work.request_id)]
         if context.is_valid:
-            pairs.append(("traceresponse", format_traceparent(context, keep=self._work.kept)))
+            pairs.append(("traceresponse", format_traceparent(context, keep=work.kept)))
         self.context.add_trailing(*pairs)
 
     def finish(self, exc: BaseException | None) -> None:
-        elapsed = perf_counter_ns() - self._start
+        """End the span and the work, and write the samples and the access line."""
+        unit, server = self._unit, self._server
+        elapsed = unit.elapsed()
         close_old_connections()
         code = self.context.status or (grpc.StatusCode.UNKNOWN if exc is not None else grpc.StatusCode.OK)
-        aborted = exc is not None and self.context.status is not None
+        # After an abort the exception is only how grpc leaves the handler.
+        error = exc if self.context.status is None else None
         failed = code in _SERVER_ERRORS
-        work, server = self._work, self._server
         if failed or elapsed > server.slow_routes.get(self._method, server.slow_request) * 1e9:
-            work.keep()
-            if work.kept:
+            unit.work.keep()
+            if unit.work.kept:
                 self._announce()
-        if exc is not None and not aborted:
-            errors.capture_exception(exc)
-            logger.error("%s failed.", self._method, exc_info=exc)
-            mark_as_said(exc)
-        span = work.span
-        context = span.get_span_context()
-        recording = span.is_recording()
-        exemplar = exemplar_of(context) if recording or work.kept else None
-        service, _, name = self._method.rpartition("/")
-        server.handled[(self._kind, service, name, code.name)].inc(1, exemplar)
-        server.handling[(self._kind, service, name)].observe(elapsed / 1e9, exemplar)
+        if error is not None:
+            errors.capture_exception(error)
+            logger.error("%s failed.", self._method, exc_info=error)
+            mark_as_said(error)
+        about = self._about(code)
+        exemplar = exemplar_of(unit.context) if unit.sampled else None
+        labels = (self._kind, about["rpc.service"], about["rpc.method"])
+        server.handled[(*labels, code.name)].inc(1, exemplar)
+        server.handling[labels].observe(elapsed / 1e9, exemplar)
         if server.access.enabled():
-            fields: dict[str, Any] = {
-                "request.id": work.request_id,
-                "event.duration": elapsed,
-                "event.outcome": "failure" if failed else "success",
-                "rpc.system": _SYSTEM,
-                "rpc.service": service,
-                "rpc.method": name,
-                "rpc.grpc.status_code": code.value[0],
-            }
-            if exc is not None and not aborted:
-                fields["error.type"] = type(exc).__qualname__
-            server.access.write(f"{self._method} {code.name}", fields, hex_ids(context), sampled=recording or work.kept)
-        attributes = {
+            fields = {**about, "event.duration": elapsed, "event.outcome": "failure" if failed else "success"}
+            if error is not None:
+                fields["error.type"] = type(error).__qualname__
+            server.access.write(f"{self._method} {code.name}", fields, hex_ids(unit.context), sampled=unit.sampled)
+        if failed:
+            about["error.type"] = type(error).__qualname__ if error is not None else code.name
+        unit.end(elapsed, about, failed=failed, error=error)
+        errors.leave_scope(self._scope)
+        otel_context.detach(self._token)
+
+    def _about(self, code: grpc.StatusCode) -> dict[str, Any]:
+        """What both the span and the access line show."""
+        service, _, name = self._method.rpartition("/")
+        return {
             "rpc.system": _SYSTEM,
             "rpc.service": service,
             "rpc.method": name,
             "rpc.grpc.status_code": code.value[0],
-            "request.id": work.request_id,
+            "request.id": self._unit.work.request_id,
         }
-        if failed:
-            attributes["error.type"] = type(exc).__qualname__ if exc is not None and not aborted else code.name
-        if recording:
-            span.set_attributes(attributes)
-            if exc is not None and not aborted:
-                exception_event(span, exc)
-            if failed:
-                span.set_status(StatusCode.ERROR)
-            span.end(self._start_ns + elapsed)
-        elif work.kept:
-            server.tracing.export_kept(
-                work,
-                Remembered(
-                    context,
-                    self._parent or SpanContext(0, 0, is_remote=False),
-                    self._method,
-                    SpanKind.SERVER,
-                    self._start_ns,
-                    self._start_ns + elapsed,
-                    attributes,
-                    StatusCode.ERROR if failed else StatusCode.UNSET,
-                    None,
-                    self._links,
-                ),
-            )
-        errors.leave_scope(self._scope)
-        otel_context.detach(self._token)
 
 
 def _behaviour(handler: Any) -> tuple[str, Any, Any]:
