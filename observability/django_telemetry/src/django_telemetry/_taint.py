@@ -82,7 +82,13 @@ def of_request(request: HttpRequest) -> Iterator[str]:
     if match is not None:
         yield from (value for value in (*match.args, *match.kwargs.values()) if isinstance(value, str))
     yield from foreign_segments(request.path_info, getattr(request, "urlconf", None))
-    for name, value in request.META.items():
+    yield from _of_meta(request.META)
+    yield from request.COOKIES.values()
+    yield from _of_read_body(request)
+
+
+def _of_meta(meta: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in meta.items():
         if not isinstance(value, str):
             continue
         if name.startswith("HTTP_"):
@@ -92,8 +98,10 @@ def of_request(request: HttpRequest) -> Iterator[str]:
         elif name in _OTHER_META and value not in _HARMLESS:
             yield value
     # As they were sent, beside what GET has made of them.
-    yield from _PIECES.split(request.META.get("QUERY_STRING") or "")
-    yield from request.COOKIES.values()
+    yield from _PIECES.split(meta.get("QUERY_STRING") or "")
+
+
+def _of_read_body(request: HttpRequest) -> Iterator[str]:
     # Never the properties: reading them now would consume a body that nobody has read.
     form: Any = request.__dict__.get("_post")
     if form is not None:

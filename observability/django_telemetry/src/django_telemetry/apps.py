@@ -62,27 +62,13 @@ def start(config: TelemetryConfig) -> None:
         import_module("django_telemetry.stock").start(config)
         return
     if config.on("traces"):
-        provider = tracing.build_provider(config)
-        if config.export_traces:
-            pipeline = SpanPipeline(config)
-            provider.add_span_processor(pipeline)
-            lifecycle.at_exit(pipeline, config.shutdown_timeout)
-        tracing.install(config, provider)
-        tracing.set_tracing(tracing.Tracing(config, provider))
+        _start_traces(config)
     if config.on("errors"):
         transport = errors.configure(config)
         if transport is not None:
             lifecycle.at_exit(transport, config.shutdown_timeout)
     if config.on("metrics"):
-        disable_created_metrics()  # a second series for each counter and histogram, which nothing here reads
-        metrics.build_info.labels(__version__).set(1)
-        metrics.service_build_info.labels(config.service_name, config.service_version).set(1)
-        metrics.registry.register(db.PoolCollector())
-        orm.prepare()
-        server = exposition.start(config, metrics.registry)
-        if server is not None:
-            lifecycle.at_exit(server, config.shutdown_timeout)
-            in_worker(orm.watch_migrations)
+        _start_metrics(config)
     if config.signals:
         db.install()
         _carrying.install()
@@ -90,3 +76,25 @@ def start(config: TelemetryConfig) -> None:
         instrument()
     if config.on("logs"):
         lifecycle.at_exit(logs.writer(), config.shutdown_timeout)
+
+
+def _start_traces(config: TelemetryConfig) -> None:
+    provider = tracing.build_provider(config)
+    if config.export_traces:
+        pipeline = SpanPipeline(config)
+        provider.add_span_processor(pipeline)
+        lifecycle.at_exit(pipeline, config.shutdown_timeout)
+    tracing.install(config, provider)
+    tracing.set_tracing(tracing.Tracing(config, provider))
+
+
+def _start_metrics(config: TelemetryConfig) -> None:
+    disable_created_metrics()  # a second series for each counter and histogram, which nothing here reads
+    metrics.build_info.labels(__version__).set(1)
+    metrics.service_build_info.labels(config.service_name, config.service_version).set(1)
+    metrics.registry.register(db.PoolCollector())
+    orm.prepare()
+    server = exposition.start(config, metrics.registry)
+    if server is not None:
+        lifecycle.at_exit(server, config.shutdown_timeout)
+        in_worker(orm.watch_migrations)
