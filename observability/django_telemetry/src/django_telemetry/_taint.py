@@ -16,10 +16,10 @@ from urllib.parse import unquote_plus
 
 from django.http import HttpRequest
 
+from ._deadline import HEADER as DEADLINE_HEADER
+from ._deadline import parse_header
 from ._ids import accept_request_id, parse_traceparent
 from ._url import foreign_segments
-from .deadlines import HEADER as DEADLINE_HEADER
-from .deadlines import parse_header
 
 # Shown anyway, once they are found to be what they should be.
 _OWN: dict[str, Callable[[str], bool]] = {

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
+from ._work import current_work
+
 REDACTED = "[redacted]"
 MAX_MESSAGE = 2048
 MAX_STACK = 16384
@@ -139,8 +141,6 @@ def redact_value(value: Any, depth: int = 0) -> Any:
 
 
 def _foreign_values() -> tuple[str, ...]:
-    from ._work import current_work
-
     work = current_work()
     return work.foreign_values() if work is not None else ()
 

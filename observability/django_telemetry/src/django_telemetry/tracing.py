@@ -30,7 +30,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from . import __version__
 from ._span import light_tracer
 from ._work import Remembered, Work
-from .conf import TelemetryConfig
+from .conf import TelemetryConfig, get_config
 from .redaction import MAX_STACK, redact_exception
 
 # Hides whatever span is current.
@@ -211,7 +211,5 @@ def get_tracing() -> Tracing:
     """The process's tracing; a no-operation one before the app is ready or when traces are off."""
     global _tracing
     if _tracing is None:
-        from .conf import get_config
-
         _tracing = Tracing(get_config(), None)
     return _tracing
