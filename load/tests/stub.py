@@ -89,6 +89,9 @@ class _Handler(BaseHTTPRequestHandler):
             return 401, {"code": "no_active_account"}
         if path.startswith("/api/v1/token"):
             return 200, {"access": _token(self.stub.token_seconds), "refresh": "refresh"}
+        return self._answer_to_a_user(path, body)
+
+    def _answer_to_a_user(self, path: str, body: bytes) -> tuple[int, dict[str, Any]]:
         if not path.startswith(("/api/v1/users/me", "/api/v1/orders", "/api/v1/notifications")):
             return 404, {"code": "not_found"}
         if self.headers.get("Authorization", "").partition(".")[0] != "Bearer head":

@@ -50,6 +50,22 @@ def _shown(span: Any) -> dict[str, Any]:
     }
 
 
+def _metrics() -> dict[str, dict[str, float]]:
+    """The values of django-prometheus's families, without sums and buckets."""
+    from prometheus_client import REGISTRY
+
+    metrics: dict[str, dict[str, float]] = {}
+    for family in REGISTRY.collect():
+        if not family.name.startswith("django_http"):
+            continue
+        for sample in family.samples:
+            if sample.name.endswith(("_created", "_sum")) or "le" in sample.labels:
+                continue
+            key = ",".join(f"{name}={value}" for name, value in sorted(sample.labels.items()))
+            metrics.setdefault(sample.name, {})[key] = sample.value
+    return metrics
+
+
 def main(way: str) -> None:
     os.environ["TELEMETRY_HTTP"] = way
     os.environ["OTEL_TRACES_EXPORTER"] = "none"
@@ -75,7 +91,6 @@ def main(way: str) -> None:
     from django.test import AsyncClient, Client
     from opentelemetry import trace
     from opentelemetry.sdk.trace import TracerProvider
-    from prometheus_client import REGISTRY
 
     from tests.harness import MemoryProcessor
 
@@ -110,15 +125,7 @@ def main(way: str) -> None:
             take(f"async {method} {path}")
 
     asyncio.run(all_async())
-    metrics: dict[str, dict[str, float]] = {}
-    for family in REGISTRY.collect():
-        if not family.name.startswith("django_http"):
-            continue
-        for sample in family.samples:
-            if sample.name.endswith(("_created", "_sum")) or "le" in sample.labels:
-                continue
-            key = ",".join(f"{name}={value}" for name, value in sorted(sample.labels.items()))
-            metrics.setdefault(sample.name, {})[key] = sample.value
+    metrics = _metrics()
     # Last, since the two ways count it differently.
     client.get("/ok", HTTP_HOST="evil.example")
     take("GET /ok with an invalid host")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import requests
-from platform_watchdog.server import Watchdog, server
+from platform_watchdog.server import Server, Watchdog
 from platform_watchdog.settings import Settings
 
 
@@ -35,7 +35,7 @@ class Running:
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[Running]:
     watchdog = Watchdog(Settings(port=0, silence=0.3, record=tmp_path / "record.jsonl"))
-    listening = server(watchdog)
+    listening = Server(watchdog)
     thread = threading.Thread(target=listening.serve_forever)
     thread.start()
     yield Running(watchdog, f"http://127.0.0.1:{listening.server_port}")

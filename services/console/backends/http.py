@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import requests
 from django_telemetry.deadlines import Deadline
@@ -20,16 +20,22 @@ MAX_TIMEOUT = 30.0
 _MAX_REASON = 400
 
 
+class Options(TypedDict, total=False):
+    """The parts of a request that not every one has."""
+
+    params: Mapping[str, Any] | None
+    path_params: Mapping[str, Any] | None
+    headers: Mapping[str, str] | None
+
+
 def get_json(
     backend: str,
     base_url: str,
     path: str,
     *,
-    params: Mapping[str, Any] | None = None,
     timeout: float,
-    path_params: Mapping[str, Any] | None = None,
-    headers: Mapping[str, str] | None = None,
     max_response_bytes: int = MAX_RESPONSE_BYTES,
+    **options: Unpack[Options],
 ) -> Any:
     """GET and return the parsed JSON. `timeout` in seconds.
 
@@ -37,7 +43,7 @@ def get_json(
     Raises BackendRejected for 4xx with what the backend said, BackendDown for everything else that isn't an answer.
     """
     session = _session(backend, base_url, max_response_bytes)
-    return _call(session, "GET", path, timeout, params=params, path_params=path_params, headers=headers)
+    return _call(session, "GET", path, timeout, **options)
 
 
 def post_json(
@@ -46,15 +52,13 @@ def post_json(
     path: str,
     *,
     json: Any,
-    params: Mapping[str, Any] | None = None,
     timeout: float,
-    path_params: Mapping[str, Any] | None = None,
-    headers: Mapping[str, str] | None = None,
     max_response_bytes: int = MAX_RESPONSE_BYTES,
+    **options: Unpack[Options],
 ) -> Any:
     """POST `json` as JSON and return the parsed JSON answer; otherwise as get_json."""
     session = _session(backend, base_url, max_response_bytes)
-    return _call(session, "POST", path, timeout, json=json, params=params, path_params=path_params, headers=headers)
+    return _call(session, "POST", path, timeout, json=json, **options)
 
 
 def delete(

@@ -318,6 +318,10 @@ def _unsupported(panel: Panel) -> Iterator[str]:
     for override in panel.overrides:
         if override["matcher"]["id"] not in MATCHERS:
             yield f"An override by “{override['matcher']['id']}” is left out."
+    yield from _unsupported_settings(panel)
+
+
+def _unsupported_settings(panel: Panel) -> Iterator[str]:
     if panel.body.get("repeat"):
         yield f"Grafana repeats this panel for each {panel.body['repeat']}; here it is drawn once."
     for name in ("timeFrom", "timeShift"):

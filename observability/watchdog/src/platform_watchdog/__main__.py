@@ -8,7 +8,7 @@ import sys
 import threading
 
 from platform_watchdog import settings
-from platform_watchdog.server import Watchdog, server
+from platform_watchdog.server import Server, Watchdog
 
 
 def main() -> int:
@@ -20,7 +20,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 2
     watchdog = Watchdog(chosen)
-    listening = server(watchdog)
+    listening = Server(watchdog)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

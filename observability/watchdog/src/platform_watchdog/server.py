@@ -62,71 +62,78 @@ class Watchdog:
         )
 
 
-def server(watchdog: Watchdog) -> ThreadingHTTPServer:
-    """A server for it, listening already."""
+class Server(ThreadingHTTPServer):
+    """The watchdog's server, which listens at once."""
 
-    class Handler(BaseHTTPRequestHandler):
-        timeout = READ_SECONDS
-        protocol_version = "HTTP/1.1"
+    daemon_threads = True
 
-        def do_GET(self) -> None:
-            parts = urlsplit(self.path)
-            query = parse_qs(parts.query)
-            if parts.path == "/healthz":
-                self._answer(200, "text/plain", "ok\n")
-            elif parts.path == "/metrics":
-                self._answer(200, "text/plain; version=0.0.4", watchdog.metrics())
-            elif parts.path == "/notifications":
-                try:
-                    after, since = int(query.get("after", ["0"])[0]), float(query.get("since", ["0"])[0])
-                except ValueError:
-                    self._answer(400, "text/plain", "after and since are numbers\n")
-                    return
-                self._answer(
-                    200, "application/json", json.dumps({"notifications": watchdog.record.after(after, since)})
-                )
-            else:
-                self._answer(404, "text/plain", "no such page\n")
+    def __init__(self, watchdog: Watchdog) -> None:
+        self.watchdog = watchdog
+        super().__init__((watchdog.settings.host, watchdog.settings.port), Handler)
 
-        def do_POST(self) -> None:
-            notification = self._body()
-            if notification is None:
-                return
-            if self.path == "/heartbeat":
-                watchdog.heartbeat(notification)
-            elif self.path == "/notifications":
-                watchdog.record.add("alertmanager", notification)
-            else:
-                self._answer(404, "text/plain", "no such page\n")
-                return
-            self._answer(204, "text/plain", "")
 
-        def _body(self) -> dict[str, Any] | None:
-            length = self.headers.get("Content-Length", "")
-            if not length.isascii() or not length.isdigit() or int(length) > LARGEST_BODY_BYTES:
-                self.close_connection = True
-                self._answer(413, "text/plain", "a body of at most 2 MiB is needed\n")
-                return None
-            try:
-                document = json.loads(self.rfile.read(int(length)))
-            except ValueError:
-                document = None
-            if not isinstance(document, dict):
-                self._answer(400, "text/plain", "a JSON object is needed\n")
-                return None
-            return document
+class Handler(BaseHTTPRequestHandler):
+    """Answers one connection's requests."""
 
-        def _answer(self, status: int, content_type: str, body: str) -> None:
-            encoded = body.encode()
-            self.send_response(status)
-            self.send_header("Content-Type", content_type)
-            self.send_header("Content-Length", str(len(encoded)))
-            self.end_headers()
-            self.wfile.write(encoded)
+    server: Server
+    timeout = READ_SECONDS
+    protocol_version = "HTTP/1.1"
 
-        def log_message(self, format: str, *args: Any) -> None:
-            """Heartbeats come every ten seconds: no access log."""
+    def do_GET(self) -> None:
+        parts = urlsplit(self.path)
+        if parts.path == "/healthz":
+            self._answer(200, "text/plain", "ok\n")
+        elif parts.path == "/metrics":
+            self._answer(200, "text/plain; version=0.0.4", self.server.watchdog.metrics())
+        elif parts.path == "/notifications":
+            self._notifications(parse_qs(parts.query))
+        else:
+            self._answer(404, "text/plain", "no such page\n")
 
-    listening = ThreadingHTTPServer((watchdog.settings.host, watchdog.settings.port), Handler)
-    listening.daemon_threads = True
-    return listening
+    def do_POST(self) -> None:
+        notification = self._body()
+        if notification is None:
+            return
+        if self.path == "/heartbeat":
+            self.server.watchdog.heartbeat(notification)
+        elif self.path == "/notifications":
+            self.server.watchdog.record.add("alertmanager", notification)
+        else:
+            self._answer(404, "text/plain", "no such page\n")
+            return
+        self._answer(204, "text/plain", "")
+
+    def _notifications(self, query: dict[str, list[str]]) -> None:
+        try:
+            after, since = int(query.get("after", ["0"])[0]), float(query.get("since", ["0"])[0])
+        except ValueError:
+            self._answer(400, "text/plain", "after and since are numbers\n")
+            return
+        found = self.server.watchdog.record.after(after, since)
+        self._answer(200, "application/json", json.dumps({"notifications": found}))
+
+    def _body(self) -> dict[str, Any] | None:
+        length = self.headers.get("Content-Length", "")
+        if not length.isascii() or not length.isdigit() or int(length) > LARGEST_BODY_BYTES:
+            self.close_connection = True
+            self._answer(413, "text/plain", "a body of at most 2 MiB is needed\n")
+            return None
+        try:
+            document = json.loads(self.rfile.read(int(length)))
+        except ValueError:
+            document = None
+        if not isinstance(document, dict):
+            self._answer(400, "text/plain", "a JSON object is needed\n")
+            return None
+        return document
+
+    def _answer(self, status: int, content_type: str, body: str) -> None:
+        encoded = body.encode()
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(encoded)))
+        self.end_headers()
+        self.wfile.write(encoded)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Heartbeats come every ten seconds: no access log."""
