@@ -9,6 +9,7 @@ import catalogue
 import pytest
 import yaml
 from platform_compose import blocks, generated
+from platformctl.errors import PlatformError
 
 from tests import stack
 
@@ -63,7 +64,7 @@ def test_a_change_inside_a_block_is_noticed() -> None:
 
 def test_a_file_without_a_block_is_refused() -> None:
     text = (stack.ROOT / "docker-compose.yml").read_text()
-    with pytest.raises(blocks.BlockError, match="no block from '# >>> generated: services'"):
+    with pytest.raises(PlatformError, match="no block from '# >>> generated: services'"):
         blocks.updated(text.replace("# <<< generated: services", ""), stack.ROOT, catalogue.load())
 
 
@@ -120,9 +121,7 @@ def test_a_services_own_file_adds_to_its_containers(tmp_path: Path) -> None:
     (folder / "compose.yaml").write_text("environment: {PAGE_SIZE: '20'}\nvolumes: [./pages:/pages:ro]\n")
     assert blocks.overlay(tmp_path, service) == blocks.Overlay({"PAGE_SIZE": "20"}, ("./pages:/pages:ro",))
     (folder / "compose.yaml").write_text("privileged: true\n")
-    with pytest.raises(
-        blocks.BlockError, match=r"services/users/compose\.yaml: privileged; allowed: environment, volum"
-    ):
+    with pytest.raises(PlatformError, match=r"services/users/compose\.yaml: privileged; allowed: environment, volum"):
         blocks.overlay(tmp_path, service)
 
 

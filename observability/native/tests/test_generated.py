@@ -30,6 +30,7 @@ def test_a_file_that_was_edited_is_noticed_and_written_again(root: Path, tmp_pat
     shutil.copy(root / "observability" / "versions.env", clone / "observability")
     for folder in ("native/tools", "spotlight"):
         shutil.copytree(root / "observability" / folder, clone / "observability" / folder)
+    shutil.copy(root / "services" / "README.md", clone / "services")
     (clone / "services" / "console").mkdir()
     shutil.copy(root / "services" / "console" / "package-lock.json", clone / "services" / "console")
     copy = Platform(clone, environ={})

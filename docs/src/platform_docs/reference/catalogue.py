@@ -1,12 +1,11 @@
-"""The service catalogue: the schema from its types, the content from catalogue.yaml."""
+"""The service catalogue: the schema from catalogue.schema.json, the content from catalogue.yaml."""
 
 from __future__ import annotations
 
-import dataclasses
-import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from catalogue import Catalogue, load, model
+from catalogue import Catalogue, Slo, load, schema
 
 from platform_docs.reference.tables import code, table
 
@@ -93,26 +92,51 @@ def _journeys(known: Catalogue) -> str:
     return "### Journeys and their objectives\n\n" + table(("journey", "service", "route", "SLO", "objective"), rows)
 
 
-def _limit(slo: model.Slo) -> str:
+def _limit(slo: Slo) -> str:
     return f" within {slo.threshold_seconds:g} s" if slo.threshold_seconds else ""
 
 
 def _schema() -> Iterator[str]:
     yield "## Schema\n"
-    for kind in vars(model).values():
-        if not isinstance(kind, type) or not dataclasses.is_dataclass(kind) or kind is Catalogue:
-            continue
-        yield f"### {kind.__name__}\n\n{inspect.cleandoc(kind.__doc__ or '')}\n"
+    definitions = schema()["$defs"]
+    for title, fields in _objects(definitions):
+        yield f"### {title}\n"
         rows = [
-            (code(field.name), code(_type(field.type)), "required" if _is_required(field) else "optional")
-            for field in dataclasses.fields(kind)
+            (
+                code(name),
+                _allowed(definitions, field),
+                "required" if name in fields.get("required", ()) else "",
+                field.get("description", ""),
+            )
+            for name, field in fields["properties"].items()
         ]
-        yield table(("field", "type", ""), rows)
+        yield table(("field", "allowed", "", "meaning"), rows)
 
 
-def _type(annotation: object) -> str:
-    return annotation if isinstance(annotation, str) else getattr(annotation, "__name__", str(annotation))
+def _objects(definitions: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Title and definition of every object that has fields, those inside others too."""
+    for name, definition in definitions.items():
+        if definition.get("type") != "object":
+            continue
+        yield f"`{name}`", definition
+        for field, inner in definition["properties"].items():
+            nested = inner if "properties" in inner else inner.get("additionalProperties")
+            if isinstance(nested, Mapping) and "properties" in nested:
+                yield f"`{name}.{field}`", nested
 
 
-def _is_required(field: dataclasses.Field[object]) -> bool:
-    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+def _allowed(definitions: Mapping[str, Any], field: Mapping[str, Any]) -> str:
+    if "$ref" in field:
+        name = field["$ref"].rpartition("/")[2]
+        return code(name) if "properties" in definitions[name] else _allowed(definitions, definitions[name])
+    if "enum" in field:
+        return ", ".join(code(value) for value in field["enum"])
+    if field["type"] == "array":
+        return f"list of {_allowed(definitions, field['items'])}"
+    if field["type"] == "object":
+        return "mapping"
+    if "minimum" in field:
+        return f"{field['type']}, {field['minimum']}" + (
+            f" to {field['maximum']}" if "maximum" in field else " or more"
+        )
+    return code(field["pattern"]) if "pattern" in field else str(field["type"])

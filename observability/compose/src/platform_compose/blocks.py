@@ -12,6 +12,8 @@ from typing import Any
 import jinja2
 import yaml
 from catalogue import Catalogue, Dependency, Process, Service
+from platformctl.dev.blocks import filled
+from platformctl.errors import PlatformError
 from platformctl.run.environment import JWT_AUDIENCE
 from platformctl.settings import port_variable
 
@@ -23,10 +25,6 @@ MAIL_SERVER = "smtp://mailpit:1025"
 ENDED, HEALTHY = "service_completed_successfully", "service_healthy"
 OVERLAY = "compose.yaml"
 OVERLAY_KEYS = frozenset({"environment", "volumes"})
-
-
-class BlockError(ValueError):
-    """A marker is missing, or a service's compose.yaml has something else than allowed."""
 
 
 @dataclass(frozen=True)
@@ -58,15 +56,10 @@ class Overlay:
 
 
 def updated(text: str, root: Path, services: Catalogue) -> str:
-    """The text of docker-compose.yml with current blocks. Raises BlockError."""
+    """The text of docker-compose.yml with current blocks. Raises PlatformError."""
     for name in BLOCKS:
         begin, end = f"# >>> generated: {name}", f"# <<< generated: {name}"
-        before, opened, rest = text.partition(begin)
-        inside, closed, after = rest.partition(end)
-        if not (opened and closed):
-            raise BlockError(f"docker-compose.yml: no block from {begin!r} to {end!r}")
-        note = inside.partition("\n")[0]
-        text = f"{before}{begin}{note}\n{_render(root, name, services)}{end}{after}"
+        text = filled(text, begin, end, _render(root, name, services))
     return text
 
 
@@ -180,13 +173,13 @@ def networks(service: Service, process: Process) -> tuple[str, ...]:
 
 
 def overlay(root: Path, service: Service) -> Overlay:
-    """A service's compose.yaml. Raises BlockError for anything but environment and volumes."""
+    """A service's compose.yaml. Raises PlatformError for anything but environment and volumes."""
     file = root / service.folder / OVERLAY
     if not file.exists():
         return Overlay()
     document = yaml.safe_load(file.read_text()) or {}
     if unknown := set(document) - OVERLAY_KEYS:
-        raise BlockError(f"{service.folder}/{OVERLAY}: {', '.join(sorted(unknown))}; allowed: environment, volumes")
+        raise PlatformError(f"{service.folder}/{OVERLAY}: {', '.join(sorted(unknown))}; allowed: environment, volumes")
     return Overlay(document.get("environment", {}), tuple(document.get("volumes", ())))
 
 

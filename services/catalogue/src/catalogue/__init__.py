@@ -1,6 +1,6 @@
 """The ground floor: what the platform consists of, from catalogue.yaml. Imports no other package of this repository."""
 
-from .loader import default_path, load
+from .loader import default_path, load, schema
 from .model import (
     Audience,
     Backend,
@@ -37,4 +37,5 @@ __all__ = [
     "Slo",
     "default_path",
     "load",
+    "schema",
 ]

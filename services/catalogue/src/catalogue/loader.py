@@ -57,10 +57,15 @@ def _refuse(file: Path, found: Iterator[str]) -> None:
         raise CatalogueError("\n".join([f"{file} is wrong:", *(f"  {line}" for line in lines)]))
 
 
+def schema() -> dict[str, Any]:
+    """The JSON Schema of catalogue.yaml."""
+    content: dict[str, Any] = json.loads(resources.files(__package__).joinpath(SCHEMA).read_text())
+    return content
+
+
 def _malformed(document: Any) -> Iterator[str]:
     """Where the document departs from its schema."""
-    schema = json.loads(resources.files(__package__).joinpath(SCHEMA).read_text())
-    for error in jsonschema.Draft202012Validator(schema).iter_errors(document):
+    for error in jsonschema.Draft202012Validator(schema()).iter_errors(document):
         where = ".".join(str(part) for part in error.absolute_path) or "the file"
         yield f"{where}: {error.message}"
 

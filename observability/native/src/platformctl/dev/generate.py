@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from catalogue import Catalogue, Process
+
 from platformctl import settings
 from platformctl.app import Platform
+from platformctl.dev.blocks import filled
 from platformctl.paths import Paths
 from platformctl.run import supervisor, targets, toxics
 from platformctl.run.backends import Backends
@@ -18,6 +21,10 @@ NOTE = """\
 # Generated from services/catalogue/ by `make generate`: don't edit. What runs is var/etc/process-compose.yaml, made
 # by the same code with this machine's paths, ports and secrets in place of the names in ${}.
 """
+
+
+TABLE_BEGINS = "<!-- generated from the catalogue by `make generate` -->"
+TABLE_ENDS = "<!-- end of what is generated -->"
 
 
 class _Placeholders(SecretStore):
@@ -45,6 +52,9 @@ def files(platform: Platform) -> dict[Path, str]:
     proxies = toxics.proxies(platform.catalogue, defaults, on_loopback, listen=HOST)
     generated[observability / "toxiproxy" / "proxies.json"] = proxies
     generated[platform.paths.native / "process-compose.yaml"] = NOTE + _process_list(platform, defaults)
+    readme = platform.paths.root / "services" / "README.md"
+    table = services_table(platform.catalogue)
+    generated[readme] = filled(readme.read_text(), TABLE_BEGINS, TABLE_ENDS, table)
     return generated
 
 
@@ -120,6 +130,23 @@ def env_example(platform: Platform) -> str:
     ports = settings.default_ports(platform.catalogue)
     lines = [f"#{name}={port}" for name, port in sorted(ports.items(), key=lambda item: item[1])]
     return EXAMPLE_HEAD + "\n# Ports, all on 127.0.0.1.\n" + "\n".join(lines) + "\n"
+
+
+def services_table(catalogue: Catalogue) -> str:
+    """The table in services/README.md: what each does, for whom, and the ports of its processes."""
+    lines = ["", "| service | does | owner | HTTP | metrics | other processes |", "| --- " * 6 + "|"]
+    for name, service in catalogue.services.items():
+        web = service.web()
+        others = [_other(process) for process in service.processes if process is not web]
+        others += [f"`{each.name}` {each.http_port}" for each in catalogue.programs() if each.part_of == name]
+        cells = (f"[{name}]({name}/)", service.description, service.owner, str(web.http_port), str(web.metrics_port))
+        lines.append(f"| {' | '.join((*cells, '; '.join(others)))} |")
+    return "\n".join([*lines, "", ""])
+
+
+def _other(process: Process) -> str:
+    port = f" {process.grpc_port}," if process.grpc_port else ""
+    return f"`{process.name}`{port} metrics {process.metrics_port}"
 
 
 def _process_list(platform: Platform, defaults: settings.Settings) -> str:
