@@ -1,4 +1,4 @@
-"""`python -m alerts.generator` writes the generated files; `--check` only says whether they are current."""
+"""`python -m alerts.generator` writes the generated files; `--check` only reports whether they are current."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from alerts.generator.build import FOLDER, files
 
 
 def main() -> int:
-    """Exit code 1 when --check finds a stale file."""
+    """Run the command line. Returns exit code 1 when --check finds a stale file."""
     parser = argparse.ArgumentParser(prog="python -m alerts.generator", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing, fail when a file is stale")
     parser.add_argument(

@@ -11,9 +11,9 @@ from catalogue import Catalogue, graph
 from alerts.generator.model import HEADER, dump
 from alerts.generator.telemetry import JUST_STARTED, WATCHDOG
 
-# Cause alerts that say why another alert of the same service fires.
-SERVICE_GONE = ("ServiceDown", "ServiceNotAnswering", "ServiceRestarting")
-# Cause alerts of a service that may be the echo of something more specific.
+# A service that is unavailable: the cause of most other alerts of the same service.
+SERVICE_UNAVAILABLE = ("ServiceDown", "ServiceNotAnswering", "ServiceRestarting")
+# Cause alerts of a service that may be a consequence of something more specific.
 ECHOES = (
     "ServiceErrors",
     "ServiceSlow",
@@ -25,8 +25,8 @@ ECHOES = (
 SPECIFIC = ("ServiceVersionRegression", "ServiceSaturated", "ServiceMemoryHigh")
 # Alerts about a database that explain slow and failing statements.
 DATABASE_CAUSES = ("DatabaseLocks", "DatabaseConnections")
-# What says that something isn't there at all.
-NOT_THERE = (
+# Alerts that something is down entirely.
+DOWN = (
     "ServiceDown",
     "WorkerDown",
     "PostgresDown",
@@ -37,20 +37,21 @@ NOT_THERE = (
     "ElasticsearchDown",
     "JaegerDown",
 )
-# A group outlives its last alert by a quarter of an hour, in which Prometheus repeats that it is resolved. The next
-# incident of the same cause joins it and waits for its turn: up to so long, on top of all that the rule waits for.
+# An alert group outlives its last alert by a quarter of an hour, in which Prometheus resends it as resolved. The next
+# incident with the same cause joins the group and waits for its next flush: at most this long, in addition to the
+# rule's own `for`.
 TICKET_INTERVAL = "30s"
-# A page is worth silencing others only if it is one.
+# Only a page may inhibit other alerts.
 PAGE_CAUSE = ('layer="cause"', 'severity="page"')
 
 
 def configuration(catalogue: Catalogue, receivers: Receivers | None = None) -> str:
-    """The text of alertmanager.yml. Without `receivers`: those of a clone without settings, the watchdog's webhooks."""
+    """The text of alertmanager.yml. Without `receivers`, only the watchdog is notified."""
     return HEADER + dump(document(catalogue, receivers or Receivers()))
 
 
 class Receivers:
-    """Where notifications go, from the environment. Secrets stay in files, which Alertmanager reads itself.
+    """Notification receivers, configured by the environment. Secrets stay in files, which Alertmanager reads itself.
 
     CONSOLE_WEBHOOK_URL and CONSOLE_WEBHOOK_TOKEN_FILE, ALERT_WEBHOOK_URL and ALERT_WEBHOOK_TOKEN_FILE, WATCHDOG_URL,
     ALERT_EMAIL_TO with ALERT_EMAIL_FROM, ALERT_SMTP_HOST (host:port), ALERT_SMTP_USER and ALERT_SMTP_PASSWORD_FILE,
@@ -63,11 +64,11 @@ class Receivers:
 
     @classmethod
     def from_environment(cls) -> Receivers:
-        """Those that the environment names."""
+        """The receivers that this process's environment configures."""
         return cls(os.environ)
 
     def webhooks(self) -> list[dict[str, Any]]:
-        """The watchdog's record, the console's inbox and one more, where they are set."""
+        """The watchdog's webhook, and those of the console and of one more receiver if they are configured."""
         hooks: list[dict[str, Any]] = [{"url": f"{self.watchdog}/notifications", "send_resolved": True}]
         for name in ("CONSOLE_WEBHOOK", "ALERT_WEBHOOK"):
             if url := self._environ.get(f"{name}_URL"):
@@ -78,7 +79,7 @@ class Receivers:
         return hooks
 
     def email(self) -> list[dict[str, Any]]:
-        """E-mail, where an address is set."""
+        """E-mail, if ALERT_EMAIL_TO is set."""
         if not (to := self._environ.get("ALERT_EMAIL_TO")):
             return []
         entry: dict[str, Any] = {
@@ -97,7 +98,7 @@ class Receivers:
         return [entry]
 
     def slack(self) -> list[dict[str, Any]]:
-        """Slack, where a webhook is set."""
+        """Slack, if SLACK_WEBHOOK_URL_FILE is set."""
         if not (file := self._environ.get("SLACK_WEBHOOK_URL_FILE")):
             return []
         return [
@@ -111,7 +112,7 @@ class Receivers:
         ]
 
     def pagerduty(self) -> list[dict[str, Any]]:
-        """PagerDuty, where a key is set."""
+        """PagerDuty, if PAGERDUTY_ROUTING_KEY_FILE is set."""
         if not (file := self._environ.get("PAGERDUTY_ROUTING_KEY_FILE")):
             return []
         return [
@@ -126,7 +127,7 @@ class Receivers:
 
 
 def document(catalogue: Catalogue, receivers: Receivers) -> dict[str, Any]:
-    """alertmanager.yml as a document."""
+    """The content of alertmanager.yml: routes, receivers and inhibitions."""
     teams = graph.teams(catalogue)
     page, ticket = {"webhook_configs": receivers.webhooks()}, {"webhook_configs": receivers.webhooks()}
     for key, entries in (("email_configs", receivers.email()), ("slack_configs", receivers.slack())):
@@ -140,10 +141,10 @@ def document(catalogue: Catalogue, receivers: Receivers) -> dict[str, Any]:
         "route": {
             "receiver": "platform-ticket",
             "group_by": ["root_service"],
-            # Long enough for a cause that needs a little longer than its first symptom, short enough for a page
-            # within a minute of the fault.
+            # Long enough for a cause that fires shortly after its first symptom, short enough to page within a minute
+            # of the fault.
             "group_wait": "10s",
-            # Resolved notifications go out at this pace.
+            # How late a resolved notification may be.
             "group_interval": "1m",
             "repeat_interval": "4h",
             "routes": [
@@ -155,12 +156,12 @@ def document(catalogue: Catalogue, receivers: Receivers) -> dict[str, Any]:
                     "group_interval": "10s",
                     "repeat_interval": "10s",
                 },
-                {"receiver": "nobody", "matchers": ['severity="info"']},
+                {"receiver": "none", "matchers": ['severity="info"']},
                 *(_team_route(team) for team in teams),
             ],
         },
         "receivers": [
-            {"name": "nobody"},
+            {"name": "none"},
             {
                 "name": "watchdog",
                 "webhook_configs": [{"url": f"{receivers.watchdog}/heartbeat", "send_resolved": True}],
@@ -182,10 +183,10 @@ def _team_route(team: str) -> dict[str, Any]:
                 "receiver": f"{team}-page",
                 "matchers": ['severity="page"'],
                 "group_by": ["root_service"],
-                # How late "resolved" may be.
+                # How late a resolved notification may be.
                 "group_interval": "20s",
-                # A budget that an earlier incident has nearly used up burns again with the first failures of the next
-                # one, before its cause can be told: most causes are within 45 s.
+                # A budget that an earlier incident has nearly spent burns again with the first failures of the next
+                # one, before its cause has been notified: most causes fire within 45 s.
                 "routes": [{"matchers": ['layer="symptom"'], "group_wait": "45s"}],
             },
             {
@@ -195,7 +196,7 @@ def _team_route(team: str) -> dict[str, Any]:
                 "group_wait": "30s",
                 "group_interval": TICKET_INTERVAL,
                 "repeat_interval": "24h",
-                # An example of planned silence: what eats the budget within a month can wait for Monday.
+                # An example of a mute time interval: a budget that lasts a month can wait until Monday.
                 "routes": [
                     {"matchers": ['alertname="ErrorBudgetJustLasts"'], "mute_time_intervals": ["weekend"]},
                 ],
@@ -213,23 +214,23 @@ def _team_route(team: str) -> dict[str, Any]:
 
 
 def inhibitions(catalogue: Catalogue) -> list[dict[str, Any]]:
-    """Every inhibition: along the graph, within one service, and by dead telemetry."""
+    """Inhibitions along the dependency graph, within one service, and by dead telemetry."""
     return [*_along_the_graph(catalogue), *_within_a_service(), *_telemetry(catalogue)]
 
 
 def _along_the_graph(catalogue: Catalogue) -> list[dict[str, Any]]:
-    """For each node: what its failure explains at those that depend on it, over all hops."""
+    """For each node, the alerts of its direct and indirect dependents that its failure explains."""
     rules = []
     for name in graph.nodes(catalogue):
         callers = graph.callers_of(catalogue, name)
         affected = graph.affected_by(catalogue, name)
         source = [*PAGE_CAUSE, f'service="{name}"']
-        # A worker's death doesn't keep its service from answering.
+        # A service whose worker is down still answers requests.
         answering = [*source, 'alertname!~"Worker.*|Consumer.*|Queue.*|DeadLetters.*|Outbox.*|Events.*"']
         symptoms = "|".join([name, *affected] if name in catalogue.services else affected)
         if symptoms:
             rules.append(_rule(source, ['layer="symptom"', f'service=~"{symptoms}"']))
-        # Edges that lead to it, and edges to those that call it.
+        # Edges to the node, and edges to its callers.
         targets = "|".join([name, *callers])
         rules.append(_rule(answering, ['layer="cause"', f'dependency=~"{targets}"', f'service!="{name}"']))
         if callers:
@@ -246,7 +247,7 @@ def _along_the_graph(catalogue: Catalogue) -> list[dict[str, Any]]:
             )
         if name not in catalogue.services:
             everything = "|".join(affected)
-            # What many stand on: whatever else its callers complain of comes from it.
+            # A shared backend explains every other cause alert of the services that depend on it.
             rules.append(
                 _rule(
                     [*source, 'dependency=""'], ['layer="cause"', f'service=~"{everything}"', f'root_service!="{name}"']
@@ -259,20 +260,20 @@ def _along_the_graph(catalogue: Catalogue) -> list[dict[str, Any]]:
         _rule(proxy, [f'alertname=~"{"|".join(ECHOES)}"']),
         _rule(proxy, ['layer="symptom"']),
     ]
-    # The page of last resort: when anything else explains it, it isn't.
+    # The page of last resort: any other page explains it.
     rules.append(_rule([*PAGE_CAUSE, 'alertname!="TrafficAbsent"'], ['alertname="TrafficAbsent"']))
     return rules
 
 
 def _within_a_service() -> list[dict[str, Any]]:
-    """The specific before the general, in one service."""
+    """Within one service, the specific alert inhibits the general one."""
     same = ["service"]
     edge = ["service", "dependency"]
-    gone = "|".join(SERVICE_GONE)
+    unavailable = "|".join(SERVICE_UNAVAILABLE)
     database = "|".join(DATABASE_CAUSES)
     echoes = "|".join(ECHOES)
     return [
-        _rule([f'alertname=~"{gone}"'], ['layer="cause"', f'alertname!~"{gone}|Worker.*"'], same),
+        _rule([f'alertname=~"{unavailable}"'], ['layer="cause"', f'alertname!~"{unavailable}|Worker.*"'], same),
         _rule(
             [f'alertname=~"{"|".join(SPECIFIC)}"'],
             [f'alertname=~"{echoes}|Edge.*"', f'alertname!~"{"|".join(SPECIFIC)}"'],
@@ -297,7 +298,7 @@ def _within_a_service() -> list[dict[str, Any]]:
             same,
         ),
         _rule(['alertname="ConsumerGone"'], ['alertname="ConsumerStalled"'], ["queue"]),
-        # Who waits for a dependency takes no messages meanwhile, or gives them up.
+        # A consumer that waits for a dependency takes no messages meanwhile, or dead-letters them.
         _rule(
             ['alertname=~"Edge.*|Database.*"', 'severity="page"'],
             ['alertname=~"DeadLetters.*|QueueBacklog|ConsumerStalled|EventsNeverConsumed"'],
@@ -305,7 +306,7 @@ def _within_a_service() -> list[dict[str, Any]]:
         ),
         _rule(['alertname="DeadLettersMany"'], ['alertname="DeadLetters"'], ["queue"]),
         _rule(['alertname="OutboxAge"'], ['alertname="EventsNotPublished"'], same),
-        # Not by equal labels: it is everybody's.
+        # No equal labels: a contended machine affects all services.
         _rule(
             ['alertname="MachineContended"'],
             ['alertname=~"EdgeSlow|ServiceSlow|ServiceSaturated|EdgeRetryAmplification"'],
@@ -324,11 +325,11 @@ def _within_a_service() -> list[dict[str, Any]]:
 
 
 def _telemetry(catalogue: Catalogue) -> list[dict[str, Any]]:
-    """A dead pipeline explains what is missing at its end, and makes untrue what was concluded from it."""
+    """A dead pipeline explains the data missing at its end, and invalidates alerts that are based on that data."""
     services = "|".join(catalogue.services)
     return [
-        # Everything starts together: what isn't there yet isn't broken.
-        _rule([f'alertname="{JUST_STARTED}"'], [f'alertname=~"{"|".join(NOT_THERE)}"']),
+        # Everything starts together: what isn't up yet isn't broken.
+        _rule([f'alertname="{JUST_STARTED}"'], [f'alertname=~"{"|".join(DOWN)}"']),
         _rule(['alertname="ScrapingBroken"'], ['layer=~"cause|symptom"']),
         _rule(
             ['alertname="ScrapingBroken"'],

@@ -1,4 +1,4 @@
-"""Puts the generated files together."""
+"""The generated files: rules by file, and alertmanager.yml."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ VIEWS = FOLDER / "views.yaml"
 
 
 def groups(catalogue: Catalogue) -> Mapping[str, tuple[Group, ...]]:
-    """Every group of rules by the name of its file."""
+    """The rule groups by the name of their file in rules/, without suffix."""
     limits = thresholds.load()
     describer = Describer(catalogue)
     return {
@@ -45,13 +45,13 @@ def views() -> dict[str, str]:
 
 
 def alerts(catalogue: Catalogue) -> list[Alert]:
-    """Every alerting rule."""
+    """The alerting rules of all groups."""
     return [
         rule for file in groups(catalogue).values() for group in file for rule in group.rules if isinstance(rule, Alert)
     ]
 
 
 def files(catalogue: Catalogue) -> Mapping[Path, str]:
-    """Every generated file with its text."""
+    """The text of each generated file by its path."""
     rules = {FOLDER / "rules" / f"{name}.yml": rules_file(content) for name, content in groups(catalogue).items()}
     return rules | {FOLDER / "alertmanager.yml": alertmanager.configuration(catalogue)}

@@ -1,4 +1,4 @@
-"""The database server, each service's database in it, and the pools in front."""
+"""The database server, each service's database, and the connection pools."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from alerts.generator.model import Group, Record
 from alerts.generator.thresholds import Thresholds
 
 SERVER = Subject.backend("databases", "postgresql", process="postgres")
-# What a service does in its database is its owner's to repair, though the server is where it shows.
+# The service's owner repairs what the service does in its database, although the server is where it shows.
 POOL = Subject("databases", root="postgresql", owner=SERVICE, labels={"dependency": "postgresql"})
 DATABASE = replace(POOL, logs=SERVER.logs)
 
 
 def recorded() -> Group:
-    """Use of connections and pools."""
+    """Usage of connections and pools, and the share of samples with blocked sessions."""
     rules = (
         Record(
             "postgres:connections:ratio",
@@ -40,12 +40,13 @@ def recorded() -> Group:
 
 
 def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
-    """Down, locks, connections, pools, forgotten transactions, deadlocks."""
+    """Alerts for availability, locks, connections, pools, idle transactions and deadlocks."""
     databases = "|".join(service.database for service in catalogue.services.values())
     rules = [
         describer.alert(
             "PostgresDown",
-            # An exporter that is gone isn't the server: but one that waits for it says as much, and so do all callers.
+            # An exporter that is down doesn't mean that the server is. A scrape that hangs does (the exporter waits for
+            # the server), and so do failing callers.
             """
             pg_up == 0
             or on (job, instance) (
@@ -61,7 +62,7 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             layer="cause",
             severity="page",
             summary="PostgreSQL is down",
-            description="PostgreSQL doesn't answer: no service can read or write.",
+            description="PostgreSQL doesn't respond: services can neither read nor write.",
             about=SERVER,
         ).kept(KEEP_OF_BACKENDS),
         describer.alert(
@@ -71,9 +72,8 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             layer="cause",
             severity="page",
             summary="Sessions wait for locks in a service's database",
-            description="{{ $labels.service }}'s database: at {{ $value | humanizePercentage }} of the looks of "
-            "the last half minute "
-            "somebody waited for a lock.",
+            description="{{ $labels.service }}'s database: in {{ $value | humanizePercentage }} of the samples "
+            "of the last 30 seconds, sessions were waiting for a lock.",
             about=DATABASE,
         ),
         describer.alert(
@@ -92,7 +92,8 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             layer="cause",
             severity="page",
             summary="Requests wait for a database connection",
-            description="{{ $labels.process }} of {{ $labels.service }}: its pool is exhausted or gets no connections.",
+            description="{{ $labels.process }} of {{ $labels.service }}: the connection pool is exhausted "
+            "or can't open connections.",
             about=POOL,
         ),
         describer.alert(
@@ -101,8 +102,8 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             lasting="30s",
             layer="cause",
             severity="page",
-            summary="PostgreSQL runs out of connections",
-            description="{{ $value | humanizePercentage }} of PostgreSQL's connections are taken.",
+            summary="PostgreSQL is running out of connections",
+            description="{{ $value | humanizePercentage }} of PostgreSQL's connections are in use.",
             about=SERVER,
         ),
         describer.alert(
@@ -115,9 +116,9 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             lasting="30s",
             layer="cause",
             severity="ticket",
-            summary="A transaction was left open",
-            description="{{ $labels.service }}'s database: a transaction has done nothing for "
-            "{{ $value | humanizeDuration }}.",
+            summary="A transaction is idle",
+            description="{{ $labels.service }}'s database: a transaction has been idle "
+            "for {{ $value | humanizeDuration }}.",
             about=DATABASE,
         ),
         describer.alert(
@@ -130,7 +131,7 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             layer="cause",
             severity="ticket",
             summary="Transactions deadlock",
-            description="{{ $labels.service }}'s database: {{ $value | humanize }} deadlocks in five minutes.",
+            description="{{ $labels.service }}'s database: {{ $value | humanize }} deadlocks in the last five minutes.",
             about=DATABASE,
         ),
     ]

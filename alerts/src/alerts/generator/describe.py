@@ -1,4 +1,4 @@
-"""Labels and annotations that every alert carries."""
+"""Labels and annotations that every alert has."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from catalogue import Catalogue, graph
 
 from alerts.generator.model import Alert, Layer, Severity
 
-# Where people look things up. A Prometheus that has the external label of the left name uses its value instead:
-# Grafana's /d for dashboards_url, say, or Jaeger's /search for traces_url.
+# Base addresses of the links in alerts. A Prometheus with an external label of the same name uses its value instead:
+# for example Grafana's /d for dashboards_url, or Jaeger's /search for traces_url.
 ADDRESSES = {
     "dashboards_url": "http://127.0.0.1:8000/dashboards",
     "traces_url": "http://127.0.0.1:8000/traces",
@@ -23,12 +23,12 @@ Dashboard = Literal["overview", "service", "edges", "messaging", "databases", "t
 SERVICE = "{{ $labels.service }}"
 
 
-# How long a page's cause outlasts its end: until the burning budget that it explains is seen to burn no more, whose
-# guard looks back a minute. What is judged by rates looks back as far itself.
+# `keep_firing_for` of pages about causes: until the burn-rate alert that a cause explains has ended too, which looks
+# back a minute. Expressions over rates look back as far themselves and need less.
 KEEP, KEEP_AFTER_RATES = "75s", "20s"
-# What services depend on explains their own causes too (a full outbox, say), which need a little longer to end.
+# Backends also explain causes in the services that use them (for example a full outbox), which end a little later.
 KEEP_OF_BACKENDS = "105s"
-# Expressions that hold for a minute or more after what they look at is over.
+# Expressions that stay true for a minute or more after the fault has ended.
 _LOOKS_BACK = re.compile(r"rate1m|increase2m|(?:rate|increase|changes)\([^()]*\[[1-9]m\]")
 
 
@@ -37,16 +37,16 @@ def _keep(expr: str) -> str:
 
 
 def base(name: str) -> str:
-    """The template of an address."""
+    """A Prometheus template for the base address `name`: the external label if there is one, else the default."""
     return f'{{{{ or $externalLabels.{name} "{ADDRESSES[name]}" }}}}'
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What an alert is about, and where to look.
+    """What an alert is about, and what its links open.
 
-    `root` is the service that is the cause, `labels` adds those the expression doesn't bring. The team is the owner of
-    `owner`, by default of the root. `logs` is a query in Kibana's language; `traces` the service whose traces to list.
+    `root` is the service that is the cause; `labels` are added to those of the expression. The team is the owner of
+    `owner`, by default of the root. `logs` is a KQL query; `traces` is the service whose traces are listed.
     """
 
     dashboard: Dashboard
@@ -58,14 +58,14 @@ class Subject:
 
     @classmethod
     def backend(cls, dashboard: Dashboard, name: str, *, process: str = "") -> Subject:
-        """A backend as a whole, whose expressions have no service: its own log, and the traces of orders."""
+        """A backend as a whole, whose expressions have no service label. Links to its own log and to orders' traces."""
         return cls(
             dashboard, root=name, labels={"service": name}, logs=f'process.name:"{process or name}"', traces="orders"
         )
 
 
 class Describer:
-    """Makes alerts with the labels and annotations of design: layer, severity, team, root_service, links."""
+    """Builds alerts with the common labels (layer, severity, team, root_service) and annotations (texts, links)."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
@@ -82,7 +82,7 @@ class Describer:
         description: str,
         about: Subject,
     ) -> Alert:
-        """An alert. Pages about causes outlast their end, by how far the expression looks back."""
+        """An alerting rule. `lasting` is Prometheus's `for`. Pages about causes get a `keep_firing_for`."""
         service = about.labels.get("service", SERVICE)
         scope = f"?var-service={service}" if about.dashboard in ("service", "edges", "django") else ""
         return Alert(
@@ -108,7 +108,7 @@ class Describer:
         )
 
     def team(self, root: str) -> str:
-        """The owner of a node; where the node is only known from a label, a template that finds it."""
+        """The team that owns a node. If the node is only known from a label, a template that finds the team."""
         if not root.startswith("{{"):
             return graph.owner_of(self._catalogue, root)
         value = root.removeprefix("{{").removesuffix("}}").strip()
@@ -123,5 +123,5 @@ class Describer:
 
 
 def _query(text: str) -> str:
-    """A query as part of an address; templates are left alone."""
+    """A query encoded for a URL; templates are left unchanged."""
     return text.replace(" ", "%20").replace('"', "%22").replace("{{%20", "{{ ").replace("%20}}", " }}")

@@ -1,4 +1,4 @@
-"""Edges as the caller sees them: recorded figures, and alerts by what goes wrong."""
+"""Edges as measured by the caller: recorded metrics, and one alert per failure mode."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ CALLS = "dependency_call_duration_seconds"
 BY = "service, dependency, protocol"
 CALLEE = "{{ $labels.dependency }}"
 EDGE = "{{ $labels.service }} → {{ $labels.dependency }}"
-# Callees that wait for the card provider, whose answers take long in health too.
+# Callees that wait for the card provider, which is slow even when healthy.
 SLOW_BY_NATURE = "card-provider|payments"
-# While an edge or database of the callee itself is about to be told of, that is the cause. Inhibition alone would come
-# too late where the caller's alert is a moment faster.
+# Suppresses the caller's alert while one on the callee's own dependency is pending or firing. Inhibition alone is too
+# late if the caller's alert fires first.
 UNLESS_DEEPER = (
     'unless on (dependency) label_replace(ALERTS{severity="page", dependency!=""}, '
     '"dependency", "$1", "service", "(.*)")'
@@ -29,17 +29,17 @@ CONTENTION = "platform:scrape_seconds:median30s"
 
 
 def contended(t: Thresholds) -> str:
-    """Holds while, and a minute after, everything is slow at once."""
+    """An expression that is true while everything is slow at once, and for a minute afterwards."""
     return f"max_over_time({CONTENTION}[1m]) > {t['contended_scrape_seconds']}"
 
 
 def unless_contended(t: Thresholds) -> str:
-    """Leaves out what is slow together with everything else: no service in particular is the cause."""
+    """A clause that excludes slowness while everything is slow at once: no single service is the cause."""
     return f"unless on () {contended(t)}"
 
 
 def recorded(thresholds: Thresholds) -> Group:
-    """Rates, failure ratios and durations of every edge."""
+    """Call rates, failure ratios and durations of every edge."""
     rules = [
         Record("edge:calls:rate1m", f"sum by ({BY}) (rate({CALLS}_count[1m]))"),
         *(
@@ -53,7 +53,7 @@ def recorded(thresholds: Thresholds) -> Group:
         Record("edge:retries:rate1m", f"sum by ({BY}) (rate(dependency_retries_total[1m]))"),
         Record(
             "edge:retries:ratio_rate1m",
-            # Retries are calls too: what counts is how many there are for one that would have been made anyway.
+            # Retries count as calls too: the ratio is retries per call that would have been made without them.
             "edge:retries:rate1m / ((edge:calls:rate1m - edge:retries:rate1m) > 0)",
         ),
         *(
@@ -69,7 +69,7 @@ def recorded(thresholds: Thresholds) -> Group:
             "edge:slow_calls:ratio_rate1m * on (service, dependency, protocol) "
             'sum by (service, dependency, protocol) (edge:calls_by_outcome:rate1m{outcome="ok"})',
         ),
-        # By operation, since one slow statement among many quick ones is lost in the edge's figure.
+        # By operation: one slow statement among many fast ones doesn't show in the edge's total.
         Record("edge_operation:slow_calls:ratio_rate1m", "\nor\n".join(_slow_ratios(thresholds, f"{BY}, operation"))),
         Record(
             "edge_operation:slow_calls:rate1m",
@@ -81,7 +81,7 @@ def recorded(thresholds: Thresholds) -> Group:
 
 
 def _slow_ratios(thresholds: Thresholds, by: str = BY) -> Iterator[str]:
-    """The share of successful calls over the limit, one expression for each limit."""
+    """The share of successful calls that took longer than the limit, one expression per limit."""
     classes = [
         (f'protocol="{protocol}"', f'dependency!~"{SLOW_BY_NATURE}"', f"edge_slow_seconds_{protocol}")
         for protocol in ("http", "grpc", "sql", "amqp")
@@ -96,7 +96,7 @@ def _slow_ratios(thresholds: Thresholds, by: str = BY) -> Iterator[str]:
 
 
 def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
-    """One alert for each way an edge fails."""
+    """One alert per failure mode of an edge."""
     restarted = _just_restarted(t)
     product = customer_services(catalogue)
     slow = "edge_operation:slow_calls:ratio_rate1m"
@@ -121,14 +121,14 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
                 ),
             )
             for name, outcome, summary, what, still in (
-                ("EdgeErrors", "error", "A dependency answers with errors", "were answered with an error", ""),
-                ("EdgeTimeouts", "timeout", "A dependency doesn't answer in time", "got no answer in time", ""),
+                ("EdgeErrors", "error", "A dependency returns errors", "returned an error", ""),
+                ("EdgeTimeouts", "timeout", "A dependency doesn't respond in time", "timed out", ""),
                 (
                     "EdgeRefused",
                     "refused",
-                    "A dependency can't be reached",
-                    "found no connection, or it broke",
-                    # Nobody is woken for a restart that is over.
+                    "A dependency is unreachable",
+                    "could not connect or lost the connection",
+                    # A restart that has finished doesn't page.
                     "and edge:calls_by_outcome:rate15s > 0",
                 ),
             )
@@ -147,14 +147,13 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             {UNLESS_DEEPER}
             {unless_contended(t)}
             """,
-            # Shorter than the others: where a slow backend makes calls to its service time out, it has to be first.
+            # Shorter than the others: it has to fire before the timeouts that a slow backend causes in its callers.
             lasting="10s",
             layer="cause",
             severity="page",
-            summary="A dependency answers slowly",
-            description=f"{EDGE}: {{{{ $value | humanizePercentage }}}} of the successful calls in the last "
-            "minute took longer "
-            "than the edge's limit.",
+            summary="A dependency responds slowly",
+            description=f"{EDGE}: {{{{ $value | humanizePercentage }}}} of the successful calls in the last minute "
+            "took longer than the edge's limit.",
             about=Subject("edges", root=CALLEE),
         ),
         describer.alert(
@@ -164,7 +163,7 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             layer="cause",
             severity="page",
             summary="The proxy between the services is down",
-            description="Toxiproxy doesn't answer: no service reaches another, each of which may well be healthy.",
+            description="Toxiproxy doesn't respond: services can't reach each other, even if each of them is healthy.",
             about=Subject.backend("edges", "toxiproxy"),
         ).kept(KEEP_OF_BACKENDS),
         describer.alert(
@@ -179,7 +178,7 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             layer="cause",
             severity="page",
             summary="Retries multiply the load on a dependency",
-            description=f"{EDGE}: {{{{ $value | humanizePercentage }}}} more calls than needed, all of them retries.",
+            description=f"{EDGE}: retries add {{{{ $value | humanizePercentage }}}} to the calls.",
             about=Subject("edges", root=CALLEE),
         ),
         describer.alert(
@@ -191,9 +190,9 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             lasting="1m",
             layer="cause",
             severity="ticket",
-            summary="Requests run out of time before a dependency is even called",
-            description=f"{EDGE}: {{{{ $value | humanizePercentage }}}} of the calls were not made: the deadline "
-            "had passed.",
+            summary="Requests exceed their deadline before a dependency is called",
+            description=f"{EDGE}: {{{{ $value | humanizePercentage }}}} of the calls were not made "
+            "because the deadline had passed.",
             about=Subject("edges", root="{{ $labels.service }}"),
         ),
         describer.alert(
@@ -205,8 +204,8 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             lasting="1m",
             layer="cause",
             severity="ticket",
-            summary="A seldom used dependency has not answered once",
-            description=f"{EDGE}: every call of the last ten minutes failed ({{{{ $value | humanize }}}} of them).",
+            summary="A rarely used dependency fails every call",
+            description=f"{EDGE}: all {{{{ $value | humanize }}}} calls in the last ten minutes failed.",
             about=Subject("edges", root=CALLEE),
         ),
         describer.alert(
@@ -220,26 +219,25 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
               >= {t["service_errors_per_minute"]}
             {UNLESS_EXPLAINED}
             """,
-            # Longer than what lies below takes to be told: locks show in half a minute of samples.
+            # Longer than the alerts on its dependencies take to fire: locks need half a minute of samples.
             lasting="35s",
             layer="cause",
             severity="page",
             summary="A gRPC method fails on the server",
-            description="{{ $labels.service }}: {{ $value | humanizePercentage }} of {{ $labels.grpc_method }} "
-            "ended with "
-            "{{ $labels.grpc_code }}.",
+            description="{{ $labels.service }}: {{ $value | humanizePercentage }} of the {{ $labels.grpc_method }} "
+            "calls ended with {{ $labels.grpc_code }}.",
             about=Subject("edges"),
         ),
     ]
     return Group("edges", tuple(rules))
 
 
-# Codes that are the server's fault. NOT_FOUND, INVALID_ARGUMENT, FAILED_PRECONDITION and the like are answers.
+# Codes that are the server's fault. NOT_FOUND, INVALID_ARGUMENT, FAILED_PRECONDITION etc. are regular responses.
 GRPC_FAULTS = "UNKNOWN|DEADLINE_EXCEEDED|RESOURCE_EXHAUSTED|ABORTED|INTERNAL|UNAVAILABLE|DATA_LOSS"
 
 
 def _just_restarted(t: Thresholds) -> str:
-    """Leaves out callees that came up moments ago: what they refused meanwhile is over."""
+    """A clause that excludes callees that have just restarted: what they refused while down has ended."""
     return (
         "unless on (dependency) label_replace(time() - max by (service) "
         '(process_start_time_seconds{job="django"}) '

@@ -19,7 +19,7 @@ LIVE = 'queue!~".*[.]dead"'
 
 
 def recorded() -> Group:
-    """Depth, consumers and acknowledgements of every queue, with the service that reads it."""
+    """Depth, consumers, acknowledgements and dead letters of every queue, labelled with the service that reads it."""
     rules = (
         *(
             Record(
@@ -52,7 +52,7 @@ def recorded() -> Group:
 
 
 def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
-    """What keeps an event from its consumer, from the broker to the dead letters."""
+    """Alerts for everything that keeps an event from its consumer: broker, queues, consumers, outbox."""
     queues = sorted({queue for event in catalogue.events for queue in event.consumers.values()})
     rules = [
         describer.alert(
@@ -62,7 +62,7 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             layer="cause",
             severity="page",
             summary="The message broker is down",
-            description="RabbitMQ doesn't answer: nothing is published, nothing is consumed.",
+            description="RabbitMQ doesn't respond: no message is published or consumed.",
             about=BROKER,
         ).kept(KEEP_OF_BACKENDS),
         describer.alert(
@@ -71,14 +71,14 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             lasting="15s",
             layer="cause",
             severity="page",
-            summary="The message broker holds publishers back",
-            description="RabbitMQ has raised its memory, disk or file descriptor alarm; publishers block until "
-            "it is over.",
+            summary="The message broker blocks publishers",
+            description="RabbitMQ has raised a memory, disk or file descriptor alarm; "
+            "publishers are blocked until it clears.",
             about=BROKER,
         ).kept(KEEP_OF_BACKENDS),
         describer.alert(
             "ConsumerGone",
-            # Once the broker is there, consumers come back within seconds; they get a minute.
+            # Once the broker is up, consumers reconnect within seconds; they get a minute.
             f"""
             queue:consumers:sum{{{LIVE}}} == 0
             and on () sum_over_time(up{{job="rabbitmq-detailed"}}[1m]) > 9
@@ -87,7 +87,7 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             layer="cause",
             severity="page",
             summary="A queue has no consumer",
-            description="Nobody reads {{ $labels.queue }}: {{ $labels.service }}'s consumer is not connected.",
+            description="{{ $labels.queue }} has no consumer: {{ $labels.service }} is not connected to it.",
             about=Subject("messaging"),
         ),
         describer.alert(
@@ -99,10 +99,9 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             lasting="20s",
             layer="cause",
             severity="page",
-            summary="A consumer is connected and handles nothing",
-            description="{{ $labels.service }} holds {{ $value }} messages of {{ $labels.queue }} and has "
-            "acknowledged none for a "
-            "minute.",
+            summary="A consumer is connected but handles no messages",
+            description="{{ $labels.service }} holds {{ $value }} messages of {{ $labels.queue }} "
+            "and has acknowledged none for a minute.",
             about=Subject("messaging"),
         ),
         describer.alert(
@@ -114,9 +113,9 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             lasting="30s",
             layer="cause",
             severity="page",
-            summary="A queue grows faster than it is read",
-            description="{{ $value }} messages wait in {{ $labels.queue }}, more than {{ $labels.service }} "
-            "handles in half a minute.",
+            summary="A queue grows faster than it is consumed",
+            description="{{ $value }} messages wait in {{ $labels.queue }}, "
+            "more than {{ $labels.service }} handles in half a minute.",
             about=Subject("messaging"),
         ),
         *(
@@ -129,8 +128,8 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
                 lasting="30s",
                 layer="cause",
                 severity="page",
-                summary="A queue is gone",
-                description=f"RabbitMQ has no queue {queue}: events meant for it are lost or returned.",
+                summary="A queue is missing",
+                description=f"RabbitMQ has no queue {queue}: events routed to it are lost or returned.",
                 about=Subject(
                     "messaging", root=queue.split(".")[0], labels={"service": queue.split(".")[0], "queue": queue}
                 ),
@@ -143,16 +142,15 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             lasting="0s",
             layer="cause",
             severity="ticket",
-            summary="A message was given up",
-            description="{{ $labels.queue }}: {{ $value | humanize }} messages went to the dead letters in two "
-            "minutes, reason: "
-            "{{ $labels.reason }}.",
+            summary="A message was dead-lettered",
+            description="{{ $labels.queue }}: {{ $value | humanize }} messages were dead-lettered "
+            "in the last two minutes, reason: {{ $labels.reason }}.",
             about=CONSUMER,
         ),
         describer.alert(
             "DeadLettersMany",
-            # Where its database or another dependency fails a consumer, that is the cause, of all that was given up
-            # meanwhile too; the ticket says that they are there to be published again.
+            # When the consumer's database or another dependency fails, that is the cause, also of messages that were
+            # dead-lettered meanwhile; the ticket reminds the owner to publish them again.
             f"""
             sum by (service, queue) (queue:dead_letters:increase2m) >= {t["dead_letters_for_page"]}
             {UNLESS_EXPLAINED}
@@ -161,9 +159,9 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             lasting="10s",
             layer="cause",
             severity="page",
-            summary="Messages are given up one after the other",
-            description="{{ $labels.queue }}: {{ $value | humanize }} messages went to the dead letters in two "
-            "minutes.",
+            summary="Many messages are dead-lettered",
+            description="{{ $labels.queue }}: {{ $value | humanize }} messages were dead-lettered "
+            "in the last two minutes.",
             about=CONSUMER,
         ),
         describer.alert(
@@ -173,7 +171,7 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             layer="cause",
             severity="page",
             summary="Events wait in the outbox",
-            description="{{ $labels.service }}: the oldest event has waited for {{ $value | humanizeDuration }} "
+            description="{{ $labels.service }}: the oldest event has waited {{ $value | humanizeDuration }} "
             "to be published.",
             about=Subject("messaging"),
         ),
@@ -186,9 +184,9 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             lasting="15s",
             layer="cause",
             severity="page",
-            summary="Orders are placed and no event is published",
-            description="{{ $labels.service }}: {{ $value | humanize }} orders in a minute, and the relay has "
-            "published nothing.",
+            summary="Orders are placed but no events are published",
+            description="{{ $labels.service }}: {{ $value | humanize }} orders in the last minute, "
+            "but the relay has published no events.",
             about=Subject("messaging"),
         ),
         describer.alert(
@@ -201,8 +199,8 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             layer="cause",
             severity="page",
             summary="Published events reach no queue",
-            description="{{ $value | humanize }} messages in two minutes had no queue to go to: a binding or "
-            "queue is missing.",
+            description="{{ $value | humanize }} messages in the last two minutes were routed to no queue: "
+            "a binding or a queue is missing.",
             about=BROKER,
         ),
         *(
@@ -216,8 +214,8 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
                 lasting="30s",
                 layer="cause",
                 severity="page",
-                summary="Events are published and never consumed",
-                description=f"{publisher} publishes, and {consumer} has handled nothing of {queue} for a minute.",
+                summary="Events are published but not consumed",
+                description=f"{publisher} publishes, but {consumer} has handled no message of {queue} for a minute.",
                 about=Subject("messaging", root=consumer, labels={"service": consumer, "queue": queue}),
             )
             for (publisher, consumer, queue), types in _subscriptions(catalogue).items()
@@ -227,7 +225,7 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
 
 
 def _subscriptions(catalogue: Catalogue) -> dict[tuple[str, str, str], str]:
-    """(publisher, consumer, queue) → the event types as a regular expression."""
+    """The event types, as a regular expression, by publisher, consumer and queue."""
     found: dict[tuple[str, str, str], list[str]] = {}
     for event in catalogue.events:
         for consumer, queue in event.consumers.items():

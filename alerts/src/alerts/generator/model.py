@@ -1,4 +1,4 @@
-"""Rules and groups as values, and how they are written down."""
+"""Rules and groups as values, and their YAML."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HEADER = (
 
 
 def seconds(duration: str) -> int:
-    """A duration of one unit as Prometheus and Alertmanager write it: 20s, 5m, 6h, 3d."""
+    """The seconds of a duration with one unit as Prometheus and Alertmanager write it: 20s, 5m, 6h, 3d."""
     return int(duration[:-1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[duration[-1]]
 
 
@@ -47,7 +47,7 @@ class Alert:
     keep: str = ""
 
     def kept(self, keep: str) -> Alert:
-        """The same with another `keep`."""
+        """A copy with another `keep`."""
         return replace(self, keep=keep)
 
     def document(self) -> dict[str, Any]:
@@ -62,7 +62,7 @@ class Alert:
 
 @dataclass(frozen=True)
 class Group:
-    """Rules that are evaluated one after the other, every `interval`."""
+    """Rules that are evaluated in order, every `interval`."""
 
     name: str
     rules: tuple[Record | Alert, ...]
@@ -81,18 +81,15 @@ def rules_file(groups: tuple[Group, ...]) -> str:
 
 
 def dump(document: Any) -> str:
-    """YAML as people write it: block texts, keys in our order."""
+    """YAML in a readable style: block scalars, keys in insertion order, no aliases."""
     return yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=10_000, allow_unicode=True)
 
 
 class _Dumper(yaml.SafeDumper):
-    """Several lines become a block."""
-
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
         super().increase_indent(flow, False)
 
     def ignore_aliases(self, data: Any) -> bool:
-        """No anchors: every part can be read by itself."""
         return True
 
 
@@ -106,6 +103,6 @@ _Dumper.add_representer(str, _text)
 def _tidy(expr: str) -> str:
     lines = [line.rstrip() for line in expr.rstrip().lstrip("\n").splitlines()]
     margin = min(len(line) - len(line.lstrip()) for line in lines if line)
-    # A part that is left out leaves an empty line.
+    # An optional clause that is left out leaves an empty line.
     text = "\n".join(line[margin:] for line in lines if line)
     return text + "\n" if len(lines) > 1 else text

@@ -1,4 +1,4 @@
-"""Services: recorded RED figures, and alerts on their own health."""
+"""Services: recorded RED metrics (rate, errors, duration) and alerts on their health."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ PROCESS = Subject("service", logs='process.name:"{{ $labels.process }}"')
 
 RESPONSES = "django_http_responses_total_by_status_view_method_total"
 LATENCY = "django_http_requests_latency_seconds_by_view_method"
-# Health checks say nothing of what users get.
+# Health checks don't show what users experience.
 USERS_VIEWS = 'view!~"contracts[.]api[.]health.*|.*livez|.*readyz"'
-# At 5 s a look. While the platform comes up, not everything is there at Prometheus's first.
+# At a scrape interval of 5 s. While the platform starts, some targets are not up at Prometheus's first scrape.
 LOOKED_FOR_A_MINUTE = "count_over_time(up[1m]) > 9"
-# What a service answers when a dependency fails it; the edge's alert is about that.
+# Statuses that a service returns when a dependency fails; the edge's alert covers those.
 FOR_A_DEPENDENCY = "50[234]"
 
 
 def recorded(catalogue: Catalogue, t: Thresholds) -> Group:
-    """Rates, error ratios, durations and use of resources of every service."""
+    """Request rates, error ratios, durations and resource usage of every service."""
     second = t.bucket("service_slow_seconds")
     rules = (
         Record("service:http_requests:rate1m", f"sum by (service) (rate({RESPONSES}{{{USERS_VIEWS}}}[1m]))"),
@@ -59,7 +59,7 @@ def recorded(catalogue: Catalogue, t: Thresholds) -> Group:
         ),
         Record(
             CONTENTION,
-            # A scrape of half of all processes takes so long: whatever it is, they have it in common.
+            # The median over all processes: when it rises, the cause is something that they share.
             'quantile(0.5, avg_over_time(scrape_duration_seconds{job="django"}[30s]) < 4)',
         ),
         Record("process:served_spans:increase15s", "\nor\n".join(_served(catalogue))),
@@ -80,7 +80,7 @@ def recorded(catalogue: Catalogue, t: Thresholds) -> Group:
 
 
 def _served(catalogue: Catalogue) -> Iterator[str]:
-    """Requests that processes have answered by their own spans: what tells a broken scrape from a dead process."""
+    """Requests that each process answered, by its server spans: they separate a broken scrape from a dead process."""
     for process in catalogue.processes():
         if process.kind in ("web", "grpc"):
             protocol = "http_request_method" if process.kind == "web" else "rpc_method"
@@ -93,7 +93,7 @@ def _served(catalogue: Catalogue) -> Iterator[str]:
 
 
 def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
-    """Down, not answering, restarting, failing, slow, saturated, growing, worse than the version before."""
+    """Alerts for services and workers: availability, errors, latency, saturation, memory, version regressions."""
     workers = "|".join(process.name for process in catalogue.processes() if process.kind == "worker")
     serving, working = f'job="django", process!~"{workers}"', f'job="django", process=~"{workers}"'
     slow = "service:slow_requests:ratio_rate1m"
@@ -112,7 +112,7 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             for name, expr, lasting, summary, description in (
                 (
                     "ServiceDown",
-                    # Not `for`: what was on its way when the process died is counted for some seconds more.
+                    # Not `for`: requests that were in flight when the process died are still counted for some seconds.
                     f"""
                     max_over_time(up{{{serving}}}[20s]) == 0
                     and {LOOKED_FOR_A_MINUTE}
@@ -121,7 +121,7 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
                     """,
                     "0s",
                     "A service is down",
-                    "{{ $labels.process }} of {{ $labels.service }} refuses connections: its process is not there.",
+                    "{{ $labels.process }} of {{ $labels.service }} refuses connections: the process is not running.",
                 ),
                 (
                     "ServiceNotAnswering",
@@ -131,8 +131,9 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
                     and on (job, instance) scrape_duration_seconds >= 2
                     """,
                     "20s",
-                    "A service hangs: it accepts connections and doesn't answer",
-                    "{{ $labels.process }} of {{ $labels.service }} is there and hasn't answered even the scrape.",
+                    "A service hangs: it accepts connections but doesn't respond",
+                    "{{ $labels.process }} of {{ $labels.service }} is running but doesn't respond, "
+                    "not even to the metrics scrape.",
                 ),
                 (
                     "WorkerDown",
@@ -143,7 +144,7 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
                     """,
                     "20s",
                     "A worker is down",
-                    "{{ $labels.process }} of {{ $labels.service }} is not there: what it would do waits.",
+                    "{{ $labels.process }} of {{ $labels.service }} is not running: its work is waiting.",
                 ),
                 (
                     "WorkerNotAnswering",
@@ -154,7 +155,8 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
                     """,
                     "20s",
                     "A worker hangs",
-                    "{{ $labels.process }} of {{ $labels.service }} is there and hasn't answered even the scrape.",
+                    "{{ $labels.process }} of {{ $labels.service }} is running but doesn't respond, "
+                    "not even to the metrics scrape.",
                 ),
             )
         ),
@@ -164,9 +166,9 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             lasting="0s",
             layer="cause",
             severity="page",
-            summary="A service restarts again and again",
-            description="{{ $labels.process }} of {{ $labels.service }} has started {{ $value }} times in three "
-            "minutes.",
+            summary="A service keeps restarting",
+            description="{{ $labels.process }} of {{ $labels.service }} has restarted {{ $value }} times "
+            "in the last three minutes.",
             about=PROCESS,
         ),
         describer.alert(
@@ -181,10 +183,9 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             lasting="20s",
             layer="cause",
             severity="page",
-            summary="A service fails by itself",
-            description="{{ $labels.service }}: {{ $value | humanizePercentage }} of the requests of the last "
-            "minute ended in an "
-            "error that no dependency caused.",
+            summary="A service returns errors that no dependency causes",
+            description="{{ $labels.service }}: {{ $value | humanizePercentage }} of the requests in the last minute "
+            "failed with an error that no dependency caused.",
             about=Subject("service", logs='service.name:"{{ $labels.service }}" and log.level:error'),
         ),
         describer.alert(
@@ -200,10 +201,9 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             lasting="30s",
             layer="cause",
             severity="page",
-            summary="A service answers slowly",
-            description="{{ $labels.service }}: {{ $value | humanizePercentage }} of the requests of the last "
-            "minute took longer than "
-            "the limit.",
+            summary="A service responds slowly",
+            description="{{ $labels.service }}: {{ $value | humanizePercentage }} of the requests in the last minute "
+            "took longer than the limit.",
             about=Subject("service"),
         ),
         describer.alert(
@@ -212,9 +212,9 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             lasting="15s",
             layer="cause",
             severity="page",
-            summary="A service has no processor time left",
-            description="{{ $labels.process }} of {{ $labels.service }} uses {{ $value | humanize }} cores; it "
-            "can use one.",
+            summary="A service has no CPU time left",
+            description="{{ $labels.process }} of {{ $labels.service }} uses {{ $value | humanize }} cores; "
+            "a process can use one.",
             about=PROCESS,
         ),
         describer.alert(
@@ -223,9 +223,9 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             lasting="0s",
             layer="cause",
             severity="ticket",
-            summary="Everything is slow at once: the machine is short of processors or disk",
-            description="Half of all processes take {{ $value | humanizeDuration }} for a scrape that takes 0.03 s. "
-            "What is slow meanwhile is told of by this ticket only.",
+            summary="Everything is slow at once: the machine is short of CPU or disk",
+            description="The median scrape takes {{ $value | humanizeDuration }} instead of about 0.03 s. "
+            "Until it recovers, this ticket replaces the alerts on latency and saturation.",
             about=Subject(
                 "overview",
                 root="platform",
@@ -240,8 +240,8 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             lasting="30s",
             layer="cause",
             severity="page",
-            summary="A service takes more memory than it is planned with",
-            description="{{ $labels.process }} of {{ $labels.service }} takes {{ $value | humanize1024 }}B.",
+            summary="A service exceeds its planned memory",
+            description="{{ $labels.process }} of {{ $labels.service }} uses {{ $value | humanize1024 }}B of memory.",
             about=PROCESS,
         ),
         describer.alert(
@@ -256,9 +256,9 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             lasting="30s",
             layer="cause",
             severity="ticket",
-            summary="A service's memory grows and grows",
-            description="{{ $labels.process }} of {{ $labels.service }} has taken {{ $value | humanize1024 }}B "
-            "more within five minutes.",
+            summary="A service's memory keeps growing",
+            description="{{ $labels.process }} of {{ $labels.service }} uses {{ $value | humanize1024 }}B "
+            "more than five minutes ago.",
             about=PROCESS,
         ),
         describer.alert(
@@ -277,10 +277,9 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             lasting="15s",
             layer="cause",
             severity="page",
-            summary="A new version fails more than the one before",
-            description="{{ $labels.service }} {{ $labels.version }}: {{ $value | humanizePercentage }} more of "
-            "its requests fail than "
-            "did five minutes ago with another version.",
+            summary="A new version fails more often than the previous one",
+            description="{{ $labels.service }} {{ $labels.version }}: the error ratio is "
+            "{{ $value | humanizePercentage }} above the previous version's five minutes ago.",
             about=Subject(
                 "service",
                 logs='service.name:"{{ $labels.service }}" and service.version:"{{ $labels.version }}" '
@@ -298,8 +297,9 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             lasting="20s",
             layer="cause",
             severity="page",
-            summary="A service refuses the access tokens it is shown",
-            description="{{ $labels.service }} answered {{ $value | humanizePercentage }} of the requests with 401.",
+            summary="A service rejects access tokens",
+            description="{{ $labels.service }} answered {{ $value | humanizePercentage }} of the requests "
+            "in the last minute with 401.",
             about=Subject(
                 "service", root="users", logs='service.name:"{{ $labels.service }}" and http.response.status_code:401'
             ),

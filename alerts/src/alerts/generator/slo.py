@@ -11,16 +11,17 @@ from alerts.generator.model import Alert, Group, Record, Severity, seconds
 from alerts.generator.services import LATENCY, RESPONSES
 from alerts.generator.thresholds import Thresholds
 
-# The minute says whether it still goes on.
+# The shortest window shows whether the budget is still burning.
 WINDOWS = ("1m", "5m", "30m", "1h", "2h", "6h", "1d", "3d")
 DELAY = "order_mail_delay_seconds"
 
 
 @dataclass(frozen=True)
 class Burn:
-    """How fast the budget burns: over both windows, `factor` (a threshold) times as fast as would use it up in 30 days.
+    """A burn rate that alerts: over both windows, `factor` (a threshold) times what spends the budget in 30 days.
 
-    A page also needs it to go on in the last minute: what is over pages nobody, even while it is in the windows.
+    A page also needs that rate in the last minute, so that an incident that has ended doesn't page while it is still
+    inside the windows.
     """
 
     name: str
@@ -41,7 +42,7 @@ BURNS = (
         "slo_burn_fast_times",
         "2m",
         "page",
-        "Users are failed: two days' error budget goes in an hour",
+        "Users are affected: at this rate the error budget lasts two days",
     ),
     Burn(
         "ErrorBudgetBurnsSteadily",
@@ -50,7 +51,7 @@ BURNS = (
         "slo_burn_steady_times",
         "15m",
         "page",
-        "Users are failed: the error budget will last five days",
+        "Users are affected: at this rate the error budget lasts five days",
     ),
     Burn(
         "ErrorBudgetBurnsSlowly",
@@ -59,7 +60,7 @@ BURNS = (
         "slo_burn_slow_times",
         "1h",
         "ticket",
-        "The error budget will last ten days",
+        "At this rate the error budget lasts ten days",
     ),
     Burn(
         "ErrorBudgetJustLasts",
@@ -68,13 +69,13 @@ BURNS = (
         "slo_burn_lasting_times",
         "3h",
         "ticket",
-        "The error budget will be used up by the end of the window",
+        "At this rate the error budget just lasts its 30 days",
     ),
 )
 
 
 def recorded(catalogue: Catalogue, views: dict[str, str]) -> tuple[Group, ...]:
-    """Objectives, and for each window the rates of all and of bad events."""
+    """Objectives, remaining budget, and per window the rates of all events and of bad events."""
     slos = [(journey, slo) for journey in catalogue.journeys.values() for slo in journey.slos]
     groups = []
     for window in WINDOWS:
@@ -83,7 +84,7 @@ def recorded(catalogue: Catalogue, views: dict[str, str]) -> tuple[Group, ...]:
             total, bad = _events(journey, slo, window, views)
             labels = _labels(journey, slo)
             rules.append(Record(f"slo:events:rate{window}", f"sum({total})", labels))
-            # Without a single bad series yet the bad events are 0, not unknown.
+            # Before the first bad series exists, the rate of bad events is 0, not unknown.
             rules.append(Record(f"slo:bad_events:rate{window}", bad, labels))
         rules.append(
             Record(f"slo:bad_events:ratio_rate{window}", f"slo:bad_events:rate{window} / (slo:events:rate{window} > 0)")
@@ -94,14 +95,14 @@ def recorded(catalogue: Catalogue, views: dict[str, str]) -> tuple[Group, ...]:
     )
     left = Record(
         "slo:error_budget_left:ratio3d",
-        # Over what is kept, at most three days; negative when more was spent than there was.
+        # Over the last three days (or as much as is stored). Negative when the budget is overspent.
         "1 - slo:bad_events:ratio_rate3d / (1 - slo:objective:ratio)",
     )
     return (Group("slo-objectives", (*objectives, left), interval="15s"), *groups)
 
 
 def alerts(describer: Describer, t: Thresholds) -> Group:
-    """Four speeds, for every objective."""
+    """Four burn-rate alerts, each over all objectives."""
     return Group("slo", tuple(_burn_alert(describer, burn, t) for burn in BURNS))
 
 
@@ -119,14 +120,13 @@ def _burn_alert(describer: Describer, burn: Burn, t: Thresholds) -> Alert:
         severity=burn.severity,
         summary=burn.summary,
         description="{{ $labels.journey }}, {{ $labels.slo }}: {{ $value | humanizePercentage }} of the events "
-        "of the last "
-        f"{burn.long} were bad.",
+        f"in the last {burn.long} were bad.",
         about=Subject("overview"),
     )
 
 
 def _goes_on(burn: Burn, t: Thresholds) -> str:
-    """Nobody is woken for what is over; tickets may look back."""
+    """A clause for pages: the budget still burns. Tickets may report what has ended."""
     if burn.severity != "page":
         return ""
     return f"        and slo:bad_events:ratio_rate1m > {t[burn.factor]} * (1 - slo:objective:ratio)\n"
@@ -137,7 +137,7 @@ def _labels(journey: Journey, slo: Slo) -> dict[str, str]:
 
 
 def _events(journey: Journey, slo: Slo, window: str, views: dict[str, str]) -> tuple[str, str]:
-    """Two expressions: the rate of all events (to be summed), the rate of bad ones."""
+    """Two expressions: the rate of all events (to be summed) and the rate of bad events."""
     if slo.kind == "delay":
         total = f'rate({DELAY}_count{{service="{journey.service}"}}[{window}])'
         good = f'rate({DELAY}_bucket{{service="{journey.service}", le="{slo.threshold_seconds:.1f}"}}[{window}])'
@@ -153,5 +153,5 @@ def _events(journey: Journey, slo: Slo, window: str, views: dict[str, str]) -> t
 
 
 def _interval(window: str) -> str:
-    """What says whether it goes on has to be fresh; what lasts for days hasn't."""
+    """The evaluation interval: short windows have to be fresh, windows of days don't."""
     return {"1m": "5s", "5m": "15s", "1h": "15s"}.get(window, "1m")

@@ -1,4 +1,4 @@
-"""The pipelines that alerts, dashboards, traces and logs stand on."""
+"""The pipelines that alerts, dashboards, traces and logs depend on."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ JUST_STARTED = "AlertingJustStarted"
 PLATFORM = "platform"
 SEVERITIES: dict[str, Severity] = {"ScrapingBroken": "page", JUST_STARTED: "info"}
 KEPT = {
-    # What they explain at the services is judged over a minute, and outlasts their end.
+    # The alerts on services that they explain look back a minute, and so end later.
     **dict.fromkeys(("ElasticsearchDown", "ElasticsearchReadOnly", "JaegerDown"), "90s"),
-    # What it holds back fires for 75 s longer than it is true.
+    # The alerts that it inhibits keep firing for 75 s.
     JUST_STARTED: "80s",
 }
 
 
 def recorded() -> Group:
-    """What each service made of spans and lines, and what arrived."""
+    """Spans and log lines that each service produced, and those that arrived."""
     rules = (
         Record(
             "service:telemetry_items:rate1m",
@@ -46,7 +46,7 @@ def recorded() -> Group:
 
 
 def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
-    """Dead or lossy pipelines. None of them hurts users, so they are tickets, but for total blindness."""
+    """Dead or lossy pipelines: tickets, since users are not affected. ScrapingBroken pages, since alerting is blind."""
 
     def telemetry(
         name: str,
@@ -59,7 +59,7 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
         logs: str = "",
         each_service: bool = False,
     ) -> Alert:
-        # Where the expression has a series for each service, overwriting that label would make them one.
+        # When the expression has a series per service, overwriting the label would merge them.
         keeps_service = each_service or root.startswith("{{")
         alert = describer.alert(
             name,
@@ -89,8 +89,9 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             "0s",
             labels={"layer": "telemetry", "severity": "info", "team": PLATFORM, "root_service": "prometheus"},
             annotations={
-                "summary": "Always firing: its silence is the alert",
-                "description": "Goes to the watchdog all the time, which raises an alarm of its own when it stops.",
+                "summary": "Always firing: its absence is the alert",
+                "description": "Sent to the watchdog continuously, which raises a notification of its own "
+                "when it stops.",
                 **{
                     key: value
                     for key, value in telemetry(
@@ -105,18 +106,17 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             f'time() - process_start_time_seconds{{job="prometheus"}} < {t["starting_grace_seconds"]}',
             "0s",
             "Prometheus has just started",
-            "{{ $value | humanizeDuration }} ago. What has not been seen alive yet may be on its way up: that it is "
-            "down is told of afterwards.",
+            "Prometheus started {{ $value | humanizeDuration }} ago. Targets that haven't been up yet may still be "
+            "starting: notifications that they are down are held back for now.",
             root="prometheus",
         ),
         telemetry(
             "ScrapingBroken",
             'avg(up{job!="prometheus"}) < 0.1',
             "20s",
-            "Prometheus reaches nearly nothing",
-            "{{ $value | humanizePercentage }} of the targets answer. Either everything is down or Prometheus is "
-            "cut off; other alerts "
-            "can't be trusted.",
+            "Prometheus can reach almost no targets",
+            "{{ $value | humanizePercentage }} of the targets respond. "
+            "Either everything is down or Prometheus is cut off; other alerts can't be trusted.",
             root="prometheus",
         ),
         telemetry(
@@ -124,7 +124,7 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             'up{job!~"django|rabbitmq|jaeger|toxiproxy"} == 0',
             "1m",
             "A target can't be scraped",
-            "{{ $labels.job }} at {{ $labels.instance }} doesn't answer.",
+            "{{ $labels.job }} at {{ $labels.instance }} doesn't respond.",
             root="prometheus",
         ),
         telemetry(
@@ -134,9 +134,9 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             and on (service, process) process:served_spans:increase15s > 0
             """,
             "30s",
-            "A service answers, and its metrics can't be scraped",
-            "{{ $labels.process }} of {{ $labels.service }} serves requests: only its metrics are missing, and every "
-            "alert that is made of them.",
+            "A service responds but its metrics can't be scraped",
+            "{{ $labels.process }} of {{ $labels.service }} serves requests, but its metrics are missing, "
+            "and with them every alert that is based on them.",
             root=own,
             logs=own_logs,
         ),
@@ -144,8 +144,8 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             "TargetMissing",
             f'count(up{{job="django", process=~"{processes}"}}) < {len(list(catalogue.processes()))}',
             "1m",
-            "A process of the catalogue isn't scraped at all",
-            "Prometheus has {{ $value }} targets of the catalogue's "
+            "A process of the catalogue isn't scraped",
+            "Prometheus has {{ $value }} targets for the catalogue's "
             + str(len(list(catalogue.processes())))
             + " processes.",
             root="prometheus",
@@ -157,8 +157,8 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             unless on (service) service:spans_received:rate2m > 0
             """,
             "1m",
-            "A service answers requests and no span of it arrives",
-            "{{ $labels.service }}: {{ $value | humanize }} requests a second, no span for two minutes.",
+            "A service serves requests but none of its spans arrive",
+            "{{ $labels.service }}: {{ $value | humanize }} requests per second, but no span for two minutes.",
             root=own,
             logs=own_logs,
         ),
@@ -169,8 +169,8 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             unless on (service) sum by (service) (service:telemetry_items:rate1m{{signal="logs", result="made"}}) > 0
             """,
             "1m",
-            "A service answers requests and writes no log lines",
-            "{{ $labels.service }}: {{ $value | humanize }} requests a second, no line for a minute.",
+            "A service serves requests but writes no log lines",
+            "{{ $labels.service }}: {{ $value | humanize }} requests per second, but no log line for a minute.",
             root=own,
             logs=own_logs,
         ),
@@ -182,8 +182,8 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             """,
             "30s",
             "A service drops telemetry",
-            "{{ $labels.service }} loses {{ $value | humanize }} {{ $labels.signal }} a minute, reason: "
-            "{{ $labels.reason }}.",
+            "{{ $labels.service }} loses {{ $value | humanize }} {{ $labels.signal }} per minute, "
+            "reason: {{ $labels.reason }}.",
             root=own,
             logs=own_logs,
         ),
@@ -194,8 +194,9 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             and on (service) sum by (service) (service:telemetry_items:rate1m{{signal="logs", result="made"}}) > 0
             """,
             "20s",
-            "A service's log lines don't reach the search",
-            "{{ $labels.service }}: the newest line is {{ $value | humanizeDuration }} old, while it goes on writing.",
+            "A service's log lines don't reach Elasticsearch",
+            "{{ $labels.service }} writes log lines, but the newest one in Elasticsearch "
+            "is {{ $value | humanizeDuration }} old.",
             root="rsyslog",
             each_service=True,
         ),
@@ -203,8 +204,8 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             "LogShipperQueue",
             "max by (job) (log_shipper_queue_size) > 1000",
             "1m",
-            "The log shipper's queue fills",
-            "{{ $value }} lines wait to be shipped.",
+            "The log shipper's queue is filling up",
+            "{{ $value }} log lines wait to be shipped.",
             root="rsyslog",
         ),
         telemetry(
@@ -212,15 +213,15 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             "elasticsearch_up == 0",
             "20s",
             "Elasticsearch is down",
-            "Elasticsearch doesn't answer: log lines queue at the shipper, spans are lost, nothing can be searched.",
+            "Elasticsearch doesn't respond: log lines queue at the shipper, spans are lost, search is unavailable.",
             root="elasticsearch",
         ),
         telemetry(
             "ElasticsearchReadOnly",
             "elasticsearch_read_only_indices > 0",
             "20s",
-            "Elasticsearch refuses writes",
-            "{{ $value }} indices are read-only: the disk was too full, or somebody blocked them.",
+            "Elasticsearch rejects writes",
+            "{{ $value }} indices are read-only: the disk was too full, or an operator blocked writes.",
             root="elasticsearch",
         ),
         telemetry(
@@ -228,7 +229,7 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             f"elasticsearch_disk_used_ratio > {t['elasticsearch_disk_ratio']}",
             "1m",
             "Elasticsearch's disk is nearly full",
-            "{{ $value | humanizePercentage }} of the disk is used.",
+            "{{ $value | humanizePercentage }} of Elasticsearch's disk is in use.",
             root="elasticsearch",
         ),
         telemetry(
@@ -236,7 +237,7 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             'up{job="jaeger"} == 0',
             "20s",
             "Jaeger is down",
-            "Jaeger doesn't answer: services keep what they can of their spans for a while, then drop them.",
+            "Jaeger doesn't respond: services buffer spans for a while, then drop them.",
             root="jaeger",
         ),
         telemetry(
@@ -248,15 +249,15 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             """,
             "30s",
             "Jaeger drops spans",
-            "{{ $value | humanize }} spans a second are refused or can't be stored.",
+            "{{ $value | humanize }} spans per second are refused or can't be stored.",
             root="jaeger",
         ),
         telemetry(
             "CardinalityNearCap",
             f"family:series:max > {t['cardinality_ratio']} * {t['series_limit']}",
             "1m",
-            "A metric family is about to reach its limit of series",
-            "{{ $labels.process }}: a family has {{ $value }} series of " + t["series_limit"] + ".",
+            "A metric family is close to its series limit",
+            "{{ $labels.process }}: a metric family has {{ $value }} of at most " + t["series_limit"] + " series.",
             root=own,
             logs=own_logs,
         ),
@@ -265,7 +266,7 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             "sum by (rule_group) (increase(prometheus_rule_evaluation_failures_total[5m])) > 0",
             "0s",
             "An alerting or recording rule can't be evaluated",
-            "{{ $labels.rule_group }}: {{ $value | humanize }} failures in five minutes.",
+            "{{ $labels.rule_group }}: {{ $value | humanize }} failed evaluations in the last five minutes.",
             root="prometheus",
         ),
         telemetry(
@@ -277,16 +278,16 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
               >= {t["notifications_failed_in_five_minutes"]}
             """,
             "0s",
-            "Notifications don't get out",
-            "{{ $value | humanize }} notifications failed within five minutes ({{ $labels.integration }}).",
+            "Notifications can't be delivered",
+            "{{ $value | humanize }} notifications failed in the last five minutes ({{ $labels.integration }}).",
             root="alertmanager",
         ),
         telemetry(
             "ConfigurationRejected",
             "prometheus_config_last_reload_successful == 0 or alertmanager_config_last_reload_successful == 0",
             "30s",
-            "Prometheus or Alertmanager refused its configuration",
-            "{{ $labels.job }} runs with an older configuration than the one on disk.",
+            "Prometheus or Alertmanager rejected its configuration",
+            "{{ $labels.job }} still runs an older configuration than the one on disk.",
             root="prometheus",
         ),
     ]

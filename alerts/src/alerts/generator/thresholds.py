@@ -13,12 +13,12 @@ PATH = Path(__file__).resolve().parents[3] / "thresholds.yaml"
 
 
 class ThresholdError(ValueError):
-    """thresholds.yaml is wrong; the message names the entry."""
+    """An entry of thresholds.yaml is missing or invalid; the message names it."""
 
 
 @dataclass(frozen=True)
 class Threshold:
-    """A number that alerts compare with, and why it is that number."""
+    """A number that alerts compare with, its unit, and the reason for it."""
 
     name: str
     value: float
@@ -27,7 +27,7 @@ class Threshold:
 
 
 class Thresholds(Mapping[str, str]):
-    """Thresholds by name, each as the text that stands in an expression. Remembers which were asked for."""
+    """Threshold values by name, formatted for an expression. `used` collects the names that were read."""
 
     def __init__(self, entries: Mapping[str, Threshold]) -> None:
         self.entries = entries
@@ -41,7 +41,7 @@ class Thresholds(Mapping[str, str]):
         return str(int(value)) if value == int(value) else repr(value)
 
     def bucket(self, name: str) -> str:
-        """A threshold in seconds as a histogram's `le` value."""
+        """A threshold in seconds, formatted as a histogram's `le` label."""
         self.used.add(name)
         return repr(float(self.entries[name].value))
 
@@ -53,7 +53,7 @@ class Thresholds(Mapping[str, str]):
 
 
 def load(path: Path = PATH) -> Thresholds:
-    """Read the file. Raises ThresholdError for an entry without a number, unit or reason."""
+    """Read thresholds.yaml. Raises ThresholdError for an entry without a numeric value, unit or reason."""
     return Thresholds(_entries(path))
 
 

@@ -1,4 +1,4 @@
-"""Traffic that was there and is gone."""
+"""The alert on missing user traffic."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from alerts.generator.thresholds import Thresholds
 
 
 def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
-    """Compared with the journey's service's own past; below the base line nothing is remarkable."""
+    """Compares each journey's service with its own past; traffic below the baseline is ignored."""
     services = "|".join(sorted({journey.service for journey in catalogue.journeys.values() if journey.route}))
     rules = [
         describer.alert(
@@ -26,10 +26,9 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             lasting="15s",
             layer="cause",
             severity="page",
-            summary="Users' requests have stopped coming",
-            description="{{ $labels.service }} had {{ $value | humanize }} requests a second ten minutes ago, "
-            "and has had none for a "
-            "minute. Nothing here need be broken: look at what lies in front.",
+            summary="User traffic has stopped",
+            description="{{ $labels.service }} received {{ $value | humanize }} requests per second five to ten "
+            "minutes ago and none in the last minute. The service may be healthy: check upstream first.",
             about=Subject("overview", root="front-door"),
         ),
     ]
