@@ -10,6 +10,8 @@ from types import FrameType
 
 from card_provider.server import CardProvider
 
+GRACE_SECONDS = 5.0
+
 
 def _host() -> str:
     return os.environ.get("HTTP_HOST") or "127.0.0.1"
@@ -23,7 +25,7 @@ def _port() -> int:
 
 
 def main() -> None:
-    """Serve until told to stop, then finish what is in hand."""
+    """Serve until the signal, then finish the requests in hand."""
     try:
         provider = CardProvider(_host(), _port())
     except OSError as error:
@@ -38,7 +40,7 @@ def main() -> None:
     sys.stdout.write(f"card-provider listens on {_host()}:{provider.server_address[1]}\n")
     sys.stdout.flush()
     provider.serve_forever(poll_interval=0.2)
-    provider.server_close()
+    provider.finish(GRACE_SECONDS)
 
 
 if __name__ == "__main__":

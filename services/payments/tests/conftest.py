@@ -30,7 +30,6 @@ def simulator() -> Iterator[Simulator]:
     yield server
     server.shutdown()
     thread.join()
-    server.server_close(grace=0)
 
 
 @pytest.fixture

@@ -121,7 +121,7 @@ def test_a_malformed_charge_is_refused(simulator: Simulator, raw: bytes) -> None
 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
-    [("GET", "/", 404), ("POST", "/v1/refunds", 404), ("PUT", "/v1/charges", 404), ("DELETE", "/v1/charges", 501)],
+    [("GET", "/", 404), ("POST", "/v1/refunds", 404), ("PUT", "/v1/charges", 405), ("DELETE", "/v1/charges", 405)],
 )
 def test_an_unknown_address_is_refused(simulator: Simulator, method: str, path: str, status: int) -> None:
     assert requests.request(method, url_of(simulator) + path, timeout=5).status_code == status
@@ -212,6 +212,18 @@ class TestBehaviour:
         started = time.monotonic()
         assert requests.get(f"{url_of(simulator)}/healthz", timeout=5).status_code == 200
         assert time.monotonic() - started < 1.0
+
+    def test_the_admin_interface_answers_while_charges_hang(self, simulator: Simulator) -> None:
+        simulator.control.behaviour = Behaviour(extra_latency_ms=30_000)
+        hanging = [http.client.HTTPConnection(*address_of(simulator), timeout=5) for _ in range(20)]
+        for number, connection in enumerate(hanging):
+            connection.request("POST", "/v1/charges", json.dumps({**CHARGE, "idempotency_key": f"k{number}"}))
+        health = f"{url_of(simulator)}/healthz"
+        eventually(lambda: requests.get(health, timeout=5).json()["in_hand"] == 20, "the charges to be in hand")
+        assert requests.put(f"{url_of(simulator)}/admin/behaviour", json={}, timeout=5).status_code == 200
+        assert simulator.control.behaviour == Behaviour()
+        for connection in hanging:
+            connection.close()
 
 
 def test_connections_beyond_the_limit_are_refused_and_the_others_served(simulator: Simulator) -> None:

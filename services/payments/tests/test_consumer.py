@@ -19,7 +19,6 @@ import pytest
 from card_provider.behaviour import Behaviour
 from card_provider.ledger import REFUNDED
 from card_provider.server import CardProvider as Simulator
-from card_provider.server import Handler
 from charging import clients, domain
 from charging.consumer import QUEUE, OrderCancelledHandler
 from charging.models import Charge, InboxEvent, Status
@@ -254,13 +253,13 @@ def test_the_trace_of_the_message_goes_on_at_the_provider(
         order_id=order_id, status=Status.CAPTURED, provider_ref=taken.id, idempotency_key=str(order_id), **money
     )
     seen: list[str] = []
-    answer = Handler.do_POST
+    answer = simulator.app
 
-    def note(handler: Handler) -> None:
-        seen.append(handler.headers.get("traceparent", ""))
-        answer(handler)
+    def note(environ: dict[str, Any], start_response: Any) -> Any:
+        seen.append(environ.get("HTTP_TRACEPARENT", ""))
+        return answer(environ, start_response)
 
-    monkeypatch.setattr(Handler, "do_POST", note)
+    monkeypatch.setattr(simulator, "app", note)
     trace_id = "0af7651916cd43dd8448eb211c80319c"
     headers = {"traceparent": f"00-{trace_id}-b7ad6b7169203331-01"}
     broker.publish(cancelled(order_id), ORDER_CANCELLED, headers=headers)
