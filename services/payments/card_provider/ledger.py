@@ -7,7 +7,8 @@ import uuid
 from collections import OrderedDict
 from dataclasses import dataclass
 
-MAX_CHARGES = 100_000
+# About 10 MB. Refunds and cancellations come within minutes of their charge.
+MAX_CHARGES = 20_000
 
 CAPTURED = "captured"
 DECLINED = "declined"
