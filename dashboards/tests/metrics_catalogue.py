@@ -1,4 +1,4 @@
-"""The typed view of observability/metrics.yaml."""
+"""The typed view of observability/metrics.yaml and services/<name>/metrics.yaml."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pathlib import Path
 
 import yaml
 
-PATH = Path(__file__).resolve().parents[2] / "observability" / "metrics.yaml"
+ROOT = Path(__file__).resolve().parents[2]
+FILES = (ROOT / "observability" / "metrics.yaml", *sorted(ROOT.glob("services/[!_]*/metrics.yaml")))
 # What Prometheus adds to a sample, and the labels by which a histogram's and a summary's parts are told apart.
 TARGET_LABELS = {"job", "instance", "service", "process", "__name__"}
 PART_LABELS = {"le", "quantile"}
@@ -41,7 +42,7 @@ class Family:
 def load() -> Mapping[str, tuple[Family, ...]]:
     """Every family by name; several jobs may have one of the same name."""
     found: dict[str, tuple[Family, ...]] = {}
-    for emitter in yaml.safe_load(PATH.read_text())["emitters"]:
+    for emitter in (emitter for file in FILES for emitter in yaml.safe_load(file.read_text())["emitters"]):
         for name, body in emitter["families"].items():
             for job in emitter["jobs"]:
                 family = Family(

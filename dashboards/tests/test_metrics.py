@@ -112,4 +112,4 @@ def test_nothing_that_our_services_emit_is_missing_from_the_catalogue(faults: No
     emitted = {series["__name__"] for series in backends.series('{job="django"}')}
     # Times of creation come with every counter and histogram of OpenMetrics; they say nothing about the service.
     missing = {name for name in emitted - known - OWN if not name.endswith("_created")}
-    assert not missing, f"add to {metrics_catalogue.PATH.name}: {', '.join(sorted(missing))}"
+    assert not missing, f"add to the metrics.yaml of the service: {', '.join(sorted(missing))}"

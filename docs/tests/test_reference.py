@@ -9,7 +9,7 @@ import yaml
 from catalogue import load
 from django_telemetry import conf
 from platform_docs import reference
-from platform_docs.reference import alerts, attributes, commands, library_settings, patches, settings
+from platform_docs.reference import alerts, attributes, commands, library_settings, metrics, patches, settings
 from platform_docs.repository import ROOT
 
 # Stored with access lines of messages, but not mapped: it can be read, not searched for.
@@ -112,6 +112,6 @@ def test_every_process_and_port_is_on_the_catalogue_page() -> None:
 
 
 def test_every_metric_is_on_the_metrics_page() -> None:
-    emitters = yaml.safe_load((ROOT / "observability" / "metrics.yaml").read_text())["emitters"]
+    emitters = [emitter for source in metrics.SOURCES for emitter in yaml.safe_load(source.read_text())["emitters"]]
     page = reference.PAGES["reference/metrics.md"]()
     assert all(f"`{family}`" in page for emitter in emitters for family in emitter["families"])

@@ -1,4 +1,4 @@
-"""Every metric, from observability/metrics.yaml, which tests hold against the running platform."""
+"""Every metric, from observability/metrics.yaml and the services' own, which tests compare with what they emit."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import yaml
 from platform_docs.reference.tables import code, table
 from platform_docs.repository import ROOT
 
-SOURCE = ROOT / "observability" / "metrics.yaml"
+SOURCES = (ROOT / "observability" / "metrics.yaml", *sorted(ROOT.glob("services/[!_]*/metrics.yaml")))
 _INTRODUCTION = """\
 # Metrics
 
@@ -25,7 +25,7 @@ def page() -> str:
 
 
 def _emitters() -> Iterator[str]:
-    for emitter in yaml.safe_load(SOURCE.read_text())["emitters"]:
+    for emitter in (emitter for source in SOURCES for emitter in yaml.safe_load(source.read_text())["emitters"]):
         rows = [
             (
                 code(name),
