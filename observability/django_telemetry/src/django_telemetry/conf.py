@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
@@ -22,6 +22,7 @@ from opentelemetry import environment_variables as _otel_api_names
 from opentelemetry.sdk import environment_variables as _otel_sdk_names
 
 T = TypeVar("T")
+Number = TypeVar("Number", int, float)
 
 SIGNALS = frozenset({"traces", "metrics", "logs", "errors"})
 SAMPLERS = frozenset(
@@ -213,10 +214,10 @@ class _Reader:
         return self.parse(name, default, pick, "true or false")
 
 
-def _within(value: float, low: float, high: float) -> T:  # type: ignore[type-var]
+def _within(value: Number, low: float, high: float) -> Number:
     if not low <= value <= high:
         raise ValueError(value)
-    return value  # type: ignore[return-value]
+    return value
 
 
 def _pairs(raw: str) -> Mapping[str, str]:
@@ -267,7 +268,7 @@ def _slow(raw: str) -> tuple[float, Mapping[str, float]]:
     default, routes = 0.0, {}
     for item in filter(None, (part.strip() for part in raw.split(","))):
         route, separator, seconds = item.rpartition("=")
-        value: float = _within(float(seconds), 0.001, 3600)
+        value = _within(float(seconds), 0.001, 3600)
         if separator:
             routes[route.strip()] = value
         else:
@@ -303,6 +304,52 @@ def _unknown_names(environ: Mapping[str, str]) -> list[str]:
     return faults
 
 
+def _chosen_signals(read: _Reader) -> tuple[frozenset[str], bool]:
+    """The signals that are on, and whether spans are exported."""
+    disabled = read.flag("OTEL_SDK_DISABLED", False)
+    signals = read.parse(
+        "TELEMETRY_SIGNALS", SIGNALS, _signals, "none, or some of " + ", ".join(sorted(SIGNALS)) + " with commas"
+    )
+    traces_exporter = read.choice("OTEL_TRACES_EXPORTER", "otlp", ("otlp", "none"))
+    if disabled:
+        signals -= {"traces"}
+    if read.choice("OTEL_METRICS_EXPORTER", "prometheus", ("prometheus", "none")) == "none":
+        signals -= {"metrics"}
+    read.choice("OTEL_LOGS_EXPORTER", "console", ("console", "none"))
+    read.choice("OTEL_PROPAGATORS", "tracecontext", ("tracecontext",))
+    return signals, traces_exporter != "none"
+
+
+class _Exporter(NamedTuple):
+    """Where and how spans are sent."""
+
+    endpoint: str
+    headers: Mapping[str, str]
+    timeout: float
+    compression: str
+
+
+def _exporter(read: _Reader) -> _Exporter:
+    """The OTLP variables: those for traces win over those for all signals."""
+    protocol = "http/protobuf"
+    for name in ("OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"):
+        read.choice(name, protocol, (protocol,))
+    endpoint = read.parse("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318", _url, "an http or https URL")
+    headers = dict(read.parse("OTEL_EXPORTER_OTLP_HEADERS", _NO_PAIRS, _pairs, "key=value pairs"))
+    headers.update(read.parse("OTEL_EXPORTER_OTLP_TRACES_HEADERS", _NO_PAIRS, _pairs, "key=value pairs"))
+    timeout = read.number("OTEL_EXPORTER_OTLP_TIMEOUT", 5.0, 0.1, 60)
+    compressions = ("none", "gzip")
+    compression = read.choice("OTEL_EXPORTER_OTLP_COMPRESSION", "none", compressions)
+    return _Exporter(
+        endpoint=read.parse(
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", f"{endpoint}/v1/traces", _url, "an http or https URL"
+        ),
+        headers=MappingProxyType(headers),
+        timeout=read.number("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", timeout, 0.1, 60),
+        compression=read.choice("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", compression, compressions),
+    )
+
+
 def load(
     environ: Mapping[str, str], *, default_service: str = "unknown_service", extra_tokens: Iterable[str] = ()
 ) -> TelemetryConfig:
@@ -316,30 +363,8 @@ def load(
     resource = dict(read.parse("OTEL_RESOURCE_ATTRIBUTES", _NO_PAIRS, _pairs, "key=value pairs separated by commas"))
     service_name = read.text("OTEL_SERVICE_NAME", resource.get("service.name", "") or default_service)
     environment = resource.get("deployment.environment.name") or resource.get("deployment.environment") or "development"
-    disabled = read.flag("OTEL_SDK_DISABLED", False)
-    signals = read.parse(
-        "TELEMETRY_SIGNALS", SIGNALS, _signals, "none, or some of " + ", ".join(sorted(SIGNALS)) + " with commas"
-    )
-    traces_exporter = read.choice("OTEL_TRACES_EXPORTER", "otlp", ("otlp", "none"))
-    if disabled:
-        signals -= {"traces"}
-    if read.choice("OTEL_METRICS_EXPORTER", "prometheus", ("prometheus", "none")) == "none":
-        signals -= {"metrics"}
-    read.choice("OTEL_LOGS_EXPORTER", "console", ("console", "none"))
-    read.choice("OTEL_PROPAGATORS", "tracecontext", ("tracecontext",))
-    protocol = "http/protobuf"
-    for name in ("OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"):
-        read.choice(name, protocol, (protocol,))
-
-    endpoint = read.parse("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318", _url, "an http or https URL")
-    traces_endpoint = read.parse(
-        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", f"{endpoint}/v1/traces", _url, "an http or https URL"
-    )
-    headers = dict(read.parse("OTEL_EXPORTER_OTLP_HEADERS", _NO_PAIRS, _pairs, "key=value pairs"))
-    headers.update(read.parse("OTEL_EXPORTER_OTLP_TRACES_HEADERS", _NO_PAIRS, _pairs, "key=value pairs"))
-    timeout = read.number("OTEL_EXPORTER_OTLP_TIMEOUT", 5.0, 0.1, 60)
-    compression = read.choice("OTEL_EXPORTER_OTLP_COMPRESSION", "none", ("none", "gzip"))
-
+    signals, export_traces = _chosen_signals(read)
+    exporter = _exporter(read)
     slow_default, slow_routes = read.parse(
         "TELEMETRY_SLOW_REQUEST",
         (1.0, _NO_ROUTES),
@@ -355,11 +380,11 @@ def load(
         resource_attributes=MappingProxyType(resource),
         http=read.choice("TELEMETRY_HTTP", "onepass", HTTP_MODES),
         signals=signals,
-        export_traces=traces_exporter != "none",
-        traces_endpoint=traces_endpoint,
-        traces_headers=MappingProxyType(headers),
-        traces_timeout=read.number("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", timeout, 0.1, 60),
-        traces_compression=read.choice("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", compression, ("none", "gzip")),
+        export_traces=export_traces,
+        traces_endpoint=exporter.endpoint,
+        traces_headers=exporter.headers,
+        traces_timeout=exporter.timeout,
+        traces_compression=exporter.compression,
         sampler=read.choice("OTEL_TRACES_SAMPLER", "parentbased_always_on", SAMPLERS),
         sampler_ratio=read.number("OTEL_TRACES_SAMPLER_ARG", 1.0, 0, 1),
         tail=read.flag("TELEMETRY_TAIL", True),

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from time import sleep
-from typing import Any
+from typing import Any, NamedTuple
 
 import grpc
 from django.db import close_old_connections
@@ -99,6 +99,14 @@ class _CallDetails(grpc.ClientCallDetails):
         self.compression = getattr(base, "compression", None)
 
 
+class _Method(NamedTuple):
+    """A method's full name, and its parts."""
+
+    full: str
+    service: str
+    name: str
+
+
 class _ClientInterceptor(grpc.UnaryUnaryClientInterceptor):
     def __init__(
         self,
@@ -121,19 +129,18 @@ class _ClientInterceptor(grpc.UnaryUnaryClientInterceptor):
         self._budget = RetryBudget()
 
     def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
-        method = _text(client_call_details.method).lstrip("/")
-        service, _, name = method.rpartition("/")
+        full = _text(client_call_details.method).lstrip("/")
+        service, _, name = full.rpartition("/")
         if self._service_name is not None and service != self._service_name:
             raise ValueError(f"this channel is for {self._service_name}, not {service}")
+        method = _Method(full, service, name)
         limit = client_call_details.timeout or self._timeout
         deadline = Deadline.after(limit * self._retries.attempts + 1).earliest(current_deadline())
         self._budget.earn()
         retry = 0
         while True:
             try:
-                return self._attempt(
-                    continuation, client_call_details, request, deadline, limit, method, service, name, retry
-                )
+                return self._attempt(continuation, client_call_details, request, method, deadline, limit, retry)
             except DependencyRefused:
                 pause = self._retries.pause(retry)
                 last = retry + 1 >= self._retries.attempts
@@ -148,17 +155,16 @@ class _ClientInterceptor(grpc.UnaryUnaryClientInterceptor):
         continuation: Any,
         details: Any,
         request: Any,
+        method: _Method,
         deadline: Deadline,
         limit: float,
-        method: str,
-        service: str,
-        name: str,
         retry: int,
     ) -> Any:
+        full, service, name = method
         attributes = {"rpc.system": _SYSTEM, "rpc.service": service, "rpc.method": name, **self._address}
         if retry:
             attributes["rpc.resend_count"] = retry
-        with Call(self._dependency, "grpc", name, name=method, attributes=attributes) as call:
+        with Call(self._dependency, "grpc", name, name=full, attributes=attributes) as call:
             remaining = deadline.remaining()
             if remaining <= 0:
                 raise DependencyRejected(self._dependency, name, "the deadline has passed")

@@ -6,7 +6,7 @@ import re
 import socket
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
 import requests
@@ -44,6 +44,18 @@ _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 _PARAMETER = re.compile(r"\{(\w+)\}")
 _CONNECT_TIMEOUT = 2.0
 MAX_RESPONSE_BYTES = 10 * 1024 * 1024
+
+
+class _Request(NamedTuple):
+    """What is the same for all attempts of a request."""
+
+    method: str
+    template: str
+    url: str
+    params: Mapping[str, Any] | None
+    json: Any
+    headers: Mapping[str, str]
+    operation: str
 
 
 class Session:
@@ -114,6 +126,7 @@ class Session:
         )
         deadline = (deadline or Deadline.after(self._timeout * self._retries.attempts + 1)).earliest(current_deadline())
         sent = {**self._headers, **(headers or {})}
+        prepared = _Request(method, path_template, url, params, json, sent, operation)
         repeatable = method in _IDEMPOTENT or any(name.lower() == "idempotency-key" for name in sent)
         attempts = self._retries.attempts if repeatable else 1
         self._budget.earn()
@@ -121,7 +134,7 @@ class Session:
         while True:
             last = retry + 1 >= attempts
             try:
-                response = self._attempt(method, path_template, url, params, json, sent, deadline, operation, retry)
+                response = self._attempt(prepared, deadline, retry)
             except (DependencyTimeout, DependencyRefused) as exc:
                 if isinstance(exc, DependencyTimeout) and not self._retries.timeouts:
                     raise
@@ -142,18 +155,8 @@ class Session:
         count_retry(self.dependency, "http", operation)
         return True
 
-    def _attempt(
-        self,
-        method: str,
-        template: str,
-        url: str,
-        params: Mapping[str, Any] | None,
-        json: Any,
-        headers: Mapping[str, str],
-        deadline: Deadline,
-        operation: str,
-        retry: int,
-    ) -> requests.Response:
+    def _attempt(self, request: _Request, deadline: Deadline, retry: int) -> requests.Response:
+        method, template, url, params, json, headers, operation = request
         attributes = {"http.request.method": method, "url.template": template, **self._address}
         if retry:
             attributes["http.request.resend_count"] = retry
