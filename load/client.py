@@ -62,20 +62,18 @@ class ServiceClient:
         code: str | None = None,
         route: str | None = None,
         payload: Any = None,
-        body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         check: Callable[[Any], str | None] | None = None,
     ) -> Answer:
         """Send and check one request.
 
         `expect` is the status that must come and `code` the problem's code. `route` stands for the path in the
-        statistics: give it for each path with an id in it. `payload` is sent as JSON, `body` as it is. `check` gets the
-        decoded body and says what is wrong with it, if anything (without ids). Raises UnexpectedAnswer.
+        statistics: give it for each path with an id in it. `payload` is sent as JSON, bytes as they are. `check` gets
+        the decoded body and says what is wrong with it, if anything (without ids). Raises UnexpectedAnswer.
         """
         sent = dict(headers or {})
         sent.setdefault("Content-Type", "application/json")
-        if payload is not None:
-            body = json.dumps(payload).encode()
+        body = payload if payload is None or isinstance(payload, bytes) else json.dumps(payload).encode()
         with self._session.request(
             method,
             self._base_url + path,

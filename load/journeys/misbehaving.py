@@ -61,7 +61,7 @@ class Misbehaving(Shopper):
         bad = random.choice(BAD_ORDERS)
         headers = {**self.credentials(), "Idempotency-Key": str(uuid.uuid4()), **bad.headers}
         self.orders.post(
-            "/api/v1/orders", route=f"bad order: {bad.what}", body=bad.body, headers=headers, expect=bad.status
+            "/api/v1/orders", route=f"bad order: {bad.what}", payload=bad.body, headers=headers, expect=bad.status
         )
 
     @task(1)
