@@ -61,7 +61,7 @@ class Elasticsearch:
         self._fields: dict[str, str] = {}
         self._fields_until = 0.0
 
-    def logs(
+    def logs(  # noqa: PLR0913 - keyword-only, one for each part of a search's body
         self,
         query: Mapping[str, Any],
         *,

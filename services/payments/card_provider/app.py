@@ -26,7 +26,7 @@ _FIELDS = {
 Answer = tuple[dict[str, Any], int]
 
 
-def create_app(control: Control, ledger: Ledger, in_hand: Callable[[], int]) -> Flask:
+def create_app(control: Control, ledger: Ledger, in_hand: Callable[[], int]) -> Flask:  # noqa: C901 - a factory: routes
     """The application. `in_hand` gives the number of requests that aren't answered yet."""
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES

@@ -154,7 +154,7 @@ class HttpMetrics(Collector):
             REGISTRY.unregister(family)
             REGISTRY.register(family)
 
-    def observe(
+    def observe(  # noqa: PLR0913 - called for every request: no object is made to carry them
         self,
         request: HttpRequest,
         response: HttpResponseBase | None,

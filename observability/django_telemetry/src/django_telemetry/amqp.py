@@ -197,7 +197,7 @@ class Publisher:
                 self._forget()
                 raise broker_failure(self._dependency, "connect", exc) from exc
 
-    def publish(
+    def publish(  # noqa: PLR0913 - public: what AMQP's own publish takes, and a deadline and a carrier
         self,
         exchange: str,
         routing_key: str,
@@ -369,7 +369,7 @@ class Consumer:
     their counters start at 0.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - public, and all but the first three are keyword-only with defaults
         self,
         url: str,
         queue: str,

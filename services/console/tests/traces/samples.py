@@ -10,7 +10,7 @@ TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 START_US = 1_780_000_000_000_000
 
 
-def span(
+def span(  # noqa: PLR0913 - keyword-only, one for each part of a span
     span_id: str,
     parent: str = "",
     *,
