@@ -1,4 +1,4 @@
-"""What `make lint` checks: style, formatting, types of each package, shell scripts, workflows, generated files."""
+"""What `make lint` checks: style, types, imports, shell scripts, workflows, generated files."""
 
 from __future__ import annotations
 
@@ -41,6 +41,7 @@ def run(platform: Platform, console: Console) -> int:
         ("ruff check", root, [str(tools / "ruff"), "check", "--quiet", "."]),
         ("ruff format", root, [str(tools / "ruff"), "format", "--quiet", "--check", "."]),
         ("shellcheck", root, [str(tools / "shellcheck"), *map(str, shell_scripts(root))]),
+        ("imports", root, [str(tools / "python"), "-m", "platformctl.dev.imports"]),
         ("actionlint", root, [str(tools / "python"), "-m", "platformctl.dev.workflows"]),
     ]
     folders = [*PACKAGES, *(f"services/{name}" for name in platform.catalogue.services)]
