@@ -19,6 +19,7 @@ from platform_watchdog.alarm import ALERT, Alarm
 from platform_watchdog.record import Record
 from platform_watchdog.settings import Settings, SettingsError, load
 from platform_watchdog.switch import Switch
+from prometheus_client.parser import text_string_to_metric_families
 from werkzeug import Response
 
 from .conftest import Running
@@ -110,8 +111,24 @@ def test_pages_that_are_not_there_are_404(running: Running) -> None:
 
 def test_metrics_tell_the_age_and_the_alarm(running: Running) -> None:
     lines = dict(line.split() for line in running.get("/metrics").text.splitlines() if not line.startswith("#"))
-    assert lines["watchdog_silent"] == "0"
+    assert float(lines["watchdog_silent"]) == 0
     assert float(lines["watchdog_heartbeat_age_seconds"]) < 5
+
+
+def test_metrics_have_types_and_the_format_that_is_asked_for(running: Running) -> None:
+    running.post("/notifications", {"status": "firing"})
+    text = running.get("/metrics")
+    families = {family.name: family for family in text_string_to_metric_families(text.text)}
+    assert {name: family.type for name, family in families.items()} == {
+        "watchdog_heartbeat_age_seconds": "gauge",
+        "watchdog_silent": "gauge",
+        "watchdog_notifications": "counter",
+    }
+    assert families["watchdog_notifications"].samples[0].value == 1
+    asked = {"Accept": "application/openmetrics-text; version=1.0.0"}
+    openmetrics = requests.get(f"{running.url}/metrics", headers=asked, timeout=5)
+    assert openmetrics.headers["Content-Type"].startswith("application/openmetrics-text")
+    assert openmetrics.text.endswith("# EOF\n")
 
 
 def test_the_alarm_goes_to_the_webhook_with_its_token(tmp_path: Path) -> None:

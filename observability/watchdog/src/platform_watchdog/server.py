@@ -9,6 +9,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from prometheus_client.exposition import choose_encoder
+
+from platform_watchdog import metrics
 from platform_watchdog.alarm import Alarm
 from platform_watchdog.record import Record
 from platform_watchdog.settings import Settings
@@ -30,6 +33,7 @@ class Watchdog:
         self.record = Record(self.settings.record)
         self.switch = Switch(self.settings.silence)
         self.alarm = Alarm(self.settings, self.record)
+        self.registry = metrics.registry(self.switch, self.record)
 
     def heartbeat(self, notification: dict[str, Any]) -> None:
         """Alertmanager has sent the Watchdog alert: firing is alive; resolved, Prometheus has stopped sending it."""
@@ -46,20 +50,6 @@ class Watchdog:
         """Look at the clock every second."""
         while not stop.wait(TICK_SECONDS):
             self.announce(self.switch.check())
-
-    def metrics(self) -> str:
-        """Prometheus's text format."""
-        return (
-            "# HELP watchdog_heartbeat_age_seconds Since Alertmanager's last heartbeat.\n"
-            "# TYPE watchdog_heartbeat_age_seconds gauge\n"
-            f"watchdog_heartbeat_age_seconds {self.switch.age:.3f}\n"
-            "# HELP watchdog_silent Whether the alarm is raised.\n"
-            "# TYPE watchdog_silent gauge\n"
-            f"watchdog_silent {int(self.switch.is_silent)}\n"
-            "# HELP watchdog_notifications_total Notifications written down since the start.\n"
-            "# TYPE watchdog_notifications_total counter\n"
-            f"watchdog_notifications_total {self.record.count}\n"
-        )
 
 
 class Server(ThreadingHTTPServer):
@@ -84,7 +74,7 @@ class Handler(BaseHTTPRequestHandler):
         if parts.path == "/healthz":
             self._answer(200, "text/plain", "ok\n")
         elif parts.path == "/metrics":
-            self._answer(200, "text/plain; version=0.0.4", self.server.watchdog.metrics())
+            self._metrics()
         elif parts.path == "/notifications":
             self._notifications(parse_qs(parts.query))
         else:
@@ -102,6 +92,10 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(404, "text/plain", "no such page\n")
             return
         self._answer(204, "text/plain", "")
+
+    def _metrics(self) -> None:
+        encode, content_type = choose_encoder(self.headers.get("Accept", ""))
+        self._answer(200, content_type, encode(self.server.watchdog.registry).decode())
 
     def _notifications(self, query: dict[str, list[str]]) -> None:
         try:
