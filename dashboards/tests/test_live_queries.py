@@ -21,17 +21,17 @@ PANELS = grafana.panels()
 Key = tuple[str, str, str]
 # Panels whose first query shows what the fixture `faults` breaks: nothing above 0 means that they hide it.
 ERROR_PANELS = [
-    ("platform-overview", "Why are orders not placed?"),
-    ("platform-overview", "What becomes of payments?"),
-    ("platform-overview", "Which edges fail?"),
-    ("platform-service", "Which of its dependencies fail?"),
-    ("platform-service", "How do its calls end?"),
-    ("platform-service", "What goes wrong most often?"),
-    ("platform-service", "Which requests failed?"),
-    ("platform-edges", "Which share of calls fails?"),
-    ("platform-edges", "Where are calls answered with errors?"),
-    ("platform-messaging", "Which messages were given up, and why?"),
-    ("platform-messaging", "What did the consumers say about them?"),
+    ("platform-overview", "Orders failed"),
+    ("platform-overview", "Payments by outcome"),
+    ("platform-overview", "Edge error ratio"),
+    ("platform-service", "Dependency error ratio"),
+    ("platform-service", "Failed calls by outcome"),
+    ("platform-service", "Most frequent errors"),
+    ("platform-service", "Failed requests"),
+    ("platform-edges", "Error ratio"),
+    ("platform-edges", "Error responses"),
+    ("platform-messaging", "Dead-lettered messages by reason"),
+    ("platform-messaging", "Consumer and relay logs"),
     ("platform-drills", "Which edges failed?"),
 ]
 

@@ -139,7 +139,7 @@ def test_a_choice_is_kept_in_the_address_and_reaches_the_panels(visit: Visitor) 
 
 def test_a_point_of_a_graph_opens_its_trace(visit: Visitor) -> None:
     page = visit("/d/platform-overview?refresh=", check=False)
-    panel = page.locator("[data-panel]", has_text="How long do requests take?")
+    panel = page.get_by_role("region", name="Latency p95", exact=True)
     panel.scroll_into_view_if_needed()
     settle(page)
     panel.locator("[data-menu] summary").click()
@@ -149,7 +149,7 @@ def test_a_point_of_a_graph_opens_its_trace(visit: Visitor) -> None:
 
 def test_a_click_on_a_line_offers_what_the_service_did_then(visit: Visitor) -> None:
     page = visit("/d/platform-overview?refresh=", check=False)
-    panel = page.locator("[data-panel]", has_text="How many requests arrive at each service?")
+    panel = page.get_by_role("region", name="Request rate", exact=True)
     panel.scroll_into_view_if_needed()
     settle(page)
     box = panel.locator(".board-plot").bounding_box()

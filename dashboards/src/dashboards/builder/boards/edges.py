@@ -1,4 +1,4 @@
-"""Every call between services and to backends, as the caller sees it: who waits for whom, and how it ends."""
+"""Calls between services and to backends, as measured by the caller: rate, outcome, latency, retries, deadlines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ UID = "platform-edges"
 
 EDGE = "dependency_call_duration_seconds"
 CHOSEN = 'job="django", service=~"$service", dependency=~"$dependency", protocol=~"$protocol"'
-# Calls that were answered, or waited for: those that were refused or not even sent say nothing of the callee's speed.
+# Calls that got a response or timed out. Refused and unsent calls don't measure the callee's latency.
 TIMED = 'outcome=~"ok|timeout"'
 NAME = "{{service}} → {{dependency}}"
 
@@ -22,42 +22,41 @@ ERROR_LOGS = links.logs('service.name:(${service:lucene}) and log.level:("error"
 OF_SERIES = [
     links.traces(title="Traces of the caller"),
     links.failed_traces(),
-    links.board("platform-service", "The called service", service="${__field.labels.dependency}"),
+    links.board("platform-service", "Callee", service="${__field.labels.dependency}"),
     links.logs_of_series(),
 ]
 
 
 def board() -> Board:
-    """The dashboard."""
     return Board(
         uid=UID,
         title="Platform / Edges",
-        description="Who calls whom, how often, how it ends and how long it takes, as the caller sees it.",
+        description="Calls between services and to backends, measured by the caller: rate, outcome, latency, retries.",
         variables=[
             variables.label_values(
                 "service", "Caller", f'{EDGE}_count{{job="django"}}', "service", "Which callers to show"
             ),
             variables.label_values(
                 "dependency",
-                "Called",
+                "Callee",
                 f'{EDGE}_count{{job="django", service=~"$service"}}',
                 "dependency",
-                "Which called services and backends to show",
+                "Which callees (services and backends) to show",
             ),
             variables.label_values(
                 "protocol",
                 "Protocol",
                 f'{EDGE}_count{{job="django", service=~"$service"}}',
                 "protocol",
-                "http, grpc, amqp, sql",
+                "Which protocols to show: http, grpc, amqp, sql",
             ),
         ],
         sections=[
-            Section("Who calls whom", _matrix()),
-            Section("How calls end", _outcomes()),
-            Section("How long calls take", _durations()),
+            Section("Overview", _matrix()),
+            Section("Outcomes", _outcomes()),
+            Section("Latency", _durations()),
             Section("Retries and deadlines", _retries()),
-            Section("gRPC as the server sees it", _grpc()),
+            Section("gRPC, measured by the server", _grpc()),
         ],
     )
 
@@ -74,8 +73,8 @@ def _quantile(by: str, window: str, level: float = 0.95) -> str:
 def _matrix() -> list[AnyPanel]:
     return [
         matrix(
-            "Rate: who calls whom how often?",
-            "Calls in a second over the window: callers down, called across.",
+            "Call rate by edge",
+            "Calls per second over the time range, with callers as rows and callees as columns.",
             rows(per_second(f"{EDGE}_count", CHOSEN, "service, dependency", RANGE)),
             row="service",
             column="dependency",
@@ -83,10 +82,9 @@ def _matrix() -> list[AnyPanel]:
             links=[SERVICE],
         ),
         matrix(
-            "Errors: which calls fail?",
-            "Share of calls that did not go well over the window. A red column is a callee that fails everybody, a"
-            " red row a"
-            " caller that fails with everybody, a single red cell the way between two.",
+            "Error ratio by edge",
+            "Share of failed calls over the time range. A red column is a callee that fails for every caller, "
+            "a red row is a caller whose calls all fail, a single red cell is one connection.",
             rows(_ratio("service, dependency", "$__range")),
             row="service",
             column="dependency",
@@ -95,10 +93,9 @@ def _matrix() -> list[AnyPanel]:
             thresholds=above("edge_failure_ratio"),
         ),
         matrix(
-            "p95: which calls are slow?",
-            "95th percentile of the duration over the window, as the caller sees it. Slowness travels up: the cause"
-            " is the"
-            " slow cell whose callee has no slow cell in its own row.",
+            "Latency p95 by edge",
+            "95th percentile over the time range, as measured by the caller. Slowness propagates to callers: "
+            "the cause is the slow cell whose callee has no slow cell in its own row.",
             rows(_quantile("service, dependency", "$__range")),
             row="service",
             column="dependency",
@@ -107,8 +104,8 @@ def _matrix() -> list[AnyPanel]:
             thresholds=above("edge_slow_seconds_http"),
         ),
         grid(
-            "Which operations fail or are slow?",
-            "Each operation of each edge over the window.",
+            "Operations",
+            "Call rate, error ratio, timeout ratio and p95 latency of each operation over the time range.",
             [
                 rows(
                     f"sum by (service, dependency, protocol, operation) (rate({EDGE}_count{{{CHOSEN}}}[$__range])) > 0"
@@ -121,16 +118,16 @@ def _matrix() -> list[AnyPanel]:
                 Column(
                     "service", "Caller", links=[links.traces("${__value.text}"), links.failed_traces("${__value.text}")]
                 ),
-                Column("dependency", "Called"),
+                Column("dependency", "Callee"),
                 Column("protocol", "Protocol", width=90),
                 Column("operation", "Operation"),
                 Column("Value #A", "Rate", unit="ops", decimals=2, width=110),
-                Column("Value #B", "Failed", unit="percentunit", thresholds=above("edge_failure_ratio"), width=110),
-                Column("Value #C", "Timed out", unit="percentunit", thresholds=above("edge_failure_ratio"), width=110),
+                Column("Value #B", "Errors", unit="percentunit", thresholds=above("edge_failure_ratio"), width=110),
+                Column("Value #C", "Timeouts", unit="percentunit", thresholds=above("edge_failure_ratio"), width=110),
                 Column("Value #D", "p95", unit="s", width=110),
             ],
             links=[ERROR_LOGS],
-            sort_by="Failed",
+            sort_by="Errors",
         ),
     ]
 
@@ -156,8 +153,8 @@ def _outcomes() -> list[AnyPanel]:
 
     return [
         series(
-            "How many calls go over each edge?",
-            "Calls in a second. An edge that stops while its caller works is as telling as one that fails.",
+            "Call rate",
+            "Calls per second. An edge that stops while its caller works is as significant as one that fails.",
             [promql(per_second(f"{EDGE}_count", CHOSEN, "service, dependency"), NAME)],
             unit="ops",
             links=[LOGS],
@@ -165,8 +162,8 @@ def _outcomes() -> list[AnyPanel]:
             height=7,
         ),
         series(
-            "Which share of calls fails?",
-            "All that is not ok, of all calls. The dashed line is where the alert fires.",
+            "Error ratio",
+            "Share of calls with any outcome other than ok. The dashed line is the alert's threshold.",
             [promql(_ratio("service, dependency", "$__rate_interval"), NAME)],
             unit="percentunit",
             links=[links.runbook("EdgeErrors"), ERROR_LOGS],
@@ -175,26 +172,28 @@ def _outcomes() -> list[AnyPanel]:
             height=7,
         ),
         ending(
-            "timeout", "Where do calls time out?", "The callee is there and takes too long, or hangs.", "EdgeTimeouts"
+            "timeout",
+            "Timeouts",
+            "Calls per second that timed out: the callee is up but too slow, or hangs.",
+            "EdgeTimeouts",
         ),
         ending(
             "refused",
-            "Where are calls refused?",
-            "Nobody listens, or the connection broke: down or restarting.",
+            "Refused connections",
+            "Calls per second that could not connect or lost the connection: the callee is down or restarting.",
             "EdgeRefused",
         ),
         ending(
             "error",
-            "Where are calls answered with errors?",
-            "The callee answers and says that it failed.",
+            "Error responses",
+            "Calls per second to which the callee responded with an error.",
             "EdgeErrors",
         ),
         ending(
             "rejected",
-            "Where was no time left to call?",
-            "Calls that were not sent, since the deadline of the request had passed before: something earlier in the"
-            " same"
-            " request took all its time.",
+            "Rejected calls",
+            "Calls per second that were not sent because the request's deadline had passed: "
+            "an earlier step of the same request used up the time.",
             "EdgeDeadlinesSpent",
         ),
     ]
@@ -205,9 +204,8 @@ def _durations() -> list[AnyPanel]:
         chosen = CHOSEN.replace('protocol=~"$protocol"', f'protocol="{protocol}"')
         return series(
             title,
-            f"95th percentile as the caller sees it. The dashed line is what the alert calls slow ({limit(seconds):g}"
-            " s)."
-            " Points are single calls: click one to open its trace.",
+            f"95th percentile as measured by the caller. The dashed line is the alert's limit ({limit(seconds):g} s). "
+            "Points are exemplars: click one to open its trace.",
             quantiles(EDGE, f"{chosen}, {TIMED}", ["service", "dependency"], (0.95,)),
             unit="s",
             links=[links.runbook("EdgeSlow"), LOGS],
@@ -217,15 +215,14 @@ def _durations() -> list[AnyPanel]:
         )
 
     return [
-        slow("http", "How long do HTTP calls take?", "edge_slow_seconds_http"),
-        slow("grpc", "How long do gRPC calls take?", "edge_slow_seconds_grpc"),
-        slow("amqp", "How long do publishes take until confirmed?", "edge_slow_seconds_amqp"),
-        slow("sql", "How long do statements take?", "edge_slow_seconds_sql"),
+        slow("http", "HTTP latency p95", "edge_slow_seconds_http"),
+        slow("grpc", "gRPC latency p95", "edge_slow_seconds_grpc"),
+        slow("amqp", "Publish latency p95", "edge_slow_seconds_amqp"),
+        slow("sql", "SQL latency p95", "edge_slow_seconds_sql"),
         series(
-            "Which share of calls is slower than its edge may be?",
-            "Successful calls that took longer than the limit of their protocol (longer limits hold where the card"
-            " provider"
-            " is waited for). This is what the alert watches.",
+            "Slow call ratio",
+            "Share of successful calls that took longer than the limit of their protocol (higher for calls that wait "
+            "for the card provider). This is the metric that the alert uses.",
             [
                 promql(
                     'edge:slow_calls:ratio_rate1m{service=~"$service", dependency=~"$dependency",'
@@ -240,8 +237,8 @@ def _durations() -> list[AnyPanel]:
             height=7,
         ),
         distribution(
-            "How are the durations spread?",
-            "Calls in a second by duration, over all chosen edges. A band at a round number of seconds is a timeout.",
+            "Latency distribution",
+            "Calls per second by duration, over all selected edges. A band at a round number of seconds is a timeout.",
             buckets(per_second(f"{EDGE}_bucket", f"{CHOSEN}, {TIMED}", "le")),
             unit="s",
             links=[LOGS],
@@ -253,10 +250,9 @@ def _durations() -> list[AnyPanel]:
 def _retries() -> list[AnyPanel]:
     return [
         series(
-            "How much load do retries add?",
-            "Retries for each call that was needed. At 100 % every call is made twice: the callee gets twice the load"
-            " at its"
-            " worst moment.",
+            "Retry ratio",
+            "Retries per original call. At 100 % every call is made twice, "
+            "which doubles the load on a callee that is already failing.",
             [
                 promql(
                     'edge:retries:ratio_rate1m{service=~"$service", dependency=~"$dependency", protocol=~"$protocol"}',
@@ -269,8 +265,8 @@ def _retries() -> list[AnyPanel]:
             thresholds=above("edge_retry_ratio"),
         ),
         series(
-            "Which calls are tried again?",
-            "Retries in a second by operation. Only calls that may be repeated without harm are.",
+            "Retry rate by operation",
+            "Retries per second by operation. Only idempotent calls are retried.",
             [
                 promql(
                     per_second("dependency_retries_total", CHOSEN, "service, dependency, operation"),
@@ -282,9 +278,9 @@ def _retries() -> list[AnyPanel]:
             on_click=OF_SERIES,
         ),
         series(
-            "How much time is left when a call starts?",
-            "Seconds until the deadline of the request in hand, as the hastiest twentieth of calls find it. An order"
-            " begins with ten; near none, what comes earlier in the same request takes too long.",
+            "Deadline remaining p5",
+            "Seconds until the request's deadline when a call starts, 5th percentile. An order starts with ten; "
+            "near zero, earlier steps of the same request take too long.",
             quantiles(
                 "dependency_deadline_remaining_seconds", CHOSEN, ["service", "dependency"], (0.05,), exemplars=False
             ),
@@ -293,8 +289,9 @@ def _retries() -> list[AnyPanel]:
             on_click=OF_SERIES,
         ),
         series(
-            "How many calls had no time left?",
-            "Share of calls that were not made, since the deadline had passed. Red is where the alert fires.",
+            "Rejected call ratio",
+            "Share of calls that were not made because the deadline had passed. "
+            "The dashed line is the alert's threshold.",
             [
                 promql(
                     'edge:calls_by_outcome:ratio_rate1m{outcome="rejected", service=~"$service",'
@@ -315,9 +312,9 @@ def _grpc() -> list[AnyPanel]:
     by_method = "{{service}} {{grpc_method}}"
     return [
         series(
-            "Which codes do gRPC calls end with?",
-            "RPCs in a second by code. FAILED_PRECONDITION is out of stock, which is business; INTERNAL, UNAVAILABLE,"
-            " DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, ABORTED and UNKNOWN are faults.",
+            "RPC rate by code",
+            "RPCs per second. FAILED_PRECONDITION means out of stock, a business outcome; "
+            "INTERNAL, UNAVAILABLE, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, ABORTED and UNKNOWN are faults.",
             [
                 promql(
                     f"""sum by (service, grpc_method, grpc_code)
@@ -330,8 +327,9 @@ def _grpc() -> list[AnyPanel]:
             on_click=[links.traces(), links.failed_traces(), links.logs_of_series()],
         ),
         series(
-            "How long does the server take for an RPC?",
-            "Percentiles as the server sees it. Far below what the caller sees: the network, or the server's queue.",
+            "RPC latency",
+            "Percentiles as measured by the server. If they are far below the caller's, "
+            "the network or the server's queue adds the difference.",
             quantiles("grpc_server_handling_seconds", server, ["service", "grpc_method"], (0.5, 0.95)),
             unit="s",
             links=[LOGS],

@@ -1,4 +1,4 @@
-"""An event's way from the order's transaction to the mail: outbox, broker, queues, consumers, dead letters."""
+"""The path of an event from the order's transaction to the e-mail: outbox, broker, queues, consumers, dead letters."""
 
 from __future__ import annotations
 
@@ -14,27 +14,26 @@ CHOSEN = 'queue=~"$queue"'
 LIVE = 'queue=~"$queue", queue!~".*[.]dead"'
 HANDLED = 'job="django", destination=~"$queue"'
 
-ORDERS_LOGS = links.logs('process.name:"orders-relay"', "Lines of the relay")
-CONSUMER_LOGS = links.logs('process.name:("notifications-consumer" or "payments-consumer")', "Lines of the consumers")
-BROKER_LOGS = links.logs('process.name:"rabbitmq"', "Lines of the broker")
+ORDERS_LOGS = links.logs('process.name:"orders-relay"', "Logs of the relay")
+CONSUMER_LOGS = links.logs('process.name:("notifications-consumer" or "payments-consumer")', "Logs of the consumers")
+BROKER_LOGS = links.logs('process.name:"rabbitmq"', "Logs of the broker")
 EDGES = links.board("platform-edges", "Edges")
 SERVICE = links.board("platform-service", "Consumer", service="${__field.labels.service}")
 OF_SERIES = [links.traces(), links.failed_traces(), links.logs_of_series(), SERVICE]
 
 
 def board() -> Board:
-    """The dashboard."""
     return Board(
         uid=UID,
         title="Platform / Messaging",
-        description="From the order's event to its mail: outbox, broker, queues, consumers, dead letters.",
+        description="From an order's event to its e-mail: outbox, broker, queues, consumers and dead letters.",
         variables=[
             variables.label_values(
                 "queue", "Queue", "rabbitmq_detailed_queue_messages", "queue", "Which queues to show"
             )
         ],
         sections=[
-            Section("Now", _now()),
+            Section("Current state", _now()),
             Section("Outbox and publishing", _publishing()),
             Section("Queues and consumers", _queues()),
             Section("Dead letters", _dead_letters()),
@@ -46,8 +45,8 @@ def board() -> Board:
 def _now() -> list[AnyPanel]:
     return [
         number(
-            "Is the broker there?",
-            "Whether RabbitMQ answered at the last look.",
+            "Broker status",
+            "Whether RabbitMQ responded to the last scrape.",
             [now('min by (service) (up{job="rabbitmq"})', "{{service}}")],
             unit="bool_on_off",
             links=[links.runbook("BrokerDown"), BROKER_LOGS],
@@ -55,8 +54,8 @@ def _now() -> list[AnyPanel]:
             names={"0": "down", "1": "up"},
         ),
         number(
-            "How old is the oldest event not yet published?",
-            "Age of the oldest row of the outbox. Orders are safe meanwhile, mails are late.",
+            "Outbox age",
+            "Age of the oldest unpublished event. While it grows, orders are safe but e-mails are late.",
             [now("max by (service) (outbox_oldest_age_seconds)", "{{service}}")],
             unit="s",
             links=[links.runbook("OutboxAge"), ORDERS_LOGS],
@@ -64,32 +63,32 @@ def _now() -> list[AnyPanel]:
             thresholds=above("outbox_age_seconds"),
         ),
         number(
-            "How many messages wait?",
-            "Messages ready to be delivered, over the chosen queues without dead letters.",
+            "Messages ready",
+            "Messages waiting for delivery in the selected queues, without dead-letter queues.",
             [now(f"sum(queue:messages_ready:sum{{{LIVE}}})", "ready")],
             unit="short",
             links=[links.runbook("QueueBacklog"), CONSUMER_LOGS],
             thresholds=above("queue_backlog_messages"),
         ),
         number(
-            "How many consumers are connected?",
-            "Consumers of the queue that has fewest. Without one, events wait.",
+            "Consumers connected",
+            "Consumers of the queue that has the fewest. Without a consumer, events wait.",
             [now(f"min(queue:consumers:sum{{{LIVE}}})", "fewest")],
             unit="short",
             links=[links.runbook("ConsumerGone"), CONSUMER_LOGS],
             thresholds=UP,
         ),
         number(
-            "How many messages are dead letters?",
-            "Messages that lie in dead-letter queues now and wait for somebody to look.",
+            "Dead-lettered messages",
+            "Messages in dead-letter queues that wait for an operator to inspect them.",
             [now('sum(rabbitmq_detailed_queue_messages{queue=~".*[.]dead"})', "dead letters")],
             unit="short",
             links=[links.runbook("DeadLetters"), CONSUMER_LOGS],
             thresholds=ANY,
         ),
         number(
-            "How long from order to mail?",
-            "95th percentile over the window, from the order's event to its mail handed over.",
+            "Order-to-mail delay p95",
+            "95th percentile over the time range, from the order's event until its e-mail is handed over.",
             [now("histogram_quantile(0.95, sum by (le) (rate(order_mail_delay_seconds_bucket[$__range])))", "p95")],
             unit="s",
             links=[links.board("platform-overview", "SLO"), CONSUMER_LOGS],
@@ -100,10 +99,9 @@ def _now() -> list[AnyPanel]:
 def _publishing() -> list[AnyPanel]:
     return [
         series(
-            "How old is the oldest event in the outbox?",
-            "Seconds since the oldest unpublished event was committed. It climbs a second each second when the relay"
-            " or the"
-            " broker is gone; the dashed line is where the alert fires.",
+            "Outbox age over time",
+            "Age of the oldest unpublished event. It rises one second per second while the relay or the broker is "
+            "down. The dashed line is the alert's threshold.",
             [promql("max by (service) (outbox_oldest_age_seconds)", "{{service}}")],
             unit="s",
             links=[links.runbook("OutboxAge"), ORDERS_LOGS],
@@ -112,9 +110,9 @@ def _publishing() -> list[AnyPanel]:
             width=8,
         ),
         series(
-            "How many events wait in the outbox?",
-            "Rows not yet published. Growing while its age stays small is load, growing with its age is a relay that"
-            " hangs.",
+            "Outbox size",
+            "Events not yet published. If the size grows but the age stays low, load is high; "
+            "if both grow, the relay hangs.",
             [promql("sum by (service) (outbox_unpublished)", "{{service}}")],
             unit="short",
             links=[links.runbook("OutboxAge"), ORDERS_LOGS],
@@ -122,10 +120,10 @@ def _publishing() -> list[AnyPanel]:
             width=8,
         ),
         series(
-            "Is every order's event published?",
-            "Orders that were decided, and events published, in a second. They run together; events missing is the"
-            " outbox,"
-            " events above orders is a relay that catches up or repeats itself.",
+            "Orders and published events",
+            "Orders decided and events published per second; both should be equal. "
+            "Missing events are still in the outbox, surplus events mean that the relay catches up or publishes "
+            "twice.",
             [
                 promql(
                     per_second("orders_placed_total", by="service")
@@ -144,10 +142,9 @@ def _publishing() -> list[AnyPanel]:
             width=8,
         ),
         series(
-            "Does the broker confirm what is published?",
-            "Messages received, confirmed and not routed to any queue, in a second. Confirmed below received is a"
-            " broker in"
-            " trouble; not routed is an event nobody is bound to.",
+            "Publisher confirms",
+            "Messages received, confirmed and unroutable per second. "
+            "Fewer confirmed than received is a broker problem; unroutable means that no queue is bound to the event.",
             [
                 promql(per_second("rabbitmq_global_messages_received_total"), "received"),
                 promql(per_second("rabbitmq_global_messages_confirmed_total"), "confirmed"),
@@ -155,16 +152,17 @@ def _publishing() -> list[AnyPanel]:
                     per_second("rabbitmq_global_messages_unroutable_returned_total")
                     + " + "
                     + per_second("rabbitmq_global_messages_unroutable_dropped_total"),
-                    "not routed",
+                    "unroutable",
                 ),
             ],
             unit="ops",
             links=[links.runbook("EventsUnroutable"), BROKER_LOGS],
         ),
         series(
-            "How long does a publish take until it is confirmed?",
-            "As the publisher sees it. The dashed line is what the alert calls slow"
-            f" ({limit('edge_slow_seconds_amqp'):g} s). Points open their trace.",
+            "Publish latency",
+            "Percentiles of the time until the broker confirms a message, as measured by the publisher. "
+            f"The dashed line is the alert's limit ({limit('edge_slow_seconds_amqp'):g} s). "
+            "Points are exemplars: click one to open its trace.",
             quantiles(
                 "dependency_call_duration_seconds",
                 'job="django", protocol="amqp", operation!="connect"',
@@ -183,8 +181,8 @@ def _queues() -> list[AnyPanel]:
     by_queue = "{{queue}}"
     return [
         series(
-            "How deep is each queue?",
-            "Messages ready to be delivered. A healthy queue is empty at nearly every look.",
+            "Queue depth",
+            "Messages waiting for delivery. A healthy queue is empty almost all the time.",
             [promql(f"queue:messages_ready:sum{{{LIVE}}}", by_queue)],
             unit="short",
             links=[links.runbook("QueueBacklog"), CONSUMER_LOGS],
@@ -193,9 +191,9 @@ def _queues() -> list[AnyPanel]:
             width=8,
         ),
         series(
-            "How many messages are in a consumer's hands?",
-            "Delivered and not yet acknowledged. More than none while nothing is acknowledged is a consumer that"
-            " hangs.",
+            "Unacknowledged messages",
+            "Messages delivered but not yet acknowledged. If the number stays above zero without acknowledgements, "
+            "the consumer hangs.",
             [promql(f"queue:messages_unacked:sum{{{LIVE}}}", by_queue)],
             unit="short",
             links=[links.runbook("ConsumerStalled"), CONSUMER_LOGS],
@@ -203,8 +201,8 @@ def _queues() -> list[AnyPanel]:
             width=8,
         ),
         series(
-            "How fast are messages acknowledged?",
-            "Acknowledgements in a second. None while messages are unacknowledged is a consumer that hangs.",
+            "Acknowledgement rate",
+            "Acknowledgements per second. Zero while messages are unacknowledged means that the consumer hangs.",
             [promql(f"queue:acks:rate1m{{{LIVE}}}", by_queue)],
             unit="ops",
             links=[links.runbook("ConsumerStalled"), CONSUMER_LOGS],
@@ -212,9 +210,9 @@ def _queues() -> list[AnyPanel]:
             width=8,
         ),
         series(
-            "How long would the backlog take to clear?",
-            "Ready messages by the present rate of acknowledgements: how late the last message in the queue will be."
-            " The dashed line is where the alert fires.",
+            "Consumer lag",
+            "Time to drain the queue at the current acknowledgement rate: how late its last message will be. "
+            "The dashed line is the alert's threshold.",
             [promql(f"queue:messages_ready:sum{{{LIVE}}} / (queue:acks:rate1m{{{LIVE}}} > 0)", by_queue)],
             unit="s",
             links=[links.runbook("QueueBacklog"), CONSUMER_LOGS],
@@ -223,8 +221,8 @@ def _queues() -> list[AnyPanel]:
             width=8,
         ),
         series(
-            "How many consumers does each queue have?",
-            "Connected consumers. None: events wait until one is back.",
+            "Consumers per queue",
+            "Connected consumers. Without a consumer, events wait until one reconnects.",
             [promql(f"queue:consumers:sum{{{LIVE}}}", by_queue)],
             unit="short",
             links=[links.runbook("ConsumerGone"), CONSUMER_LOGS],
@@ -232,10 +230,9 @@ def _queues() -> list[AnyPanel]:
             width=8,
         ),
         series(
-            "Could the consumers take more?",
-            "Share of the time in which the queue could deliver at once. Well below 100 % the consumers are the"
-            " bottleneck:"
-            " too few, too slow, or too small a prefetch.",
+            "Consumer capacity",
+            "Share of time in which the queue could deliver immediately. "
+            "Well below 100 % the consumers are the bottleneck: too few, too slow, or too small a prefetch.",
             [promql(f"max by (queue) (rabbitmq_detailed_queue_consumer_capacity{{{LIVE}}})", by_queue)],
             unit="percentunit",
             links=[links.runbook("QueueBacklog"), CONSUMER_LOGS],
@@ -243,8 +240,8 @@ def _queues() -> list[AnyPanel]:
             width=8,
         ),
         series(
-            "What becomes of messages?",
-            "Messages handled in a second: ok, requeued (tried again), rejected (dead-lettered) or dropped.",
+            "Messages handled by outcome",
+            "Messages handled per second: ok, requeued (retried), rejected (dead-lettered) or dropped.",
             [
                 promql(
                     per_second("messaging_process_duration_seconds_count", HANDLED, "service, destination, outcome"),
@@ -257,8 +254,8 @@ def _queues() -> list[AnyPanel]:
             width=8,
         ),
         series(
-            "How long does a message take to handle?",
-            "Percentiles by queue. Points open their trace.",
+            "Processing time",
+            "Percentiles of the time to handle a message, by queue. Points are exemplars: click one to open its trace.",
             quantiles("messaging_process_duration_seconds", HANDLED, ["service", "destination"], (0.5, 0.95)),
             unit="s",
             links=[CONSUMER_LOGS],
@@ -266,17 +263,17 @@ def _queues() -> list[AnyPanel]:
             width=8,
         ),
         distribution(
-            "How are the times from order to mail spread?",
-            "Mails in a second by the time from the order's event to the mail handed over. The objective is 99 % within"
-            " 30 s. Points open their trace.",
+            "Order-to-mail delay distribution",
+            "E-mails per second by the time from the order's event until the e-mail is handed over. "
+            "The objective is 99 % within 30 s. Points are exemplars: click one to open its trace.",
             buckets(per_second("order_mail_delay_seconds_bucket", "", "le")),
             unit="s",
             links=[links.board("platform-overview", "SLO"), CONSUMER_LOGS],
             width=8,
         ),
         grid(
-            "How does each queue stand?",
-            "All queues, dead letters included: ready, unacknowledged, consumers and bytes.",
+            "Queues",
+            "Ready and unacknowledged messages, consumers and size of every queue, including dead-letter queues.",
             [
                 rows(f"sum by (queue) (rabbitmq_detailed_queue_messages_ready{{{CHOSEN}}})"),
                 rows(f"sum by (queue) (rabbitmq_detailed_queue_messages_unacked{{{CHOSEN}}})"),
@@ -300,10 +297,9 @@ def _queues() -> list[AnyPanel]:
 def _dead_letters() -> list[AnyPanel]:
     return [
         series(
-            "Which messages were given up, and why?",
-            "Messages that went to the dead letters in the five minutes before each point, by queue and reason. One"
-            " is a"
-            " poison message for office hours; many mean that good messages die.",
+            "Dead-lettered messages by reason",
+            "Messages dead-lettered in the last five minutes, by queue and reason. "
+            "A single one is a poison message for working hours; many mean that valid messages fail too.",
             [
                 promql(
                     f"sum by (service, queue, reason) (queue:dead_letters:increase5m{{{CHOSEN}}})",
@@ -316,15 +312,15 @@ def _dead_letters() -> list[AnyPanel]:
             thresholds=above("dead_letters_for_page"),
         ),
         series(
-            "How many lie in the dead-letter queues?",
-            "Messages that wait for somebody to look at them, send them again or delete them.",
+            "Dead-letter queue depth",
+            "Messages that wait for an operator to inspect, republish or delete them.",
             [promql('sum by (queue) (rabbitmq_detailed_queue_messages{queue=~".*[.]dead"})', "{{queue}}")],
             unit="short",
             links=[links.runbook("DeadLetters"), CONSUMER_LOGS],
         ),
         lines(
-            "What did the consumers say about them?",
-            "Warnings and errors of consumers and relay, newest first.",
+            "Consumer and relay logs",
+            "Warnings and errors of the consumers and the relay, newest first.",
             LogLines(
                 'process.name:("notifications-consumer" OR "payments-consumer" OR "orders-relay") AND'
                 " log.level:(warning OR error)"
@@ -338,8 +334,8 @@ def _dead_letters() -> list[AnyPanel]:
 def _broker() -> list[AnyPanel]:
     return [
         series(
-            "Does the broker hold publishers back?",
-            "Its alarms: 1 while memory, disk or file descriptors have run out. Publishers block until it is over.",
+            "Broker alarms",
+            "1 while memory, disk or file descriptors are exhausted. Publishers are blocked until the alarm clears.",
             [promql('max by (__name__) ({__name__=~"rabbitmq_alarms_.*"})', "{{__name__}}")],
             unit="bool_on_off",
             links=[links.runbook("BrokerBlocksPublishers"), BROKER_LOGS],
@@ -348,8 +344,8 @@ def _broker() -> list[AnyPanel]:
             width=8,
         ),
         series(
-            "How near is the broker to its limits?",
-            "Share of memory and file descriptors in use. At 100 % the alarm comes.",
+            "Broker saturation",
+            "Memory and file descriptors in use, as a share of their limits. At 100 % the broker raises its alarm.",
             [
                 promql(
                     "max(rabbitmq_process_resident_memory_bytes) / max(rabbitmq_resident_memory_limit_bytes)", "memory"
@@ -361,8 +357,8 @@ def _broker() -> list[AnyPanel]:
             width=8,
         ),
         series(
-            "Who is connected?",
-            "Connections and channels. A count that only climbs is a client that opens one for each message.",
+            "Connections and channels",
+            "Open connections and channels. A number that only rises is a client that opens one per message.",
             [promql("max(rabbitmq_connections)", "connections"), promql("max(rabbitmq_channels)", "channels")],
             unit="short",
             links=[BROKER_LOGS],

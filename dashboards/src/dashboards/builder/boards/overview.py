@@ -1,4 +1,4 @@
-"""What an SRE opens first: do users get what they were promised, what is wrong now, what changed."""
+"""The start page of an SRE: objectives, firing alerts, service map, business metrics and recent changes."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ MESSAGING = links.board("platform-messaging", "Messaging")
 TELEMETRY = links.board("platform-telemetry", "Telemetry")
 DRILLS = links.board("platform-drills", "Drills and load")
 SERVICES = links.board("platform-service", "Services")
-ERROR_LOGS = links.logs('log.level:("error" or "critical")', "Error lines")
-ORDER_LOGS = links.logs('service.name:"orders"', "Lines of orders")
-PAYMENT_LOGS = links.logs('service.name:"payments"', "Lines of payments")
+ERROR_LOGS = links.logs('log.level:("error" or "critical")', "Error logs")
+ORDER_LOGS = links.logs('service.name:"orders"', "Logs of orders")
+PAYMENT_LOGS = links.logs('service.name:"payments"', "Logs of payments")
 OF_SERIES = [
     links.board("platform-service", "Service", service=links.SERVICE_OF_SERIES),
     links.traces(),
@@ -31,28 +31,27 @@ OF_SERIES = [
 
 # Burn rates at which the alerts fire: the slowest that pages is orange, the fastest red.
 BURNING = Steps(((limit("slo_burn_steady_times"), "orange"), (limit("slo_burn_fast_times"), "red")))
-# Nothing left is red; what is left is the journey's to spend.
+# Red when the budget is spent.
 BUDGET = Steps(((0, "green"),), base="red")
 
 
 def board() -> Board:
-    """The dashboard."""
     return Board(
         uid=UID,
         title="Platform / Overview",
-        description="Do users get what they were promised, what is wrong now, how does the business go, what changed.",
+        description="Service level objectives, firing alerts, service map, business metrics and recent changes.",
         sections=[
-            Section("What users were promised", _objectives()),
-            Section("What is wrong now", _alerts()),
+            Section("Service level objectives", _objectives()),
+            Section("Alerts", _alerts()),
             Section("Service map", _map()),
-            Section("Business", _business()),
-            Section("What changed", _changes()),
+            Section("Business metrics", _business()),
+            Section("Recent changes", _changes()),
         ],
     )
 
 
 def none_yet(label: str) -> str:
-    """A series of 0 that says "none" in `label`: what a count shows while there is nothing to count."""
+    """A series of 0 whose `label` is "none": a count shows it while there is nothing to count."""
     return f'label_replace(vector(0), "{label}", "none", "", "")'
 
 
@@ -60,10 +59,9 @@ def _objectives() -> list[AnyPanel]:
     by_slo = "{{journey}} {{slo}}"
     return [
         bars(
-            "How much error budget is left?",
-            "Share of the allowed bad events that is not spent, over what is kept, three days at most. Below none"
-            " more was"
-            " failed than the objective allows: stop releasing, fix.",
+            "Error budget remaining",
+            "Share of the error budget that is unspent, over at most the last three days. "
+            "Below zero the objective is missed: stop releasing and fix the cause.",
             [now("slo:error_budget_left:ratio3d", by_slo)],
             unit="percentunit",
             links=[links.runbook("ErrorBudgetBurnsSlowly"), links.incidents()],
@@ -74,10 +72,9 @@ def _objectives() -> list[AnyPanel]:
             height=9,
         ),
         bars(
-            "How fast is the budget being spent?",
-            "Bad events of the last hour against what the objective allows: 1 uses the budget up exactly at the end"
-            " of its"
-            " window, 14.4 takes two days' worth in an hour and pages.",
+            "Burn rate (1 h)",
+            "Bad events in the last hour, relative to what the objective allows. "
+            "At 1 the budget lasts exactly its 30 days; at 14.4 it lasts two days, and the alert pages.",
             [now("slo:bad_events:ratio_rate1h / (1 - slo:objective:ratio)", by_slo)],
             unit="none",
             links=[links.runbook("ErrorBudgetBurnsFast"), links.runbook("ErrorBudgetBurnsSteadily")],
@@ -87,8 +84,8 @@ def _objectives() -> list[AnyPanel]:
             height=9,
         ),
         series(
-            "When was it spent?",
-            "Burn rate over five minutes for each objective. Spikes are incidents, a raised floor is a slow leak.",
+            "Burn rate (5 min)",
+            "Burn rate over five minutes for each objective. Spikes are incidents; a raised baseline is a slow leak.",
             [promql("slo:bad_events:ratio_rate5m / (1 - slo:objective:ratio)", by_slo)],
             unit="none",
             links=[links.runbook("ErrorBudgetBurnsFast"), ERROR_LOGS],
@@ -103,8 +100,8 @@ def _objectives() -> list[AnyPanel]:
 def _alerts() -> list[AnyPanel]:
     return [
         number(
-            "How many alerts fire?",
-            "Firing alerts that page somebody, and tickets. What inhibition keeps from paging is counted as well.",
+            "Firing alerts",
+            "Firing pages and tickets. Inhibited alerts, which send no notification, are included.",
             [
                 now(f'count({FIRING.replace("}", "")}, severity="page"}}) or vector(0)', "pages"),
                 now(f'count({FIRING.replace("}", "")}, severity="ticket"}}) or vector(0)', "tickets"),
@@ -116,10 +113,9 @@ def _alerts() -> list[AnyPanel]:
             height=7,
         ),
         grid(
-            "Which alerts fire, and what is the cause?",
-            "Each firing alert with the service that it blames (cause) and the one where it shows. The Watchdog is"
-            " one that"
-            " always fires; alone in this table it says that nothing is wrong.",
+            "Firing alerts by cause",
+            "Each firing alert with the service that is the cause and the service where it shows. "
+            "The Watchdog always fires; if it is the only row, nothing is wrong.",
             [
                 rows(
                     "max by (alertname, severity, layer, service, dependency, root_service)"
@@ -131,8 +127,8 @@ def _alerts() -> list[AnyPanel]:
                 Column("severity", "Severity", width=100),
                 Column("layer", "Layer", width=100),
                 Column("root_service", "Cause", links=[links.traces("${__value.text}")]),
-                Column("service", "Shows in"),
-                Column("dependency", "Calling"),
+                Column("service", "Service"),
+                Column("dependency", "Dependency"),
             ],
             links=[links.incidents(), EDGES],
             sort_by="Severity",
@@ -140,9 +136,9 @@ def _alerts() -> list[AnyPanel]:
             height=7,
         ),
         series(
-            "How many alerts have been firing?",
-            "Firing alerts by the layer they watch: symptoms are felt by users, causes explain them, telemetry is our"
-            " own eyes.",
+            "Firing alerts over time",
+            "Firing alerts by layer: symptoms affect users, causes explain symptoms, "
+            "telemetry alerts report on monitoring itself.",
             [promql(f"count by (layer) ({FIRING}) or {none_yet('layer')}", "{{layer}}")],
             unit="short",
             links=[links.incidents(), DRILLS],
@@ -159,10 +155,9 @@ def _map() -> list[AnyPanel]:
     requests = f'{{job="django", {NOT_PROBES}}}'
     return [
         grid(
-            "Who calls whom, and how does it go?",
-            "Every edge in the last minute: rate, share of failed calls, 95th percentile and retries. The cause of an"
-            " incident is"
-            " the red edge whose called service has no red edge of its own.",
+            "Edges",
+            "Call rate, error ratio, p95 latency and share of slow calls of every edge in the last minute. "
+            "The cause of an incident is the red edge whose callee has no red edge of its own.",
             [
                 rows(f"sum by ({by}) (edge:calls:rate1m)"),
                 rows(f"sum by ({by}) ({failing})"),
@@ -173,21 +168,22 @@ def _map() -> list[AnyPanel]:
                 Column(
                     "service", "Caller", links=[links.traces("${__value.text}"), links.failed_traces("${__value.text}")]
                 ),
-                Column("dependency", "Called"),
+                Column("dependency", "Callee"),
                 Column("protocol", "Protocol", width=90),
                 Column("Value #A", "Rate", unit="ops", decimals=2, width=100),
-                Column("Value #B", "Failed", unit="percentunit", thresholds=above("edge_failure_ratio"), width=100),
+                Column("Value #B", "Errors", unit="percentunit", thresholds=above("edge_failure_ratio"), width=100),
                 Column("Value #C", "p95", unit="s", width=100),
-                Column("Value #D", "Too slow", unit="percentunit", thresholds=above("edge_slow_ratio"), width=100),
+                Column("Value #D", "Slow", unit="percentunit", thresholds=above("edge_slow_ratio"), width=100),
             ],
             links=[EDGES, links.runbook("EdgeErrors"), links.runbook("EdgeSlow")],
-            sort_by="Failed",
+            sort_by="Errors",
             width=14,
             height=12,
         ),
         grid(
-            "How is each service?",
-            "Requests, failures of its own making, 95th percentile, busiest replica and share of replicas that are up.",
+            "Services",
+            "Request rate, ratio of the service's own errors, p95 latency, "
+            "CPU of the busiest replica and share of replicas that are up, in the last minute.",
             [
                 rows("sum by (service) (service:http_requests:rate1m)"),
                 rows(
@@ -209,19 +205,19 @@ def _map() -> list[AnyPanel]:
                     ],
                 ),
                 Column("Value #A", "Rate", unit="reqps", decimals=2, width=90),
-                Column("Value #B", "Failed", unit="percentunit", thresholds=above("service_error_ratio"), width=90),
+                Column("Value #B", "Errors", unit="percentunit", thresholds=above("service_error_ratio"), width=90),
                 Column("Value #C", "p95", unit="s", width=90),
                 Column("Value #D", "Cores", unit="none", decimals=2, thresholds=above("service_cpu_cores"), width=80),
                 Column("Value #E", "Up", unit="percentunit", width=80),
             ],
             links=[SERVICES, links.runbook("ServiceDown"), links.runbook("ServiceErrors")],
-            sort_by="Failed",
+            sort_by="Errors",
             width=10,
             height=12,
         ),
         series(
-            "How many requests arrive at each service?",
-            "HTTP requests in a second, probes left out.",
+            "Request rate",
+            "HTTP requests per second by service, without health checks.",
             [promql("service:http_requests:rate1m", "{{service}}")],
             unit="reqps",
             links=[links.runbook("TrafficAbsent"), SERVICES],
@@ -230,8 +226,9 @@ def _map() -> list[AnyPanel]:
             width=8,
         ),
         series(
-            "Which edges fail?",
-            "Share of calls that are not ok, by edge and outcome; only edges with any failure show a line above zero.",
+            "Edge error ratio",
+            "Share of failed calls by edge and outcome. Healthy edges stay at zero; "
+            "the dashed line is the alert's threshold.",
             [promql(failing, "{{service}} → {{dependency}} {{outcome}}")],
             unit="percentunit",
             links=[EDGES, links.runbook("EdgeErrors")],
@@ -240,8 +237,8 @@ def _map() -> list[AnyPanel]:
             width=8,
         ),
         series(
-            "How long do requests take?",
-            "95th percentile of each service. Points are single requests: click one to open its trace.",
+            "Latency p95",
+            "95th percentile of the request duration by service. Points are exemplars: click one to open its trace.",
             [
                 with_exemplars(
                     promql(
@@ -263,8 +260,8 @@ def _map() -> list[AnyPanel]:
 def _business() -> list[AnyPanel]:
     return [
         series(
-            "How many orders are placed?",
-            "Confirmed orders in a second: the figure that the business lives on.",
+            "Orders placed",
+            "Confirmed orders per second, the most important business metric.",
             [promql(per_second("orders_placed_total", "", "service"), "confirmed")],
             unit="ops",
             links=[ORDER_LOGS, links.runbook("TrafficAbsent")],
@@ -273,10 +270,9 @@ def _business() -> list[AnyPanel]:
             height=7,
         ),
         series(
-            "Why are orders not placed?",
-            "Orders that were refused or cancelled in a second, by reason. Declined cards and empty shelves are"
-            " business;"
-            " *_unavailable is us.",
+            "Orders failed",
+            "Orders refused or cancelled per second, by reason. "
+            "Declined cards and missing stock are business outcomes; *_unavailable is a fault of the platform.",
             [promql(per_second("orders_failed_total", "", "service, reason"), "{{reason}}")],
             unit="ops",
             links=[ORDER_LOGS, EDGES],
@@ -286,8 +282,8 @@ def _business() -> list[AnyPanel]:
             height=7,
         ),
         series(
-            "What becomes of payments?",
-            "Charges in a second by outcome, and declines by the card provider's code (dashed).",
+            "Payments by outcome",
+            "Charges per second by outcome, and declines by the card provider's code (dashed).",
             [
                 promql(per_second("payments_total", "", "service, outcome"), "{{outcome}}"),
                 promql(
@@ -303,22 +299,22 @@ def _business() -> list[AnyPanel]:
             height=7,
         ),
         series(
-            "Is anything out of stock?",
-            "Products with none or few left, and order lines in a second for which there was not enough (dashed).",
+            "Stock levels and stock-outs",
+            "Products with no or little stock left, and order lines per second without enough stock (dashed).",
             [
                 promql("max by (service, level) (stock_products)", "products {{level}}"),
                 promql(per_second("stock_outs_total", by="service"), "stock-outs/s"),
             ],
             unit="short",
-            links=[links.logs('service.name:"inventory"', "Lines of inventory"), EDGES],
+            links=[links.logs('service.name:"inventory"', "Logs of inventory"), EDGES],
             on_click=OF_SERIES,
             dashed="stock-outs/s",
             width=6,
             height=7,
         ),
         series(
-            "How long from order to mail?",
-            "Percentiles of the time from an order's event to its mail. The objective is 99 % within 30 s.",
+            "Order-to-mail delay",
+            "Percentiles of the time from an order's event to its e-mail. The objective is 99 % within 30 s.",
             [
                 promql(
                     f"histogram_quantile({level}, sum by (service, le)"
@@ -334,36 +330,36 @@ def _business() -> list[AnyPanel]:
             height=7,
         ),
         series(
-            "Are mails sent?",
-            "Mails in a second by kind, and failures by reason (dashed).",
+            "E-mails sent and failed",
+            "E-mails sent per second by kind, and failures by reason (dashed).",
             [
                 promql(per_second("mails_sent_total", "", "service, kind"), "{{kind}}"),
                 promql(per_second("mails_failed_total", "", "service, reason"), "failed: {{reason}}"),
             ],
             unit="ops",
-            links=[MESSAGING, links.logs('service.name:"notifications"', "Lines of notifications")],
+            links=[MESSAGING, links.logs('service.name:"notifications"', "Logs of notifications")],
             on_click=OF_SERIES,
             dashed="failed: .*",
             width=6,
             height=7,
         ),
         series(
-            "Do people sign up and log in?",
-            "Sign-ups, and logins by outcome, in a second. Rejected logins that rise alone are a guessing attack or"
-            " lost keys.",
+            "Sign-ups and logins",
+            "Sign-ups, and logins by outcome, per second. If only rejected logins rise, "
+            "suspect password guessing or lost signing keys.",
             [
                 promql(per_second("users_signed_up_total", "", "service"), "signed up"),
                 promql(per_second("logins_total", "", "service, outcome"), "login {{outcome}}"),
             ],
             unit="ops",
-            links=[links.logs('service.name:"users"', "Lines of users"), links.runbook("TokensRejected")],
+            links=[links.logs('service.name:"users"', "Logs of users"), links.runbook("TokensRejected")],
             on_click=OF_SERIES,
             width=6,
             height=7,
         ),
         number(
-            "What was sold?",
-            "Value of confirmed orders in the window, in the shop's currency, and how many they were.",
+            "Sales",
+            "Value of the confirmed orders in the shop's currency, and their number, over the time range.",
             [
                 now("sum(increase(order_value_sum[$__range]))", "value"),
                 now("sum(increase(orders_placed_total[$__range]))", "orders"),
@@ -380,8 +376,9 @@ def _business() -> list[AnyPanel]:
 def _changes() -> list[AnyPanel]:
     return [
         states(
-            "When was each process up?",
-            "Green while its metrics could be scraped. A gap that all share is Prometheus; one alone is that process.",
+            "Process availability",
+            "Green while the metrics of the process could be scraped. "
+            "A gap in all rows points to Prometheus, a gap in one row to that process.",
             [promql('min by (service, process) (up{job="django"})', "{{process}}")],
             names={"0": ("down", "red"), "1": ("up", "green")},
             links=[links.runbook("ServiceDown"), links.runbook("ServiceRestarting"), SERVICES],
@@ -390,8 +387,9 @@ def _changes() -> list[AnyPanel]:
             height=10,
         ),
         grid(
-            "What runs, and since when?",
-            "Version and age of every process. The youngest are the likeliest to have changed something.",
+            "Versions and uptime",
+            "Version and uptime of every process. A process that started recently is the likeliest to have changed "
+            "something.",
             [
                 rows(
                     'max by (service, process, version) ((time() - process_start_time_seconds{job="django"})'
@@ -404,10 +402,10 @@ def _changes() -> list[AnyPanel]:
                 ),
                 Column("process", "Process"),
                 Column("version", "Version"),
-                Column("Value", "Up for", unit="s"),
+                Column("Value", "Uptime", unit="s"),
             ],
             links=[SERVICES, TELEMETRY],
-            sort_by="Up for",
+            sort_by="Uptime",
             width=10,
             height=10,
         ),

@@ -1,4 +1,4 @@
-"""One service, or several side by side: what its callers get, what it waits for, how full it is, what it says."""
+"""One service, or several side by side: request rate, errors, latency, dependencies, saturation and logs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ UID = "platform-service"
 
 CALLED = 'job="django", dependency=~"$service"'
 CHOSEN = 'job="django", service=~"$service", process=~"$process"'
-# Probes are no user's requests.
+# Health checks are not user traffic.
 NOT_PROBES = 'view!~"contracts[.]api[.]health.*"'
 REQUESTS = f"{CHOSEN}, {NOT_PROBES}"
 LATENCY = "django_http_requests_latency_seconds_by_view_method"
@@ -32,7 +32,7 @@ EDGE = "dependency_call_duration_seconds"
 LOG_FILTER = "service.name:(${service:lucene})"
 
 LOGS = links.logs("service.name:(${service:lucene})")
-ERROR_LOGS = links.logs('service.name:(${service:lucene}) and log.level:("error" or "critical")', "Error lines")
+ERROR_LOGS = links.logs('service.name:(${service:lucene}) and log.level:("error" or "critical")', "Error logs")
 EDGES = links.board("platform-edges", "Edges", "service")
 DATABASES = links.board("platform-databases", "Databases", "service")
 MESSAGING = links.board("platform-messaging", "Messaging")
@@ -41,25 +41,24 @@ OF_SERIES = [links.traces(), links.failed_traces(), links.logs_of_series()]
 
 
 def board() -> Board:
-    """The dashboard."""
     return Board(
         uid=UID,
         title="Platform / Service",
-        description="What a service's callers get, what it waits for, how full it is and what it says.",
+        description="Request rate, errors, latency, dependencies, saturation and logs of one or more services.",
         variables=[variables.service(), variables.version(), variables.process()],
         sections=[
-            Section("Now", _now()),
-            Section("What callers get", _red()),
-            Section("What it waits for", _dependencies()),
-            Section("How full it is", _saturation()),
-            Section("Versions, and this hour against yesterday", _comparisons()),
-            Section("What it says", _logs()),
+            Section("Current state", _now()),
+            Section("Requests", _red()),
+            Section("Dependencies", _dependencies()),
+            Section("Saturation", _saturation()),
+            Section("Comparison by version and with yesterday", _comparisons()),
+            Section("Logs", _logs()),
         ],
     )
 
 
 def _failing(status: str, window: str) -> str:
-    """The share of answers with such a status by service, 0 where there are answers and none such."""
+    """The share of responses with such a status by service; 0 for services with responses but none of these."""
     return f"""(sum by (service) (rate({RESPONSES}{{{REQUESTS}, {status}}}[{window}]))
         or 0 * sum by (service) (rate({RESPONSES}{{{REQUESTS}}}[{window}])))
         / (sum by (service) (rate({RESPONSES}{{{REQUESTS}}}[{window}])) > 0)"""
@@ -68,9 +67,8 @@ def _failing(status: str, window: str) -> str:
 def _now() -> list[AnyPanel]:
     return [
         number(
-            "Are all replicas up?",
-            "Share of the processes whose metrics were scraped at the last try. Below 100 % a process is gone or"
-            " hangs.",
+            "Replicas up",
+            "Share of the processes whose last scrape succeeded. Below 100 % a process is down or hangs.",
             [now(f"avg by (service) (up{{{CHOSEN}}})", "{{service}}")],
             unit="percentunit",
             links=[links.runbook("ServiceDown"), links.incidents()],
@@ -79,8 +77,8 @@ def _now() -> list[AnyPanel]:
             width=6,
         ),
         number(
-            "How many requests does it answer?",
-            "HTTP requests, RPCs and messages handled in a second, over the window.",
+            "Throughput",
+            "HTTP requests, RPCs and messages handled per second, averaged over the time range.",
             [
                 now(
                     f"""sum by (service) (
@@ -96,9 +94,9 @@ def _now() -> list[AnyPanel]:
             width=6,
         ),
         number(
-            "Which share of requests failed?",
-            "Answers with status 500 and above, of all answers in the window. Declined cards and bad input are no"
-            " failures.",
+            "Error ratio",
+            "Share of responses with status 500 or above over the time range. "
+            "Declined cards and invalid input are not errors.",
             [now(_failing('status=~"5.."', "$__range"), "{{service}}")],
             unit="percentunit",
             links=[links.runbook("ServiceErrors"), ERROR_LOGS],
@@ -107,8 +105,8 @@ def _now() -> list[AnyPanel]:
             width=6,
         ),
         number(
-            "How long do 95 % of requests take at most?",
-            "95th percentile of all HTTP requests of the window.",
+            "Latency p95",
+            "95th percentile of the duration of all HTTP requests in the time range.",
             [
                 now(
                     f"histogram_quantile(0.95, sum by (service, le) (rate({LATENCY}_bucket{{{REQUESTS}}}[$__range])))",
@@ -126,9 +124,9 @@ def _now() -> list[AnyPanel]:
 def _red() -> list[AnyPanel]:
     return [
         series(
-            "How many requests arrive, by answer?",
-            "HTTP requests in a second by status class. A step down in all is missing traffic; 4xx rising alone is a"
-            " client or a release that changed the API; 5xx is this service.",
+            "Request rate by status class",
+            "HTTP requests per second. A drop in all classes is missing traffic; "
+            "a rise in 4xx alone is a client problem or an API change; 5xx are errors of this service.",
             [
                 promql(
                     f"""sum by (service, class) (label_replace(
@@ -142,40 +140,39 @@ def _red() -> list[AnyPanel]:
             stacked=True,
         ),
         series(
-            "Which share of requests fails, and whose fault is it?",
-            "500s are the service's own fault, 502 to 504 are its answer when a dependency fails it (dashed). The red"
-            " line is"
-            " where the alert on its own faults fires.",
+            "Error ratio by origin",
+            "Status 500 is the service's own error; 502 to 504 are its responses when a dependency fails (dashed). "
+            "The red line is the alert's threshold for own errors.",
             [
-                promql(_failing('status=~"5..", status!~"50[234]"', "$__rate_interval"), "{{service}} itself"),
-                promql(_failing('status=~"50[234]"', "$__rate_interval"), "{{service}} for a dependency"),
+                promql(_failing('status=~"5..", status!~"50[234]"', "$__rate_interval"), "{{service}} own errors"),
+                promql(_failing('status=~"50[234]"', "$__rate_interval"), "{{service}} dependency errors"),
             ],
             unit="percentunit",
             links=[links.runbook("ServiceErrors"), ERROR_LOGS, EDGES],
             on_click=OF_SERIES,
             thresholds=above("service_error_ratio"),
-            dashed=".* for a dependency",
+            dashed=".* dependency errors",
         ),
         series(
-            "How long do requests take?",
-            "Percentiles of the time from the request's first byte to the answer's last. Points are single requests:"
-            " click one to open its trace.",
+            "Latency p50, p95, p99",
+            "Percentiles of the time from the first byte of the request to the last byte of the response. "
+            "Points are exemplars: click one to open its trace.",
             quantiles(LATENCY, REQUESTS, ["service"]),
             unit="s",
             links=[LOGS],
             on_click=OF_SERIES,
         ),
         distribution(
-            "How are the times spread?",
-            "Requests in a second by how long they took. Two bands mean two kinds of request, a band that climbs is"
-            " saturation; a percentile hides both.",
+            "Latency distribution",
+            "Requests per second by duration. Two bands are two kinds of request, a rising band is saturation; "
+            "percentiles hide both.",
             buckets(per_second(f"{LATENCY}_bucket", REQUESTS, "le")),
             unit="s",
             links=[LOGS],
         ),
         grid(
-            "Which routes are slow or fail?",
-            "Each view and method over the window: rate, share of 5xx, and 95th percentile.",
+            "Routes",
+            "Request rate, share of 5xx and p95 latency of each view and method over the time range.",
             [
                 rows(per_second(RESPONSES, REQUESTS, "service, view, method", RANGE) + " > 0"),
                 rows(
@@ -197,15 +194,15 @@ def _red() -> list[AnyPanel]:
                 Column("view", "View"),
                 Column("method", "Method", width=90),
                 Column("Value #A", "Rate", unit="reqps", decimals=2, width=110),
-                Column("Value #B", "Failed", unit="percentunit", thresholds=above("service_error_ratio"), width=110),
+                Column("Value #B", "Errors", unit="percentunit", thresholds=above("service_error_ratio"), width=110),
                 Column("Value #C", "p95", unit="s", width=110),
             ],
             links=[DJANGO, LOGS],
             sort_by="p95",
         ),
         series(
-            "Which RPCs and messages does it handle?",
-            "gRPC calls by code, and messages by what became of them.",
+            "RPCs and messages handled",
+            "gRPC calls per second by code, and messages per second by outcome.",
             [
                 promql(
                     f"""sum by (service, grpc_method, grpc_code)
@@ -229,8 +226,9 @@ def _red() -> list[AnyPanel]:
 def _dependencies() -> list[AnyPanel]:
     return [
         series(
-            "Which of its dependencies fail?",
-            "Share of calls that did not go well, as this service sees them: errors, timeouts, refused and not sent.",
+            "Dependency error ratio",
+            "Share of calls with an error, a timeout, a refused connection or no time left, "
+            "as measured by this service.",
             [
                 promql(
                     f"""sum by (service, dependency) (rate({EDGE}_count{{{CHOSEN}, outcome!="ok"}}[$__rate_interval]))
@@ -244,18 +242,18 @@ def _dependencies() -> list[AnyPanel]:
             thresholds=above("edge_failure_ratio"),
         ),
         series(
-            "Which of its dependencies are slow?",
-            "95th percentile of calls as this service sees them, network and retries included. Points open their"
-            " trace.",
+            "Dependency latency p95",
+            "95th percentile of calls as measured by this service, including network and retries. "
+            "Points are exemplars: click one to open its trace.",
             quantiles(EDGE, f'{CHOSEN}, outcome=~"ok|timeout"', ["service", "dependency"], (0.95,)),
             unit="s",
             links=[EDGES, links.runbook("EdgeSlow")],
             on_click=OF_SERIES,
         ),
         series(
-            "How do its calls end?",
-            "Calls in a second that were not ok, by outcome. refused is nobody there, timeout is there but stuck,"
-            " rejected is not even sent since the deadline had passed.",
+            "Failed calls by outcome",
+            "Failed calls per second. refused: the callee is not listening. timeout: "
+            "it is up but doesn't respond in time. rejected: not sent because the deadline had passed.",
             [
                 promql(
                     per_second(f"{EDGE}_count", f'{CHOSEN}, outcome!="ok"', "service, dependency, outcome"),
@@ -268,9 +266,8 @@ def _dependencies() -> list[AnyPanel]:
             stacked=True,
         ),
         series(
-            "How often does it try again?",
-            "Retries for each call that was needed. A retry hides a fault from users and adds to the load on what is"
-            " failing.",
+            "Retry ratio",
+            "Retries per original call. Retries hide faults from users but add load to a failing dependency.",
             [promql('edge:retries:ratio_rate1m{service=~"$service"}', "{{service}} → {{dependency}} {{protocol}}")],
             unit="percentunit",
             links=[EDGES, links.runbook("EdgeRetryAmplification")],
@@ -278,9 +275,9 @@ def _dependencies() -> list[AnyPanel]:
             thresholds=above("edge_retry_ratio"),
         ),
         grid(
-            "Who calls it, and what do they get?",
-            "The other side of its edges: callers over the window, with rate, share of failed calls and 95th percentile"
-            " as they see it. Their figures worse than its own are the network, or its queue.",
+            "Callers",
+            "Call rate, error ratio and p95 latency as measured by this service's callers. "
+            "If they are worse than the service's own, suspect the network or its request queue.",
             [
                 rows(per_second(f"{EDGE}_count", CALLED, "service, dependency, protocol", RANGE) + " > 0"),
                 rows(
@@ -296,10 +293,10 @@ def _dependencies() -> list[AnyPanel]:
             ],
             [
                 Column("service", "Caller", links=[links.traces("${__value.text}")]),
-                Column("dependency", "Called"),
+                Column("dependency", "Callee"),
                 Column("protocol", "Protocol"),
                 Column("Value #A", "Rate", unit="ops", decimals=2),
-                Column("Value #B", "Failed", unit="percentunit", thresholds=above("edge_failure_ratio")),
+                Column("Value #B", "Errors", unit="percentunit", thresholds=above("edge_failure_ratio")),
                 Column("Value #C", "p95", unit="s"),
             ],
             links=[EDGES],
@@ -313,8 +310,8 @@ def _saturation() -> list[AnyPanel]:
     by_process = "{{process}}"
     return [
         series(
-            "How much CPU does each replica use?",
-            "Cores in use. A replica is one Python process: one core is all it can use.",
+            "CPU usage",
+            "CPU cores in use per replica. A replica is one Python process and can use at most one core.",
             [
                 promql(
                     f"sum by (service, process) (rate(process_cpu_seconds_total{{{CHOSEN}}}[$__rate_interval]))",
@@ -328,8 +325,8 @@ def _saturation() -> list[AnyPanel]:
             width=8,
         ),
         series(
-            "How much memory does each replica use?",
-            "Resident memory. A line that only climbs until a restart is a leak.",
+            "Memory usage",
+            "Resident memory per replica. A line that rises until the next restart is a memory leak.",
             [promql(f"sum by (service, process) (process_resident_memory_bytes{{{CHOSEN}}})", by_process)],
             unit="bytes",
             links=[links.runbook("ServiceMemoryHigh"), links.runbook("ServiceMemoryGrowing"), LOGS],
@@ -338,8 +335,8 @@ def _saturation() -> list[AnyPanel]:
             width=8,
         ),
         series(
-            "How often does it restart?",
-            "Starts of each process. A deploy is one; three within ten minutes are a crash loop, and page.",
+            "Restarts",
+            "Restarts of each process. A deployment causes one; three within three minutes are a crash loop and page.",
             [
                 promql(
                     f"sum by (service, process) (changes(process_start_time_seconds{{{CHOSEN}}}[$__rate_interval]))",
@@ -352,8 +349,8 @@ def _saturation() -> list[AnyPanel]:
             width=8,
         ),
         series(
-            "How many database connections are in use?",
-            "Connections of the pool in use by each replica, and the pool's size as the dashed line.",
+            "Database connections in use",
+            "Connections of the pool in use per replica, and the size of the pool (dashed).",
             [
                 promql(
                     f'sum by (service, process) (db_pool_connections{{{CHOSEN}, state="used"}})', "{{process}} used"
@@ -367,8 +364,8 @@ def _saturation() -> list[AnyPanel]:
             width=8,
         ),
         series(
-            "How long do threads wait for a connection?",
-            "Mean time from asking the pool for a connection to having it. Waiting comes before errors.",
+            "Connection wait time",
+            "Mean time that a thread waits for a connection from the pool. It rises before errors occur.",
             [
                 promql(
                     f"""sum by (service, process) (rate(db_pool_wait_seconds_total{{{CHOSEN}}}[$__rate_interval]))
@@ -382,9 +379,9 @@ def _saturation() -> list[AnyPanel]:
             width=8,
         ),
         series(
-            "How many threads wait for a connection?",
-            "Threads that wait for a database connection at the moment of the scrape. More than none for long is a pool"
-            " that is too small, or a database that is too slow.",
+            "Threads waiting for a connection",
+            "Threads that wait for a database connection at the time of the scrape. "
+            "If the number stays above zero, the pool is too small or the database too slow.",
             [promql(f"sum by (service, process) (db_pool_requests_waiting{{{CHOSEN}}})", by_process)],
             unit="short",
             links=[DATABASES, links.runbook("DatabasePoolWaiting")],
@@ -393,9 +390,9 @@ def _saturation() -> list[AnyPanel]:
             width=8,
         ),
         series(
-            "How many of its threads are busy?",
-            "Requests and RPCs in hand on average: the time spent on them in a second. A replica has eight threads;"
-            " near eight, the next request waits outside where no figure of this service sees it.",
+            "Busy threads",
+            "Average number of requests and RPCs in progress. A replica has eight threads; "
+            "near eight, further requests wait in a queue that no metric of this service shows.",
             [
                 promql(
                     per_second(
@@ -412,8 +409,8 @@ def _saturation() -> list[AnyPanel]:
             width=8,
         ),
         series(
-            "How much does the garbage collector run?",
-            "Collections of the oldest generation in a second, the costly ones.",
+            "Garbage collections",
+            "Collections of the oldest generation per second, which are the expensive ones.",
             [
                 promql(
                     per_second("python_gc_collections_total", f'{CHOSEN}, generation="2"', "service, process"),
@@ -426,9 +423,8 @@ def _saturation() -> list[AnyPanel]:
             width=8,
         ),
         series(
-            "How many files and sockets are open?",
-            "Open file descriptors, and the limit as the dashed line. A line that only climbs is connections that"
-            " nobody closes.",
+            "Open file descriptors",
+            "Open files and sockets per replica, and the limit (dashed). A line that only rises is a connection leak.",
             [
                 promql(f"sum by (service, process) (process_open_fds{{{CHOSEN}}})", by_process),
                 promql(f"min by (service) (process_max_fds{{{CHOSEN}}})", "{{service}} limit"),
@@ -447,10 +443,9 @@ def _comparisons() -> list[AnyPanel]:
     with_version = "* on (job, instance) group_left (version) service_build_info"
     return [
         series(
-            "Does the new version fail more than the old?",
-            "Share of answers with status 500 and above, by the version that gave them. The alert compares a new"
-            " version with"
-            " what ran before it.",
+            "Error ratio by version",
+            "Share of responses with status 500 or above, by version. "
+            "The alert compares a new version with the previous one.",
             [
                 promql(
                     f"""sum by (service, version) ((rate({RESPONSES}{{{REQUESTS}, status=~"5.."}}[$__rate_interval])
@@ -466,8 +461,8 @@ def _comparisons() -> list[AnyPanel]:
             thresholds=above("version_error_ratio"),
         ),
         series(
-            "Is the new version slower than the old?",
-            "95th percentile by the version that answered.",
+            "Latency p95 by version",
+            "95th percentile of the request duration, by the version that served the request.",
             [
                 promql(
                     f"""histogram_quantile(0.95, sum by (service, version, le)
@@ -480,8 +475,9 @@ def _comparisons() -> list[AnyPanel]:
             on_click=OF_SERIES,
         ),
         series(
-            "Is this as much traffic as yesterday at this time?",
-            "Requests in a second, and dashed the same 24 hours ago. Empty where the platform did not run then.",
+            "Request rate compared with yesterday",
+            "Requests per second, and the same 24 hours earlier (dashed). "
+            "There is no dashed line if the platform was not running then.",
             [
                 promql(per_second(f"{LATENCY}_count", REQUESTS, "service"), "{{service}}"),
                 promql(
@@ -495,8 +491,9 @@ def _comparisons() -> list[AnyPanel]:
             dashed=".* yesterday",
         ),
         series(
-            "Is it slower than yesterday at this time?",
-            "95th percentile, and dashed the same 24 hours ago. Empty where the platform did not run then.",
+            "Latency p95 compared with yesterday",
+            "95th percentile of the request duration, and the same 24 hours earlier (dashed). "
+            "There is no dashed line if the platform was not running then.",
             [
                 with_exemplars(
                     promql(
@@ -523,9 +520,9 @@ def _logs() -> list[AnyPanel]:
     trace_of_line = links.trace("${__value.text}")
     return [
         series(
-            "How much does it log, by level?",
-            "Log lines by level. Errors that rise with a deploy mark it; lines that stop while requests go on are a"
-            " broken log pipeline.",
+            "Log lines by level",
+            "Errors that rise with a deployment point to it. "
+            "If lines stop while requests continue, the log pipeline is broken.",
             [LogCount(LOG_FILTER, by=("log.level",))],
             unit="short",
             links=[LOGS, ERROR_LOGS],
@@ -533,8 +530,8 @@ def _logs() -> list[AnyPanel]:
             width=12,
         ),
         grid(
-            "What goes wrong most often?",
-            "The largest groups of errors of the window, by service, type and where they were logged.",
+            "Most frequent errors",
+            "The most frequent errors in the logs of the time range, by service, type and logger.",
             [
                 LogCount(
                     f"{LOG_FILTER} AND log.level:(error OR critical)",
@@ -554,8 +551,8 @@ def _logs() -> list[AnyPanel]:
             height=8,
         ),
         grid(
-            "Which requests failed?",
-            "The newest requests, RPCs and messages that failed. Click a trace id to open the whole trace.",
+            "Failed requests",
+            "The newest failed requests, RPCs and messages. Click a trace ID to open the trace.",
             [LogLines(f"{LOG_FILTER} AND log.level:error AND _exists_:trace.id", limit=50, raw=True)],
             [
                 Column("@timestamp", "Time", width=190),
@@ -568,8 +565,8 @@ def _logs() -> list[AnyPanel]:
             sort_by="Time",
         ),
         lines(
-            "What does it say?",
-            "The newest log lines of the chosen services. A line's details have its trace id as a link.",
+            "Log lines",
+            "The newest log lines of the selected services. The details of a line link to its trace.",
             LogLines(LOG_FILTER),
             links=[LOGS],
         ),
