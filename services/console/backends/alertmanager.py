@@ -38,7 +38,7 @@ class Alert:
 
     @property
     def muted(self) -> bool:
-        """Whether inhibition keeps it from notifying anybody."""
+        """Whether it is inhibited, so that no receiver is notified."""
         return bool(self.inhibited_by)
 
 

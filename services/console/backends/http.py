@@ -72,7 +72,7 @@ def delete(
 def _session(backend: str, base_url: str, max_response_bytes: int) -> Session:
     if not base_url:
         raise BackendDown(backend, "this installation has none")
-    # No retries: somebody is waiting, and a panel can be asked for again.
+    # No retries: a user is waiting, and a panel can be reloaded.
     return Session(
         backend, base_url, timeout=MAX_TIMEOUT, retries=NO_RETRIES, max_response_bytes=max_response_bytes, pool_size=32
     )

@@ -49,7 +49,7 @@ class SpanLink:
 class Span:
     """One piece of work. ``parent_id`` is empty at a trace's entry; ``process`` is the replica (service.instance.id).
 
-    ``kind`` is server, client, producer, consumer or internal; ``status`` the text that came with an error.
+    ``kind`` is server, client, producer, consumer or internal; ``status`` the error's message.
     """
 
     span_id: str

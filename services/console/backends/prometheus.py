@@ -95,7 +95,7 @@ class Prometheus:
     def __init__(self, base_url: str, timeout: float) -> None:
         self._base_url = base_url
         self._timeout = timeout
-        # Prometheus gives up when nobody waits any more; its durations know no fractions.
+        # Prometheus aborts the query when this client stops waiting; its durations have no fractions.
         self._limit = f"{round(timeout * 1000)}ms"
 
     def query(self, expr: str, *, at: float | None = None) -> list[Sample]:

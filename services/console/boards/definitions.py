@@ -76,7 +76,7 @@ class Panel:
 
     @property
     def options(self) -> Mapping[str, Any]:
-        """What the kind of panel can be told."""
+        """The options of this kind of panel."""
         return self.body.get("options") or {}
 
     @property

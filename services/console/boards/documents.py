@@ -33,7 +33,7 @@ SMALLEST_WIDTH, LARGEST_WIDTH = 50, 4000
 def document(panel: Panel, timerange: TimeRange, values: Mapping[str, Value], width: int) -> Json:
     """Ask a panel's queries and present the answers. ``width`` is how many pixels it is drawn on.
 
-    Raises BackendDown if a backend that it needs is away. What can't be shown is said in ``notes``.
+    Raises BackendDown if a required backend is unavailable. ``notes`` lists what cannot be shown.
     """
     notes = list(panel.unsupported)
     points = int(panel.body.get("maxDataPoints") or 0) or min(max(width, SMALLEST_WIDTH), LARGEST_WIDTH)

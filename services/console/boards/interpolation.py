@@ -1,6 +1,6 @@
 """Variables put into queries and links. What a person chose is data: it is escaped for the language it goes into.
 
-Three languages: PromQL (a regular expression inside a string), Lucene (quoted terms) and addresses. Names that nobody
+Three languages: PromQL (a regular expression inside a string), Lucene (quoted terms) and addresses. Names that nothing
 defined stay as they are: `$1` is a group of label_replace.
 """
 

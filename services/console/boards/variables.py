@@ -49,14 +49,14 @@ class Resolved:
     def choices(self) -> list[tuple[str, bool]]:
         """The options, and chosen values that are none of them any more, each with whether it is chosen."""
         chosen = () if self.value.is_all else self.value.selected
-        gone = [value for value in chosen if value not in self.options]
-        return [(option, option in chosen) for option in (*self.options, *gone)]
+        missing = [value for value in chosen if value not in self.options]
+        return [(option, option in chosen) for option in (*self.options, *missing)]
 
 
 def resolve(dashboard: Dashboard, params: QueryDict, timerange: TimeRange) -> dict[str, Resolved]:
     """Every variable by name, in order: a later one's query may use an earlier one.
 
-    Raises BadVariable for a value that can't be one, BackendDown when options are needed and Prometheus is away.
+    Raises BadVariable for a value that can't be one, BackendDown when options are needed and Prometheus is unavailable.
     """
     resolved: dict[str, Resolved] = {}
     for variable in dashboard.variables:

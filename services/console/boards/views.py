@@ -34,7 +34,7 @@ _DEFAULT_WIDTH = 600
 def _data(view: Callable[..., JsonResponse]) -> Callable[..., HttpResponseBase]:
     """A view that answers in JSON. What went wrong is in `error`: a panel shows it in its place.
 
-    A backend that is away isn't a failure of this service: the status is 200.
+    An unavailable backend is not a failure of this service: the status is 200.
     """
 
     @require_safe
@@ -81,7 +81,7 @@ def index(request: HttpRequest) -> HttpResponse:
 @require_safe
 @never_cache
 def board(request: HttpRequest, uid: str, name: str = "") -> HttpResponse:
-    """A dashboard's page: headings and places; what stands in them comes by itself."""
+    """A dashboard's page: headings and empty panels, which load themselves."""
     dashboard = _found(uid)
     timerange = TimeRange.from_request(request, dashboard.time_from)
     query = request.GET.urlencode()
@@ -144,7 +144,7 @@ def panel(request: HttpRequest, uid: str, panel_id: int) -> JsonResponse:
 
 @_data
 def annotation_events(request: HttpRequest, uid: str) -> JsonResponse:
-    """What happened in the window, for the lines across graphs. A backend that is away costs its own lines only."""
+    """Annotations of the window. If a backend is unavailable, only its own annotations are missing."""
     dashboard = definitions.load(uid)
     timerange = TimeRange.from_request(request, dashboard.time_from)
     values = variables.values_of(variables.resolve(dashboard, request.GET, timerange))

@@ -50,7 +50,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    # Closed by default: a view is for people who have logged in unless it says otherwise.
+    # Closed by default: a view requires login unless it opts out.
     "shell.middleware.LoginMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -91,7 +91,7 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "login"
-# Only those that somebody has logged in with are in the table: nothing to save for anonymous visitors.
+# Only sessions of logged-in users are stored: there is nothing to save for anonymous visitors.
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
 SESSION_COOKIE_AGE = int(timedelta(hours=12).total_seconds())
 SESSION_COOKIE_NAME = f"{_PREFIX}console_session"
@@ -165,6 +165,6 @@ READINESS_CHECKS = {
 
 LOGGING_CONFIG = "django_telemetry.logs.configure"
 LOGGING = {
-    # The pool says at each attempt that the database is away. That it is gone and back is said once, elsewhere.
+    # The pool logs every failed attempt while the database is unavailable; loss and return are logged once elsewhere.
     "loggers": {"psycopg.pool": {"level": "ERROR"}},
 }

@@ -25,7 +25,7 @@ class NotPossible(Exception):
 
 
 def acknowledge(uid: uuid.UUID, user: User) -> Incident:
-    """Say that somebody is on it; takes over from whoever said so before."""
+    """Acknowledge the incident; takes over from an earlier acknowledgement."""
     with _locked(uid) as incident:
         if not incident.is_open:
             raise NotPossible("The incident is resolved already.")
@@ -48,7 +48,7 @@ def add_note(uid: uuid.UUID, user: User, text: str) -> Incident:
 
 
 def resolve(uid: uuid.UUID, user: User, comment: str) -> Incident:
-    """Close it. NotPossible when it is resolved, or alerts still fire and nobody says why it is over."""
+    """Close it. NotPossible when it is resolved, or when alerts still fire and no comment gives the reason."""
     with _locked(uid) as incident:
         if not incident.is_open:
             raise NotPossible("The incident is resolved already.")
@@ -135,6 +135,6 @@ def matchers_of_alert(alert: Alert) -> tuple[Matcher, ...]:
 
 @contextmanager
 def _locked(uid: uuid.UUID) -> Iterator[Incident]:
-    """The incident, while nobody else changes it."""
+    """The incident, locked against concurrent changes."""
     with transaction.atomic():
         yield Incident.objects.select_for_update().get(uid=uid)

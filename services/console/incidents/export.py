@@ -63,7 +63,7 @@ def _head(incident: Incident, scene: Scene, address: str) -> Iterable[str]:
     yield f"- Team: {escape(incident.team) or '–'}"
     yield f"- Cause: {escape(scene.root)}"
     yield f"- Began: {_time(incident.started_at)}"
-    yield f"- Told: {_time(incident.opened_at)}"
+    yield f"- Opened: {_time(incident.opened_at)}"
     if incident.acknowledged_at is not None:
         by = incident.acknowledged_by.get_username() if incident.acknowledged_by else "?"
         yield f"- Acknowledged: {_time(incident.acknowledged_at)} by {escape(by)}"

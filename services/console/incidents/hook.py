@@ -1,4 +1,4 @@
-"""Where Alertmanager tells of alerts."""
+"""The endpoint that receives Alertmanager's webhook."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ The rules, in order:
 4. An alert that was firing when a person resolved its incident doesn't reopen it by being repeated; if it is still
    repeated after REOPEN_WITHIN, it opens a new one.
 5. An alert that ended stays ended when "firing" is delivered once more within LATE_DELIVERY (a delayed repetition);
-   after that it is taken for what it says.
+   after that it is taken as it is.
 6. An incident is resolved when the last alert that isn't muted has ended.
 7. What Alertmanager's inhibition mutes belongs to the incident of the alert that mutes it, beneath the others. An
    incident all of whose alerts are muted by those of another one is merged into that. An alert that is no longer muted
@@ -105,12 +105,12 @@ def _first(notice: Notice, now: datetime) -> list[Incident]:
     """An alert that wasn't known yet."""
     incident = _incident_for(notice, now)
     alert = _create(incident, notice)
-    write(incident, Kind.FIRED, notice.starts_at, _told(alert, "fires"))
+    write(incident, Kind.FIRED, notice.starts_at, _line(alert, "fires"))
     return [incident]
 
 
 def _again(row: Alert, notice: Notice, now: datetime) -> list[Incident]:
-    """A firing that is known is told once more: mostly nothing new, see rules 2, 4, 5 and 7."""
+    """A known firing alert is delivered again: mostly no change, see rules 2, 4, 5 and 7."""
     incident = row.incident
     refired = row.ends_at is not None
     if row.ended_seen_at is not None and now - row.ended_seen_at < LATE_DELIVERY:
@@ -121,9 +121,9 @@ def _again(row: Alert, notice: Notice, now: datetime) -> list[Incident]:
     was_muted, row.muted_by = row.is_muted, []
     row.save()
     if refired:
-        write(incident, Kind.FIRED, now, _told(row, "fires again"))
+        write(incident, Kind.FIRED, now, _line(row, "fires again"))
     elif was_muted:
-        write(incident, Kind.FIRED, now, _told(row, "is no longer muted"))
+        write(incident, Kind.FIRED, now, _line(row, "is no longer muted"))
     if incident.is_open:
         return [incident]
     soon = incident.resolved_at is not None and now - incident.resolved_at < REOPEN_WITHIN
@@ -139,19 +139,19 @@ def _again(row: Alert, notice: Notice, now: datetime) -> list[Incident]:
 def _first_in(home: Incident, row: Alert, now: datetime) -> list[Incident]:
     """The same firing, in a new incident: the old one keeps its record of it."""
     alert = _create(home, row)
-    write(home, Kind.FIRED, now, _told(alert, "still fires"))
+    write(home, Kind.FIRED, now, _line(alert, "still fires"))
     row.ends_at = row.ended_seen_at = row.incident.resolved_at
     row.save(update_fields=["ends_at", "ended_seen_at"])
     return [home]
 
 
 def _end(row: Alert | None, notice: Notice, now: datetime) -> list[Incident]:
-    """An alert is over. One that was never heard of is nobody's business any more."""
+    """An alert has resolved. One that was never recorded is ignored."""
     if row is None or row.ends_at is not None:
         return []
     row.ends_at, row.ended_seen_at, row.missing_since = notice.ends_at, now, None
     row.save(update_fields=["ends_at", "ended_seen_at", "missing_since"])
-    write(row.incident, Kind.ENDED, row.ends_at or now, _told(row, "is over"))
+    write(row.incident, Kind.ENDED, row.ends_at or now, _line(row, "is over"))
     return [row.incident]
 
 
@@ -175,7 +175,7 @@ def _incident_for(notice: Notice, now: datetime) -> Incident:
         opened_at=now,
     )
     metrics.incidents_opened_total.labels(severity.value).inc()
-    write(incident, Kind.OPENED, now, f"Alertmanager told of {notice.labels['alertname']}.")
+    write(incident, Kind.OPENED, now, f"Opened by alert {notice.labels['alertname']}.")
     return incident
 
 
@@ -187,21 +187,21 @@ def _reopen(incident: Incident, now: datetime) -> None:
     write(incident, Kind.REOPENED, now, "The same cause fires again.")
 
 
-def _create(incident: Incident, told: Notice | Alert | alertmanager.Alert) -> Alert:
+def _create(incident: Incident, reported: Notice | Alert | alertmanager.Alert) -> Alert:
     """Keep a firing, as a delivery, an earlier record or Alertmanager's API has it."""
-    labels = _storable(told.labels)
+    labels = _storable(reported.labels)
     return Alert.objects.create(
         incident=incident,
-        fingerprint=told.fingerprint,
-        starts_at=to_milliseconds(told.starts_at),
+        fingerprint=reported.fingerprint,
+        starts_at=to_milliseconds(reported.starts_at),
         name=labels.get("alertname", "unnamed")[:MAX_NAME],
         severity=labels.get("severity", "")[:MAX_NAME],
         layer=labels.get("layer", "")[:MAX_NAME],
         service=labels.get("service", "")[:MAX_NAME],
         dependency=labels.get("dependency", "")[:MAX_NAME],
         labels=labels,
-        annotations=_storable(told.annotations),
-        generator_url=told.generator_url,
+        annotations=_storable(reported.annotations),
+        generator_url=reported.generator_url,
     )
 
 
@@ -231,7 +231,7 @@ def _mute(known: Sequence[alertmanager.Alert], now: datetime) -> set[int]:
         row.incident, row.muted_by = home, list(alert.inhibited_by)
         row.ends_at = row.ended_seen_at = row.missing_since = None
         row.save()
-        write(home, Kind.MUTED, max(starts_at, home.started_at), _told(row, "fires, muted by inhibition"))
+        write(home, Kind.MUTED, max(starts_at, home.started_at), _line(row, "fires, muted by inhibition"))
         touched.add(home.number)
         if left.number != home.number:
             _merge_if_explained(left, home, now)
@@ -246,7 +246,7 @@ def _unmute(row: Alert | None, now: datetime) -> set[int]:
     if not changed:
         return set()
     if row.is_muted:
-        write(row.incident, Kind.FIRED, now, _told(row, "is no longer muted"))
+        write(row.incident, Kind.FIRED, now, _line(row, "is no longer muted"))
     row.muted_by, row.missing_since = [], None
     row.save(update_fields=["muted_by", "missing_since"])
     return {row.incident.number} if row.incident.is_open else set()
@@ -298,12 +298,12 @@ def _vanish(known: Sequence[alertmanager.Alert], now: datetime) -> set[int]:
     for row in Alert.objects.select_related("incident").filter(ends_at=None):
         if (row.fingerprint, row.starts_at) in firing:
             continue
-        # Nobody is told of the end of what is muted. Of everything else a delivery tells, unless it was lost.
+        # Alertmanager sends no resolved notification for muted alerts. For others one arrives unless it was lost.
         if not row.is_muted and row.missing_since is None:
             row.missing_since = now
         elif row.is_muted or (row.missing_since is not None and now - row.missing_since >= MISSING_FOR):
             row.ends_at, row.ended_seen_at = row.missing_since or now, now
-            write(row.incident, Kind.ENDED, row.ends_at, _told(row, "is over: Alertmanager no longer has it"))
+            write(row.incident, Kind.ENDED, row.ends_at, _line(row, "is over: Alertmanager no longer has it"))
             touched.add(row.incident.number)
         row.save(update_fields=["missing_since", "ends_at", "ended_seen_at"])
     return touched
@@ -336,11 +336,11 @@ def _importance(alert: Alert) -> tuple[int, int, datetime]:
 
 
 def _severity(text: str) -> Severity:
-    """A severity as the rules name it; what they don't know is no reason to wake anybody."""
+    """A severity as the rules name it; an unknown one must not page."""
     return Severity(text) if text in Severity.values else Severity.INFO
 
 
-def _told(alert: Alert, what: str) -> str:
+def _line(alert: Alert, what: str) -> str:
     where = f" ({alert.where})" if alert.where else ""
     said = f" {alert.description}" if alert.description and "over" not in what else ""
     return f"{alert.name}{where} {what}.{said}"
@@ -348,12 +348,12 @@ def _told(alert: Alert, what: str) -> str:
 
 def unknown(known: Iterable[alertmanager.Alert], older_than: datetime) -> list[alertmanager.Alert]:
     """What fires and should have been delivered by now, but never was: the webhook is broken, or not set up."""
-    told = set(Alert.objects.filter(ends_at=None).values_list("fingerprint", flat=True))
+    stored = set(Alert.objects.filter(ends_at=None).values_list("fingerprint", flat=True))
     return [
         alert
         for alert in known
         if alert.state == "active"
-        and alert.fingerprint not in told
+        and alert.fingerprint not in stored
         and alert.starts_at < older_than
         and alert.labels.get("severity") in (Severity.PAGE, Severity.TICKET)
     ]

@@ -1,4 +1,4 @@
-"""What came in from Alertmanager, and how many incidents there were."""
+"""Deliveries received from Alertmanager, and incidents opened."""
 
 from django_telemetry.metrics import counter, start_at_zero
 

@@ -37,7 +37,7 @@ class Severity(models.TextChoices):
 
 
 class Kind(models.TextChoices):
-    """What an entry of the timeline tells of."""
+    """The kind of a timeline entry."""
 
     OPENED = "opened", "Opened"
     REOPENED = "reopened", "Reopened"
@@ -119,7 +119,7 @@ class Alert(models.Model):
     fingerprint = models.CharField(max_length=MAX_FINGERPRINT)
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField(null=True)
-    # When the end was heard of: a late repetition of "firing" must not undo it.
+    # When the end was received: a late repetition of "firing" must not undo it.
     ended_seen_at = models.DateTimeField(null=True)
     name = models.CharField(max_length=MAX_NAME)
     severity = models.CharField(max_length=MAX_NAME, blank=True)
@@ -175,7 +175,7 @@ class Alert(models.Model):
 
 
 class Silence(models.Model):
-    """A silence that somebody made from an incident. Alertmanager keeps the silence itself."""
+    """A silence created from an incident. Alertmanager stores the silence itself."""
 
     id = models.CharField(max_length=64, primary_key=True, help_text="Alertmanager's id of it.")
     incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="silences")
@@ -205,7 +205,7 @@ class Entry(models.Model):
     kind = models.CharField(max_length=16, choices=Kind.choices)
     text = models.TextField()
     actor = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
-    # Kept beside the key: the timeline still says who, when the account is gone.
+    # Stored beside the key: the timeline still names the user after the account is deleted.
     actor_name = models.CharField(max_length=150, blank=True)
 
     class Meta:

@@ -31,7 +31,7 @@ class Now:
 
     @property
     def state(self) -> str:
-        """crit: somebody has to act; warn: it can wait, or somebody acts; ok: nothing is open."""
+        """crit: needs an acknowledgement; warn: acknowledged, or can wait; ok: nothing is open."""
         if any(item.severity == Severity.PAGE and item.status == Status.OPEN for item in self.incidents):
             return "crit"
         return "warn" if self.incidents else "ok"
@@ -60,7 +60,7 @@ class Now:
 def now() -> Now:
     """What is wrong at the moment, from the console's own records."""
     is_open = with_counts(Incident.objects.exclude(status=Status.RESOLVED))
-    # A page that somebody is on comes after those that nobody has seen, but before tickets.
+    # Acknowledged pages follow unacknowledged ones, and precede tickets.
     ordered = sorted(
         is_open,
         key=lambda item: (Severity(item.severity).rank, item.status != Status.OPEN, -item.started_at.timestamp()),

@@ -273,5 +273,5 @@ def _forms(request: HttpRequest, incident: Incident) -> dict[str, Any]:
 def _user(request: HttpRequest) -> User:
     user = request.user
     if not isinstance(user, User):
-        raise TypeError("a view for responders was called by nobody")
+        raise TypeError("a view for responders was called without a user")
     return user

@@ -123,7 +123,7 @@ def _is_group(query: str) -> bool:
 class _Prepared:
     """The query as luqum takes it: Kibana's operators and comparisons, and paths, put into Lucene's way.
 
-    ``origin`` tells for each character where it stood in what was typed.
+    ``origin`` maps each character to its position in the input.
     """
 
     text: str

@@ -60,7 +60,7 @@ def search(request: HttpRequest) -> HttpResponse:
 @require_safe
 @fragment("log lines")
 def lines(request: HttpRequest) -> HttpResponse:
-    """A page of lines; with `after`, the rows that follow. Tells the input what is wrong with a query."""
+    """A page of lines; with `after`, the rows that follow. Reports errors of the query to the input."""
     address = Address.from_params(request.GET)
     after = cursor.decode(request.GET.get("after", ""))
     try:

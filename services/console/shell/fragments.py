@@ -39,7 +39,7 @@ def fragment(name: str) -> Callable[[View], View]:
 
 
 def note(request: HttpRequest, name: str, error: BackendDown) -> HttpResponseBase:
-    """The note that stands where the part called `name` can't be shown."""
+    """The note shown in place of the part `name` when it is unavailable."""
     context = {
         "name": name,
         "backend": error.backend,

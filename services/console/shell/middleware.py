@@ -21,7 +21,7 @@ class LoginMiddleware(LoginRequiredMiddleware):
     def handle_no_permission(  # type: ignore[override]  # not always a redirect
         self, request: HttpRequest, view_func: Any
     ) -> HttpResponseBase:
-        """Answer to somebody who has to log in first."""
+        """The response to a client that must log in first."""
         if request.headers.get("HX-Request") == "true":
             page = urlsplit(request.headers.get("HX-Current-URL", ""))
             back = f"{page.path or '/'}?{page.query}" if page.query else page.path or "/"

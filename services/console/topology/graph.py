@@ -29,7 +29,7 @@ class Edge:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What tells it from all other edges."""
+        """What identifies the edge."""
         return self.caller, self.callee, self.protocol
 
 
@@ -80,7 +80,7 @@ def _nodes(catalogue: Catalogue) -> tuple[Node, ...]:
 
 
 def _columns(catalogue: Catalogue) -> dict[str, int]:
-    """One more than the rightmost caller; what is external stands in the last column."""
+    """One more than the rightmost caller; external dependencies are in the last column."""
     columns = dict.fromkeys(catalogue.services, 0)
     # A longest path visits each service once at most, also where calls go round in a circle.
     for _ in catalogue.services:

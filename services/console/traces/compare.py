@@ -9,7 +9,7 @@ from backends.jaeger import Trace
 
 from traces.tree import NO_PARENT, arrange, self_times
 
-# More rows than this nobody reads.
+# More rows than this are unreadable.
 MOST_ROWS = 500
 
 Step = tuple[str, str, str]
@@ -67,7 +67,7 @@ class _Place:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Rows in the order of a waterfall. ``cut`` tells that there were more than are shown."""
+    """Rows in the order of a waterfall. ``cut``: there were more than are shown."""
 
     rows: list[Row]
     cut: bool

@@ -27,7 +27,7 @@ class TraceLines:
 
 
 def of_trace(trace_id: str, start_us: int, end_us: int) -> TraceLines:
-    """The lines that carry this trace id and were written around that time; each tells its ``time`` in µs.
+    """The lines that carry this trace id and were written around that time; each has its ``time`` in µs.
 
     Raises BackendDown.
     """

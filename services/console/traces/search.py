@@ -14,7 +14,7 @@ from backends.jaeger import MOST_TRACES, Trace
 
 from traces.form import KEPT_SECONDS, Search
 
-# Health checks' routes: many traces, about nothing. They are shown when somebody asks for them, or when they failed.
+# Health checks' routes: many traces, about nothing. They are shown on request, or when they failed.
 _PROBE = re.compile(r"\b(livez|readyz|healthz)$")
 # Jaeger can't leave them out, so more is asked for.
 _WITH_PROBES = 3
@@ -59,7 +59,7 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """What a search found. ``cut`` tells that there may be more than the limit, ``probes`` counts those left out.
+    """What a search found. ``cut``: there may be more than the limit, ``probes`` counts those left out.
 
     ``missing`` are services that Jaeger had no answer for in time, where it had one for others.
     """

@@ -95,7 +95,7 @@ def self_times(nodes: Sequence[Node]) -> list[int]:
 def critical_path(nodes: Sequence[Node]) -> list[Section]:
     """What the first root waited for, from its start to its end: at each moment the child that finished last.
 
-    Work that goes on after its caller ended (a message's consumer) held nobody up and isn't on it.
+    Work that goes on after its caller ended (a message's consumer) did not delay the caller and is not on it.
     """
     if not nodes:
         return []

@@ -13,7 +13,7 @@ from boards.definitions import Panel
 from boards.elasticsearch_queries import time_of
 from boards.rendering.common import Json, milliseconds
 
-# What a line is about stands in its head; these would only repeat it.
+# The head of a line names its subject; these would only repeat it.
 _HEAD = frozenset({"@timestamp", "message", "log.level", "service.name", "trace.id"})
 _MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
 

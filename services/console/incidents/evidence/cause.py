@@ -128,7 +128,7 @@ def _reasons(scene: Scene, own: list[Alert]) -> Iterable[str]:
 
 
 def _callers(scene: Scene, own: list[Alert]) -> Iterable[str]:
-    """What it says that several callers see a failure, or only one of several."""
+    """What follows from a failure seen by several callers, or by only one of several."""
     root = scene.root
     callers = [edge.caller for edge in scene.catalogue.edges() if edge.callee == root]
     complaining = {alert.service for alert in scene.alerts if alert.dependency == root and _is_edge(alert)}

@@ -30,7 +30,7 @@ class Start:
 
 @dataclass(frozen=True)
 class Mark:
-    """A drill, a load run, a deploy or a note that somebody put on the time line."""
+    """A drill, a load run, a deployment or a note that a user added to the timeline."""
 
     at: float
     kind: str

@@ -15,7 +15,7 @@ from incidents.evidence.scene import Scene
 
 _POINTS = 240
 _SMALLEST_STEP = 5.0
-# More lines than this nobody tells apart.
+# More lines than this cannot be told apart.  codespell:ignore told
 _MOST_LINES = 12
 
 
@@ -59,7 +59,7 @@ def charts(scene: Scene) -> list[Chart]:
             ((_name(one, labels), _finite(one)) for one in series),
             key=lambda line: -max((value for _, value in line[1]), default=0.0),
         )
-        # A line at nothing says nothing; as the only one it says that nothing happened.
+        # A line at zero adds nothing; as the only line it shows that nothing happened.
         drawn = tuple((name, points) for name, points in lines if any(value for _, value in points)) or tuple(
             line for line in lines[:1] if line[1]
         )

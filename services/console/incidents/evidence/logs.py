@@ -55,7 +55,7 @@ class Grown:
 
     @property
     def is_severe(self) -> bool:
-        """Whether its level is a warning or worse, or it tells of a request that failed."""
+        """Whether its level is a warning or worse, or it reports a failed request."""
         return _is_severe(self.example)
 
     @property
@@ -167,7 +167,7 @@ def _is_severe(line: Line) -> bool:
 
 
 def _text(line: Line) -> str:
-    """The message, with the type of the exception that came with it."""
+    """The message, with the type of its exception."""
     error = line.text("error.type")
     message = line.text("message")
     return f"{message} [{error}]" if error and error not in message else message

@@ -52,7 +52,7 @@ def test_who_is_not_logged_in_sees_nothing(deliverer: Deliverer) -> None:
 
 def test_nothing_is_wrong_and_never_was(viewer_client: Client) -> None:
     html = page(viewer_client)
-    assert "Nothing is wrong" in html
+    assert "No open incidents" in html
     assert "There has been no incident yet." in html
 
 

@@ -3,7 +3,7 @@
 import { h, linkList, swatch } from "./dom.js";
 import { display } from "./units.js";
 
-// `items` are { name, colour, calcs, config, links, dashed }, `headings` the figures' names. `onSelect(indexes)` is told which
+// `items` are { name, colour, calcs, config, links, dashed }, `headings` the figures' names. `onSelect(indexes)` receives the ones that
 // series to show: all of them when it is null.
 export function legend(items, headings, onSelect) {
   let alone = null;

@@ -78,7 +78,7 @@ export function toNumber(value) {
   return value;
 }
 
-// A number with its unit; a dash for none. An unknown unit stands behind the number, as in Grafana.
+// A number with its unit; a dash for none. An unknown unit follows the number, as in Grafana.
 export function format(value, unit = "short", decimals = undefined) {
   const number = toNumber(value);
   if (number === null || number === undefined || Number.isNaN(number)) return "–";

@@ -52,7 +52,7 @@ document.addEventListener("htmx:beforeSwap", ({ detail }) => unmount(detail.targ
 document.addEventListener("htmx:afterSwap", ({ detail }) => draw(detail.target));
 draw(document);
 
-// a: acknowledge, n: write a note. Not while somebody types.
+// a: acknowledge, n: write a note. Not while the user is typing.
 document.addEventListener("keydown", (event) => {
   const typing = event.target.closest?.("input, textarea, select, dialog[open]");
   if (typing || event.ctrlKey || event.metaKey || event.altKey) return;

@@ -118,7 +118,7 @@ function startTail() {
   let since = null;
   let arrived = 0;
   const look = async () => {
-    // Nobody looks at a hidden page: it catches up when it is shown again.
+    // A hidden page does not poll: it catches up when it is shown again.
     if (document.hidden) return;
     const table = document.getElementById("log-table");
     if (!table) return;

@@ -1,4 +1,4 @@
-"""`manage.py create_first_user`: somebody who can log in, made once."""
+"""`manage.py create_first_user`: the first user, created once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> str | None:
         """Print `name password` on one line, or nothing: the password is not kept anywhere else."""
         with transaction.atomic():
-            # Whoever comes second waits here and finds the first one's user.
+            # A second, concurrent call waits here and finds the user of the first.
             responders = Group.objects.select_for_update().get(name=RESPONDER)
             if User.objects.exists():
                 return None

@@ -4,7 +4,7 @@ const html = document.documentElement;
 const one = (selector, within = document) => within.querySelector(selector);
 const all = (selector, within = document) => [...within.querySelectorAll(selector)];
 
-// --- theme: what the system says, unless somebody chose. A cookie, so that the server's first byte is right already.
+// --- theme: the system's, unless the user chose one. A cookie, so that the server's first byte is already right.
 
 const systemDark = matchMedia("(prefers-color-scheme: dark)");
 

@@ -69,7 +69,7 @@ const sizes = new ResizeObserver((entries) => {
 });
 
 // Draw `option` (or what it gives for the current colours, when it is a function) into `element`; returns the ECharts
-// instance. Mounting again replaces what was there. The chart follows the element's size and the page's theme.
+// instance. Mounting again replaces the previous chart. The chart follows the element's size and the page's theme.
 export function mount(element, option) {
   const make = typeof option === "function" ? option : null;
   mounted.get(element)?.chart.dispose();

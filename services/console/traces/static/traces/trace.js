@@ -8,7 +8,7 @@ import { Waterfall } from "./waterfall.js";
 
 const page = document.getElementById("trace");
 const part = (name) => page.querySelector(`[data-${name}]`);
-// Above this many spans log lines are marked on the bars only, until somebody wants them as rows.
+// Above this many spans log lines are marked on the bars only, until the user shows them as rows.
 const LINES_SHOWN_UP_TO = 300;
 
 // Without headers of its own, so that it is the request that the page's head has begun already.

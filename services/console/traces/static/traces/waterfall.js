@@ -7,7 +7,7 @@ const SPARE = 12;
 const DEEPEST_INDENT = 24;
 
 export class Waterfall {
-  // `choose(index)` is called when somebody selects a span.
+  // `choose(index)` is called when the user selects a span.
   constructor(element, model, viewport, choose) {
     this.model = model;
     this.viewport = viewport;

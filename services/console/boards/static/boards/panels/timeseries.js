@@ -69,7 +69,7 @@ class Graph {
   }
 
   redraw() {
-    // Everything at once: series that are gone must not stay.
+    // Everything at once: series that no longer exist must not stay.
     this.chart.setOption({ ...this.option(colours()), animation: false }, { replaceMerge: ["series"] });
   }
 
