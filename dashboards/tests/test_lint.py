@@ -1,4 +1,4 @@
-"""Every panel is one that an on-call engineer can read without asking."""
+"""Rules that every dashboard and panel follows, so that an on-call engineer can read it without help."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ import pytest
 from dashboards.builder.thresholds import limits
 from grafana import Panel
 
-# What the console can draw as well.
+# The console supports these too.
 TYPES = {"timeseries", "stat", "gauge", "bargauge", "table", "state-timeline", "heatmap", "text", "logs"}
 TRANSFORMATIONS = {"merge", "filterFieldsByName", "organize", "groupingToMatrix"}
-# Labels that only Kubernetes, or only a certain way of running, would give.
+# Labels that only Kubernetes or a particular deployment would add.
 FOREIGN_LABELS = re.compile(r"\b(namespace|cluster|pod|container|node|kubernetes\w*)\s*(=|!=|=~|!~)")
-# The mail's delay is counted outside of any request; time left is nothing that one looks for in a trace.
+# The e-mail delay is recorded outside of any request, and the remaining deadline is not a duration in a trace.
 WITHOUT_TRACE = ("order_mail_delay", "deadline_remaining")
 HARD_CODED_WINDOW = re.compile(r"\[\s*\d+[smhdw]")
+QUESTION = re.compile(r"[?]$|^(Are|Can|Do|Does|How|Is|What|When|Where|Which|Who|Why)\b")
 BOARDS = grafana.boards()
 PANELS = grafana.panels()
 
 
 def every_panel(rule: Callable[[Panel], None]) -> Callable[[], None]:
-    """A test that holds each panel against a rule and names all that break it."""
+    """Decorate a rule for one panel: the test applies it to every panel and lists all that violate it."""
 
     def test() -> None:
         _report({panel.where: _broken(rule, panel) for panel in PANELS})
@@ -35,7 +36,7 @@ def every_panel(rule: Callable[[Panel], None]) -> Callable[[], None]:
 
 
 def every_board(rule: Callable[[dict[str, Any]], None]) -> Callable[[], None]:
-    """As every_panel, for whole dashboards."""
+    """Like every_panel, for dashboards."""
 
     def test() -> None:
         _report({uid: _broken(rule, board) for uid, board in BOARDS.items()})
@@ -52,9 +53,9 @@ def _broken(rule: Callable[[Any], None], subject: Any) -> str | None:
 
 
 def _report(faults: dict[str, str | None]) -> None:
-    told = [f"{where} — {fault}" for where, fault in faults.items() if fault is not None]
-    if told:
-        pytest.fail("\n".join(told), pytrace=False)
+    lines = [f"{where} — {fault}" for where, fault in faults.items() if fault is not None]
+    if lines:
+        pytest.fail("\n".join(lines), pytrace=False)
 
 
 def _named(test: Callable[[], None], rule: Callable[[Any], None]) -> Callable[[], None]:
@@ -67,6 +68,11 @@ def expressions(panel: Panel) -> list[str]:
 
 
 @every_panel
+def test_a_title_names_the_measurement_and_asks_no_question(panel: Panel) -> None:
+    assert not QUESTION.search(panel.title), "use a standard title such as Request rate or Error ratio"
+
+
+@every_panel
 def test_a_description_explains_in_sentences_how_to_read_the_panel(panel: Panel) -> None:
     description = panel.body.get("description", "")
     assert len(description) >= 35, f"{description!r} does not explain how to read the panel"
@@ -74,13 +80,13 @@ def test_a_description_explains_in_sentences_how_to_read_the_panel(panel: Panel)
 
 
 @every_panel
-def test_a_panel_is_of_a_type_and_has_transformations_that_the_console_draws(panel: Panel) -> None:
+def test_the_console_supports_the_type_and_transformations_of_a_panel(panel: Panel) -> None:
     assert panel.body["type"] in TYPES
     assert {change["id"] for change in panel.body.get("transformations", [])} <= TRANSFORMATIONS
 
 
 @every_panel
-def test_a_panel_has_queries_with_ids_of_their_own(panel: Panel) -> None:
+def test_a_panel_has_queries_with_unique_ids(panel: Panel) -> None:
     ids = [target["refId"] for target in panel.targets()]
     assert ids
     assert len(ids) == len(set(ids))
@@ -88,13 +94,13 @@ def test_a_panel_has_queries_with_ids_of_their_own(panel: Panel) -> None:
 
 @every_panel
 def test_values_have_a_unit(panel: Panel) -> None:
-    assert panel.body["fieldConfig"]["defaults"].get("unit"), "a figure without a unit says nothing"
+    assert panel.body["fieldConfig"]["defaults"].get("unit"), "a value without a unit is ambiguous"
 
 
 @every_panel
 def test_data_sources_are_variables(panel: Panel) -> None:
     for source in [panel.body["datasource"], *(target["datasource"] for target in panel.targets())]:
-        assert source["uid"] in {"${datasource}", "${logs}"}, f"{source} fits one Grafana only"
+        assert source["uid"] in {"${datasource}", "${logs}"}, f"{source} works in one Grafana only"
 
 
 @every_panel
@@ -111,10 +117,10 @@ def test_queries_are_valid_promql(panel: Panel) -> None:
 
 @every_panel
 def test_queries_of_one_table_have_the_same_labels(panel: Panel) -> None:
-    """Else their rows would not join: a bare selector brings the metric's name and the target's labels along."""
-    asked = expressions(panel)
-    if panel.body["type"] == "table" and len(asked) > 1:
-        for expr in asked:
+    """Otherwise their rows would not join: a bare selector returns the metric's name and the target's labels too."""
+    found = expressions(panel)
+    if panel.body["type"] == "table" and len(found) > 1:
+        for expr in found:
             assert not isinstance(promql.parse(expr), promql_parser.VectorSelector), f"{expr}: sum by (…) it"
 
 
@@ -130,7 +136,7 @@ def test_several_lines_have_names(panel: Panel) -> None:
         return
     for target in panel.targets():
         assert target.get("legendFormat") or target.get("bucketAggs"), f"{target['refId']} has no legend"
-        assert target.get("legendFormat") != "__auto", f"{target['refId']}: all labels are no name"
+        assert target.get("legendFormat") != "__auto", f"{target['refId']}: a list of all labels is not a name"
 
 
 @every_panel
@@ -140,14 +146,14 @@ def test_a_legend_is_shown_where_lines_are_drawn(panel: Panel) -> None:
 
 
 @every_panel
-def test_a_panel_leads_on(panel: Panel) -> None:
-    assert list(panel.links()), "what does one do who has read this panel? give it a link"
+def test_a_panel_has_links_to_the_next_step(panel: Panel) -> None:
+    assert list(panel.links()), "add a link to a runbook, dashboard, traces or logs"
 
 
 @every_panel
 def test_thresholds_are_those_of_the_alerts(panel: Panel) -> None:
     alerts = limits()
-    # A family's limit of series is the alert's ratio of it; 0 and 1 are "none", "any" and "up".
+    # The series alert uses a ratio of the limit; 0 and 1 stand for "none", "any" and "up".
     known = {*alerts.values(), alerts["cardinality_ratio"] * alerts["series_limit"], 0, 1}
     for value in panel.thresholds():
         assert value in known, f"{value} is no threshold of an alert: use dashboards.builder.thresholds"
@@ -157,12 +163,14 @@ def test_thresholds_are_those_of_the_alerts(panel: Panel) -> None:
 def test_latency_panels_show_exemplars(panel: Panel) -> None:
     timed = [expr for expr in expressions(panel) if "histogram_quantile" in expr and "_seconds_bucket" in expr]
     if panel.body["type"] == "timeseries" and timed and not any(name in timed[0] for name in WITHOUT_TRACE):
-        assert any(target.get("exemplar") for target in panel.targets()), "which request was slow? show exemplars"
+        assert any(target.get("exemplar") for target in panel.targets()), (
+            "show exemplars, so that a slow request's trace is one click away"
+        )
 
 
 @every_panel
-def test_a_panel_uses_only_forms_of_variables_that_the_readme_names(panel: Panel) -> None:
-    """Other programs draw these files too: a form that is new here has to be known there."""
+def test_a_panel_uses_only_variable_formats_that_the_readme_lists(panel: Panel) -> None:
+    """Other programs render these files too, so they have to know each format."""
     texts = [link["url"] for link in panel.links()] + expressions(panel)
     texts += [target["query"] for target in panel.targets() if "query" in target]
     readme = (grafana.FOLDER / "README.md").read_text()
@@ -173,7 +181,7 @@ def test_a_panel_uses_only_forms_of_variables_that_the_readme_names(panel: Panel
 
 
 @every_panel
-def test_a_search_is_of_a_kind_that_the_readme_names(panel: Panel) -> None:
+def test_a_search_is_of_a_kind_that_the_readme_lists(panel: Panel) -> None:
     for target in panel.targets():
         assert {metric["type"] for metric in target.get("metrics", [])} <= {"count", "raw_data", "logs"}
         assert {group["type"] for group in target.get("bucketAggs", [])} <= {"terms", "date_histogram"}
@@ -188,7 +196,7 @@ def test_a_panel_uses_only_variables_that_its_dashboard_has(panel: Panel) -> Non
 
 
 @every_board
-def test_a_dashboard_is_stable_generated_and_fits_grafana_11_and_12(board: dict[str, Any]) -> None:
+def test_a_dashboard_is_generated_read_only_and_fits_grafana_11_and_12(board: dict[str, Any]) -> None:
     assert re.fullmatch(r"platform-[a-z]+", board["uid"])
     assert "generated" in board["tags"]
     assert "Generated by" in board["description"]
@@ -198,7 +206,7 @@ def test_a_dashboard_is_stable_generated_and_fits_grafana_11_and_12(board: dict[
 
 
 @every_board
-def test_panels_have_ids_of_their_own_and_do_not_overlap(board: dict[str, Any]) -> None:
+def test_panels_have_unique_ids_and_do_not_overlap(board: dict[str, Any]) -> None:
     ids = [panel["id"] for panel in board["panels"]]
     assert len(ids) == len(set(ids))
     taken: dict[tuple[int, int], str] = {}
@@ -207,24 +215,24 @@ def test_panels_have_ids_of_their_own_and_do_not_overlap(board: dict[str, Any]) 
         assert place["x"] + place["w"] <= 24
         for x in range(place["x"], place["x"] + place["w"]):
             for y in range(place["y"], place["y"] + place["h"]):
-                assert (x, y) not in taken, f"{panel['title']} lies on {taken[x, y]}"
+                assert (x, y) not in taken, f"{panel['title']} overlaps {taken[x, y]}"
                 taken[x, y] = panel["title"]
 
 
 @every_board
-def test_titles_of_a_dashboard_differ(board: dict[str, Any]) -> None:
+def test_titles_within_a_dashboard_are_unique(board: dict[str, Any]) -> None:
     titles = [panel["title"] for panel in board["panels"]]
     assert sorted(titles) == sorted(set(titles))
 
 
 @every_board
-def test_variables_for_people_take_several_values_and_all(board: dict[str, Any]) -> None:
+def test_filter_variables_take_several_values_or_all(board: dict[str, Any]) -> None:
     for variable in grafana.variables(board).values():
         if variable["type"] == "query":
             assert variable["multi"], f"{variable['name']} takes one value only"
-            assert variable["includeAll"], f"{variable['name']} can't be left open"
+            assert variable["includeAll"], f"{variable['name']} has no option All"
             assert variable["datasource"]["uid"] == "${datasource}"
-            assert variable["refresh"] == 2, f"{variable['name']} would not learn of new values"
+            assert variable["refresh"] == 2, f"{variable['name']} would not show new values"
 
 
 @every_board
@@ -232,7 +240,7 @@ def test_a_variable_depends_only_on_those_before_it(board: dict[str, Any]) -> No
     before: set[str] = set()
     for name, variable in grafana.variables(board).items():
         if variable["type"] == "query":
-            assert grafana.used_variables(variable["query"]["query"]) <= before, f"{name} depends on what comes later"
+            assert grafana.used_variables(variable["query"]["query"]) <= before, f"{name} depends on a later variable"
         before.add(name)
 
 
@@ -256,7 +264,7 @@ def test_deploys_alerts_and_drills_are_annotations(board: dict[str, Any]) -> Non
 
 
 @every_board
-def test_one_gets_from_every_dashboard_to_every_other(board: dict[str, Any]) -> None:
+def test_every_dashboard_links_to_every_other(board: dict[str, Any]) -> None:
     menu = next(link for link in board["links"] if link["type"] == "dashboards")
     assert set(menu["tags"]) <= set(board["tags"])
     assert menu["keepTime"]

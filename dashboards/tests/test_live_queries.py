@@ -32,7 +32,7 @@ ERROR_PANELS = [
     ("platform-edges", "Error responses"),
     ("platform-messaging", "Dead-lettered messages by reason"),
     ("platform-messaging", "Consumer and relay logs"),
-    ("platform-drills", "Which edges failed?"),
+    ("platform-drills", "Edge error ratio"),
 ]
 
 

@@ -1,4 +1,4 @@
-"""`python -m dashboards.builder` writes the files; `--check` says whether they are current, and changes nothing."""
+"""`python -m dashboards.builder` writes the dashboards' JSON; `--check` only reports whether it is current."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ FOLDER = Path(__file__).resolve().parents[3]
 
 
 def stale(folder: Path = FOLDER) -> list[str]:
-    """The names of files that differ from what is built now, are missing, or belong to no dashboard."""
+    """The names of files that are missing, differ from what is built now, or belong to no dashboard."""
     wanted = {board.file_name: board.render() for board in every()}
     present = {path.name: path.read_text() for path in folder.glob("*.json")}
     return sorted(name for name in wanted.keys() | present.keys() if wanted.get(name) != present.get(name))
 
 
 def write(folder: Path = FOLDER) -> list[str]:
-    """Write every dashboard's file, remove those of none, and return the names of files that changed."""
+    """Write every dashboard's file and delete files that belong to none. Returns the names of the changed files."""
     changed = stale(folder)
     wanted = {board.file_name: board.render() for board in every()}
     for name in changed:
@@ -32,9 +32,9 @@ def write(folder: Path = FOLDER) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line. 1 when `--check` finds a file that isn't current."""
+    """Run the command line. Returns exit code 1 when `--check` finds a stale file."""
     parser = argparse.ArgumentParser(prog="python -m dashboards.builder", description="Build the dashboards' JSON.")
-    parser.add_argument("--check", action="store_true", help="only say whether the files are current")
+    parser.add_argument("--check", action="store_true", help="write nothing, fail when a file is stale")
     if parser.parse_args(arguments).check:
         names = stale()
         if names:

@@ -1,4 +1,4 @@
-"""What happened, drawn over every graph: starts of processes with their version, alerts, drills and load runs."""
+"""Annotations on every graph: process starts with their version, alerts, drills and load runs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dashboards.builder.queries import LOGS, MARKS, PROMETHEUS
 
 
 class _Stored(AnnotationQuery):
-    """An annotation with the fields of its data source, for which the SDK's class has no place."""
+    """An annotation with its data source's fields, which the SDK's class doesn't have."""
 
     def __init__(self, name: str, datasource: DataSourceRef, color: str, own: dict[str, Any]) -> None:
         super().__init__(name=name, datasource=datasource, icon_color=color, hide=False, built_in=0)
@@ -22,23 +22,22 @@ class _Stored(AnnotationQuery):
 
 
 class Annotation(Builder[AnnotationQuery]):
-    """One kind of annotation."""
+    """An annotation query: its name, data source, colour, and the data source's own fields."""
 
     def __init__(self, name: str, datasource: DataSourceRef, color: str, own: dict[str, Any]) -> None:
         self._stored = _Stored(name, datasource, color, own)
 
     def build(self) -> AnnotationQuery:
-        """The annotation as Grafana stores it."""
         return self._stored
 
 
 def every() -> list[Builder[AnnotationQuery]]:
-    """Those of every dashboard."""
+    """The annotations that every dashboard has."""
     return [deploys(), alerts(), marks()]
 
 
 def deploys() -> Annotation:
-    """Each start of a process, at the second it started, with its version: a deploy, or a restart of the same."""
+    """Process starts with their version: a deployment, or a restart of the same version."""
     started = 'max by (service, process, version) (process_start_time_seconds{job="django"}'
     versioned = " * on (job, instance) group_left (version) service_build_info) * 1000"
     return Annotation(
@@ -58,7 +57,7 @@ def deploys() -> Annotation:
 
 
 def alerts() -> Annotation:
-    """Firing alerts; the Watchdog always fires."""
+    """Firing alerts, without the Watchdog, which always fires."""
     return Annotation(
         "Alerts firing",
         PROMETHEUS,

@@ -1,4 +1,4 @@
-"""Panels. Each asks a question as its title, says how to read the answer, has a unit and links: none is optional."""
+"""Panels. Title, description (how to read the panel), unit and links are required for all of them."""
 
 from __future__ import annotations
 
@@ -59,16 +59,16 @@ _LEGEND_VALUES = ["lastNotNull", "mean", "max"]
 
 
 class Size(NamedTuple):
-    """Columns of Grafana's grid of 24, and rows."""
+    """A size in columns (of Grafana's 24) and rows of the grid."""
 
     width: int
     height: int
 
 
 class Options(TypedDict, total=False):
-    """What every panel with data takes. Without `width` or `height` it has its kind's.
+    """Options of every panel with data. Without `width` or `height`, the panel has the default size of its kind.
 
-    `on_click` are links of a point or a value, which may use its series' labels.
+    `on_click` are the links of a point or value, which may use the labels of its series.
     """
 
     links: Required[Sequence[Link]]
@@ -78,7 +78,7 @@ class Options(TypedDict, total=False):
 
 
 class Measured(Options, total=False):
-    """What panels take whose values have a unit."""
+    """Options of panels whose values have a unit."""
 
     unit: Required[str]
     thresholds: Steps
@@ -96,7 +96,7 @@ def series(
     dashed: str = "",
     **options: Unpack[Measured],
 ) -> AnyPanel:
-    """Lines over time. Series whose name matches the regular expression `dashed` are drawn as a comparison."""
+    """A time series panel. Series whose name matches the regular expression `dashed` are drawn dashed."""
     panel = (
         timeseries.Panel()
         .line_width(1)
@@ -145,7 +145,7 @@ def number(
     names: Mapping[str, str] | None = None,
     **options: Unpack[Measured],
 ) -> AnyPanel:
-    """One figure for each series, coloured by the thresholds. `names` turns values into words."""
+    """A stat panel: one number per series, coloured by the thresholds. `names` maps values to texts."""
     panel = (
         stat.Panel()
         .reduce_options(common.ReduceDataOptions().calcs([reduce]).values(False))
@@ -169,7 +169,7 @@ def dial(
     maximum: float = 1,
     **options: Unpack[Measured],
 ) -> AnyPanel:
-    """A share of a whole, for each series."""
+    """A gauge per series, from `minimum` to `maximum`."""
     panel = (
         gauge.Panel()
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False))
@@ -190,7 +190,7 @@ def bars(
     maximum: float | None = None,
     **options: Unpack[Measured],
 ) -> AnyPanel:
-    """One bar for each series: who has most of it."""
+    """A bar gauge: one horizontal bar per series."""
     panel = (
         bargauge.Panel()
         .orientation(VizOrientation.HORIZONTAL)
@@ -212,7 +212,7 @@ def states(
     names: Mapping[str, tuple[str, str]],
     **options: Unpack[Options],
 ) -> AnyPanel:
-    """What state each series was in over time. `names` gives a word and a colour for each value."""
+    """A state timeline: the state of each series over time. `names` maps each value to a text and a colour."""
     words = {value: ValueMappingResult(text=word, color=color) for value, (word, color) in names.items()}
     panel = (
         statetimeline.Panel()
@@ -240,7 +240,7 @@ def distribution(
     query: Query,
     **options: Unpack[Measured],
 ) -> AnyPanel:
-    """A histogram's buckets over time as a heat map, with exemplars as points."""
+    """A heat map of a histogram's buckets over time, with exemplars as points."""
     panel = (
         heatmap.Panel()
         .calculate(False)
@@ -255,7 +255,7 @@ def distribution(
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table: the label or query it shows, its heading, and how its values are drawn."""
+    """A table column: the label or query that it shows, its heading, and the format of its values."""
 
     source: str
     heading: str
@@ -267,7 +267,7 @@ class Column:
     width: int | None = None
 
     def properties(self) -> list[DynamicConfigValue]:
-        """The column's settings as Grafana stores them."""
+        """The column's overrides in Grafana's format."""
         values: list[DynamicConfigValue] = []
         if self.unit:
             values.append(DynamicConfigValue("unit", self.unit))
@@ -293,7 +293,7 @@ def grid(
     unit: str = "short",
     **options: Unpack[Options],
 ) -> AnyPanel:
-    """A table with exactly these columns, in this order; queries are joined where all their labels are equal."""
+    """A table with exactly these columns, in this order. Rows of several queries are joined if all labels are equal."""
     names = {column.source: column.heading for column in columns}
     order = {column.source: place for place, column in enumerate(columns)}
     panel = (
@@ -302,7 +302,7 @@ def grid(
         .transformations(
             [
                 *([DataTransformerConfig(id_val="merge", options={})] if len(queries) > 1 else []),
-                # What isn't named is left out: a label that appears later adds no column.
+                # Only named fields are included, so that a new label doesn't add a column.
                 DataTransformerConfig(id_val="filterFieldsByName", options={"include": {"names": list(names)}}),
                 DataTransformerConfig(
                     id_val="organize", options={"indexByName": order, "renameByName": names, "excludeByName": {}}
@@ -327,7 +327,7 @@ def matrix(
     column: str,
     **options: Unpack[Measured],
 ) -> AnyPanel:
-    """A table with a row for each value of one label, a column for each of another, and the query's values within."""
+    """A table with one row per value of the label `row` and one column per value of the label `column`."""
     panel = (
         table.Panel()
         .transformations(
@@ -350,7 +350,7 @@ def lines(
     query: AnyQuery,
     **options: Unpack[Options],
 ) -> AnyPanel:
-    """Log lines, newest first."""
+    """A logs panel, newest lines first."""
     panel = (
         logs_panel.Panel()
         .show_time(True)
@@ -363,7 +363,7 @@ def lines(
 
 
 def note(title: str, markdown: str, *, width: int = 24, height: int = 3) -> AnyPanel:
-    """Words."""
+    """A text panel."""
     panel = text.Panel().title(title).mode(TextMode.MARKDOWN).content(markdown)
     return panel.span(width).height(height)
 
@@ -376,7 +376,7 @@ def _describe(
     size: Size,
     options: Measured,
 ) -> None:
-    """What all panels have. The SDK's panel builders share these methods but no class that has them."""
+    """Set the options that all panels have. The SDK's panel builders share these methods but no base class."""
     panel.title(title).description(description).unit(options["unit"])
     panel.span(options.get("width", size.width)).height(options.get("height", size.height))
     panel.datasource(PROMETHEUS if isinstance(queries[0], Query) else LOGS)

@@ -1,4 +1,4 @@
-"""Queries as panels take them: PromQL, and searches over the log lines."""
+"""Queries of panels: PromQL, and Elasticsearch searches over the log lines."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from grafana_foundation_sdk.models.dashboard import DataSourceRef
 from grafana_foundation_sdk.models.elasticsearch import TermsOrder
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
-# Data sources are variables, so that the files fit any Grafana.
+# Data sources are variables, so that the files work in any Grafana.
 PROMETHEUS = DataSourceRef(type_val="prometheus", uid="${datasource}")
-# The window that is shown, as a range.
+# The dashboard's time range, as a PromQL range.
 RANGE = "$__range"
 LOGS = DataSourceRef(type_val="elasticsearch", uid="${logs}")
-# The documents that load/marks.py puts beside the log lines.
+# The documents that load/marks.py stores next to the log lines.
 MARKS = 'event.dataset:"platform.marks"'
 
 
 @dataclass(frozen=True)
 class Query:
-    """One query of a panel. `kind` is how its answer is shaped: range, instant, table or heatmap."""
+    """A PromQL query of a panel. `kind` is the form of its result: range, instant, table or heatmap."""
 
     expr: str
     legend: str = ""
@@ -32,7 +32,6 @@ class Query:
     exemplar: bool = False
 
     def build(self, ref_id: str) -> Builder[Dataquery]:
-        """The query as Grafana stores it."""
         query = prom.Dataquery().expr(self.expr).ref_id(ref_id).datasource(PROMETHEUS)
         if self.kind == "table":
             return query.instant().format(PromQueryFormat.TABLE)
@@ -50,7 +49,7 @@ def promql(expr: str, legend: str = "") -> Query:
 
 
 def now(expr: str, legend: str = "") -> Query:
-    """An instant query at the end of the window; $__range in `expr` is the window."""
+    """An instant query at the end of the time range. In `expr`, $__range is the length of the time range."""
     return Query(_compact(expr), legend, kind="instant")
 
 
@@ -65,14 +64,14 @@ def buckets(expr: str) -> Query:
 
 
 def per_second(family: str, selector: str = "", by: str = "", window: str = "$__rate_interval") -> str:
-    """The expression for a counter's growth in a second, summed, or split by labels separated by commas."""
+    """The expression for a counter's rate per second, summed, or split by the comma-separated labels in `by`."""
     grouped = f"sum by ({by}) " if by else "sum"
     chosen = f"{{{selector}}}" if selector else ""
     return f"{grouped}(rate({family}{chosen}[{window}]))"
 
 
 def with_exemplars(query: Query) -> Query:
-    """The same query; points that lead to a trace are drawn beside it."""
+    """The same query with exemplars: points that link to a trace."""
     return replace(query, exemplar=True)
 
 
@@ -84,7 +83,7 @@ def quantiles(
     *,
     exemplars: bool = True,
 ) -> list[Query]:
-    """Quantiles of a histogram, one query each, split by labels. Exemplars come with the last, the slowest."""
+    """Quantiles of a histogram, one query each, split by labels. Exemplars belong to the last (highest) quantile."""
     groups = ", ".join(["le", *by])
     names = " ".join(f"{{{{{label}}}}}" for label in by)
     queries = [
@@ -103,7 +102,7 @@ def _compact(expr: str) -> str:
 
 @dataclass(frozen=True)
 class LogCount:
-    """How many log lines match a Lucene query, over time, or as the largest groups of one field or more."""
+    """The number of log lines that match a Lucene query: over time, or as the largest groups by one or more fields."""
 
     lucene: str
     legend: str = ""
@@ -112,7 +111,6 @@ class LogCount:
     size: int = 10
 
     def build(self, ref_id: str) -> Builder[Dataquery]:
-        """The query as Grafana stores it."""
         aggregations: list[Builder] = [
             es.Terms()
             .id(str(number + 2))
@@ -147,14 +145,13 @@ class LogCount:
 
 @dataclass(frozen=True)
 class LogLines:
-    """The newest log lines that match a Lucene query; `raw` gives one column for each field, for tables."""
+    """The newest log lines that match a Lucene query. With `raw`, one column per field, for tables."""
 
     lucene: str
     limit: int = 200
     raw: bool = False
 
     def build(self, ref_id: str) -> Builder[Dataquery]:
-        """The query as Grafana stores it."""
         metric: Builder = (
             es.RawData().id("1").settings(es.ElasticsearchRawDataSettings().size(str(self.limit)))
             if self.raw

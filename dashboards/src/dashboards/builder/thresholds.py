@@ -1,4 +1,4 @@
-"""Thresholds on panels. Numbers come from alerts/thresholds.yaml, so that red means what the alerts mean by it."""
+"""Thresholds of panels. They come from alerts/thresholds.yaml, so that a panel turns red where the alert fires."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 
 import yaml
 
-# Not by importing the alerts' generator: dashboards and alerts are built independently of each other.
+# Read from the file: dashboards and alerts are built independently and don't import each other.
 ALERT_THRESHOLDS = Path(__file__).resolve().parents[4] / "alerts" / "thresholds.yaml"
 
 
 @dataclass(frozen=True)
 class Steps:
-    """From which value on which colour; `base` is the colour below the first."""
+    """Colours by the value from which they apply. `base` is the colour below the first step."""
 
     steps: tuple[tuple[float, str], ...] = ()
     base: str = "green"
@@ -26,13 +26,13 @@ NONE = Steps((), "text")
 
 @cache
 def limits() -> Mapping[str, float]:
-    """Every threshold of the alerts by name, each in its own unit."""
+    """The alerts' thresholds by name, each in the unit given in thresholds.yaml."""
     entries = yaml.safe_load(ALERT_THRESHOLDS.read_text())["thresholds"]
     return {name: float(entry["value"]) for name, entry in entries.items()}
 
 
 def limit(name: str) -> float:
-    """One threshold of the alerts, in its own unit. Raises KeyError naming those there are."""
+    """One of the alerts' thresholds, in its own unit. Raises KeyError with the known names if there is none."""
     known = limits()
     if name not in known:
         raise KeyError(f"{name} is not in {ALERT_THRESHOLDS.name}; known: {', '.join(sorted(known))}")
@@ -40,17 +40,17 @@ def limit(name: str) -> float:
 
 
 def above(name: str, *, factor: float = 1.0, warn: str = "") -> Steps:
-    """Red from the threshold `name` on, orange from `warn` on. `factor` converts to the panel's unit."""
+    """Red from the threshold `name` upwards, orange from `warn` upwards. `factor` converts to the panel's unit."""
     red = (limit(name) * factor, "red")
     return Steps(((limit(warn) * factor, "orange"), red) if warn else (red,))
 
 
 def below(name: str, *, factor: float = 1.0) -> Steps:
-    """Red below the threshold, green from it on."""
+    """Red below the threshold `name`, green from it upwards. `factor` converts to the panel's unit."""
     return Steps(((limit(name) * factor, "green"),), base="red")
 
 
-# Anything but nothing is wrong: alerts on these compare with zero.
+# Red for any value above zero, as in the alerts on these metrics.
 ANY = Steps(((1, "red"),))
 # 1 is up, 0 is down.
 UP = Steps(((1, "green"),), base="red")

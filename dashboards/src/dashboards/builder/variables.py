@@ -1,4 +1,4 @@
-"""The variables of the dashboards. Those for people take several values; those for addresses are hidden."""
+"""The variables of the dashboards. Filters take several values; addresses are hidden."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from dashboards.builder.queries import PROMETHEUS
 
 Variable = Builder[VariableModel]
 
-# Where the other programs are by default; an address with var-console_url=… overrides it.
+# Default addresses of the other programs. A URL parameter such as var-console_url=… overrides them.
 ADDRESSES = {
     "console_url": ("Console", "http://127.0.0.1:8000"),
     "jaeger_url": ("Jaeger", "http://127.0.0.1:16686"),
@@ -29,7 +29,7 @@ ADDRESSES = {
 
 
 def data_sources() -> list[Variable]:
-    """The data sources that every dashboard asks."""
+    """The data sources that every dashboard queries."""
     kinds = (("datasource", "Metrics", "prometheus"), ("logs", "Logs", "elasticsearch"))
     return [
         DatasourceVariable(name)
@@ -44,7 +44,7 @@ def data_sources() -> list[Variable]:
 
 
 def addresses() -> list[Variable]:
-    """Where links lead."""
+    """The addresses of other programs, for links."""
     return [
         TextBoxVariable(name)
         .label(label)
@@ -58,7 +58,7 @@ def addresses() -> list[Variable]:
 
 
 def label_values(name: str, label: str, selector: str, value_of: str, description: str, regex: str = "") -> Variable:
-    """Values of the label `value_of` on series that match `selector`; several can be chosen, all are by default."""
+    """A filter over the values of the label `value_of` of series that match `selector`. All are selected by default."""
     variable = (
         QueryVariable(name)
         .label(label)
@@ -75,19 +75,19 @@ def label_values(name: str, label: str, selector: str, value_of: str, descriptio
 
 
 def service() -> Variable:
-    """The services of the platform."""
+    """A filter by service."""
     return label_values("service", "Service", 'up{job="django"}', "service", "Which services to show")
 
 
 def version() -> Variable:
-    """The versions that the chosen services run."""
+    """A filter by the versions that the selected services run."""
     return label_values(
-        "version", "Version", 'service_build_info{service=~"$service"}', "version", "Narrows the replicas by version"
+        "version", "Version", 'service_build_info{service=~"$service"}', "version", "Which versions' replicas to show"
     )
 
 
 def process() -> Variable:
-    """The replicas (processes) of the chosen services and versions."""
+    """A filter by the replicas (processes) of the selected services and versions."""
     return label_values(
         "process",
         "Replica",

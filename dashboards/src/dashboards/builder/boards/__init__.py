@@ -1,4 +1,4 @@
-"""One module for each dashboard; its `board()` makes it."""
+"""One module per dashboard; its `board()` builds it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dashboards.builder.boards import databases, django, drills, edges, messagin
 
 
 def every() -> list[Board]:
-    """All dashboards, in the order in which one drills down."""
+    """All dashboards, in drill-down order."""
     return [
         overview.board(),
         service.board(),

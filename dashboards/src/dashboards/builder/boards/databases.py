@@ -1,4 +1,4 @@
-"""PostgreSQL: the server, each service's database in it, and the pools in front."""
+"""PostgreSQL: the server, each service's database and its connection pools."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from dashboards.builder.thresholds import UP, above, limit
 
 UID = "platform-databases"
 
-# One database for each service, of the same name.
+# Each service has one database, with the service's name.
 CHOSEN = 'datname=~"$service"'
 POOLS = 'job="django", service=~"$service"'
 SQL = 'job="django", service=~"$service", protocol="sql", outcome=~"ok|timeout"'
 NAMED = '"service", "$1", "datname", "(.*)"'
 
-SERVER_LOGS = links.logs('process.name:"postgres"', "Lines of the server")
+SERVER_LOGS = links.logs('process.name:"postgres"', "Logs of the server")
 LOGS = links.logs('service.name:(${service:lucene}) and log.level:("warning" or "error")', "Warnings and errors")
 SERVICE = links.board("platform-service", "Service", "service")
 EDGES = links.board("platform-edges", "Edges", "service")
@@ -29,14 +29,17 @@ OF_SERIES = [
 
 
 def board() -> Board:
-    """The dashboard."""
     return Board(
         uid=UID,
         title="Platform / Databases",
-        description="PostgreSQL: the server, each service's database in it, and the pools in front.",
+        description="PostgreSQL: the server, each service's database and its connection pools.",
         variables=[
             variables.label_values(
-                "service", "Service", 'db_pool_max_connections{job="django"}', "service", "Whose databases to show"
+                "service",
+                "Service",
+                'db_pool_max_connections{job="django"}',
+                "service",
+                "Which services' databases to show",
             )
         ],
         sections=[
@@ -52,8 +55,8 @@ def board() -> Board:
 def _server() -> list[AnyPanel]:
     return [
         number(
-            "Is the server there?",
-            "Whether PostgreSQL answered its exporter at the last look.",
+            "Server status",
+            "Whether PostgreSQL responded to its exporter at the last scrape.",
             [now("min(pg_up)", "PostgreSQL")],
             unit="bool_on_off",
             links=[links.runbook("PostgresDown"), SERVER_LOGS],
@@ -63,17 +66,17 @@ def _server() -> list[AnyPanel]:
             height=6,
         ),
         dial(
-            "How many of its connections are taken?",
-            "Share of max_connections in use, over all databases. The red part is where the alert fires.",
+            "Connection saturation",
+            "Share of max_connections in use, over all databases. The red part begins at the alert's threshold.",
             [now("postgres:connections:ratio", "connections")],
             unit="percentunit",
             links=[links.runbook("DatabaseConnections"), SERVER_LOGS],
             thresholds=above("database_connection_ratio"),
         ),
         dial(
-            "How much is read from memory?",
-            "Share of blocks found in PostgreSQL's own cache over the window. Below 95 % or so reads wait for the"
-            " disk.",
+            "Cache hit ratio",
+            "Share of blocks found in PostgreSQL's cache over the time range. "
+            "Below about 95 %, reads wait for the disk.",
             [
                 now(
                     f"""sum(rate(pg_stat_database_blks_hit{{{CHOSEN}}}[$__range]))
@@ -86,8 +89,8 @@ def _server() -> list[AnyPanel]:
             links=[SERVER_LOGS, SERVICE],
         ),
         number(
-            "How many transactions does it make?",
-            "Commits and rollbacks in a second, over the chosen databases and the window.",
+            "Transaction rate",
+            "Commits and rollbacks per second in the selected databases, over the time range.",
             [
                 now(f"sum(rate(pg_stat_database_xact_commit{{{CHOSEN}}}[$__range]))", "commits"),
                 now(f"sum(rate(pg_stat_database_xact_rollback{{{CHOSEN}}}[$__range]))", "rollbacks"),
@@ -104,9 +107,9 @@ def _server() -> list[AnyPanel]:
 def _connections() -> list[AnyPanel]:
     return [
         series(
-            "Who has connections, and what do they do?",
-            "Connections to each database by state. Many active is load or slow statements; idle in transaction holds"
-            " locks.",
+            "Connections by state",
+            "Connections to each database. Many active ones are load or slow statements; "
+            "idle in transaction holds locks.",
             [
                 promql(
                     f"label_replace(sum by (datname, state) (pg_stat_activity_count{{{CHOSEN}}}) > 0, {NAMED})",
@@ -120,8 +123,8 @@ def _connections() -> list[AnyPanel]:
             width=8,
         ),
         series(
-            "How full are the pools?",
-            "Share of each replica's pool that is in use. At 100 % the next request waits.",
+            "Pool saturation",
+            "Share of each replica's connection pool in use. At 100 % the next request waits.",
             [promql('pool:used:ratio{service=~"$service"}', "{{process}}")],
             unit="percentunit",
             links=[links.runbook("DatabasePoolWaiting"), LOGS],
@@ -130,9 +133,9 @@ def _connections() -> list[AnyPanel]:
             width=8,
         ),
         series(
-            "How many threads wait for a connection?",
-            "Threads that wait in each replica's pool at the moment of the scrape. The dashed line is where the alert"
-            " fires.",
+            "Threads waiting for a connection",
+            "Threads waiting in each replica's pool at the time of the scrape. "
+            "The dashed line is the alert's threshold.",
             [promql(f"sum by (service, process) (db_pool_requests_waiting{{{POOLS}}})", "{{process}}")],
             unit="short",
             links=[links.runbook("DatabasePoolWaiting"), LOGS],
@@ -141,8 +144,8 @@ def _connections() -> list[AnyPanel]:
             width=8,
         ),
         series(
-            "How long do threads wait for a connection?",
-            "Mean wait for each request to the pool.",
+            "Connection wait time",
+            "Mean time that a request to the pool waits for a connection.",
             [
                 promql(
                     f"""sum by (service, process) (rate(db_pool_wait_seconds_total{{{POOLS}}}[$__rate_interval]))
@@ -155,9 +158,8 @@ def _connections() -> list[AnyPanel]:
             on_click=OF_SERIES,
         ),
         series(
-            "Which pools give no connection?",
-            "Requests to the pool in a second that ended without a connection: the pool was exhausted or the server"
-            " away.",
+            "Pool errors",
+            "Requests to the pool per second that got no connection: the pool was exhausted or the server down.",
             [
                 promql(
                     per_second("db_pool_requests_total", f'{POOLS}, result="error"', "service, process"),
@@ -174,10 +176,9 @@ def _connections() -> list[AnyPanel]:
 def _locks() -> list[AnyPanel]:
     return [
         series(
-            "Do sessions wait for locks?",
-            "Share of the looks of the half minute before at which some session of the database waited for a lock."
-            " The dashed"
-            " line is where the alert fires.",
+            "Lock wait ratio",
+            "Share of samples of the last half minute in which a session of the database waited for a lock. "
+            "The dashed line is the alert's threshold.",
             [promql('database:blocked:share30s{service=~"$service"}', "{{service}}")],
             unit="percentunit",
             links=[links.runbook("DatabaseLocks"), SERVER_LOGS],
@@ -187,8 +188,8 @@ def _locks() -> list[AnyPanel]:
             width=8,
         ),
         series(
-            "How many sessions wait, and for how long?",
-            "Sessions that wait for a lock, and the longest wait in seconds (dashed).",
+            "Blocked sessions",
+            "Sessions waiting for a lock, and the longest wait in seconds (dashed).",
             [
                 promql(f"label_replace(pg_blocked_sessions_count{{{CHOSEN}}}, {NAMED})", "{{datname}} sessions"),
                 promql(
@@ -203,8 +204,8 @@ def _locks() -> list[AnyPanel]:
             width=8,
         ),
         series(
-            "Which locks are held?",
-            "Locks by mode, the read locks of ordinary statements left out.",
+            "Locks held by mode",
+            "Locks by mode, without the read locks of ordinary statements.",
             [
                 promql(
                     f"""label_replace(sum by (datname, mode)
@@ -219,8 +220,9 @@ def _locks() -> list[AnyPanel]:
             width=8,
         ),
         series(
-            "How long have transactions been open?",
-            "The oldest open transaction of each database. The dashed line is where the alert on forgotten ones fires.",
+            "Oldest open transaction",
+            "Age of the oldest open transaction of each database. "
+            "The dashed line is the alert's threshold for idle transactions.",
             [
                 promql(
                     f"label_replace(max by (datname) (pg_stat_activity_max_tx_duration{{{CHOSEN}}}), {NAMED})",
@@ -234,8 +236,8 @@ def _locks() -> list[AnyPanel]:
             width=8,
         ),
         series(
-            "How many transactions are made, and how many fail?",
-            "Commits and rollbacks in a second. Rollbacks that rise are exceptions inside transactions.",
+            "Commits and rollbacks",
+            "Transactions per second. A rise in rollbacks means exceptions inside transactions.",
             [
                 promql(
                     f"label_replace(sum by (datname)"
@@ -255,9 +257,9 @@ def _locks() -> list[AnyPanel]:
             width=8,
         ),
         series(
-            "Do transactions deadlock?",
-            "Deadlocks in a second; PostgreSQL ends one of the two. Any is a bug in the order in which rows are"
-            " locked.",
+            "Deadlocks",
+            "Deadlocks per second; PostgreSQL aborts one of the transactions. "
+            "Any deadlock is a bug in the order in which rows are locked.",
             [
                 promql(
                     f"label_replace(sum by (datname)"
@@ -276,9 +278,10 @@ def _locks() -> list[AnyPanel]:
 def _statements() -> list[AnyPanel]:
     return [
         series(
-            "How long do statements take?",
-            "95th percentile as the service sees it, by kind of statement. The dashed line is what the alert calls slow"
-            f" ({limit('edge_slow_seconds_sql'):g} s). Points open their trace, with the statement in it.",
+            "Statement duration p95",
+            "95th percentile as measured by the service, by kind of statement. "
+            f"The dashed line is the alert's limit ({limit('edge_slow_seconds_sql'):g} s). "
+            "Points are exemplars: click one to open its trace, which contains the statement.",
             quantiles("dependency_call_duration_seconds", SQL, ["service", "operation"], (0.95,)),
             unit="s",
             links=[links.runbook("EdgeSlow"), EDGES],
@@ -286,8 +289,8 @@ def _statements() -> list[AnyPanel]:
             thresholds=above("edge_slow_seconds_sql"),
         ),
         series(
-            "How many statements does each service make?",
-            "Statements in a second by kind. Many more for as many requests is a loop that asks once for each row.",
+            "Statement rate",
+            "Statements per second by kind. A rise without more requests is a loop with one query per row (N+1).",
             [
                 promql(
                     f"""sum by (service, operation)
@@ -300,10 +303,10 @@ def _statements() -> list[AnyPanel]:
             on_click=OF_SERIES,
         ),
         grid(
-            "Which statements cost most?",
-            "The costliest statements as the server counts them over the window: share of one second spent in each,"
-            " calls and"
-            " mean time. Their text is in pg_stat_statements under the query id.",
+            "Most expensive statements",
+            "Statements with the most total time in the time range: "
+            "share of a second spent in each, calls and mean time. "
+            "The view pg_stat_statements has the text for each query ID.",
             [
                 rows(
                     f"topk(15, sum by (datname, queryid)"
@@ -321,14 +324,14 @@ def _statements() -> list[AnyPanel]:
             ],
             [
                 Column("datname", "Database", links=[links.traces("${__value.text}")]),
-                Column("queryid", "Query id"),
-                Column("Value #A", "Time in it", unit="percentunit", decimals=2),
+                Column("queryid", "Query ID"),
+                Column("Value #A", "Time share", unit="percentunit", decimals=2),
                 Column("Value #B", "Calls", unit="ops", decimals=2),
                 Column("Value #C", "Mean time", unit="s", thresholds=above("edge_slow_seconds_sql")),
-                Column("Value #D", "Rows each", decimals=1),
+                Column("Value #D", "Rows per call", decimals=1),
             ],
             links=[SERVER_LOGS, EDGES],
-            sort_by="Time in it",
+            sort_by="Time share",
             height=8,
         ),
     ]
@@ -337,15 +340,15 @@ def _statements() -> list[AnyPanel]:
 def _storage() -> list[AnyPanel]:
     return [
         bars(
-            "How large is each database?",
-            "Size on disk now, indexes included; logs and traces are not kept here.",
+            "Database size",
+            "Size on disk, including indexes. Logs and traces are stored elsewhere.",
             [now(f"max by (datname) (pg_database_size_bytes{{{CHOSEN}}})", "{{datname}}")],
             unit="bytes",
             links=[SERVICE, SERVER_LOGS],
         ),
         series(
-            "How fast do they grow?",
-            "Size on disk over time, indexes included. A step is a bulk load or a new index.",
+            "Database growth",
+            "Size on disk over time, including indexes. A step is a bulk load or a new index.",
             [promql(f"label_replace(max by (datname) (pg_database_size_bytes{{{CHOSEN}}}), {NAMED})", "{{datname}}")],
             unit="bytes",
             links=[SERVER_LOGS],
@@ -353,8 +356,8 @@ def _storage() -> list[AnyPanel]:
             width=8,
         ),
         series(
-            "How many rows are read and written?",
-            "Rows returned by scans, fetched by index, inserted, updated and deleted, in a second.",
+            "Rows read and written",
+            "Rows returned by scans, fetched by index, inserted, updated and deleted per second.",
             [
                 promql(per_second(f"pg_stat_database_tup_{kind}", CHOSEN), kind)
                 for kind in ("returned", "fetched", "inserted", "updated", "deleted")
@@ -365,8 +368,8 @@ def _storage() -> list[AnyPanel]:
             width=8,
         ),
         series(
-            "How often does the server write all to disk?",
-            "Checkpoints in a second: timed ones are routine, requested ones (dashed) come from heavy writing.",
+            "Checkpoints",
+            "Checkpoints per second. Timed ones are routine, requested ones (dashed) are caused by heavy writing.",
             [
                 promql(per_second("pg_stat_bgwriter_checkpoints_timed_total"), "timed"),
                 promql(per_second("pg_stat_bgwriter_checkpoints_req_total"), "requested"),
@@ -376,8 +379,8 @@ def _storage() -> list[AnyPanel]:
             dashed="requested",
         ),
         series(
-            "Do statements spill to disk?",
-            "Bytes written to temporary files in a second: sorts and joins that don't fit into work_mem.",
+            "Temporary files",
+            "Bytes written to temporary files per second, by sorts and joins that don't fit into work_mem.",
             [
                 promql(
                     f"label_replace(sum by (datname)"

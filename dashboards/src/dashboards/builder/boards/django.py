@@ -1,4 +1,4 @@
-"""What Django itself counts, by django-prometheus: views, templates, models, caches, migrations, exceptions."""
+"""Django's own metrics, from django-prometheus: views, templates, models, caches, migrations, exceptions."""
 
 from __future__ import annotations
 
@@ -13,24 +13,22 @@ UID = "platform-django"
 CHOSEN = 'job="django", service=~"$service", process=~"$process"'
 VIEWS = f'{CHOSEN}, view=~"$view", method=~"$method"'
 LATENCY = "django_http_requests_latency_seconds_by_view_method"
-# A family whose first series comes with its first event: until then there were none, which is not "unknown".
+# For families whose first series appears with the first event: before that the rate is 0, not unknown.
 NONE_SO_FAR = f" or 0 * sum by (service) (rate({LATENCY}_count{{{CHOSEN}}}[$__rate_interval]))"
 RESPONSES = "django_http_responses_total_by_status_view_method_total"
 
 LOGS = links.logs("service.name:(${service:lucene})")
-ERROR_LOGS = links.logs('service.name:(${service:lucene}) and log.level:"error"', "Error lines")
+ERROR_LOGS = links.logs('service.name:(${service:lucene}) and log.level:"error"', "Error logs")
 SERVICE = links.board("platform-service", "Service", "service", "process")
 DATABASES = links.board("platform-databases", "Databases", "service")
 OF_SERIES = [links.traces(), links.failed_traces(), links.logs_of_series()]
 
 
 def board() -> Board:
-    """The dashboard."""
     return Board(
         uid=UID,
         title="Platform / Django",
-        description="What Django itself counts, by django-prometheus: views, templates, models, caches, migrations,"
-        " exceptions.",
+        description="Metrics of django-prometheus: views, templates, models, caches, migrations and exceptions.",
         variables=[
             variables.service(),
             variables.version(),
@@ -49,7 +47,7 @@ def board() -> Board:
         sections=[
             Section("Summary", _summary()),
             Section("Views", _views()),
-            Section("Answers, bodies and templates", _answers()),
+            Section("Responses, bodies and templates", _answers()),
             Section("Exceptions", _exceptions()),
             Section("Database", _database()),
             Section("Models", _models()),
@@ -61,18 +59,17 @@ def board() -> Board:
 def _summary() -> list[AnyPanel]:
     return [
         number(
-            "How many requests does Django answer?",
-            "Requests in a second over the window, probes included.",
+            "Request rate",
+            "Requests per second over the time range, including health checks.",
             [now(per_second(f"{LATENCY}_count", VIEWS, window=RANGE), "requests")],
             unit="reqps",
             links=[SERVICE, LOGS],
             decimals=2,
         ),
         number(
-            "Which share is answered well?",
-            "Answers below status 400, of all in the window. Declined cards and bad input count against it here; the"
-            " service"
-            " dashboard has what is our fault.",
+            "Success ratio",
+            "Share of responses below status 400 over the time range. Declined cards and invalid input lower it; "
+            "the Service dashboard shows the errors of the platform.",
             [
                 now(
                     f"""sum(rate({RESPONSES}{{{VIEWS}, status!~"[45].."}}[$__range]))
@@ -84,32 +81,33 @@ def _summary() -> list[AnyPanel]:
             links=[SERVICE, ERROR_LOGS],
         ),
         number(
-            "How long do 95 % of requests take at most?",
-            "95th percentile over the window, of all chosen views together.",
+            "Latency p95",
+            "95th percentile over the time range, for all selected views together.",
             [now(f"histogram_quantile(0.95, sum by (le) (rate({LATENCY}_bucket{{{VIEWS}}}[$__range])))", "p95")],
             unit="s",
             links=[SERVICE, links.runbook("ServiceSlow")],
             thresholds=above("service_slow_seconds"),
         ),
         number(
-            "How many statements does it make?",
-            "Statements sent to the database in a second, over the window.",
+            "Statement rate",
+            "Statements sent to the database per second, over the time range.",
             [now(f"sum(rate(django_db_execute_total{{{CHOSEN}}}[$__range]))", "statements")],
             unit="ops",
             links=[DATABASES, LOGS],
             decimals=2,
         ),
         number(
-            "Are all migrations applied?",
-            "Migrations in the code that the database doesn't have. Any: the code runs ahead of its tables.",
+            "Unapplied migrations",
+            "Migrations in the code that are not applied to the database. "
+            "Any number above zero means that the code is ahead of its tables.",
             [now(f"max(django_migrations_unapplied_total{{{CHOSEN}}})", "unapplied")],
             unit="short",
             links=[DATABASES, LOGS],
             thresholds=ANY,
         ),
         number(
-            "How often does the cache have it?",
-            "Share of lookups in Django's cache that found something, since the processes started.",
+            "Cache hit ratio",
+            "Share of lookups in Django's cache that were hits, since the processes started.",
             [
                 now(
                     f"sum(django_cache_get_hits_total{{{CHOSEN}}}) / sum(django_cache_get_total{{{CHOSEN}}})",
@@ -125,8 +123,8 @@ def _summary() -> list[AnyPanel]:
 def _views() -> list[AnyPanel]:
     return [
         grid(
-            "How does each view do?",
-            "Rate, share of 4xx and 5xx, and percentiles over the window.",
+            "Views: rate, errors, latency",
+            "Request rate, share of 4xx and 5xx, and percentiles over the time range.",
             [
                 rows(f"sum by (service, view, method) (rate({RESPONSES}{{{VIEWS}}}[$__range])) > 0"),
                 rows(_share("4..")),
@@ -158,8 +156,8 @@ def _views() -> list[AnyPanel]:
             sort_by="Rate",
         ),
         series(
-            "Which views are asked?",
-            "Requests in a second by view, probes of the runner included.",
+            "Request rate by view",
+            "Requests per second by view, including health checks.",
             [
                 promql(
                     per_second(f"{LATENCY}_count", VIEWS, "service, view"),
@@ -172,8 +170,8 @@ def _views() -> list[AnyPanel]:
             stacked=True,
         ),
         series(
-            "How long does each view take?",
-            "95th percentile by view. Points are single requests: click one to open its trace.",
+            "Latency p95 by view",
+            "95th percentile by view. Points are exemplars: click one to open its trace.",
             [
                 with_exemplars(
                     promql(
@@ -200,8 +198,8 @@ def _share(status: str) -> str:
 def _answers() -> list[AnyPanel]:
     return [
         series(
-            "How are requests answered?",
-            "Answers in a second by status. A status that appears with a deploy came with it.",
+            "Response rate by status",
+            "Responses per second by status. A status that appears with a deployment was caused by it.",
             [
                 promql(
                     per_second(RESPONSES, VIEWS, "service, status"),
@@ -215,8 +213,8 @@ def _answers() -> list[AnyPanel]:
             width=8,
         ),
         series(
-            "By which methods, over which transport?",
-            "Requests in a second by method and transport.",
+            "Request rate by method and transport",
+            "Requests per second by HTTP method, and of all services by transport (dashed).",
             [
                 promql(
                     per_second("django_http_requests_total_by_method_total", CHOSEN, "service, method"),
@@ -234,8 +232,8 @@ def _answers() -> list[AnyPanel]:
             width=8,
         ),
         series(
-            "How long with all middleware?",
-            "Percentiles of the whole way through Django, all views together.",
+            "Latency including middleware",
+            "Percentiles of the time through all of Django's middleware, for all views together.",
             quantiles("django_http_requests_latency_including_middlewares_seconds", CHOSEN, ["service"], (0.5, 0.95)),
             unit="s",
             links=[SERVICE, LOGS],
@@ -243,8 +241,8 @@ def _answers() -> list[AnyPanel]:
             width=8,
         ),
         series(
-            "How large are requests?",
-            "95th percentile of request bodies, by their Content-Length. The API refuses what is over its limit.",
+            "Request size p95",
+            "95th percentile of request bodies, by their Content-Length. The API rejects bodies over its limit.",
             quantiles("django_http_requests_body_total_bytes", CHOSEN, ["service"], (0.95,)),
             unit="bytes",
             links=[SERVICE, LOGS],
@@ -252,8 +250,8 @@ def _answers() -> list[AnyPanel]:
             width=8,
         ),
         series(
-            "How large are answers?",
-            "95th percentile of response bodies.",
+            "Response size p95",
+            "95th percentile of the size of response bodies.",
             quantiles("django_http_responses_body_total_bytes", CHOSEN, ["service"], (0.95,)),
             unit="bytes",
             links=[SERVICE, LOGS],
@@ -261,8 +259,8 @@ def _answers() -> list[AnyPanel]:
             width=8,
         ),
         series(
-            "Which templates are rendered?",
-            "Answers in a second that a template rendered: the API's own documentation pages, mostly.",
+            "Templates rendered",
+            "Responses per second rendered by a template, mostly the API's own documentation pages.",
             [
                 promql(
                     per_second(
@@ -284,8 +282,9 @@ def _answers() -> list[AnyPanel]:
 def _exceptions() -> list[AnyPanel]:
     return [
         series(
-            "Which exceptions leave the views?",
-            "Exceptions in a second by type. Answers that the API means (404, 402, bad input) are not among them.",
+            "Unhandled exceptions by type",
+            "Exceptions per second that views did not handle. "
+            "Intended API errors (404, 402, invalid input) are not included.",
             [
                 promql(
                     per_second("django_http_exceptions_total_by_type_total", CHOSEN, "service, type") + NONE_SO_FAR,
@@ -297,8 +296,8 @@ def _exceptions() -> list[AnyPanel]:
             on_click=OF_SERIES,
         ),
         series(
-            "Which views raise them?",
-            "Exceptions in a second by the view that they left.",
+            "Unhandled exceptions by view",
+            "Exceptions per second, by the view that raised them.",
             [
                 promql(
                     per_second("django_http_exceptions_total_by_view_total", CHOSEN, "service, view") + NONE_SO_FAR,
@@ -315,8 +314,8 @@ def _exceptions() -> list[AnyPanel]:
 def _database() -> list[AnyPanel]:
     return [
         series(
-            "How long do queries take?",
-            "Percentiles of every statement, as Django's database wrapper sees it.",
+            "Query duration",
+            "Percentiles of all statements, as measured by Django's database wrapper.",
             quantiles("django_db_query_duration_seconds", CHOSEN, ["service"], (0.5, 0.95, 0.99)),
             unit="s",
             links=[DATABASES, links.runbook("EdgeSlow")],
@@ -325,8 +324,8 @@ def _database() -> list[AnyPanel]:
             width=8,
         ),
         series(
-            "How many statements for each request?",
-            "Statements for each HTTP request. A view that climbs here asks once for each row.",
+            "Statements per request",
+            "Statements per HTTP request. A rise is a loop with one query per row (N+1).",
             [
                 promql(
                     f"""sum by (service) (rate(django_db_execute_total{{{CHOSEN}}}[$__rate_interval]))
@@ -340,8 +339,8 @@ def _database() -> list[AnyPanel]:
             width=8,
         ),
         series(
-            "How many connections are opened?",
-            "New connections in a second. With a pool this is next to none, but after a restart.",
+            "New connections",
+            "Connections opened per second. With a pool this is close to zero, except after a restart.",
             [
                 promql(
                     f"sum by (service, vendor) (rate(django_db_new_connections_total{{{CHOSEN}}}[$__rate_interval]))",
@@ -354,8 +353,8 @@ def _database() -> list[AnyPanel]:
             width=8,
         ),
         series(
-            "Which statements and connections fail?",
-            "Database errors in a second by type, and connections that could not be opened.",
+            "Database errors by type",
+            "Database errors per second by type, including failures to connect.",
             [
                 promql(
                     per_second("django_db_errors_total", CHOSEN, "service, type") + NONE_SO_FAR,
@@ -367,8 +366,8 @@ def _database() -> list[AnyPanel]:
             on_click=OF_SERIES,
         ),
         grid(
-            "How many migrations has each service applied?",
-            "Applied and unapplied migrations as each process found them.",
+            "Migrations by process",
+            "Applied and unapplied migrations, as each process found them.",
             [
                 rows(f"max by (service, process) (django_migrations_applied_total{{{CHOSEN}}})"),
                 rows(f"max by (service, process) (django_migrations_unapplied_total{{{CHOSEN}}})"),
@@ -391,7 +390,7 @@ def _models() -> list[AnyPanel]:
     def written(kind: str, title: str) -> AnyPanel:
         return series(
             title,
-            f"Rows in a second by model ({kind}), bulk operations included. Growth without more requests is a loop.",
+            f"Rows per second by model ({kind}), including bulk operations. A rise without more requests is a loop.",
             [
                 promql(
                     per_second(f"django_model_{kind}_total", CHOSEN, "service, model"),
@@ -406,17 +405,17 @@ def _models() -> list[AnyPanel]:
         )
 
     return [
-        written("inserts", "Of which models are rows inserted?"),
-        written("updates", "Of which models are rows updated?"),
-        written("deletes", "Of which models are rows deleted?"),
+        written("inserts", "Rows inserted by model"),
+        written("updates", "Rows updated by model"),
+        written("deletes", "Rows deleted by model"),
     ]
 
 
 def _caches() -> list[AnyPanel]:
     return [
         series(
-            "How often is the cache asked, and does it have it?",
-            "Lookups in a second that hit and that missed, by backend.",
+            "Cache hits and misses",
+            "Cache lookups per second by backend: hits, and misses (dashed).",
             [
                 promql(
                     per_second("django_cache_get_hits_total", CHOSEN, "service, backend"),

@@ -1,4 +1,4 @@
-"""A drill or a load run beside its effect: injected, seen, paged, restored, resolved."""
+"""Drills and load runs next to their effects: when a fault was injected, detected, paged, restored and resolved."""
 
 from __future__ import annotations
 
@@ -23,20 +23,18 @@ OF_SERIES = [
 
 
 def board() -> Board:
-    """The dashboard."""
     return Board(
         uid=UID,
         title="Platform / Drills and load",
-        description="A drill or a load run beside its effect. Purple lines are what was done, red ones are alerts,"
-        " blue ones"
-        " are processes that started.",
+        description="Drills and load runs next to their effects. "
+        "Purple lines are drills and load runs, red lines are alerts, blue lines are process starts.",
         window="now-30m",
         refresh="10s",
         sections=[
-            Section("What was done", _marks()),
-            Section("What the alerts made of it", _alerts()),
-            Section("What users felt", _impact()),
-            Section("Where it showed", _effects()),
+            Section("Timeline", _marks()),
+            Section("Alerts", _alerts()),
+            Section("User impact", _impact()),
+            Section("Effects", _effects()),
         ],
     )
 
@@ -44,15 +42,14 @@ def board() -> Board:
 def _marks() -> list[AnyPanel]:
     return [
         grid(
-            "What was done, and when?",
-            "Drills (injected, detected, paged, restored, resolved), load runs (started, finished) and deploys,"
-            " newest first."
-            " The same marks are the purple lines in every graph of every dashboard.",
+            "Marks",
+            "Drills (injected, detected, paged, restored, resolved), load runs (started, finished) and deployments, "
+            "newest first. Every dashboard draws the same marks as purple lines.",
             [LogLines(MARKS, limit=100, raw=True)],
             [
                 Column("@timestamp", "Time", width=200),
                 Column("event.category", "Kind", width=90),
-                Column("event.action", "What", width=110),
+                Column("event.action", "Action", width=110),
                 Column("message", "Message"),
             ],
             links=[MARK_LINES, OVERVIEW],
@@ -60,8 +57,8 @@ def _marks() -> list[AnyPanel]:
             width=16,
         ),
         series(
-            "How many marks are there?",
-            "Marks by what they say. A drill that was injected and never resolved is still on, or its runner died.",
+            "Marks by action",
+            "Marks over time. A drill that is injected but never resolved is still running, or its runner died.",
             [LogCount(MARKS, by=("event.action",))],
             unit="short",
             links=[MARK_LINES, OVERVIEW],
@@ -75,9 +72,9 @@ def _marks() -> list[AnyPanel]:
 def _alerts() -> list[AnyPanel]:
     return [
         states(
-            "Which alerts were pending and firing?",
-            "Orange is pending, waiting out its duration; red is firing. The Watchdog's bar always is: a gap in it is"
-            " Prometheus that stood still.",
+            "Alert states",
+            "Orange is pending (waiting for its duration), red is firing. The Watchdog always fires; "
+            "a gap in its bar means that Prometheus was not evaluating rules.",
             [
                 promql(
                     'max by (alertname) (ALERTS{alertstate="pending"} * 1 or ALERTS{alertstate="firing"} * 2)',
@@ -90,10 +87,9 @@ def _alerts() -> list[AnyPanel]:
             height=10,
         ),
         series(
-            "How many alerts does Alertmanager hold, and mute?",
-            "Alerts that Alertmanager knows, active and suppressed. Suppressed ones are what inhibition keeps from"
-            " paging:"
-            " with one cause there should be one page.",
+            "Active and suppressed alerts",
+            "Alerts in Alertmanager by state. Suppressed alerts are inhibited and don't page: "
+            "one cause should send one page.",
             [promql("sum by (state) (alertmanager_alerts)", "{{state}}")],
             unit="short",
             links=[links.incidents(), links.runbook("NotificationsFailing")],
@@ -101,8 +97,8 @@ def _alerts() -> list[AnyPanel]:
             height=10,
         ),
         series(
-            "When were notifications sent?",
-            "Notifications by way, and failed ones (dashed). The Watchdog's heartbeat is among the webhook's.",
+            "Notifications sent and failed",
+            "Notifications by integration, and failures (dashed). The Watchdog's heartbeat is part of the webhook's.",
             [
                 promql(
                     "sum by (integration) (increase(alertmanager_notifications_total[$__rate_interval])) > 0 or sum"
@@ -120,8 +116,9 @@ def _alerts() -> list[AnyPanel]:
             dashed=".* failed",
         ),
         series(
-            "How many alerts fire, by the service they blame?",
-            "One incident should blame one service: several at once are several faults, or a cause not understood.",
+            "Firing alerts by cause",
+            "Firing alerts by root service. An incident should have one cause; "
+            "several at once are several faults, or a cause that the alerts don't recognise.",
             [promql(f"count by (root_service) ({FIRING}) or {none_yet('root_service')}", "{{root_service}}")],
             unit="short",
             links=[OVERVIEW, EDGES],
@@ -132,18 +129,17 @@ def _alerts() -> list[AnyPanel]:
 def _impact() -> list[AnyPanel]:
     return [
         series(
-            "Which journeys failed?",
-            "Share of bad events of each journey over five minutes, by what was promised. A fault that does not show"
-            " here is"
-            " one that nobody felt.",
+            "SLO error ratio",
+            "Share of bad events of each journey over five minutes, by objective. "
+            "A fault that doesn't show here did not affect users.",
             [promql("slo:bad_events:ratio_rate5m", "{{journey}} {{slo}}")],
             unit="percentunit",
             links=[OVERVIEW, links.runbook("ErrorBudgetBurnsFast")],
             on_click=OF_SERIES,
         ),
         series(
-            "How fast was error budget spent?",
-            "Burn rate over five minutes: 1 is what the objective allows.",
+            "Burn rate (5 min)",
+            "Burn rate over five minutes. At 1 the budget lasts exactly its 30 days.",
             [promql("slo:bad_events:ratio_rate5m / (1 - slo:objective:ratio)", "{{journey}} {{slo}}")],
             unit="none",
             links=[OVERVIEW, links.runbook("ErrorBudgetBurnsFast")],
@@ -151,8 +147,8 @@ def _impact() -> list[AnyPanel]:
             thresholds=BURNING,
         ),
         series(
-            "How much load was there?",
-            "Requests in a second at each service.",
+            "Request rate",
+            "HTTP requests per second by service, without health checks.",
             [promql("service:http_requests:rate1m", "{{service}}")],
             unit="reqps",
             links=[OVERVIEW, links.runbook("TrafficAbsent")],
@@ -161,16 +157,16 @@ def _impact() -> list[AnyPanel]:
             width=8,
         ),
         series(
-            "How were requests answered?",
-            "Answers in a second by status, all services together.",
+            "Response rate by status",
+            "Responses per second by status, for all services together.",
             [promql("sum by (status) (service:http_responses:rate1m)", "{{status}}")],
             unit="reqps",
             links=[OVERVIEW, links.logs("http.response.status_code >= 500", "Failed requests")],
             width=8,
         ),
         series(
-            "How long did requests take?",
-            "95th percentile of each service. Points are single requests: click one to open its trace.",
+            "Latency p95",
+            "95th percentile of the request duration by service. Points are exemplars: click one to open its trace.",
             [
                 with_exemplars(
                     promql(
@@ -193,8 +189,8 @@ def _impact() -> list[AnyPanel]:
 def _effects() -> list[AnyPanel]:
     return [
         series(
-            "Which edges failed?",
-            "Share of calls that are not ok, by edge and outcome.",
+            "Edge error ratio",
+            "Share of failed calls by edge and outcome. The dashed line is the alert's threshold.",
             [promql('edge:calls_by_outcome:ratio_rate1m{outcome!="ok"}', "{{service}} → {{dependency}} {{outcome}}")],
             unit="percentunit",
             links=[EDGES, links.runbook("EdgeErrors")],
@@ -203,8 +199,8 @@ def _effects() -> list[AnyPanel]:
             width=8,
         ),
         series(
-            "Which edges were slow?",
-            "Share of successful calls over their edge's limit.",
+            "Edge slow call ratio",
+            "Share of successful calls that took longer than their edge's limit.",
             [promql("edge:slow_calls:ratio_rate1m", "{{service}} → {{dependency}}")],
             unit="percentunit",
             links=[EDGES, links.runbook("EdgeSlow")],
@@ -213,8 +209,8 @@ def _effects() -> list[AnyPanel]:
             width=8,
         ),
         series(
-            "Did events pile up?",
-            "Messages ready in each queue, and the outbox (dashed).",
+            "Queue depth and outbox size",
+            "Messages ready in each queue, and events waiting in the outbox (dashed).",
             [
                 promql('queue:messages_ready:sum{queue!~".*[.]dead"}', "{{queue}}"),
                 promql("sum by (service) (outbox_unpublished)", "{{service}} outbox"),
@@ -227,8 +223,8 @@ def _effects() -> list[AnyPanel]:
             width=8,
         ),
         series(
-            "How busy were the processes?",
-            "Cores in use by each process; one is all a process can use.",
+            "CPU usage",
+            "CPU cores in use by each process; a process can use at most one core.",
             [promql("process:cpu_cores:rate1m", "{{process}}")],
             unit="cores",
             links=[links.board("platform-service", "Services"), links.runbook("ServiceSaturated")],
@@ -237,8 +233,8 @@ def _effects() -> list[AnyPanel]:
             width=8,
         ),
         states(
-            "Which processes were gone?",
-            "Green while its metrics could be scraped.",
+            "Process availability",
+            "Green while the metrics of the process could be scraped.",
             [promql('min by (service, process) (up{job="django"})', "{{process}}")],
             names={"0": ("down", "red"), "1": ("up", "green")},
             links=[links.board("platform-service", "Services"), links.runbook("ServiceDown")],
@@ -247,8 +243,8 @@ def _effects() -> list[AnyPanel]:
             height=8,
         ),
         number(
-            "How many requests, how many failed?",
-            "Requests of the window, and those answered with 500 and above.",
+            "Requests and errors",
+            "Requests in the time range, and those with status 500 or above.",
             [
                 now(
                     'sum(increase(django_http_responses_total_by_status_view_method_total{view!~"contracts[.]api[.]health.*"}[$__range])'

@@ -1,4 +1,4 @@
-"""Whether our own eyes are open: what each service made of spans, lines, samples and errors, and what arrived."""
+"""The health of telemetry: spans, log lines, samples and errors that services produced, and those that arrived."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ ITEMS = "telemetry_items_total"
 
 LOGS = links.logs("service.name:(${service:lucene})")
 SERVICE = links.board("platform-service", "Service", "service")
-JAEGER_LOGS = links.logs('process.name:"jaeger"', "Lines of Jaeger")
-SHIPPER_LOGS = links.logs('process.name:"rsyslog"', "Lines of the shipper")
-ELASTICSEARCH_LOGS = links.logs('process.name:"elasticsearch"', "Lines of Elasticsearch")
-PROMETHEUS_LOGS = links.logs('process.name:"prometheus"', "Lines of Prometheus")
-ALERTMANAGER_LOGS = links.logs('process.name:"alertmanager"', "Lines of Alertmanager")
+JAEGER_LOGS = links.logs('process.name:"jaeger"', "Logs of Jaeger")
+SHIPPER_LOGS = links.logs('process.name:"rsyslog"', "Logs of the log shipper")
+ELASTICSEARCH_LOGS = links.logs('process.name:"elasticsearch"', "Logs of Elasticsearch")
+PROMETHEUS_LOGS = links.logs('process.name:"prometheus"', "Logs of Prometheus")
+ALERTMANAGER_LOGS = links.logs('process.name:"alertmanager"', "Logs of Alertmanager")
 OF_SERIES = [
     links.traces(),
     links.logs_of_series(),
@@ -28,21 +28,19 @@ OF_SERIES = [
 
 
 def board() -> Board:
-    """The dashboard."""
     return Board(
         uid=UID,
         title="Platform / Telemetry health",
-        description="What each service made of spans, log lines, samples and errors, what arrived, what was lost and"
-        " why.",
+        description="Spans, log lines, samples and errors that services produced, delivered and lost, with the reason.",
         variables=[variables.service()],
         sections=[
-            Section("Now", _now()),
-            Section("Made, delivered, lost", _items()),
+            Section("Current state", _now()),
+            Section("Delivery", _items()),
             Section("Spans", _spans()),
             Section("Log lines", _lines()),
             Section("Metrics", _metrics()),
             Section("Alerting", _alerting()),
-            Section("What telemetry itself costs", _cost()),
+            Section("Cost of telemetry", _cost()),
         ],
     )
 
@@ -51,16 +49,16 @@ def _now() -> list[AnyPanel]:
     up = {"0": "down", "1": "up"}
     return [
         number(
-            "Can everything be scraped?",
-            "Targets that did not answer Prometheus at the last try.",
+            "Targets down",
+            "Targets that did not respond to Prometheus's last scrape.",
             [now("count(up == 0) or vector(0)", "down")],
             unit="short",
             links=[links.runbook("ScrapeFailing"), links.runbook("ScrapingBroken"), PROMETHEUS_LOGS],
             thresholds=ANY,
         ),
         number(
-            "Is Jaeger there?",
-            "Whether Jaeger's own metrics could be scraped.",
+            "Jaeger status",
+            "Whether Jaeger responded to the last metrics scrape.",
             [now('min(up{job="jaeger"})', "Jaeger")],
             unit="bool_on_off",
             links=[links.runbook("JaegerDown"), JAEGER_LOGS],
@@ -68,8 +66,8 @@ def _now() -> list[AnyPanel]:
             names=up,
         ),
         number(
-            "Is Elasticsearch there?",
-            "Whether Elasticsearch answered the exporter; it keeps traces and logs.",
+            "Elasticsearch status",
+            "Whether Elasticsearch, which stores traces and logs, responded to its exporter.",
             [now("min(elasticsearch_up)", "Elasticsearch")],
             unit="bool_on_off",
             links=[links.runbook("ElasticsearchDown"), ELASTICSEARCH_LOGS],
@@ -77,18 +75,17 @@ def _now() -> list[AnyPanel]:
             names=up,
         ),
         number(
-            "How old is the newest log line?",
-            "Age of the newest line that a search finds, for the service that is worst off. Services write all the"
-            " time, if"
-            " only since they are probed.",
+            "Log lag",
+            "Age of the newest searchable log line of the service that lags most. "
+            "Even idle services log their health checks.",
             [now('max(service:log_lag_seconds{service=~"$service"})', "worst")],
             unit="s",
             links=[links.runbook("LogLag"), SHIPPER_LOGS],
             thresholds=above("log_lag_seconds"),
         ),
         number(
-            "How much telemetry was lost?",
-            "Spans, lines and errors that services dropped within the window, all reasons. None in health.",
+            "Telemetry lost",
+            "Spans, log lines and errors that services dropped in the time range, for any reason. Normally zero.",
             [now(f'sum(increase({ITEMS}{{{CHOSEN}, result="lost"}}[$__range])) or vector(0)', "items")],
             unit="short",
             links=[links.runbook("TelemetryLost"), LOGS],
@@ -96,9 +93,9 @@ def _now() -> list[AnyPanel]:
             decimals=0,
         ),
         number(
-            "When did the Watchdog last hear of us?",
-            "Seconds since the last heartbeat from Alertmanager. Beyond the threshold the watchdog raises an alarm of"
-            " its own.",
+            "Watchdog heartbeat age",
+            "Seconds since Alertmanager's last heartbeat. Above the threshold the watchdog raises its own "
+            "notification.",
             [now("max(watchdog_heartbeat_age_seconds)", "heartbeat")],
             unit="s",
             links=[links.runbook("Watchdog"), ALERTMANAGER_LOGS],
@@ -111,8 +108,9 @@ def _items() -> list[AnyPanel]:
     by = "service, signal"
     return [
         grid(
-            "What did each service make, deliver and lose?",
-            "Items in a second over the window, by signal. Made is delivered plus lost plus what waits in the queue.",
+            "Items produced, delivered and lost",
+            "Items produced and delivered per second, and items lost, over the time range. "
+            "Produced equals delivered plus lost plus queued.",
             [
                 rows(per_second(ITEMS, f'{CHOSEN}, result="made"', by, RANGE)),
                 rows(per_second(ITEMS, f'{CHOSEN}, result="delivered"', by, RANGE)),
@@ -121,7 +119,7 @@ def _items() -> list[AnyPanel]:
             [
                 Column("service", "Service", links=[links.traces("${__value.text}")]),
                 Column("signal", "Signal"),
-                Column("Value #A", "Made", unit="ops", decimals=2),
+                Column("Value #A", "Produced", unit="ops", decimals=2),
                 Column("Value #B", "Delivered", unit="ops", decimals=2),
                 Column("Value #C", "Lost", decimals=0, thresholds=ANY),
             ],
@@ -130,10 +128,9 @@ def _items() -> list[AnyPanel]:
             width=12,
         ),
         series(
-            "What is lost, and why?",
-            "Items lost in a second by signal and reason: queue_full is more than could be sent, export_failed a"
-            " backend that"
-            " did not take it, shutdown what a process could not send in its last two seconds.",
+            "Loss rate by reason",
+            "Items lost per second. queue_full: more than could be sent; export_failed: "
+            "the backend did not accept it; shutdown: not sent within the last two seconds of a process.",
             [
                 promql(
                     per_second(ITEMS, f'{CHOSEN}, result="lost"', "service, signal, reason"),
@@ -147,8 +144,8 @@ def _items() -> list[AnyPanel]:
             height=9,
         ),
         series(
-            "How many spans, lines and errors are made?",
-            "Items made in a second by signal, all chosen services together.",
+            "Items produced by signal",
+            "Items produced per second, for all selected services together.",
             [promql(per_second(ITEMS, f'{CHOSEN}, result="made"', "signal"), "{{signal}}")],
             unit="ops",
             links=[LOGS, SERVICE],
@@ -156,8 +153,8 @@ def _items() -> list[AnyPanel]:
             height=7,
         ),
         series(
-            "How full are the queues to the backends?",
-            "Items that wait to be sent, in each process. A queue that grows is a backend that is slow or gone.",
+            "Export queue length",
+            "Items that wait to be sent, per process. A growing queue means that a backend is slow or down.",
             [
                 promql(
                     f"sum by (service, process, signal) (telemetry_queue_items{{{CHOSEN}}})", "{{process}} {{signal}}"
@@ -175,27 +172,26 @@ def _items() -> list[AnyPanel]:
 def _spans() -> list[AnyPanel]:
     return [
         series(
-            "Do a service's spans arrive?",
-            "Spans in a second that services delivered, and that Jaeger derived metrics from (dashed). They run"
-            " together;"
-            " delivered without derived is Jaeger.",
+            "Spans delivered and received",
+            "Spans per second that services delivered and that Jaeger received (dashed). Both should be equal; "
+            "delivered but not received points to Jaeger.",
             [
                 promql(
                     'sum by (service) (service:telemetry_items:rate1m{service=~"$service", signal="traces",'
                     ' result="delivered"})',
                     "{{service}} delivered",
                 ),
-                promql('service:spans_received:rate2m{service=~"$service"}', "{{service}} seen by Jaeger"),
+                promql('service:spans_received:rate2m{service=~"$service"}', "{{service}} received by Jaeger"),
             ],
             unit="ops",
             links=[links.runbook("SpansMissing"), JAEGER_LOGS],
             on_click=OF_SERIES,
-            dashed=".* seen by Jaeger",
+            dashed=".* received by Jaeger",
             width=8,
         ),
         series(
-            "How many spans does a request make?",
-            "Spans made for each HTTP request. Many more than before is a loop, or instrumentation that doubled.",
+            "Spans per request",
+            "Spans produced per HTTP request. A sudden increase is a loop or duplicate instrumentation.",
             [
                 promql(
                     """sum by (service)
@@ -210,16 +206,17 @@ def _spans() -> list[AnyPanel]:
             width=8,
         ),
         series(
-            "What does Jaeger do with spans?",
-            "Spans in a second that Jaeger accepted, refused, handed to storage or lost, and documents (spans, names"
-            " of services and operations) that Elasticsearch stored or did not store (dashed).",
+            "Jaeger throughput",
+            "Spans per second that Jaeger accepted, refused, exported to storage or lost, "
+            "and documents (spans and names of services and operations) that Elasticsearch stored or rejected "
+            "(dashed).",
             [
                 promql(per_second("otelcol_receiver_accepted_spans_total"), "accepted"),
                 promql(per_second("otelcol_receiver_refused_spans_total") + " or vector(0)", "refused"),
-                promql(per_second("otelcol_exporter_sent_spans_total"), "handed over"),
+                promql(per_second("otelcol_exporter_sent_spans_total"), "exported"),
                 promql(per_second("otelcol_exporter_send_failed_spans_total") + " or vector(0)", "lost"),
                 promql(per_second("jaeger_storage_bulk_index_inserts_total"), "documents stored"),
-                promql(per_second("jaeger_storage_bulk_index_errors_total"), "documents not stored"),
+                promql(per_second("jaeger_storage_bulk_index_errors_total"), "documents rejected"),
             ],
             dashed="documents .*",
             unit="ops",
@@ -233,22 +230,22 @@ def _lines() -> list[AnyPanel]:
     made = 'sum by (service) (service:telemetry_items:rate1m{service=~"$service", signal="logs", result="made"})'
     return [
         series(
-            "Do a service's lines arrive?",
-            "Lines in a second that services wrote, and that a search finds of the last minute (dashed). They run"
-            " together.",
+            "Log lines written and indexed",
+            "Log lines per second that services wrote and that a search finds for the last minute (dashed). "
+            "Both should be equal.",
             [
                 promql(made, "{{service}} written"),
-                promql('sum by (service) (log_pipeline_recent_lines{service=~"$service"}) / 60', "{{service}} found"),
+                promql('sum by (service) (log_pipeline_recent_lines{service=~"$service"}) / 60', "{{service}} indexed"),
             ],
             unit="ops",
             links=[links.runbook("LogLinesMissing"), LOGS],
             on_click=OF_SERIES,
-            dashed=".* found",
+            dashed=".* indexed",
             width=8,
         ),
         series(
-            "How old is the newest line of each service?",
-            "Seconds from a line's writing to its being found, at best. The dashed line is where the alert fires.",
+            "Log lag by service",
+            "Age of each service's newest searchable log line. The dashed line is the alert's threshold.",
             [promql('service:log_lag_seconds{service=~"$service"}', "{{service}}")],
             unit="s",
             links=[links.runbook("LogLag"), SHIPPER_LOGS],
@@ -257,17 +254,17 @@ def _lines() -> list[AnyPanel]:
             width=8,
         ),
         series(
-            "How many lines wait at the shipper?",
-            "Length of the shipper's queues. It grows while Elasticsearch is away, and goes to disk before anything"
-            " is lost.",
+            "Log shipper queue length",
+            "Lines in the shipper's queues. They grow while Elasticsearch is unavailable, "
+            "and spill to disk before anything is lost.",
             [promql("max by (queue) (log_shipper_queue_size)", "{{queue}}")],
             unit="short",
             links=[links.runbook("LogShipperQueue"), SHIPPER_LOGS],
             width=8,
         ),
         series(
-            "What does the shipper do with lines?",
-            "Lines in a second that its actions processed, and that failed (dashed).",
+            "Log shipper throughput",
+            "Lines per second processed by each of the shipper's actions, and failures (dashed).",
             [
                 promql(per_second("log_shipper_processed_total", "", "action"), "{{action}}"),
                 promql(per_second("log_shipper_failed_total", "", "action"), "{{action}} failed"),
@@ -278,19 +275,18 @@ def _lines() -> list[AnyPanel]:
             width=8,
         ),
         series(
-            "How many lines does Elasticsearch hold, by service?",
-            "Lines found in the window, by the service that wrote them.",
+            "Indexed log lines by service",
+            "Log lines that Elasticsearch holds for the time range, by service.",
             [LogCount("service.name:*", by=("service.name",))],
             unit="short",
-            links=[links.logs("service.name:*", "All lines"), ELASTICSEARCH_LOGS],
+            links=[links.logs("service.name:*", "All log lines"), ELASTICSEARCH_LOGS],
             stacked=True,
             width=8,
         ),
         series(
-            "Has Elasticsearch room, and does it take writes?",
-            "Share of its disk in use, and the number of indices that refuse writes (dashed). The dashed line is"
-            " where the"
-            " alert fires; at 95 % it turns read-only.",
+            "Elasticsearch disk usage",
+            "Share of the disk in use, and the number of read-only indices (dashed). "
+            "The dashed threshold is the alert's; at 95 % Elasticsearch makes its indices read-only.",
             [
                 promql("max(elasticsearch_disk_used_ratio)", "disk used"),
                 promql("max(elasticsearch_read_only_indices)", "read-only indices"),
@@ -307,9 +303,9 @@ def _lines() -> list[AnyPanel]:
 def _metrics() -> list[AnyPanel]:
     return [
         series(
-            "How near is a family to its limit of series?",
-            f"Series of the largest family of each process; beyond {limit('series_limit'):g} further ones share one."
-            " The dashed line is where the alert fires.",
+            "Series of the largest metric family",
+            f"Series of the largest family of each process. Beyond {limit('series_limit'):g}, "
+            "new label values share one overflow series. The dashed line is the alert's threshold.",
             [promql('family:series:max{service=~"$service"}', "{{process}}")],
             unit="short",
             links=[links.runbook("CardinalityNearCap"), SERVICE],
@@ -318,9 +314,9 @@ def _metrics() -> list[AnyPanel]:
             width=8,
         ),
         series(
-            "How many series does each service have?",
-            "Samples of each scrape, summed over the service's processes. One that climbs has a label with too many"
-            " values.",
+            "Series by service",
+            "Samples per scrape, summed over the service's processes. "
+            "A service that only rises has a label with too many values.",
             [promql(f"sum by (service) (scrape_samples_scraped{{{CHOSEN}}})", "{{service}}")],
             unit="short",
             links=[links.runbook("CardinalityNearCap"), SERVICE],
@@ -329,9 +325,9 @@ def _metrics() -> list[AnyPanel]:
             width=8,
         ),
         series(
-            "Which observations went to an overflow series?",
-            "Observations in a second that found their family full, by family. Its figures are no longer to be"
-            " trusted.",
+            "Series overflow rate",
+            "Observations per second that exceeded their family's series limit, by family. "
+            "The family's metrics are no longer reliable.",
             [
                 promql(
                     per_second("telemetry_series_overflow_total", CHOSEN, "service, family")
@@ -345,7 +341,7 @@ def _metrics() -> list[AnyPanel]:
             width=8,
         ),
         series(
-            "How long do scrapes take?",
+            "Scrape duration",
             "Time to fetch each target's metrics. At the timeout (4 s) the target counts as down.",
             [promql("max by (job, process) (scrape_duration_seconds)", "{{job}} {{process}}")],
             unit="s",
@@ -353,8 +349,8 @@ def _metrics() -> list[AnyPanel]:
             width=8,
         ),
         series(
-            "How much does Prometheus hold and take in?",
-            "Series in memory, and samples and exemplars appended in a second.",
+            "Prometheus series and ingestion",
+            "Series in memory, and samples and exemplars appended per second.",
             [
                 promql("max(prometheus_tsdb_head_series)", "series"),
                 promql(per_second("prometheus_tsdb_head_samples_appended_total"), "samples/s"),
@@ -366,9 +362,9 @@ def _metrics() -> list[AnyPanel]:
             width=8,
         ),
         series(
-            "Are rules evaluated in time?",
-            "Time that each rule group took at its last evaluation. Groups that watch fast run every 5 s: they must"
-            " be far below.",
+            "Rule evaluation duration",
+            "Duration of each rule group's last evaluation. "
+            "The fast groups run every 5 s and have to stay far below that.",
             [promql(_by_group("topk(10, prometheus_rule_group_last_duration_seconds)"), "{{group}}")],
             unit="s",
             links=[links.runbook("RuleEvaluationFailing"), PROMETHEUS_LOGS],
@@ -378,15 +374,15 @@ def _metrics() -> list[AnyPanel]:
 
 
 def _by_group(expr: str) -> str:
-    """Prometheus names a group by its file's path as well; its own name is enough."""
+    """The expression with a `group` label: the rule group's name without the path of its file."""
     return f'label_replace({expr}, "group", "$1", "rule_group", ".*;(.*)")'
 
 
 def _alerting() -> list[AnyPanel]:
     return [
         series(
-            "Do rules fail?",
-            "Failed evaluations in a second by group. A rule that fails watches nothing.",
+            "Rule evaluation failures",
+            "Failed evaluations per second, by group. A failing rule can't alert.",
             [
                 promql(
                     _by_group(per_second("prometheus_rule_evaluation_failures_total", by="rule_group") + " > 0")
@@ -400,8 +396,8 @@ def _alerting() -> list[AnyPanel]:
             width=8,
         ),
         series(
-            "Do notifications get out?",
-            "Notifications in a second by way, and failed ones (dashed).",
+            "Notifications sent and failed",
+            "Notifications per second by integration, and failures (dashed).",
             [
                 promql(
                     per_second("alertmanager_notifications_total", 'integration="webhook"', "integration"),
@@ -419,10 +415,10 @@ def _alerting() -> list[AnyPanel]:
             width=8,
         ),
         series(
-            "Does the heartbeat come?",
-            "Seconds since the watchdog last heard from Alertmanager: a saw tooth in health. Beyond the dashed line"
-            " it raises"
-            " its own alarm, whichever of Prometheus, Alertmanager or the way between died.",
+            "Watchdog heartbeat age over time",
+            "Seconds since the last heartbeat from Alertmanager, normally a sawtooth. "
+            "Above the dashed line the watchdog raises its own notification, whether Prometheus, "
+            "Alertmanager or the network failed.",
             [promql("max(watchdog_heartbeat_age_seconds)", "since the last heartbeat")],
             unit="s",
             links=[links.runbook("Watchdog"), ALERTMANAGER_LOGS],
@@ -436,8 +432,8 @@ def _cost() -> list[AnyPanel]:
     backends = 'job=~"prometheus|alertmanager|postgres|toxiproxy|log-pipeline|watchdog"'
     return [
         series(
-            "How much CPU do the telemetry backends use?",
-            "Cores in use by Jaeger and by each backend that says so of itself.",
+            "CPU usage of the backends",
+            "CPU cores in use by Jaeger and by each backend that exports this metric.",
             [
                 promql(per_second("otelcol_process_cpu_seconds_total"), "jaeger"),
                 promql(per_second("process_cpu_seconds_total", backends, "job"), "{{job}}"),
@@ -448,8 +444,8 @@ def _cost() -> list[AnyPanel]:
             width=8,
         ),
         series(
-            "How much memory do the telemetry backends use?",
-            "Resident memory of Jaeger and of each backend that says so of itself.",
+            "Memory usage of the backends",
+            "Resident memory of Jaeger and of each backend that exports this metric.",
             [
                 promql("max(otelcol_process_memory_rss_bytes)", "jaeger"),
                 promql(f"sum by (job) (process_resident_memory_bytes{{{backends}}})", "{{job}}"),
@@ -460,8 +456,8 @@ def _cost() -> list[AnyPanel]:
             width=8,
         ),
         bars(
-            "How much telemetry does a request make?",
-            "Spans and log lines made for each HTTP request of the window, with what workers make beside.",
+            "Telemetry per request",
+            "Spans and log lines per HTTP request in the time range, including those of the service's workers.",
             [
                 now(
                     f"""sum by (service, signal)
