@@ -13,8 +13,7 @@ from urllib.parse import urlsplit
 
 import pika
 import pytest
-from django_telemetry import amqp
-from django_telemetry.amqp import Backoff, Consumer, Message, Publisher, Reject
+from django_telemetry.amqp import Backoff, Consumer, Message, Publisher, Reject, _consumer
 from django_telemetry.context import carrier, request_id, trace_ids, unit_of_work
 from django_telemetry.deadlines import Deadline, use_deadline
 from django_telemetry.edges import DependencyError, DependencyRefused, DependencyRejected, DependencyTimeout
@@ -359,7 +358,7 @@ def test_a_broker_that_accepts_and_says_nothing_is_a_timeout(broker: _Broker, ta
 def test_a_consumer_outlives_a_broker_that_accepts_and_says_nothing(
     broker: _Broker, publisher: Publisher, tap: _Tap, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(amqp, "_CONNECT_TIMEOUT", 0.3)
+    monkeypatch.setattr(_consumer, "CONNECT_TIMEOUT", 0.3)
     seen: list[bytes] = []
     consumer = Consumer(
         tap.url, broker.queue, lambda message: seen.append(message.body), dead_letter_exchange=broker.dead_exchange
