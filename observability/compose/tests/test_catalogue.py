@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 from pathlib import Path
 
 import catalogue
+import platform_settings
 import pytest
 from platform_compose import hosts, secrets
 from platformctl.install import versions
@@ -94,8 +96,8 @@ def test_its_addresses_lead_to_containers_at_the_ports_that_they_have_without_do
 @pytest.mark.parametrize("name", PROCESSES)
 def test_the_settings_know_every_variable(name: str) -> None:
     service = PROCESSES[name].service
-    source = (stack.ROOT / "services" / service / "config" / "environment.py").read_text()
-    known = set(re.findall(r'"([A-Z][A-Z_]+)"', source))
+    declared = runpy.run_path(str(stack.ROOT / "services" / service / "config" / "environment.py"))["Environment"]
+    known = set(platform_settings.variables(declared))
     library = "".join(
         path.read_text()
         for path in (stack.ROOT / "observability" / "django_telemetry" / "src" / "django_telemetry").glob("*.py")

@@ -2,8 +2,7 @@
 
 from contracts.api.gunicorn import settings
 
-from config.environment import load
+from config.settings import ENV
 
-_environment = load()
 # More threads than the services have: a page asks for each of its panels by itself, and most of them only wait.
-globals().update(settings(_environment.http_host, _environment.http_port, threads=16))
+globals().update(settings(ENV.http_host, ENV.http_port, threads=16))

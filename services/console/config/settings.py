@@ -5,22 +5,17 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from contracts.api import conf
+from contracts.environment import load
+from contracts.settings import *  # noqa: F403
+from contracts.settings import databases
 from csp.constants import NONE, SELF
 
-from config import environment as _environment
+from config.environment import Environment
 
-ENV = _environment.load()
+ENV = load(Environment)
 
 SECRET_KEY = ENV.secret_key
-DEBUG = False
 ALLOWED_HOSTS = list(ENV.allowed_hosts)
-USE_TZ = True
-TIME_ZONE = "UTC"
-USE_I18N = False
-APPEND_SLASH = False
-ROOT_URLCONF = "config.urls"
-WSGI_APPLICATION = "config.wsgi.application"
 
 INSTALLED_APPS = [
     "django_telemetry",
@@ -71,14 +66,7 @@ TEMPLATES = [
     }
 ]
 
-DATABASES = {
-    "default": conf.database(
-        ENV.database,
-        pool_max_size=ENV.database_pool_max_size,
-        test_name=ENV.test_database_name,
-    )
-}
-DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+DATABASES = databases(ENV)
 
 # Who may come in. Sessions end with the shift; over plain HTTP only where this isn't production.
 _SECURE = ENV.name == "production"
@@ -158,12 +146,6 @@ GRAFANA_URL = ENV.grafana_url
 JAEGER_UI_URL = ENV.jaeger_ui_url
 KIBANA_URL = ENV.kibana_url
 
-READINESS_CHECKS = {
-    "postgresql": "contracts.api.health.database",
-    "migrations": "contracts.api.health.migrations",
-}
-
-LOGGING_CONFIG = "django_telemetry.logs.configure"
 LOGGING = {
     # The pool logs every failed attempt while the database is unavailable; loss and return are logged once elsewhere.
     "loggers": {"psycopg.pool": {"level": "ERROR"}},

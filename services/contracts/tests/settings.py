@@ -2,7 +2,7 @@
 
 import os
 
-from contracts.api.conf import MAX_BODY_BYTES, MIDDLEWARE, REST_FRAMEWORK, spectacular
+from contracts.api.settings import DATA_UPLOAD_MAX_MEMORY_SIZE, MIDDLEWARE, REST_FRAMEWORK, spectacular
 
 SECRET_KEY = "for tests"
 ALLOWED_HOSTS = ["testserver"]
@@ -14,7 +14,7 @@ MIDDLEWARE = MIDDLEWARE
 REST_FRAMEWORK = REST_FRAMEWORK
 SPECTACULAR_SETTINGS = spectacular("Conventions", "Test project", "1.0.0")
 ROOT_URLCONF = "tests.urls"
-DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
+DATA_UPLOAD_MAX_MEMORY_SIZE = DATA_UPLOAD_MAX_MEMORY_SIZE
 USE_TZ = True
 ACCESS_TOKEN_KEY_SOURCE = "contracts.testing.tokens.TestKeys"
 ACCESS_TOKEN_ISSUER = "users"

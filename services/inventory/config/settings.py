@@ -2,42 +2,19 @@
 
 from __future__ import annotations
 
-from contracts import faults
-from contracts.api import conf
+from contracts.api.settings import *  # noqa: F403
+from contracts.api.settings import REST_FRAMEWORK_FOR_SERVICES, databases, middleware, spectacular
+from contracts.environment import load
 
-from config import environment as _environment
+from config.environment import Environment
 
-ENV = _environment.load()
+ENV = load(Environment)
 
 SECRET_KEY = ENV.secret_key
-DEBUG = False
 ALLOWED_HOSTS = list(ENV.allowed_hosts)
-USE_TZ = True
-TIME_ZONE = "UTC"
-USE_I18N = False
-APPEND_SLASH = False
-ROOT_URLCONF = "config.urls"
-WSGI_APPLICATION = "config.wsgi.application"
-DATA_UPLOAD_MAX_MEMORY_SIZE = conf.MAX_BODY_BYTES
-
-INSTALLED_APPS = [
-    "django_telemetry",
-    "rest_framework",
-    "drf_spectacular",
-    "stock",
-]
-MIDDLEWARE = [*conf.MIDDLEWARE, *faults.middleware(ENV.name)]
-# For the page of /api/docs/ only.
-TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
-
-DATABASES = {
-    "default": conf.database(
-        ENV.database,
-        pool_max_size=ENV.database_pool_max_size,
-        test_name=ENV.test_database_name,
-    )
-}
-DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+INSTALLED_APPS = ["django_telemetry", "rest_framework", "drf_spectacular", "stock"]
+MIDDLEWARE = middleware(ENV.name)
+DATABASES = databases(ENV)
 
 SERVICE_TOKENS = ENV.service_tokens
 # Only other services continue their traces here; a public request starts its own.
@@ -47,17 +24,6 @@ GRPC_HOST = ENV.grpc_host
 GRPC_PORT = ENV.grpc_port
 RESERVATION_TTL_SECONDS = ENV.reservation_ttl_seconds
 
-CACHES = conf.CACHES
-REST_FRAMEWORK = {
-    **conf.REST_FRAMEWORK,
-    # Products are public and say so; nothing here is for people with a token, so what forgets to say is for services.
-    "DEFAULT_AUTHENTICATION_CLASSES": ["contracts.api.authentication.ServiceTokenAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["contracts.api.authentication.IsService"],
-}
-SPECTACULAR_SETTINGS = conf.spectacular("Inventory", "Products and what is left of them.", ENV.service_version)
-READINESS_CHECKS = {
-    "postgresql": "contracts.api.health.database",
-    "migrations": "contracts.api.health.migrations",
-}
-
-LOGGING_CONFIG = "django_telemetry.logs.configure"
+# Products are public and say so; nothing here is for people with a token, so what forgets to say is for services.
+REST_FRAMEWORK = REST_FRAMEWORK_FOR_SERVICES
+SPECTACULAR_SETTINGS = spectacular("Inventory", "Products and what is left of them.", ENV.service_version)

@@ -2,40 +2,21 @@
 
 from __future__ import annotations
 
-from contracts import faults
-from contracts.api import conf
+from contracts.api.settings import *  # noqa: F403
+from contracts.api.settings import databases, middleware, spectacular
+from contracts.environment import load
 
-from config import environment as _environment
+from config.environment import Environment
 
-ENV = _environment.load()
+ENV = load(Environment)
 
 SECRET_KEY = ENV.secret_key
-DEBUG = False
 ALLOWED_HOSTS = list(ENV.allowed_hosts)
-USE_TZ = True
-TIME_ZONE = "UTC"
-USE_I18N = False
-APPEND_SLASH = False
-ROOT_URLCONF = "config.urls"
-WSGI_APPLICATION = "config.wsgi.application"
-DATA_UPLOAD_MAX_MEMORY_SIZE = conf.MAX_BODY_BYTES
-
 INSTALLED_APPS = ["django_telemetry", "rest_framework", "drf_spectacular", "mailing"]
-MIDDLEWARE = [*conf.MIDDLEWARE, *faults.middleware(ENV.name)]
-# For the page of /api/docs/ only.
-TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
-
-DATABASES = {
-    "default": conf.database(
-        ENV.database,
-        pool_max_size=ENV.database_pool_max_size,
-        test_name=ENV.test_database_name,
-        # A mail is handed over inside its transaction (mailing/domain.py): above any SMTP conversation that goes on at
-        # all, below what would hold rows locked for good.
-        idle_in_transaction_seconds=60,
-    )
-}
-DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+MIDDLEWARE = middleware(ENV.name)
+# A mail is handed over inside its transaction (mailing/domain.py): longer than any SMTP conversation that makes
+# progress, short enough that rows don't stay locked for good.
+DATABASES = databases(ENV, idle_in_transaction_seconds=60)
 
 RABBITMQ_URL = ENV.rabbitmq_url
 USERS_URL = ENV.users_url
@@ -45,15 +26,6 @@ DEFAULT_FROM_EMAIL = ENV.mail_from
 
 ACCESS_TOKEN_ISSUER = ENV.jwt_issuer
 ACCESS_TOKEN_AUDIENCE = ENV.jwt_audience
-# Tests sign their own tokens; anywhere else the keys are those of the users service.
-ACCESS_TOKEN_KEY_SOURCE = "contracts.testing.tokens.TestKeys" if ENV.name == "test" else "mailing.clients.user_keys"
+ACCESS_TOKEN_KEY_SOURCE = "mailing.clients.user_keys"  # noqa: S105  (a dotted path)
 
-CACHES = conf.CACHES
-REST_FRAMEWORK = conf.REST_FRAMEWORK
-SPECTACULAR_SETTINGS = conf.spectacular("Notifications", "The mails that were sent about orders.", ENV.service_version)
-READINESS_CHECKS = {
-    "postgresql": "contracts.api.health.database",
-    "migrations": "contracts.api.health.migrations",
-}
-
-LOGGING_CONFIG = "django_telemetry.logs.configure"
+SPECTACULAR_SETTINGS = spectacular("Notifications", "The mails that were sent about orders.", ENV.service_version)

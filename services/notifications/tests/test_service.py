@@ -1,4 +1,4 @@
-"""What every service has: health, problems for what no view sees, its OpenAPI document, its environment."""
+"""What every service has: health, problems for what no view sees, its OpenAPI document."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from config import environment
 from contracts.testing.bodies import assert_problem
-from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.test import Client
 
@@ -100,99 +98,3 @@ def test_every_metric_starts_at_zero() -> None:
     edge = {"dependency": "users", "protocol": "http", "operation": "GET /.well-known/jwks.json", "outcome": "timeout"}
     with counted("dependency_call_duration_seconds_count", **edge):
         pass
-
-
-class TestEnvironment:
-    """config.environment."""
-
-    @pytest.mark.parametrize(
-        ("name", "value"),
-        [
-            ("ENVIRONMENT", "staging"),
-            ("SECRET_KEY", "short"),
-            ("ALLOWED_HOSTS", "a,,b"),
-            ("SERVICE_VERSION", "v" * 65),
-            ("HTTP_PORT", "0"),
-            ("HTTP_PORT", "http"),
-            ("DATABASE_URL", "mysql://a:b@c/d"),
-            ("DATABASE_URL", "postgres://"),
-            ("DATABASE_URL", "postgres://a:b@c:port/d"),
-            ("DATABASE_POOL_MAX_SIZE", "0"),
-            ("RABBITMQ_URL", "http://broker"),
-            ("RABBITMQ_URL", "amqp://user@host:port/vhost"),
-            ("USERS_URL", "127.0.0.1:8001"),
-            ("EMAIL_URL", "var/mail"),
-            ("EMAIL_URL", "file://var/mail"),
-            ("EMAIL_URL", "file:///"),
-            ("EMAIL_URL", "console://"),
-            ("EMAIL_URL", "smtp://"),
-            ("EMAIL_URL", "smtp://host:port"),
-            ("MAIL_FROM", "nobody"),
-        ],
-    )
-    def test_a_wrong_value_stops_the_start_with_what_is_allowed(
-        self, monkeypatch: pytest.MonkeyPatch, name: str, value: str
-    ) -> None:
-        monkeypatch.setenv(name, value)
-        with pytest.raises(ImproperlyConfigured) as error:
-            environment.load()
-        assert f"{name}: allowed is {environment.ALLOWED[name]}" in str(error.value)
-
-    def test_all_wrong_values_are_named_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("HTTP_PORT", "none")
-        monkeypatch.setenv("USERS_URL", "none")
-        with pytest.raises(ImproperlyConfigured, match=r"(?s)HTTP_PORT.*USERS_URL"):
-            environment.load()
-
-    @pytest.mark.parametrize(
-        "weak",
-        [
-            {"SECRET_KEY": environment.DEVELOPMENT_SECRET_KEY},
-            {"ALLOWED_HOSTS": "*"},
-            {"DATABASE_URL": "postgres://notifications:notifications@db/notifications"},
-            {"DATABASE_URL": "postgres://notifications@db/notifications"},
-            {"RABBITMQ_URL": "amqp://notifications:notifications@mq/platform"},
-            {"RABBITMQ_URL": "amqp://mq/platform"},
-        ],
-        ids=lambda weak: next(iter(weak)),
-    )
-    def test_production_refuses_weak_secrets(self, monkeypatch: pytest.MonkeyPatch, weak: dict[str, str]) -> None:
-        strong = {
-            "ENVIRONMENT": "production",
-            "SECRET_KEY": "s" * 50,
-            "ALLOWED_HOSTS": "notifications",
-            "DATABASE_URL": "postgres://notifications:7f2c@db/notifications",
-            "RABBITMQ_URL": "amqp://notifications:7f2c@mq/platform",
-        }
-        for name, value in strong.items():
-            monkeypatch.setenv(name, value)
-        assert environment.load().name == "production"
-        for name, value in weak.items():
-            monkeypatch.setenv(name, value)
-        with pytest.raises(ImproperlyConfigured, match=next(iter(weak))):
-            environment.load()
-
-    def test_secrets_stay_out_of_the_representation(self) -> None:
-        shown = repr(environment.load())
-        for secret in ("a key for tests", "amqp://"):
-            assert secret not in shown
-
-    def test_a_mail_folder_is_absolute(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("EMAIL_URL", "file:///var/spool/shop")
-        assert environment.load().email["EMAIL_FILE_PATH"] == "/var/spool/shop"
-
-    @pytest.mark.parametrize(("scheme", "port", "tls"), [("smtp", 25, False), ("submission", 587, True)])
-    def test_a_mail_server_has_its_port_login_and_timeout(
-        self, monkeypatch: pytest.MonkeyPatch, scheme: str, port: int, tls: bool
-    ) -> None:
-        monkeypatch.setenv("EMAIL_URL", f"{scheme}://shop:a%40b@mail.example")
-        email = environment.load().email
-        expected = {
-            "HOST": "mail.example",
-            "PORT": port,
-            "HOST_USER": "shop",
-            "HOST_PASSWORD": "a@b",
-            "USE_TLS": tls,
-            "TIMEOUT": 10,
-        }
-        assert {name: email[f"EMAIL_{name}"] for name in expected} == expected

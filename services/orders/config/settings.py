@@ -2,47 +2,24 @@
 
 from __future__ import annotations
 
-from contracts import faults
-from contracts.api import conf
+from contracts.api.settings import *  # noqa: F403
+from contracts.api.settings import databases, middleware, spectacular
+from contracts.environment import load
 from ordering.timing import Timing
 
-from config import environment as _environment
+from config.environment import Environment
 
-ENV = _environment.load()
+ENV = load(Environment)
 
 SECRET_KEY = ENV.secret_key
-DEBUG = False
 ALLOWED_HOSTS = list(ENV.allowed_hosts)
-USE_TZ = True
-TIME_ZONE = "UTC"
-USE_I18N = False
-APPEND_SLASH = False
-ROOT_URLCONF = "config.urls"
-WSGI_APPLICATION = "config.wsgi.application"
-DATA_UPLOAD_MAX_MEMORY_SIZE = conf.MAX_BODY_BYTES
-
-INSTALLED_APPS = [
-    "django_telemetry",
-    "rest_framework",
-    "drf_spectacular",
-    "ordering",
-]
-MIDDLEWARE = [*conf.MIDDLEWARE, *faults.middleware(ENV.name)]
-# For the page of /api/docs/ only.
-TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
-
-DATABASES = {
-    "default": conf.database(
-        ENV.database,
-        pool_max_size=ENV.database_pool_max_size,
-        test_name=ENV.test_database_name,
-    )
-}
-DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+INSTALLED_APPS = ["django_telemetry", "rest_framework", "drf_spectacular", "ordering"]
+MIDDLEWARE = middleware(ENV.name)
+DATABASES = databases(ENV)
 
 ACCESS_TOKEN_ISSUER = ENV.jwt_issuer
 ACCESS_TOKEN_AUDIENCE = ENV.jwt_audience
-ACCESS_TOKEN_KEY_SOURCE = "contracts.testing.tokens.TestKeys" if ENV.name == "test" else "ordering.clients.token_keys"
+ACCESS_TOKEN_KEY_SOURCE = "ordering.clients.token_keys"  # noqa: S105  (a dotted path)
 
 # The dependencies: where they are, and how long they may take.
 USERS_URL = ENV.users_url
@@ -52,18 +29,10 @@ RABBITMQ_URL = ENV.rabbitmq_url
 SERVICE_TOKEN = ENV.service_token
 TIMING = Timing()
 
-CACHES = conf.CACHES
-REST_FRAMEWORK = conf.REST_FRAMEWORK
-SPECTACULAR_SETTINGS = conf.spectacular(
+SPECTACULAR_SETTINGS = spectacular(
     "Orders", "Places orders: reserves the stock, charges the card, publishes what became of it.", ENV.service_version
 )
-READINESS_CHECKS = {
-    "postgresql": "contracts.api.health.database",
-    "migrations": "contracts.api.health.migrations",
-}
-
-LOGGING_CONFIG = "django_telemetry.logs.configure"
 LOGGING = {
-    # The pool says at each attempt that the database is away. That it is gone and back is said once, elsewhere.
+    # The pool logs each failed attempt to connect; that the database is down and back is logged once, elsewhere.
     "loggers": {"psycopg.pool": {"level": "ERROR"}},
 }

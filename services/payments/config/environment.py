@@ -1,98 +1,20 @@
-"""The process's environment variables, read once into a frozen object. A wrong value stops the start."""
+"""The environment variables of payments."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from dataclasses import dataclass
 
-import dj_database_url
-from contracts import parsers
-from django.core.exceptions import ImproperlyConfigured
-from environs import Env, EnvValidationError, validate
-
-DEVELOPMENT_SECRET_KEY = "development only, not a secret, refused in production"  # noqa: S105
-DEVELOPMENT_DATABASE_URL = "postgres://payments:payments@127.0.0.1:5432/payments"
-DEVELOPMENT_RABBITMQ_URL = "amqp://payments:payments@127.0.0.1:5672/platform"
-MIN_SECRET_LENGTH = 32
-
-# What each variable may be: shown when it is not, and the reference for the README.
-ALLOWED = {
-    "ENVIRONMENT": "development, test, drill or production",
-    "SECRET_KEY": f"{MIN_SECRET_LENGTH} or more characters; in production not the default",
-    "ALLOWED_HOSTS": "host names, separated by commas; in production without *",
-    "SERVICE_VERSION": "a version, 1 to 64 characters",
-    "HTTP_HOST": "the address to listen on",
-    "HTTP_PORT": "a port, 1 to 65535",
-    "DATABASE_URL": "postgres://role:password@host:port/name; in production a password that isn't the role's name",
-    "DATABASE_POOL_MAX_SIZE": "connections, 1 to 64",
-    "TEST_DATABASE_NAME": "the name of the database that tests create",
-    "RABBITMQ_URL": "amqp(s)://user:password@host:port/vhost; in production a password that isn't the user's name",
-    "CARD_PROVIDER_URL": "http(s)://host:port",
-    "SERVICE_TOKENS": f"service=token, separated by commas; in production {MIN_SECRET_LENGTH} or more characters each",
-}
+from contracts import environment
+from platform_settings import kinds
 
 
 @dataclass(frozen=True)
-class Environment:
-    """What the environment says, parsed. Secrets stay out of its repr."""
+class Environment(environment.ServiceEnvironment):
+    """Parsed once, by config/settings.py. Secrets stay out of its repr."""
 
-    name: str
-    secret_key: str = field(repr=False)
-    allowed_hosts: tuple[str, ...]
-    service_version: str
-    http_host: str
-    http_port: int
-    database: dj_database_url.DBConfig = field(repr=False)
-    database_pool_max_size: int
-    test_database_name: str | None
-    rabbitmq_url: str = field(repr=False)
-    card_provider_url: str
-    service_tokens: Mapping[str, str] = field(repr=False)
-
-
-def load() -> Environment:
-    """Read and check all variables. ImproperlyConfigured names every one that is wrong and what is allowed."""
-    env = Env(eager=False)
-    for parser in (parsers.hosts, parsers.database, parsers.broker, parsers.http_url, parsers.tokens):
-        env.add_parser(parser.__name__.lstrip("_"), parser)
-    names = ("development", "test", "drill", "production")
-    environment = Environment(
-        name=env.str("ENVIRONMENT", "development", validate=validate.OneOf(names)),
-        secret_key=env.str("SECRET_KEY", DEVELOPMENT_SECRET_KEY, validate=validate.Length(min=MIN_SECRET_LENGTH)),
-        allowed_hosts=env.hosts("ALLOWED_HOSTS", "localhost,127.0.0.1"),
-        service_version=env.str("SERVICE_VERSION", "0.0.0-development", validate=validate.Length(1, 64)),
-        http_host=env.str("HTTP_HOST", "127.0.0.1", validate=validate.Length(min=1)),
-        http_port=env.int("HTTP_PORT", 8004, validate=validate.Range(1, 65535)),
-        database=env.database("DATABASE_URL", DEVELOPMENT_DATABASE_URL),
-        database_pool_max_size=env.int("DATABASE_POOL_MAX_SIZE", 8, validate=validate.Range(1, 64)),
-        test_database_name=env.str("TEST_DATABASE_NAME", None, validate=validate.Length(1, 63)),
-        rabbitmq_url=env.broker("RABBITMQ_URL", DEVELOPMENT_RABBITMQ_URL),
-        card_provider_url=env.http_url("CARD_PROVIDER_URL", "http://127.0.0.1:8006"),
-        service_tokens=env.tokens("SERVICE_TOKENS", ""),
-    )
-    try:
-        env.seal()
-        wrong: set[str] = set()
-    except EnvValidationError as error:
-        wrong = set(error.error_messages)
-    wrong |= _too_weak(environment, wrong)
-    if wrong:
-        lines = "".join(f"\n  {name}: allowed is {ALLOWED[name]}" for name in sorted(wrong))
-        raise ImproperlyConfigured(f"Environment variables with wrong values:{lines}")
-    return environment
-
-
-def _too_weak(environment: Environment, malformed: set[str]) -> set[str]:
-    """Variables that are well-formed, but too weak for production."""
-    if environment.name != "production":
-        return set()
-    broker = urlsplit(environment.rabbitmq_url or "")
-    checks = {
-        "SECRET_KEY": lambda: environment.secret_key == DEVELOPMENT_SECRET_KEY,
-        "ALLOWED_HOSTS": lambda: "*" in environment.allowed_hosts,
-        "DATABASE_URL": lambda: environment.database["PASSWORD"] in ("", environment.database["USER"]),
-        "RABBITMQ_URL": lambda: broker.password in ("", None, broker.username),
-        "SERVICE_TOKENS": lambda: any(len(token) < MIN_SECRET_LENGTH for token in environment.service_tokens.values()),
-    }
-    return {name for name, is_weak in checks.items() if name not in malformed and is_weak()}
+    http_port: int = kinds.port(8004)
+    database: environment.DBConfig = environment.database_url("payments")
+    rabbitmq_url: str = environment.broker_url("payments")
+    card_provider_url: str = kinds.url("http://127.0.0.1:8006")
+    service_tokens: Mapping[str, str] = environment.accepted_tokens()

@@ -2,58 +2,29 @@
 
 from __future__ import annotations
 
-from contracts import faults
-from contracts.api import conf
+from contracts.api.settings import *  # noqa: F403
+from contracts.api.settings import REST_FRAMEWORK_FOR_SERVICES, databases, middleware, spectacular
+from contracts.environment import load
 
-from config import environment as _environment
+from config.environment import Environment
 
-ENV = _environment.load()
+ENV = load(Environment)
 
 SECRET_KEY = ENV.secret_key
-DEBUG = False
 ALLOWED_HOSTS = list(ENV.allowed_hosts)
-USE_TZ = True
-TIME_ZONE = "UTC"
-USE_I18N = False
-APPEND_SLASH = False
-ROOT_URLCONF = "config.urls"
-WSGI_APPLICATION = "config.wsgi.application"
-DATA_UPLOAD_MAX_MEMORY_SIZE = conf.MAX_BODY_BYTES
-
 INSTALLED_APPS = ["django_telemetry", "rest_framework", "drf_spectacular", "charging"]
-MIDDLEWARE = [*conf.MIDDLEWARE, *faults.middleware(ENV.name)]
-# For the page of /api/docs/ only.
-TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
-
-DATABASES = {
-    "default": conf.database(
-        ENV.database,
-        pool_max_size=ENV.database_pool_max_size,
-        test_name=ENV.test_database_name,
-    )
-}
-DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+MIDDLEWARE = middleware(ENV.name)
+DATABASES = databases(ENV)
 
 RABBITMQ_URL = ENV.rabbitmq_url
 CARD_PROVIDER_URL = ENV.card_provider_url
 
 SERVICE_TOKENS = ENV.service_tokens
-# A caller with one of these tokens may hand on its trace; anybody else's starts anew here.
+# Only other services continue their traces here; a public request starts its own.
 TELEMETRY_TRUSTED_TOKENS = ENV.service_tokens
 
-# No address here is for people: services only, with their own tokens.
-CACHES = conf.CACHES
-REST_FRAMEWORK = {
-    **conf.REST_FRAMEWORK,
-    "DEFAULT_AUTHENTICATION_CLASSES": ["contracts.api.authentication.ServiceTokenAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["contracts.api.authentication.IsService"],
-}
-SPECTACULAR_SETTINGS = conf.spectacular(
+# No path here is for people.
+REST_FRAMEWORK = REST_FRAMEWORK_FOR_SERVICES
+SPECTACULAR_SETTINGS = spectacular(
     "Payments", "Charges cards once for each order, and gives back.", ENV.service_version
 )
-READINESS_CHECKS = {
-    "postgresql": "contracts.api.health.database",
-    "migrations": "contracts.api.health.migrations",
-}
-
-LOGGING_CONFIG = "django_telemetry.logs.configure"

@@ -1,4 +1,4 @@
-"""What every service has: health, problems for what no view sees, its OpenAPI document, its environment."""
+"""What every service has: health, problems for what no view sees, its OpenAPI document."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from config import environment
 from contracts.testing.bodies import assert_problem
-from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.test import Client
 
@@ -102,80 +100,6 @@ def test_every_metric_starts_at_zero() -> None:
     }
     with counted("dependency_call_duration_seconds_count", **edge):
         pass
-
-
-class TestEnvironment:
-    """config.environment."""
-
-    @pytest.mark.parametrize(
-        ("name", "value"),
-        [
-            ("ENVIRONMENT", "staging"),
-            ("SECRET_KEY", "short"),
-            ("ALLOWED_HOSTS", "a,,b"),
-            ("SERVICE_VERSION", "v" * 65),
-            ("HTTP_PORT", "0"),
-            ("HTTP_PORT", "http"),
-            ("DATABASE_URL", "mysql://a:b@c/d"),
-            ("DATABASE_URL", "postgres://"),
-            ("DATABASE_URL", "postgres://a:b@c:port/d"),
-            ("DATABASE_POOL_MAX_SIZE", "0"),
-            ("RABBITMQ_URL", "http://broker"),
-            ("RABBITMQ_URL", "amqp://user@host:port/vhost"),
-            ("CARD_PROVIDER_URL", "127.0.0.1:8006"),
-            ("CARD_PROVIDER_URL", "ftp://127.0.0.1"),
-            ("SERVICE_TOKENS", "orders"),
-            ("SERVICE_TOKENS", "=token"),
-        ],
-    )
-    def test_a_wrong_value_stops_the_start_with_what_is_allowed(
-        self, monkeypatch: pytest.MonkeyPatch, name: str, value: str
-    ) -> None:
-        monkeypatch.setenv(name, value)
-        with pytest.raises(ImproperlyConfigured) as error:
-            environment.load()
-        assert f"{name}: allowed is {environment.ALLOWED[name]}" in str(error.value)
-
-    def test_all_wrong_values_are_named_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("HTTP_PORT", "none")
-        monkeypatch.setenv("CARD_PROVIDER_URL", "none")
-        with pytest.raises(ImproperlyConfigured, match=r"(?s)CARD_PROVIDER_URL.*HTTP_PORT"):
-            environment.load()
-
-    @pytest.mark.parametrize(
-        "weak",
-        [
-            {"SECRET_KEY": environment.DEVELOPMENT_SECRET_KEY},
-            {"ALLOWED_HOSTS": "*"},
-            {"DATABASE_URL": "postgres://payments:payments@db/payments"},
-            {"DATABASE_URL": "postgres://payments@db/payments"},
-            {"RABBITMQ_URL": "amqp://payments:payments@mq/platform"},
-            {"RABBITMQ_URL": "amqp://mq/platform"},
-            {"SERVICE_TOKENS": "orders=short"},
-        ],
-        ids=lambda weak: next(iter(weak)),
-    )
-    def test_production_refuses_weak_secrets(self, monkeypatch: pytest.MonkeyPatch, weak: dict[str, str]) -> None:
-        strong = {
-            "ENVIRONMENT": "production",
-            "SECRET_KEY": "s" * 50,
-            "ALLOWED_HOSTS": "payments",
-            "DATABASE_URL": "postgres://payments:7f2c@db/payments",
-            "RABBITMQ_URL": "amqp://payments:7f2c@mq/platform",
-            "SERVICE_TOKENS": f"orders={'t' * 40}",
-        }
-        for name, value in strong.items():
-            monkeypatch.setenv(name, value)
-        assert environment.load().name == "production"
-        for name, value in weak.items():
-            monkeypatch.setenv(name, value)
-        with pytest.raises(ImproperlyConfigured, match=next(iter(weak))):
-            environment.load()
-
-    def test_secrets_stay_out_of_the_representation(self) -> None:
-        shown = repr(environment.load())
-        for secret in ("test-token-of-orders", "a key for tests", "amqp://"):
-            assert secret not in shown
 
 
 @pytest.fixture

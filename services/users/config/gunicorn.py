@@ -2,7 +2,6 @@
 
 from contracts.api.gunicorn import settings
 
-from config.environment import load
+from config.settings import ENV
 
-_environment = load()
-globals().update(settings(_environment.http_host, _environment.http_port))
+globals().update(settings(ENV.http_host, ENV.http_port))

@@ -5,24 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from contracts import faults
-from contracts.api import conf
+from contracts.api.settings import *  # noqa: F403
+from contracts.api.settings import databases, middleware, spectacular
+from contracts.environment import load
 
-from config import environment as _environment
+from config.environment import Environment
 
-ENV = _environment.load()
+ENV = load(Environment)
 
 SECRET_KEY = ENV.secret_key
-DEBUG = False
 ALLOWED_HOSTS = list(ENV.allowed_hosts)
-USE_TZ = True
-TIME_ZONE = "UTC"
-USE_I18N = False
-APPEND_SLASH = False
-ROOT_URLCONF = "config.urls"
-WSGI_APPLICATION = "config.wsgi.application"
-DATA_UPLOAD_MAX_MEMORY_SIZE = conf.MAX_BODY_BYTES
-
 INSTALLED_APPS = [
     "django_telemetry",
     # Needed by simplejwt's token classes; this service uses neither groups nor permissions.
@@ -32,18 +24,8 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "accounts",
 ]
-MIDDLEWARE = [*conf.MIDDLEWARE, *faults.middleware(ENV.name)]
-# For the page of /api/docs/ only.
-TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
-
-DATABASES = {
-    "default": conf.database(
-        ENV.database,
-        pool_max_size=ENV.database_pool_max_size,
-        test_name=ENV.test_database_name,
-    )
-}
-DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+MIDDLEWARE = middleware(ENV.name)
+DATABASES = databases(ENV)
 
 AUTH_USER_MODEL = "accounts.User"
 PASSWORD_HASHERS = ["accounts.hashers.PasswordHasher"]
@@ -69,12 +51,4 @@ SIMPLE_JWT: dict[str, Any] = {
     "AUDIENCE": ENV.jwt_audience,
 }
 
-CACHES = conf.CACHES
-REST_FRAMEWORK = conf.REST_FRAMEWORK
-SPECTACULAR_SETTINGS = conf.spectacular("Users", "Accounts, login, access tokens and their keys.", ENV.service_version)
-READINESS_CHECKS = {
-    "postgresql": "contracts.api.health.database",
-    "migrations": "contracts.api.health.migrations",
-}
-
-LOGGING_CONFIG = "django_telemetry.logs.configure"
+SPECTACULAR_SETTINGS = spectacular("Users", "Accounts, login, access tokens and their keys.", ENV.service_version)

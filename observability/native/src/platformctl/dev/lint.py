@@ -14,6 +14,7 @@ from platformctl.dev import generate
 # Folders whose `config` packages share a name are checked one by one.
 PACKAGES = (
     "services/catalogue",
+    "services/settings",
     "services/contracts",
     "observability/django_telemetry",
     "observability/native",

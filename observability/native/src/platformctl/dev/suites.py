@@ -69,6 +69,7 @@ def all_suites(platform: Platform) -> list[Suite]:
     known = [
         Suite("django_telemetry", "observability/django_telemetry", stores),
         Suite("catalogue", "services/catalogue"),
+        Suite("settings", "services/settings"),
         Suite("contracts", "services/contracts", stores),
         *(Suite(name, service.folder, stores) for name, service in platform.catalogue.for_customers().items()),
         # Those marked live are the browser's, below.

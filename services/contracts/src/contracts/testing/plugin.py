@@ -17,6 +17,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import catalogue
 import pytest
 import requests
+from django.conf import settings
 
 from contracts.testing.tokens import TEST_AUDIENCE, TEST_ISSUER, private_key_pem
 
@@ -62,6 +63,12 @@ def pytest_load_initial_conftests(early_config: pytest.Config, parser: pytest.Pa
         os.environ.pop(name, None)
     if not os.environ["DATABASE_URL"]:
         raise pytest.UsageError(f"TEST_DATABASE_URL is not set. Run these tests by: make test s={service}")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let services that fetch the keys of access tokens trust this run's key; the one that holds keys has its own."""
+    if hasattr(settings, "ACCESS_TOKEN_KEY_SOURCE") and not hasattr(settings, "JWT_PRIVATE_KEY_FILE"):
+        settings.ACCESS_TOKEN_KEY_SOURCE = "contracts.testing.tokens.TestKeys"
 
 
 def _dependencies() -> dict[str, str]:

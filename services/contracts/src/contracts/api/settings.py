@@ -1,11 +1,13 @@
-"""Settings that are the same in every service, as values for its settings.py."""
+"""Django settings of every service with an API, for `from contracts.api.settings import *` in its settings.py."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-MAX_BODY_BYTES = 64 * 1024
+from contracts import faults
+from contracts.settings import *  # noqa: F403
+
+DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024
 
 MIDDLEWARE = [
     # First, so that its span, log line and metrics cover all others.
@@ -14,6 +16,8 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.common.CommonMiddleware",
 ]
+# For the page of /api/docs/ only.
+TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
 
 # In the process's own memory: nothing in it needs to be shared or to outlive the process. Counted by django-prometheus.
 CACHES: dict[str, Any] = {"default": {"BACKEND": "django_prometheus.cache.backends.locmem.LocMemCache"}}
@@ -30,6 +34,17 @@ REST_FRAMEWORK: dict[str, Any] = {
     "UNAUTHENTICATED_USER": None,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
+# Where no path is for people: services only, with their own tokens.
+REST_FRAMEWORK_FOR_SERVICES: dict[str, Any] = {
+    **REST_FRAMEWORK,
+    "DEFAULT_AUTHENTICATION_CLASSES": ["contracts.api.authentication.ServiceTokenAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["contracts.api.authentication.IsService"],
+}
+
+
+def middleware(environment: str) -> list[str]:
+    """MIDDLEWARE in that ENVIRONMENT: a drill may add faults. Raises ImproperlyConfigured for a wrong FAULTS."""
+    return [*MIDDLEWARE, *faults.middleware(environment)]
 
 
 def spectacular(title: str, description: str, version: str) -> dict[str, Any]:
@@ -44,40 +59,4 @@ def spectacular(title: str, description: str, version: str) -> dict[str, Any]:
         "COMPONENT_SPLIT_REQUEST": True,
         "SCHEMA_PATH_PREFIX": r"/(api|internal)/v[0-9]+",
         "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
-    }
-
-
-def database(
-    config: Mapping[str, Any], *, pool_max_size: int, test_name: str | None, idle_in_transaction_seconds: int = 30
-) -> dict[str, Any]:
-    """A service's entry in DATABASES: PostgreSQL through a pool, and nothing that waits for ever.
-
-    `config` is what the URL says, `test_name` the database that tests create.
-    """
-    limits_ms = {
-        "statement_timeout": 10_000,
-        "lock_timeout": 5_000,
-        "idle_in_transaction_session_timeout": idle_in_transaction_seconds * 1000,
-    }
-    return {
-        **config,
-        "ENGINE": "django_prometheus.db.backends.postgresql",
-        # The pool keeps connections; Django hands them back after each request.
-        "CONN_MAX_AGE": 0,
-        # A connection that died with its server is replaced before it is handed out.
-        "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {
-            **config.get("OPTIONS", {}),
-            "pool": {
-                "min_size": 1,
-                "max_size": pool_max_size,
-                "timeout": 5,
-                # The pool's pauses between attempts double until this many seconds: keep them short, so that the
-                # service is back soon after its database is.
-                "reconnect_timeout": 5,
-            },
-            "connect_timeout": 3,
-            "options": " ".join(f"-c {name}={milliseconds}" for name, milliseconds in limits_ms.items()),
-        },
-        "TEST": {"NAME": test_name},
     }

@@ -1,0 +1,54 @@
+"""Django settings of every service, for `from contracts.settings import *` in its settings.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from contracts.environment import ServiceEnvironment
+
+DEBUG = False
+USE_TZ = True
+TIME_ZONE = "UTC"
+USE_I18N = False
+APPEND_SLASH = False
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+READINESS_CHECKS = {
+    "postgresql": "contracts.api.health.database",
+    "migrations": "contracts.api.health.migrations",
+}
+LOGGING_CONFIG = "django_telemetry.logs.configure"
+
+
+def databases(environment: ServiceEnvironment, *, idle_in_transaction_seconds: int = 30) -> dict[str, Any]:
+    """DATABASES of a service: PostgreSQL through a pool, with a limit for everything that could wait."""
+    config = environment.database
+    limits_ms = {
+        "statement_timeout": 10_000,
+        "lock_timeout": 5_000,
+        "idle_in_transaction_session_timeout": idle_in_transaction_seconds * 1000,
+    }
+    default = {
+        **config,
+        "ENGINE": "django_prometheus.db.backends.postgresql",
+        # The pool keeps connections; Django hands them back after each request.
+        "CONN_MAX_AGE": 0,
+        # A connection that died with its server is replaced before it is handed out.
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {
+            **config.get("OPTIONS", {}),
+            "pool": {
+                "min_size": 1,
+                "max_size": environment.database_pool_max_size,
+                "timeout": 5,
+                # The pool's pauses between attempts double until this many seconds: keep them short, so that the
+                # service is back soon after its database is.
+                "reconnect_timeout": 5,
+            },
+            "connect_timeout": 3,
+            "options": " ".join(f"-c {name}={milliseconds}" for name, milliseconds in limits_ms.items()),
+        },
+        "TEST": {"NAME": environment.test_database_name},
+    }
+    return {"default": default}
