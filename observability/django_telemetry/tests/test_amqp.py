@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -449,6 +451,24 @@ def test_a_setup_that_is_not_answered_is_a_timeout(tap: _Tap) -> None:
 
     with pytest.raises(DependencyTimeout):
         Publisher(tap.url, setup=set_up).connect(timeout=0.5)
+
+
+def _has_said(caplog: pytest.LogCaptureFixture, text: str, times: int) -> bool:
+    return caplog.text.count(text) >= times
+
+
+def test_a_consumer_that_was_connected_begins_with_short_pauses_again(
+    broker: _Broker, tap: _Tap, caplog: pytest.LogCaptureFixture
+) -> None:
+    consumer = Consumer(tap.url, broker.queue, lambda _: None, dead_letter_exchange=broker.dead_exchange)
+    with consuming(consumer):
+        for times in range(1, 4):
+            eventually(consumer.connected.is_set, "a connection")
+            tap.cut()
+            eventually(partial(_has_said, caplog, "trying again in", times), "the consumer to notice the loss")
+        eventually(consumer.connected.is_set, "the last connection")
+    pauses = [float(pause) for pause in re.findall(r"trying again in ([\d.]+) s", caplog.text)]
+    assert max(pauses) < 1.0, f"expected the shortest pause each time, actual {pauses}"
 
 
 def test_threads_may_publish_at_once(broker: _Broker, publisher: Publisher) -> None:

@@ -119,6 +119,8 @@ class Consumer:
         # Set by stop() and by the signals; a handler that waits may watch it.
         self.stopping = threading.Event()
         self.connected = threading.Event()
+        # Since it was last connected.
+        self._failures = 0
         self._durations = Family(messaging_process_duration_seconds)
         self._dead_lettered = Family(messages_dead_lettered_total)
         # A series that is born at 1 has no increase: an alert would miss the first dead letter of each kind.
@@ -146,17 +148,13 @@ class Consumer:
                 self.stopping.set()
 
             previous = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
-        failures = 0
         try:
             while not self.stopping.is_set():
                 try:
                     self._consume_until_stopped()
-                    failures = 0
                 except (*BROKER_FAILURES, DependencyError, TimedOut) as exc:
-                    was_connected = self.connected.is_set()
-                    self.connected.clear()
-                    failures = 1 if was_connected else failures + 1
-                    pause = _RECONNECT.pause(failures - 1)
+                    pause = _RECONNECT.pause(self._failures)
+                    self._failures += 1
                     logger.warning(
                         "The connection to %s for queue %s failed (%s); trying again in %.1f s.",
                         self._dependency,
@@ -166,7 +164,6 @@ class Consumer:
                     )
                     self.stopping.wait(pause)
         finally:
-            self.connected.clear()
             for stop_signal, handler in previous.items():
                 signal.signal(stop_signal, handler)
 
@@ -182,6 +179,7 @@ class Consumer:
                     self._setup(channel)
                 channel.basic_qos(prefetch_count=self._prefetch)
             self.connected.set()
+            self._failures = 0
             # The short inactivity timeout is what lets a stop be noticed while the queue is quiet.
             for method, properties, body in channel.consume(self._queue, inactivity_timeout=0.5):
                 if method is not None:
