@@ -1,4 +1,4 @@
-"""Faulty copies of rules: one small change each, of the kinds that slip through a review."""
+"""Mutants of rules: copies with one small change each, of the kinds that a review overlooks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from promtool import Rule
 
 _STRING = r'"(?:[^"\\]|\\.)*"'
-# Strings and selectors are passed over: their content compares labels.
+# Strings and selectors are skipped: operators in them compare labels.
 _OPERATOR = re.compile(rf"{_STRING}|\{{[^{{}}]*\}}|(>=|<=|==|!=|>|<)")
 _NUMBER = re.compile(rf"{_STRING}|(?<=[<>=] )(-?\d+(?:\.\d+)?)\b(?![a-z\[])")
 _MATCHER = re.compile(r"(?<=[{,])\s*([a-z_]+(?:=~|!~|!=|=)" + _STRING + r")\s*(?=[,}])")
@@ -19,7 +19,7 @@ _FLIPPED = {">": "<", "<": ">", ">=": "<", "<=": ">", "==": "!=", "!=": "=="}
 
 @dataclass(frozen=True)
 class Mutant:
-    """A set of rules with one of them changed, and what was changed."""
+    """Rules of which one is changed, with a description of the change."""
 
     alert: str
     change: str
@@ -28,16 +28,15 @@ class Mutant:
 
     @property
     def changed(self) -> Rule:
-        """The changed rule itself."""
         return self.rules[self.index]
 
 
-# Mutants that no series can tell from the rule, and why: (alert, change) → reason.
+# Mutants that behave like the rule for any series: (alert, change) → reason.
 EQUIVALENT: Mapping[tuple[str, str], str] = {}
 
 
 def of(alert: str, rules: Sequence[Rule]) -> Iterator[Mutant]:
-    """Every mutant of the alert's own rules (those that record for it are left as they are)."""
+    """The mutants of the alert's own rules. The recording rules that it uses stay unchanged."""
     for index, rule in enumerate(rules):
         if rule.get("alert") != alert:
             continue

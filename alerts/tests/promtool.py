@@ -1,4 +1,4 @@
-"""Runs promtool on cases, with the rule under test and the recording rules that it builds on."""
+"""Runs promtool on test cases, with the rule under test and the recording rules that it uses."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ Rule = dict[str, Any]
 
 @cache
 def all_rules() -> tuple[Rule, ...]:
-    """Every rule of the committed files."""
+    """All rules of the committed files."""
     documents = [yaml.safe_load(path.read_text()) for path in sorted(RULES.glob("*.yml"))]
     return tuple(rule for document in documents for group in document["groups"] for rule in group["rules"])
 
 
 def rules_for(alert: str) -> list[Rule]:
-    """The alert's rules after those that record what they use, over any number of steps."""
+    """The alert's rules, preceded by the recording rules that they use, directly or indirectly."""
     wanted = [rule for rule in all_rules() if rule.get("alert") == alert]
     found: list[Rule] = []
 
@@ -48,7 +48,7 @@ def rules_for(alert: str) -> list[Rule]:
 
 
 def _records_something(rule: Rule, cases: Sequence[Case]) -> bool:
-    """Whether one of the cases has series for the rule. Objectives' indicators take most of the time, for nothing."""
+    """Whether a case has series for the rule. Skipping the other objectives' indicators saves most of the time."""
     if "journey" not in rule.get("labels", {}) or "record" not in rule:
         return True
     selectors = [(name, _EQUAL.findall(matchers)) for name, matchers in _SELECTOR.findall(rule["expr"])]
@@ -61,7 +61,7 @@ def _records_something(rule: Rule, cases: Sequence[Case]) -> bool:
 
 
 def valid(rules: Sequence[Rule], folder: Path) -> tuple[bool, str]:
-    """Whether promtool takes them for rules, and its words."""
+    """Whether promtool accepts the rules, and its output."""
     file = folder / "check.yml"
     file.write_text(_yaml({"groups": [{"name": f"group-{n}", "rules": [rule]} for n, rule in enumerate(rules)]}))
     done = subprocess.run(
@@ -75,9 +75,9 @@ def valid(rules: Sequence[Rule], folder: Path) -> tuple[bool, str]:
 
 
 def run(cases: Sequence[Case], rules: Sequence[Rule], folder: Path) -> tuple[bool, str]:
-    """Whether all cases hold with these rules, and promtool's words. Cases share one step."""
+    """Whether all cases pass with these rules, and promtool's output. All cases have the same step."""
     used = [rule for rule in rules if _records_something(rule, cases)]
-    # One group, so that every rule is evaluated after those it uses, at each step.
+    # One group, so that at each step every rule is evaluated after the rules that it uses.
     (folder / "rules.yml").write_text(_yaml({"groups": [{"name": "under-test", "rules": used}]}))
     step = f"{cases[0].step}s"
     document = {
@@ -118,7 +118,5 @@ def _yaml(document: Any) -> str:
 
 
 class _Dumper(yaml.CSafeDumper):
-    """promtool's YAML has no use for anchors."""
-
     def ignore_aliases(self, data: Any) -> bool:
         return True

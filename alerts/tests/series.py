@@ -1,4 +1,4 @@
-"""Series for promtool, written as what happens: so many seconds at such a rate."""
+"""Builds series in promtool's notation from phases: seconds at a rate or value."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ STEP = 5
 
 @dataclass(frozen=True)
 class Case:
-    """One story. `series` is promtool's notation by series; `fires`: at which second how many with `labels` fire.
+    """A test case of a rule. `series` has the samples in promtool's notation by series, `step` seconds apart.
 
-    The count is of alerts with this name, firing, with these labels; `step` is the seconds between two samples.
+    `fires` has the expected number of firing alerts with this name and these labels by second.
     """
 
     alert: str
@@ -24,7 +24,7 @@ class Case:
 
 
 def counter(*phases: tuple[float, float], start: float = 0.0, step: int = STEP) -> str:
-    """A counter: (seconds, increase per second) for each phase. A negative rate resets it first."""
+    """A counter with phases of (seconds, increase per second). A negative rate resets it to 0 first."""
     value = start
     values = [value]
     for seconds, rate in phases:
@@ -37,7 +37,7 @@ def counter(*phases: tuple[float, float], start: float = 0.0, step: int = STEP) 
 
 
 def gauge(*phases: tuple[float, float | str], step: int = STEP) -> str:
-    """A gauge: (seconds, value) for each phase; the value "_" is missing, "stale" marks the series as stale."""
+    """A gauge with phases of (seconds, value). The value "_" is a missing sample, "stale" a stale marker."""
     values: list[float | str] = []
     for seconds, value in phases:
         values += [value] * int(seconds / step)
@@ -46,12 +46,12 @@ def gauge(*phases: tuple[float, float | str], step: int = STEP) -> str:
 
 
 def ramp(start: float, per_second: float, seconds: float, step: int = STEP) -> str:
-    """A gauge that grows steadily."""
+    """A gauge that grows linearly."""
     return _written([start + per_second * step * index for index in range(int(seconds / step) + 1)])
 
 
 def gap(text: str, at: float, seconds: float, step: int = STEP) -> str:
-    """The same series with its samples missing for a while."""
+    """The series without the samples of `seconds` from second `at` on."""
     values = text.split()
     first = int(at / step)
     for index in range(first, min(first + int(seconds / step), len(values))):
@@ -60,7 +60,7 @@ def gap(text: str, at: float, seconds: float, step: int = STEP) -> str:
 
 
 def together(*parts: Mapping[str, str]) -> dict[str, str]:
-    """Several stories at once; one series can't be in two of them."""
+    """The series of several parts. Raises ValueError if two parts have the same series."""
     found: dict[str, str] = {}
     for part in parts:
         overlap = found.keys() & part.keys()

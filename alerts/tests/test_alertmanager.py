@@ -1,4 +1,4 @@
-"""Routes and inhibitions on a real Alertmanager: synthetic alerts in, what is suppressed and by what comes out."""
+"""Routes and inhibitions on a real Alertmanager, with synthetic alerts."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ Labels = Mapping[str, str]
 
 @dataclass
 class Running:
-    """A private Alertmanager and what it has notified."""
+    """A private Alertmanager and the notifications that it has sent, as pairs of path and body."""
 
     url: str
     notified: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     def post(self, *alerts: Labels) -> None:
-        """Let these alerts fire, and no others: earlier ones end now."""
+        """Make exactly these alerts fire; earlier ones are resolved."""
         now = datetime.now(UTC)
         ended = [
             {"labels": alert["labels"], "startsAt": alert["startsAt"], "endsAt": now.isoformat()}
             for alert in self.alerts()
         ]
-        # Alertmanager takes the end for the start where only the end is given.
+        # Without a start, Alertmanager uses the end as the start.
         times = {
             "startsAt": (now - timedelta(seconds=1)).isoformat(),
             "endsAt": (now + timedelta(minutes=5)).isoformat(),
@@ -56,12 +56,12 @@ class Running:
                 assert answer.ok, answer.text
 
     def alerts(self) -> list[dict[str, Any]]:
-        """Alerts that fire now."""
+        """The alerts that are firing."""
         found: list[dict[str, Any]] = requests.get(f"{self.url}/api/v2/alerts", timeout=10).json()
         return found
 
     def has_notified(self, alert: Labels) -> bool:
-        """Whether a receiver was notified that an alert of this name and service fires."""
+        """Whether a receiver was notified of a firing alert with this name and service."""
         wanted = ("firing", alert["alertname"], alert["service"])
         entries = [entry for _, message in self.notified for entry in message["alerts"]]
         return wanted in [
@@ -69,7 +69,7 @@ class Running:
         ]
 
     def suppressed(self) -> set[str]:
-        """The test labels of the alerts that others silence."""
+        """The `test` labels of the alerts that are inhibited."""
         return {alert["labels"]["test"] for alert in self.alerts() if alert["status"]["inhibitedBy"]}
 
 
@@ -89,9 +89,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 @contextmanager
 def _alertmanager(folder: Path, *, hastened: int = 60) -> Iterator[Running]:
-    """The committed configuration, so many times faster, and one receiver that remembers the path it was called at.
+    """An Alertmanager with the committed configuration and a receiver that records paths and bodies.
 
-    Nothing waits for less than a second. What Alertmanager remembers from one start to the next is in `folder`/data.
+    Waits are divided by `hastened`, to a second at least. State that survives a restart is in `folder`/data.
     """
     port = _free_port()
     found = Running(f"http://127.0.0.1:{port}")
@@ -156,7 +156,7 @@ def _is_ready(url: str, process: subprocess.Popen[bytes], folder: Path) -> bool:
 
 
 def cause(alertname: str, service: str, dependency: str = "", **more: str) -> dict[str, str]:
-    """A cause alert as the rules label it."""
+    """A cause alert, labelled as by the rules."""
     root = more.pop("root_service", dependency or service)
     found = {
         "alertname": alertname,
@@ -171,7 +171,7 @@ def cause(alertname: str, service: str, dependency: str = "", **more: str) -> di
 
 
 def symptom(service: str) -> dict[str, str]:
-    """A burning error budget."""
+    """A burn-rate alert of a service, labelled as by the rules."""
     return {
         "alertname": "ErrorBudgetBurnsFast",
         "layer": "symptom",
@@ -185,7 +185,7 @@ def symptom(service: str) -> dict[str, str]:
 
 
 def telemetry(alertname: str, service: str, severity: str = "ticket") -> dict[str, str]:
-    """A telemetry alert."""
+    """A telemetry alert, labelled as by the rules."""
     return {
         "alertname": alertname,
         "layer": "telemetry",
@@ -350,7 +350,11 @@ UNTOUCHED: list[tuple[str, Labels, Labels]] = [
         telemetry("AlertingJustStarted", "prometheus", "info"),
         cause("ServiceErrors", "orders"),
     ),
-    ("a callee isn't its caller's victim", cause("ServiceErrors", "orders"), cause("ServiceDown", "payments")),
+    (
+        "an error of the caller doesn't inhibit its callee",
+        cause("ServiceErrors", "orders"),
+        cause("ServiceDown", "payments"),
+    ),
     ("another branch", cause("EdgeErrors", "payments", "card-provider"), cause("EdgeErrors", "orders", "users")),
     ("one database's locks", cause("DatabaseLocks", "inventory", "postgresql"), symptom("users")),
     (
@@ -364,13 +368,13 @@ UNTOUCHED: list[tuple[str, Labels, Labels]] = [
         cause("EdgeErrors", "orders", "payments"),
     ),
     (
-        "a ticket silences no page",
+        "a ticket inhibits no page",
         cause("ServiceMemoryGrowing", "users", severity="ticket"),
         cause("EdgeErrors", "orders", "users"),
     ),
-    ("a dead pipeline and users' pain", telemetry("JaegerDown", "jaeger"), cause("ServiceDown", "users")),
+    ("a dead pipeline and a service that is down", telemetry("JaegerDown", "jaeger"), cause("ServiceDown", "users")),
     (
-        "the Watchdog is never silenced",
+        "the Watchdog is never inhibited",
         telemetry("ScrapingBroken", "prometheus", "page"),
         telemetry("Watchdog", "prometheus", "info"),
     ),
@@ -386,7 +390,7 @@ UNTOUCHED: list[tuple[str, Labels, Labels]] = [
         cause("EdgeTimeouts", "orders", "payments"),
     ),
     (
-        "what doesn't go through the proxy",
+        "an edge that doesn't go through the proxy",
         cause("EdgeProxyDown", "toxiproxy"),
         cause("EdgeRefused", "orders", "postgresql"),
     ),
@@ -395,24 +399,28 @@ UNTOUCHED: list[tuple[str, Labels, Labels]] = [
 ]
 
 
-def test_what_a_cause_explains_is_silenced_and_comes_back_without_it(running: Running) -> None:
-    """Every pair both ways, all at once: a pair's alerts carry its number, and only one pair's are posted at a time."""
+def test_an_alert_is_inhibited_while_its_cause_fires_and_notified_without_it(running: Running) -> None:
+    """Every pair of cause and explained alert, with and without the cause, one pair after the other."""
     wrong = []
     for name, source, target in [*_along(), *SPECIAL]:
         running.post({**source, "test": "source"}, {**target, "test": "target"})
         if not _settles(running, {"target"}):
-            wrong.append(f"{name}: {dict(target)} is not silenced by {dict(source)}; silenced: {running.suppressed()}")
+            wrong.append(
+                f"{name}: {dict(target)} is not inhibited by {dict(source)}; inhibited: {running.suppressed()}"
+            )
         running.post({**target, "test": "target"})
         if not _settles(running, set()):
-            wrong.append(f"{name}: {dict(target)} stays silent without its cause")
+            wrong.append(f"{name}: {dict(target)} stays inhibited without its cause")
     assert not wrong, "\n".join(wrong)
 
 
 @pytest.mark.parametrize(("source", "target"), [pair[1:] for pair in UNTOUCHED], ids=[pair[0] for pair in UNTOUCHED])
-def test_what_a_cause_does_not_explain_is_notified(running: Running, source: Labels, target: Labels) -> None:
+def test_an_alert_that_a_cause_does_not_explain_is_not_inhibited(
+    running: Running, source: Labels, target: Labels
+) -> None:
     running.post({**source, "test": "source"}, {**target, "test": "target"})
-    eventually(lambda: len(running.alerts()), "both alerts to be there", accept=lambda actual: actual == 2)
-    # Inhibition is worked out when it is asked for; a moment lets the inhibitor see both.
+    eventually(lambda: len(running.alerts()), "both alerts in Alertmanager", accept=lambda actual: actual == 2)
+    # The status is computed on request; the inhibitor needs a moment to see both alerts.
     time.sleep(0.2)
     assert "target" not in running.suppressed()
 
@@ -452,12 +460,12 @@ def test_one_incident_is_one_notification(running: Running) -> None:
     running.notified.clear()
     running.post(down, *others)
     eventually(lambda: running.notified, "a notification", timeout=20)
-    time.sleep(2.5)  # two more group intervals: nothing else may come
+    time.sleep(2.5)  # two more group intervals, in which nothing else may be sent
     firing = [body for _, body in running.notified if body["status"] == "firing"]
     assert [sorted(alert["labels"]["alertname"] for alert in body["alerts"]) for body in firing] == [["ServiceDown"]]
 
 
-def test_the_heartbeat_goes_to_the_watchdog_again_and_again(running: Running) -> None:
+def test_the_heartbeat_is_sent_to_the_watchdog_only(running: Running) -> None:
     running.notified.clear()
     running.post({**telemetry("Watchdog", "prometheus", "info"), "test": "w"})
     eventually(
@@ -518,7 +526,7 @@ def test_receivers_come_from_the_environment_and_secrets_stay_in_files(tmp_path:
 
 
 def test_an_incident_after_a_cold_start_is_notified_although_the_last_one_never_resolved(tmp_path: Path) -> None:
-    """`make down` in the middle of an incident: its end is never seen."""
+    """`make down` during an incident: Alertmanager never sees it resolve."""
     again, other = cause("BrokerDown", "rabbitmq"), cause("PostgresDown", "postgresql")
 
     with _alertmanager(tmp_path) as first:
@@ -534,7 +542,7 @@ def test_an_incident_after_a_cold_start_is_notified_although_the_last_one_never_
         eventually(lambda: anew.has_notified(again), "the notification after a cold start", timeout=30)
 
 
-def test_a_burning_budget_waits_for_the_cause_that_shows_later(tmp_path: Path) -> None:
+def test_a_burn_rate_alert_waits_for_a_cause_that_fires_later(tmp_path: Path) -> None:
     burning, elsewhere = symptom("orders"), symptom("users")
     late, unrelated = cause("EdgeTimeouts", "payments", "card-provider"), cause("WorkerDown", "notifications")
 
@@ -545,14 +553,16 @@ def test_a_burning_budget_waits_for_the_cause_that_shows_later(tmp_path: Path) -
         eventually(lambda: running.has_notified(late), "a notification of the late cause", timeout=30)
         eventually(
             lambda: running.has_notified(elsewhere),
-            "a burning budget",
+            "a notification of the burn-rate alert",
             timeout=30,
         )
-        assert not running.has_notified(burning), f"its cause should inhibit the budget of {burning['service']}"
+        assert not running.has_notified(burning), (
+            f"its cause should inhibit the burn-rate alert of {burning['service']}"
+        )
 
 
-def test_the_next_incident_of_a_cause_waits_half_a_minute_for_its_turn_at_most() -> None:
-    """Its group still ticks: Prometheus repeats for a quarter of an hour that the last incident is resolved."""
+def test_the_next_incident_of_a_cause_waits_for_its_group_at_most_half_a_minute() -> None:
+    """Its group still exists: Prometheus resends the last incident as resolved for a quarter of an hour."""
     route = yaml.safe_load((FOLDER / "alertmanager.yml").read_text())["route"]
     of_teams = [child for team in route["routes"] for child in team.get("routes", [])]
     assert {child["receiver"] for child in of_teams} >= {"platform-page", "platform-ticket"}

@@ -1,4 +1,4 @@
-"""What every rule has to have, and must not."""
+"""Requirements for every rule, its labels, annotations, expression and runbook."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_generated_files_are_current() -> None:
     assert not stale, f"run python -m alerts.generator: {stale}"
 
 
-def test_no_rules_file_is_left_over() -> None:
+def test_every_rules_file_is_generated() -> None:
     assert set((FOLDER / "rules").glob("*")) == {path for path in files(CATALOGUE) if path.parent.name == "rules"}
 
 
@@ -62,27 +62,27 @@ def test_an_alert_is_named_labelled_and_described(alert: Alert) -> None:
     assert alert.labels["severity"] in ("page", "ticket", "info")
     assert "{{" in alert.labels["team"] or alert.labels["team"] in graph.teams(CATALOGUE)
     assert set(alert.annotations) == ANNOTATIONS
-    assert "{{" not in alert.annotations["summary"], "the summary is static: it names the group"
+    assert "{{" not in alert.annotations["summary"], "the summary is static: it is the title of the whole group"
     assert not alert.annotations["summary"].endswith(".")
     assert alert.annotations["description"].endswith(".")
 
 
 @each_alert
-def test_an_alert_leads_to_its_own_runbook(alert: Alert) -> None:
+def test_an_alert_links_to_its_own_runbook(alert: Alert) -> None:
     assert alert.annotations["runbook_url"].endswith(f"/{alert.name}")
     text = (RUNBOOKS / f"{alert.name}.md").read_text()
     assert text.startswith(f"# {alert.name}\n")
     assert tuple(re.findall(r"^## (.*)$", text, re.M)) == SECTIONS
 
 
-def test_no_runbook_is_left_over() -> None:
+def test_every_runbook_belongs_to_an_alert() -> None:
     assert {path.stem for path in RUNBOOKS.glob("*.md")} == {alert.name for alert in ALERTS}
 
 
 @each_alert
 def test_no_label_holds_a_value(alert: Alert) -> None:
     assert not [value for value in alert.labels.values() if "$value" in value], (
-        "each value would be an alert of its own"
+        "each value would become a separate alert"
     )
 
 
@@ -97,13 +97,13 @@ def test_an_expression_avoids_known_traps(alert: Alert) -> None:
     )
 
 
-def test_every_threshold_is_used_and_every_reason_is_one() -> None:
+def test_every_threshold_is_used_and_has_a_reason() -> None:
     groups(CATALOGUE)
     text = "".join(path.read_text() for path in sorted((FOLDER / "src/alerts/generator").glob("*.py")))
     limits = load()
-    # Protocols complete some of the names.
+    # The names of these are completed with a protocol.
     unused = [name for name in limits if name not in text and not name.startswith("edge_slow_seconds_")]
-    assert unused == ["watchdog_silence_seconds"], "the watchdog's own is used outside of the rules"
+    assert unused == ["watchdog_silence_seconds"], "only the watchdog's own threshold is used outside of the rules"
     assert all(len(threshold.reason) > 20 for threshold in limits.entries.values())
 
 
@@ -118,21 +118,21 @@ def test_recorded_names_follow_level_metric_operation() -> None:
     assert all(re.fullmatch(r"[a-z_]+:[a-z_]+:[a-z0-9_]+|[a-z]+:[a-z_]+", record.name) for record in records)
 
 
-def test_the_watchdogs_patience_is_the_documented_one() -> None:
+def test_the_watchdogs_silence_threshold_is_the_documented_one() -> None:
     from platform_watchdog.settings import Settings
 
     limits = yaml.safe_load((FOLDER / "thresholds.yaml").read_text())["thresholds"]
     assert Settings().silence == limits["watchdog_silence_seconds"]["value"]
 
 
-def test_every_node_of_the_catalogue_can_silence_what_depends_on_it() -> None:
+def test_every_node_of_the_catalogue_can_inhibit_alerts_of_its_dependents() -> None:
     document = yaml.safe_load((FOLDER / "alertmanager.yml").read_text())
     sources = {matcher for rule in document["inhibit_rules"] for matcher in rule["source_matchers"]}
     assert all(f'service="{name}"' in sources for name in graph.nodes(CATALOGUE))
 
 
 def test_a_shared_dependency_resolves_after_the_alerts_that_it_explains() -> None:
-    """The outbox is empty some seconds after the broker is back: its alert would be free to page for so long."""
+    """The outbox drains some seconds after the broker is up again; until then its alert would page if not inhibited."""
     kept = {alert.name: seconds(alert.keep) for alert in ALERTS if alert.labels["layer"] == "cause" and alert.keep}
     backends = {"PostgresDown", "BrokerDown", "BrokerBlocksPublishers", "EdgeProxyDown"}
     longest = max(lasts for name, lasts in kept.items() if name not in backends)

@@ -1,4 +1,4 @@
-"""The rules over the running platform: every selector finds series, every link leads somewhere, every command works."""
+"""The rules on the running platform: every selector finds series, every link target exists, every command works."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.live
 
 CATALOGUE = catalogue.load()
 ROOT = repository_root()
-# A rule's own series; those that functions and labels bring aren't selectors.
+# A metric name with optional matchers. Names of functions and labels are excluded by _WORDS.
 _SELECTOR = re.compile(r"(?<![\w:\"$.|])([a-zA-Z_][\w]*(?::[\w:]+)?)(\{[^{}]*\})?(?=[\s\[\)\},]|$|\{)")
 _WORDS = {
     *("sum", "max", "min", "avg", "count", "group", "by", "on", "ignoring", "group_left", "group_right", "without"),
@@ -35,26 +35,26 @@ _WORDS = {
     *("service", "process", "dependency", "protocol", "outcome", "queue", "reason", "signal", "result", "version"),
     *("le", "status", "datname", "grpc_method", "grpc_code", "rule_group", "integration", "__name__", "s", "m"),
 }
-# Recorded from answers that a healthy platform doesn't give; the selectors that it is recorded from are looked for too.
+# Recorded from responses that a healthy platform doesn't send; the selectors of its own rule are checked too.
 _ONLY_IN_FAULTS = {"service_version:http_errors:ratio_rate1m"}
-# Values that are only there while something is wrong.
+# Matchers of values that exist only during a fault.
 _FAULTY = re.compile(r',?\s*(status|state|reason|grpc_code|outcome|result)(=~|!~|!=|=)"[^"]*"')
 
 
 @pytest.fixture(scope="session")
 def prometheus() -> str:
-    """Prometheus's address; fails where the platform isn't up."""
+    """Prometheus's URL. Fails if the platform isn't up."""
     port = platform_settings.load(ROOT, CATALOGUE).ports["PROMETHEUS_PORT"]
     address = f"http://127.0.0.1:{port}"
     try:
         requests.get(f"{address}/-/ready", timeout=5).raise_for_status()
     except requests.RequestException as error:
-        pytest.fail(f"Prometheus doesn't answer at {address}: make up ({error})")
+        pytest.fail(f"Prometheus doesn't respond at {address}: run `make up` ({error})")
     return address
 
 
 def query(address: str, expression: str) -> list[dict[str, Any]]:
-    """An instant query's samples."""
+    """The samples of an instant query."""
     answer = requests.get(f"{address}/api/v1/query", params={"query": expression}, timeout=20)
     assert answer.ok, f"{expression}: {answer.text}"
     found: list[dict[str, Any]] = answer.json()["data"]["result"]
@@ -63,9 +63,9 @@ def query(address: str, expression: str) -> list[dict[str, Any]]:
 
 def selectors(expr: str) -> Iterator[tuple[str, str]]:
     """Every metric name with its matchers."""
-    # Texts could hold anything that looks like a name.
+    # Label lists of clauses look like metric names.
     bare = re.sub(r"\b(?:by|on|ignoring|without|group_left|group_right) \([^()]*\)", " ", expr)
-    # What follows = or ~ is a matcher's value; other texts are arguments.
+    # A string after = or ~ is a matcher's value; other strings are arguments.
     for match in _SELECTOR.finditer(re.sub(r'([=~]?)"[^"]*"', lambda text: text[0] if text[1] else '""', bare)):
         name, matchers = match[1], match[2] or ""
         if name not in _WORDS and not name.isdigit():
@@ -74,7 +74,7 @@ def selectors(expr: str) -> Iterator[tuple[str, str]]:
 
 @cache
 def wanted() -> list[tuple[str, str]]:
-    """Every selector of every rule once."""
+    """The distinct selectors of all rules."""
     found = {
         selector
         for file in groups(CATALOGUE).values()
@@ -86,7 +86,7 @@ def wanted() -> list[tuple[str, str]]:
 
 
 def without_series(address: str) -> list[str]:
-    """Selectors that find nothing, exact or with the faulty values left out."""
+    """Selectors that find no series, neither exactly nor without the matchers of fault values."""
     missing = []
     for name, matchers in wanted():
         if name in _ONLY_IN_FAULTS:
@@ -100,7 +100,7 @@ def without_series(address: str) -> list[str]:
 
 @pytest.mark.timeout(300)
 def test_every_selector_finds_series(prometheus: str) -> None:
-    # What is recorded every minute from what was recorded before needs some of them after a start.
+    # After a start, series that are recorded each minute from other recorded series need some minutes.
     eventually(
         lambda: without_series(prometheus),
         "no selector without series",
@@ -139,7 +139,7 @@ def test_prometheus_runs_the_committed_rules_without_errors(prometheus: str) -> 
     }
 
 
-def test_every_link_leads_to_something_that_exists() -> None:
+def test_every_link_target_exists() -> None:
     uids = {json.loads(path.read_text())["uid"] for path in (ROOT / "dashboards").glob("*.json")}
     for alert in alerts(CATALOGUE):
         link = alert.annotations["dashboard_url"]
@@ -160,7 +160,7 @@ def _commands() -> list[tuple[str, str]]:
 
 
 def test_every_command_of_every_runbook_works(prometheus: str) -> None:
-    """Each distinct one once: they only look."""
+    """Each distinct command runs once; none of them changes anything."""
     broken = []
     for command in dict.fromkeys(line for _, line in _commands()):
         done = subprocess.run(

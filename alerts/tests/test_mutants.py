@@ -1,4 +1,4 @@
-"""Whether the rules' tests would notice a faulty rule."""
+"""Mutation test: whether the rules' test cases detect a faulty rule."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mutants import EQUIVALENT, Mutant
 from series import Case
 
 KILLED_AT_LEAST = 0.9
-# promtool keeps a database for each test on disk: memory is quicker.
+# promtool writes a database per test: memory is faster than disk.
 SCRATCH = "/dev/shm" if Path("/dev/shm").is_dir() else None
 
 
@@ -33,19 +33,19 @@ def _survives(mutant: Mutant, cases: dict[int, list[Case]]) -> bool:
 
 
 @pytest.mark.timeout(1800)
-def test_nine_of_ten_faulty_rules_are_noticed(tmp_path: Path) -> None:
+def test_nine_of_ten_mutants_are_killed(tmp_path: Path) -> None:
     cases = _cases()
-    # A rule whose own cases fail would seem to have every mutant noticed.
+    # If a rule's cases fail without a change, all of its mutants would count as killed.
     sound = {alert: _survives(Mutant(alert, "unchanged", promtool.rules_for(alert)), cases[alert]) for alert in cases}
     assert all(sound.values()), f"their cases fail without any change: {[a for a, held in sound.items() if not held]}"
     every = [mutant for alert in cases for mutant in mutants.of(alert, promtool.rules_for(alert))]
     made = [mutant for mutant in every if (mutant.alert, mutant.change) not in EQUIVALENT]
     stale = EQUIVALENT.keys() - {(mutant.alert, mutant.change) for mutant in every}
-    assert not stale, f"mutants.EQUIVALENT names what isn't made any more: {stale}"
-    assert len(made) > 300, "too few mutants: is the generator of mutants broken?"
-    # One that promtool refuses would count as noticed, and says nothing about the tests.
+    assert not stale, f"mutants.EQUIVALENT names mutants that no longer exist: {stale}"
+    assert len(made) > 300, "too few mutants: is their generator broken?"
+    # A mutant that promtool rejects would count as killed without testing anything.
     accepted, words = promtool.valid([mutant.changed for mutant in made], tmp_path)
-    assert accepted, f"mutants that aren't rules: {words}"
+    assert accepted, f"mutants that aren't valid rules: {words}"
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         survived = [
             mutant

@@ -1,4 +1,4 @@
-"""Asks Prometheus and Elasticsearch what Grafana would ask them for a panel."""
+"""Runs a panel's queries on Prometheus and Elasticsearch as Grafana would."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Values = Mapping[str, Sequence[str]]
 
 @dataclass(frozen=True)
 class Answer:
-    """What came: how many values there are, how long it took in seconds, where to look, and the largest value."""
+    """The result of a query: the number of values, the duration in seconds, where to look, and the largest value."""
 
     values: int
     seconds: float
@@ -39,19 +39,19 @@ class Backends:
         self.elasticsearch = elasticsearch
 
     def ask(self, target: Mapping[str, Any], values: Values) -> Answer:
-        """The answer to a panel's query over the last ten minutes, with these values of the variables."""
+        """The result of a panel's query over the last ten minutes, with these values of the variables."""
         if "expr" in target:
             return self._ask_prometheus(grafana.fill_promql(target["expr"], values), bool(target.get("instant")))
         return self._ask_elasticsearch(target, grafana.fill_lucene(target["query"], values))
 
     def ask_annotation(self, annotation: Mapping[str, Any]) -> Answer:
-        """The answer to an annotation's query."""
+        """The result of an annotation's query."""
         if "expr" in annotation:
             return self._ask_prometheus(annotation["expr"], instant=False)
         return self._ask_elasticsearch({"metrics": [{"type": "raw_data"}]}, annotation["query"])
 
     def values_of(self, variable: Mapping[str, Any], chosen: Values) -> list[str]:
-        """The values that a query variable offers, when the variables before it have the values `chosen`."""
+        """The values that a query variable offers when the variables before it have the values `chosen`."""
         match = _LABEL_VALUES.fullmatch(variable["query"]["query"])
         assert match, f"{variable['query']} is not label_values(selector, label)"
         selector = grafana.fill_promql(match["selector"], chosen)
@@ -67,12 +67,12 @@ class Backends:
         return list(self._get("series", {"match[]": selector, **grafana.window()}))
 
     def metadata(self) -> dict[str, set[str]]:
-        """The types that targets give each family."""
+        """The types that targets report for each family."""
         found = self._get("metadata", {})
         return {name: {entry["type"] for entry in entries} for name, entries in found.items()}
 
     def _ask_prometheus(self, expr: str, instant: bool) -> Answer:
-        # There may have been no yesterday; the query is the same without it.
+        # The platform may not have been running yesterday; the query is valid without the offset too.
         expr = expr.replace(" offset 1d", "")
         parameters: dict[str, str] = {"query": expr}
         if not instant:
@@ -121,7 +121,7 @@ class Backends:
 
 
 def _aggregations(wanted: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Grafana's bucket aggregations, from the outermost in."""
+    """Grafana's bucket aggregations, nested from the outermost to the innermost."""
     inner: dict[str, Any] = {}
     for aggregation in reversed(wanted):
         if aggregation["type"] == "date_histogram":

@@ -1,4 +1,4 @@
-"""The running platform, for the tests that need it; and what has to happen on it before every panel can have data."""
+"""The running platform, for live tests, and the failures that it needs before every panel has data."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TIMEOUT_SECONDS = 10.0
 
 @pytest.fixture(scope="session")
 def platform() -> Platform:
-    """The running platform. Fails where there is none: a live test that is skipped proves nothing."""
+    """The running platform. Fails if there is none: a live test that is skipped proves nothing."""
     here = Platform()
     if not here.runner.is_up():
         pytest.fail("expected the platform to run; start it by `make up`")
@@ -36,20 +36,19 @@ def platform() -> Platform:
 
 @pytest.fixture(scope="session")
 def backends(platform: Platform) -> Backends:
-    """Prometheus and Elasticsearch."""
     return Backends(platform.url("PROMETHEUS_PORT"), platform.url("ELASTICSEARCH_PORT"))
 
 
 @pytest.fixture(scope="session")
 def faults(platform: Platform) -> None:
-    """Make the failures that error panels are for: bad input, declined cards, a failing provider, a poison message.
+    """Cause the failures that error panels show: bad input, declined cards, a failing provider, a poison message.
 
-    The provider fails for one order only, the poison message is taken out of the dead letters again. Refused while a
-    drill has something broken: each would spoil the other's figures.
+    The provider fails for one order only, and the poison message is removed from the dead letters again. Fails while a
+    drill is running: each would distort the other's metrics.
     """
     broken = Journal(platform.paths.run / "drills.json").entries()
     if broken:
-        pytest.fail(f"a drill has broken something ({broken}): wait for its end, or let `make drills` restore it")
+        pytest.fail(f"a drill is running ({broken}): wait for its end, or let `make drills` restore the platform")
     shop = Shop(Urls.of(platform.settings))
     customer = shop.new_customer()
     for card in ("tok_declined", "tok_insufficient_funds"):
@@ -63,7 +62,7 @@ def faults(platform: Platform) -> None:
 
 
 def _order(customer: Customer, items: list[dict[str, Any]], card: str, status: int) -> None:
-    """Place an order that is answered so; other suites may have left the platform recovering, hence more than once."""
+    """Place orders until one is answered with `status`: after other suites the platform may still be recovering."""
     eventually(
         lambda: customer.try_to_order(items, card=card).status_code,
         f"an order with {card} answered {status}",
@@ -75,10 +74,10 @@ def _order(customer: Customer, items: list[dict[str, Any]], card: str, status: i
 
 @contextmanager
 def _failing_provider(url: str) -> Iterator[None]:
-    """Let the simulated card provider answer every charge with an error."""
+    """Make the simulated card provider answer every charge with an error."""
     behaviour = f"{url}/admin/behaviour"
     before = requests.get(behaviour, timeout=TIMEOUT_SECONDS).json()
-    expect(before["error_ratio"] == 0, "a card provider that nobody has broken", before, behaviour)
+    expect(before["error_ratio"] == 0, "a healthy card provider", before, behaviour)
     requests.put(behaviour, json={**before, "error_ratio": 1.0}, timeout=TIMEOUT_SECONDS).raise_for_status()
     try:
         yield
@@ -87,14 +86,14 @@ def _failing_provider(url: str) -> Iterator[None]:
 
 
 def _read_the_documentation(urls: Urls) -> None:
-    """Ask for the only pages that a template renders, and for what they show: the second time it comes from a cache."""
+    """Request the only pages rendered by a template, and the schema twice, so that the second one is a cache hit."""
     for url in (urls.users, urls.inventory, urls.orders, urls.payments, urls.notifications):
         for path in ("/api/docs/", "/api/schema/", "/api/schema/"):
             requests.get(f"{url}{path}", timeout=TIMEOUT_SECONDS).raise_for_status()
 
 
 def _poison(platform: Platform) -> None:
-    """Publish an event that is no event, and clear it away once it is a dead letter."""
+    """Publish an invalid event, and remove it once it is dead-lettered."""
     password = platform.secrets.get(f"rabbitmq_{ADMIN}")
     amqp_url = platform.environment.rabbitmq_url(ADMIN)
     rabbitmq = RabbitMq(platform.url("RABBITMQ_MANAGEMENT_PORT"), ADMIN, password, VIRTUAL_HOST, amqp_url)

@@ -12,14 +12,14 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = (ROOT / "observability" / "metrics.yaml", *sorted(ROOT.glob("services/[!_]*/metrics.yaml")))
-# What Prometheus adds to a sample, and the labels by which a histogram's and a summary's parts are told apart.
+# Labels that Prometheus adds to a sample, and labels that distinguish the parts of a histogram or summary.
 TARGET_LABELS = {"job", "instance", "service", "process", "__name__"}
 PART_LABELS = {"le", "quantile"}
 
 
 @dataclass(frozen=True)
 class Family:
-    """A family of metrics. `job` is the scrape job that has it; `appears` says when, where it isn't always there."""
+    """A metric family of the scrape job `job`. `appears` describes when it exists, if it doesn't always."""
 
     name: str
     job: str
@@ -30,7 +30,7 @@ class Family:
     appears: str = ""
 
     def samples(self) -> set[str]:
-        """The names of its samples."""
+        """The names of the family's samples."""
         if self.type == "histogram":
             return {f"{self.name}_{part}" for part in ("bucket", "count", "sum")}
         if self.type == "summary":
@@ -40,7 +40,7 @@ class Family:
 
 @cache
 def load() -> Mapping[str, tuple[Family, ...]]:
-    """Every family by name; several jobs may have one of the same name."""
+    """The families by name; several jobs may have a family of the same name."""
     found: dict[str, tuple[Family, ...]] = {}
     for emitter in (emitter for file in FILES for emitter in yaml.safe_load(file.read_text())["emitters"]):
         for name, body in emitter["families"].items():
@@ -59,7 +59,7 @@ def load() -> Mapping[str, tuple[Family, ...]]:
 
 
 def families() -> Iterator[Family]:
-    """Every family of every job."""
+    """The families of all jobs."""
     for entries in load().values():
         yield from entries
 
@@ -70,5 +70,5 @@ def samples() -> set[str]:
 
 
 def covers(pattern: str) -> bool:
-    """Whether some sample's name matches a pattern that stands for `__name__` in a query."""
+    """Whether the name of any sample matches the pattern that a query uses for `__name__`."""
     return any(re.fullmatch(pattern, name) for name in samples())

@@ -1,4 +1,4 @@
-"""What a PromQL expression asks for."""
+"""The metric names that a PromQL expression selects."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ _SUFFIXES = re.compile(r"_(bucket|count|sum|total|created)$")
 
 
 def selected(expr: str) -> set[str]:
-    """The metric names that `expr` selects. Variables may stand in it; a name by pattern is given as the pattern."""
+    """The metric names that `expr` selects; for a name matched by a pattern, the pattern. Variables are allowed."""
     return {name for name in map(_name, _selectors(parse(expr))) if name}
 
 
 def parse(expr: str) -> Any:
-    """The expression's tree. Raises ValueError for one that Prometheus wouldn't take."""
+    """The syntax tree of the expression. Raises ValueError if it is not valid PromQL."""
     names = grafana.used_variables(expr)
     return promql_parser.parse(grafana.fill_promql(expr, {name: ["x"] for name in names}))
 
 
 def family(name: str) -> str:
-    """The family that a sample's name belongs to: without what histograms, summaries and counters add."""
+    """The family of a sample: its name without the suffix of a histogram, summary or counter."""
     return _SUFFIXES.sub("", name)
 
 

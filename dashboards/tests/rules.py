@@ -1,4 +1,4 @@
-"""The alerting and recording rules, as Prometheus reads them."""
+"""The committed alerting and recording rules."""
 
 from __future__ import annotations
 

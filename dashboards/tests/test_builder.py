@@ -1,4 +1,4 @@
-"""What the parts of a dashboard are made into."""
+"""The JSON that the builder makes of panels, queries, links and thresholds."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ def panel(title: str, width: int, height: int = 4, **options: Any) -> panels.Any
 
 
 def built(*sections: Section) -> list[dict[str, Any]]:
-    """The panels as they are stored."""
+    """The panels of a dashboard with these sections, as in its file."""
     return list(json.loads(Board("platform-x", "X", "X.", sections).render())["panels"])
 
 
-def test_panels_stand_side_by_side_until_a_line_is_full() -> None:
+def test_panels_are_placed_side_by_side_until_a_line_is_full() -> None:
     found = built(Section("One", [panel("a", 16, 4), panel("b", 8, 6), panel("c", 12), panel("d", 16)]))
     places = {body["title"]: body["gridPos"] for body in found}
     assert places["One"] == {"x": 0, "y": 0, "w": COLUMNS, "h": 1}
     assert places["a"] == {"x": 0, "y": 1, "w": 16, "h": 4}
     assert places["b"] == {"x": 16, "y": 1, "w": 8, "h": 6}
-    # Below the taller of the two above, and alone: the next one doesn't fit beside it.
+    # Below the taller of the two above. The next panel doesn't fit next to it.
     assert places["c"] == {"x": 0, "y": 7, "w": 12, "h": 4}
     assert places["d"] == {"x": 0, "y": 11, "w": 16, "h": 4}
 
@@ -48,14 +48,14 @@ def test_a_threshold_is_the_number_of_the_alerts() -> None:
     assert [step["value"] for step in body["fieldConfig"]["defaults"]["thresholds"]["steps"]] == [None, value]
 
 
-def test_a_threshold_that_is_not_there_is_refused_with_those_there_are() -> None:
+def test_an_unknown_threshold_is_refused_with_the_known_names() -> None:
     with pytest.raises(
         KeyError, match=r"service_error_ration is not in thresholds[.]yaml; known: .*service_error_ratio"
     ):
         thresholds.above("service_error_ration")
 
 
-def test_exemplars_come_with_the_slowest_quantile_only() -> None:
+def test_only_the_highest_quantile_has_exemplars() -> None:
     found = queries.quantiles("x_seconds", 'job="django"', ["service"], (0.5, 0.99))
     assert [query.exemplar for query in found] == [False, True]
     assert found[1].expr == (
@@ -64,7 +64,7 @@ def test_exemplars_come_with_the_slowest_quantile_only() -> None:
     assert found[1].legend == "{{service}} p99"
 
 
-def test_a_counters_growth_is_summed_or_split() -> None:
+def test_a_counters_rate_is_summed_or_split_by_labels() -> None:
     assert queries.per_second("x_total") == "sum(rate(x_total[$__rate_interval]))"
     assert queries.per_second("x_total", 'a="b"', "c", queries.RANGE) == 'sum by (c) (rate(x_total{a="b"}[$__range]))'
 

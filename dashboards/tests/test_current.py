@@ -1,4 +1,4 @@
-"""The committed files are what the Python builds, and the check can tell when they are not."""
+"""The committed files are what the builder builds, and its check detects when they are not."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_a_changed_file_is_stale_until_it_is_written_again(copy: Path) -> None:
     assert stale(copy) == []
 
 
-def test_a_missing_file_and_one_that_nobody_builds_are_stale(copy: Path) -> None:
+def test_a_missing_file_and_one_that_belongs_to_no_dashboard_are_stale(copy: Path) -> None:
     (copy / "platform-django.json").unlink()
     (copy / "old.json").write_text("{}")
     assert stale(copy) == ["old.json", "platform-django.json"]

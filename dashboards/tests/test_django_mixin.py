@@ -1,7 +1,7 @@
-"""django-mixin's dashboards, loaded unchanged, have data here: the metrics and labels that their panels ask for.
+"""django-mixin's dashboards work unchanged: the platform has the metrics and labels that their panels query.
 
-Their panels filter by cluster, namespace and job. Where a label does not exist its variable is empty, and an empty
-matcher matches series without the label; so nothing here needs a cluster or a namespace.
+Their panels filter by cluster, namespace and job. If a label does not exist, its variable is empty, and an empty
+matcher matches series without the label. So the platform needs no cluster or namespace labels.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from platform_testing.polling import eventually
 pytestmark = pytest.mark.live
 
 FILTER = 'cluster="", namespace="", job=~"django"'
-# Views that they leave out: those that no URL pattern matched.
+# Their panels exclude requests that matched no URL pattern.
 VIEWS = 'view!~"<unnamed view>"'
-# Metric, further filters, and the labels by which their panels split or choose.
+# Metric, further filters, and the labels by which their panels group or filter.
 ASKED = [
     ("django_http_requests_total_by_view_transport_method_total", VIEWS, ("view", "method")),
     ("django_http_responses_total_by_status_view_method_total", VIEWS, ("status", "view", "method")),
@@ -42,18 +42,18 @@ ASKED = [
 
 
 @pytest.mark.parametrize(("metric", "further", "labels"), ASKED, ids=lambda value: str(value))
-def test_what_a_panel_of_django_mixin_asks_for_is_there(
+def test_a_metric_of_a_panel_has_series_with_its_labels(
     metric: str, further: str, labels: tuple[str, ...], faults: None, backends: Backends
 ) -> None:
     selector = f"{metric}{{{', '.join(filter(None, (FILTER, further)))}}}"
-    # What has only just happened is there after the next scrape.
+    # New events show after the next scrape.
     series = eventually(
         lambda: backends.series(selector), f"series of {selector}", look_at=f"{backends.prometheus}/graph", timeout=30
     )
     assert set(labels) <= set(series[0]), f"expected labels {labels}, got {sorted(series[0])}"
 
 
-def test_its_variables_offer_values(backends: Backends) -> None:
+def test_variables_have_values(backends: Backends) -> None:
     family = "django_http_responses_total_by_status_view_method_total"
     for label in ("job", "view", "method", "status"):
         variable = {"query": {"query": f"label_values({family}{{{FILTER}}}, {label})"}}

@@ -1,4 +1,4 @@
-"""Links lead somewhere: dashboards, runbooks, services, log fields and processes that there are."""
+"""Links and log queries refer to existing dashboards, runbooks, services, log fields and processes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PROCESS = re.compile(r'process\.name:\(?((?:"[\w-]+"(?: or | OR )?)+)')
 
 
 def links() -> Iterator[tuple[str, str]]:
-    """Where each link stands, and its address."""
+    """The location and URL of each link."""
     for panel in PANELS:
         for link in panel.links():
             yield panel.where, link["url"]
@@ -36,7 +36,7 @@ def links() -> Iterator[tuple[str, str]]:
 
 
 def log_queries() -> Iterator[tuple[str, str]]:
-    """Every query over log lines: of links (KQL) and of panels (Lucene)."""
+    """The location and text of each log query: of links (KQL) and of panels (Lucene)."""
     for where, url in links():
         match = re.search(r"query:'(.*)'\)", unquote(url))
         if match and url.startswith("${kibana_url}"):
@@ -61,7 +61,7 @@ def mapped_fields() -> set[str]:
     return set(names(document))
 
 
-def test_links_to_dashboards_lead_to_one_that_takes_the_variables() -> None:
+def test_links_to_dashboards_lead_to_one_that_has_the_variables() -> None:
     faults = []
     for where, url in links():
         if not url.startswith("/d/"):
@@ -103,7 +103,7 @@ def test_links_to_other_programs_use_the_address_variables() -> None:
         assert url.startswith(("/d/", "${console_url}/", "${jaeger_url}/", "${kibana_url}/")), f"{where}: {url}"
 
 
-def test_log_queries_ask_for_fields_that_are_mapped() -> None:
+def test_log_queries_use_mapped_fields() -> None:
     known = mapped_fields() | {"_exists_"}
     faults = {
         f"{where}: {field} is not in {TEMPLATE.name}"
@@ -114,7 +114,7 @@ def test_log_queries_ask_for_fields_that_are_mapped() -> None:
     assert not faults, "\n".join(sorted(faults))
 
 
-def test_columns_and_groups_of_log_panels_are_fields_that_are_mapped() -> None:
+def test_columns_and_groups_of_log_panels_are_mapped_fields() -> None:
     known = mapped_fields()
     for panel in PANELS:
         for target in panel.targets():
@@ -125,7 +125,7 @@ def test_columns_and_groups_of_log_panels_are_fields_that_are_mapped() -> None:
             assert set(include["options"]["include"]["names"]) <= known, panel.where
 
 
-def test_log_queries_name_processes_that_there_are() -> None:
+def test_log_queries_name_existing_processes() -> None:
     known = set(Platform().processes)
     faults = {
         f"{where}: there is no process {name}"
@@ -143,4 +143,4 @@ def test_jaeger_finds_traces_of_every_service_that_a_link_can_name(platform: Pla
         answer = requests.get(
             f"{platform.url('JAEGER_QUERY_PORT')}/api/traces", params={"service": service, "limit": "1"}, timeout=10
         )
-        assert answer.json()["data"], f"expected a trace of {service}, came none; see {answer.url}"
+        assert answer.json()["data"], f"expected a trace of {service}, got none; see {answer.url}"

@@ -1,4 +1,4 @@
-"""Every query of every panel, variable and annotation gives data on the running platform, and fast."""
+"""Every query of every panel, variable and annotation returns data from the running platform within a second."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from platform_testing.polling import eventually
 pytestmark = pytest.mark.live
 
 SLOWEST_SECONDS = 1.0
-# Figures need two scrapes and a rule's evaluation after the event that they count; log lines are searchable sooner.
+# A metric needs two scrapes and a rule evaluation after its event; log lines are searchable sooner.
 DATA_WITHIN_SECONDS = 45.0
 BOARDS = grafana.boards()
 PANELS = grafana.panels()
 Key = tuple[str, str, str]
-# Panels whose first query shows what the fixture `faults` breaks: nothing above 0 means that they hide it.
+# Panels whose first query shows a failure that the fixture `faults` causes: without a value above 0 they hide it.
 ERROR_PANELS = [
     ("platform-overview", "Orders failed"),
     ("platform-overview", "Payments by outcome"),
@@ -42,7 +42,7 @@ def key(panel: Panel, target: dict[str, str]) -> Key:
 
 @pytest.fixture(scope="session")
 def chosen(backends: Backends) -> dict[str, Values]:
-    """For each dashboard, all values of each variable, as "All" gives them."""
+    """For each dashboard, all values of each variable, as selected by "All"."""
     found: dict[str, Values] = {}
     for uid, board in BOARDS.items():
         values: dict[str, list[str]] = {}
@@ -55,9 +55,9 @@ def chosen(backends: Backends) -> dict[str, Values]:
 
 @pytest.fixture(scope="session")
 def answers(faults: None, backends: Backends, chosen: dict[str, Values]) -> dict[Key, Answer]:
-    """The answer to every panel's every query. What has no data is asked again until its time is up.
+    """The result of every query of every panel. Queries without data are repeated until the deadline.
 
-    The time is the shortest of all tries: the machine may be busy with something else.
+    The duration is the shortest of all attempts, because the machine may be busy.
     """
     asked = {key(panel, target): (panel.board, target) for panel in PANELS for target in panel.targets()}
     found: dict[Key, Answer] = {}
@@ -78,7 +78,7 @@ def answers(faults: None, backends: Backends, chosen: dict[str, Values]) -> dict
 
 
 @pytest.mark.parametrize("uid", BOARDS)
-def test_every_query_gives_data_in_time(uid: str, answers: dict[Key, Answer]) -> None:
+def test_every_query_returns_data_in_time(uid: str, answers: dict[Key, Answer]) -> None:
     faults = []
     for panel in (panel for panel in PANELS if panel.board == uid):
         for target in panel.targets():
@@ -114,8 +114,8 @@ def test_every_variable_has_values(uid: str, chosen: dict[str, Values]) -> None:
 
 
 @pytest.mark.parametrize("uid", BOARDS)
-def test_queries_hold_for_one_value_and_for_two(uid: str, backends: Backends, chosen: dict[str, Values]) -> None:
-    """One and two values are put in differently from many; all that is asked here is that the query stays valid."""
+def test_queries_are_valid_with_one_value_and_with_two(uid: str, backends: Backends, chosen: dict[str, Values]) -> None:
+    """One and two values are interpolated differently from many; only the validity of the query is checked."""
     panels = [panel for panel in PANELS if panel.board == uid]
     for count in (1, 2):
         values = {name: list(all_values)[:count] for name, all_values in chosen[uid].items()}
@@ -124,13 +124,13 @@ def test_queries_hold_for_one_value_and_for_two(uid: str, backends: Backends, ch
                 backends.ask(target, values)
 
 
-def test_annotations_can_be_asked(faults: None, backends: Backends) -> None:
+def test_annotations_return_data(faults: None, backends: Backends) -> None:
     annotations = {annotation["name"]: annotation for annotation in next(iter(BOARDS.values()))["annotations"]["list"]}
     deploys = backends.ask_annotation(annotations["Deploys and restarts"])
     assert deploys.values, f"expected starts of processes, got none\nlook at   {deploys.look_at}"
     marked = backends.ask_annotation(annotations["Drills and load"])
     assert marked.values, f"expected the mark that these tests put, got none\nlook at   {marked.look_at}"
-    # Healthy platforms have no firing alert: that the query is valid is all there is to see.
+    # A healthy platform has no firing alert, so only the validity of the query is checked.
     backends.ask_annotation(annotations["Alerts firing"])
 
 

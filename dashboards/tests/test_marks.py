@@ -1,4 +1,4 @@
-"""Annotations find the marks that drills and load runs put."""
+"""Annotations find the marks that drills and load runs store."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from platformctl.app import Platform
 from load import marks
 
 
-def test_the_annotation_finds_a_mark_by_its_data_set() -> None:
+def test_the_annotation_finds_a_mark_by_its_dataset() -> None:
     document = marks.document("payments-hangs: injected", kind="drill", action="injected")
     annotation = annotation_queries.marks().build().to_json()
     assert annotation["query"] == f'event.dataset:"{document["event"]["dataset"]}"'

@@ -1,4 +1,4 @@
-"""The catalogue of metrics is complete and true: nothing is asked for, and nothing emitted, that it lacks."""
+"""The metrics catalogue is complete and correct: it has every metric that is queried or emitted."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import rules
 from backends import Backends
 
 TYPES = {"counter", "gauge", "histogram", "summary"}
-# What Prometheus makes itself.
+# Series that Prometheus creates itself.
 OWN = {"up", "ALERTS", "ALERTS_FOR_STATE", "scrape_duration_seconds", "scrape_samples_scraped", "scrape_series_added"}
 OWN |= {"scrape_samples_post_metric_relabeling"}
 
 
-def asked_for() -> dict[str, list[str]]:
-    """Each name that a dashboard asks for, and where."""
+def queried() -> dict[str, list[str]]:
+    """Each metric name that a dashboard queries, with its locations."""
     found: dict[str, list[str]] = defaultdict(list)
     for panel in grafana.panels():
         for target in panel.targets():
@@ -43,7 +43,7 @@ def is_known(name: str) -> bool:
 
 
 def test_every_metric_of_a_dashboard_is_in_the_catalogue_or_recorded_by_a_rule() -> None:
-    unknown = {name: places for name, places in asked_for().items() if not is_known(name)}
+    unknown = {name: places for name, places in queried().items() if not is_known(name)}
     assert not unknown, "\n".join(f"{name} — {places[0]}" for name, places in sorted(unknown.items()))
 
 
@@ -57,14 +57,14 @@ def test_every_metric_of_a_rule_is_in_the_catalogue_or_recorded_by_a_rule() -> N
     assert not unknown, "\n".join(sorted(unknown))
 
 
-def test_the_check_knows_a_metric_that_is_not_there() -> None:
+def test_the_check_detects_an_unknown_metric() -> None:
     assert not is_known("dependency_call_duration_secs_count")
     assert not is_known("edge:calls:rate2m")
     assert is_known("rabbitmq_alarms_.*")
     assert not is_known("rabbitmq_warnings_.*")
 
 
-def test_an_entry_says_all_there_is_to_know() -> None:
+def test_an_entry_has_a_type_a_unit_and_a_meaning() -> None:
     for family in metrics_catalogue.families():
         assert family.type in TYPES, family
         assert family.unit, family
@@ -85,12 +85,10 @@ def test_every_family_of_the_catalogue_is_emitted_with_these_labels(faults: None
             continue
         labels = {label for one in series for label in one} - metrics_catalogue.TARGET_LABELS
         labels -= metrics_catalogue.PART_LABELS
-        # Backends have further labels, other ones in other versions; ours have these.
+        # Backends add further labels that differ by version; our own metrics have exactly these.
         expected = set(family.labels)
         if not (labels == expected if family.job == "django" else labels >= expected):
-            wrong.append(
-                f"{family.name} of job {family.job}: expected labels {sorted(expected)}, came {sorted(labels)}"
-            )
+            wrong.append(f"{family.name} of job {family.job}: expected labels {sorted(expected)}, got {sorted(labels)}")
     assert not wrong, "\n".join(wrong)
 
 
@@ -102,7 +100,7 @@ def test_every_family_has_the_type_that_it_is_emitted_with(backends: Backends) -
         # OpenMetrics names a counter's family without the suffix of its sample.
         types = emitted.get(family.name) or emitted.get(family.name.removesuffix("_total")) or {family.type}
         if family.type not in types and types != {"unknown"}:
-            wrong.append(f"{family.name}: expected {family.type}, came {', '.join(sorted(types))}")
+            wrong.append(f"{family.name}: expected {family.type}, got {', '.join(sorted(types))}")
     assert not wrong, "\n".join(wrong)
 
 
@@ -110,6 +108,6 @@ def test_every_family_has_the_type_that_it_is_emitted_with(backends: Backends) -
 def test_nothing_that_our_services_emit_is_missing_from_the_catalogue(faults: None, backends: Backends) -> None:
     known = {name for family in metrics_catalogue.families() if family.job == "django" for name in family.samples()}
     emitted = {series["__name__"] for series in backends.series('{job="django"}')}
-    # Times of creation come with every counter and histogram of OpenMetrics; they say nothing about the service.
+    # OpenMetrics adds a creation time to every counter and histogram; it isn't a metric of the service.
     missing = {name for name in emitted - known - OWN if not name.endswith("_created")}
     assert not missing, f"add to the metrics.yaml of the service: {', '.join(sorted(missing))}"

@@ -41,7 +41,7 @@ def test_there_is_a_data_source_of_each_kind_that_dashboards_choose_from() -> No
     assert wanted | {"jaeger", "alertmanager"} == kinds
 
 
-def test_links_between_signals_lead_to_data_sources_that_there_are() -> None:
+def test_links_between_signals_lead_to_existing_data_sources() -> None:
     mentioned = re.findall(r'"datasourceUid": "(\w+)"', json.dumps(SOURCES))
     assert sorted(mentioned) == ["elasticsearch", "jaeger", "jaeger", "prometheus"]
     assert set(mentioned) <= set(SOURCES)
@@ -54,13 +54,13 @@ def test_fields_of_the_log_source_are_mapped() -> None:
     assert fields <= mapped_fields()
 
 
-def test_a_spans_log_lines_are_found_by_the_field_that_lines_have() -> None:
+def test_a_spans_log_lines_are_found_by_their_trace_id() -> None:
     query = SOURCES["jaeger"]["jsonData"]["tracesToLogsV2"]["query"]
     assert query == 'trace.id:"$${__trace.traceId}"'
     assert "trace.id" in mapped_fields()
 
 
-def test_a_spans_figures_are_recorded() -> None:
+def test_a_spans_metrics_are_recorded_by_a_rule() -> None:
     for query in SOURCES["jaeger"]["jsonData"]["tracesToMetrics"]["queries"]:
         assert promql.selected(query["query"].replace("$$__tags", 'service="x"')) <= rules.records(), query["name"]
 
@@ -76,7 +76,7 @@ def test_every_environment_variable_is_in_the_readme() -> None:
     readme = (FOLDER / "README.md").read_text()
     texts = [path.read_text() for path in FOLDER.rglob("*.yaml")]
     texts.append((FOLDER / "grafana.ini").read_text())
-    # Comments explain by example.
+    # Comments contain examples of variables.
     used = {
         name
         for text in texts
@@ -95,13 +95,13 @@ def test_the_home_page_is_a_dashboard_of_this_repository() -> None:
     assert path.removeprefix("${GF_DASHBOARDS_PATH}/") in {file.name for file in grafana.files()}
 
 
-def test_dashboards_come_from_files_and_stay_as_they_are() -> None:
+def test_dashboards_are_provisioned_from_files_and_read_only() -> None:
     (provider,) = provisioned("dashboards")["providers"]
     assert provider["type"] == "file"
     assert provider["allowUiUpdates"] is False
 
 
-def test_addresses_of_other_programs_can_be_set_in_the_address() -> None:
+def test_addresses_of_other_programs_can_be_set_by_url_parameters() -> None:
     for board in grafana.boards().values():
         for name, (_, url) in variables.ADDRESSES.items():
             variable = grafana.variables(board)[name]
@@ -117,5 +117,5 @@ def test_exemplars_carry_the_label_that_leads_to_the_trace(backends: Backends) -
         f"{backends.prometheus}/api/v1/query_exemplars", params={"query": family, **grafana.window()}, timeout=10
     )
     found = [exemplar for series in answer.json()["data"] for exemplar in series["exemplars"]]
-    assert found, f"expected exemplars of {family}, came none; see {answer.url}"
+    assert found, f"expected exemplars of {family}, got none; see {answer.url}"
     assert all(len(exemplar["labels"][label]) == 32 for exemplar in found)

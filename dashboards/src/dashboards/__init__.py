@@ -1,1 +1,1 @@
-"""Grafana dashboards as code: the JSON files beside this package, and what builds them."""
+"""Grafana dashboards as code: the builder of the JSON files next to this package."""

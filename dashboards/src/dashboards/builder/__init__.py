@@ -1,1 +1,1 @@
-"""Builds the dashboards' JSON. `python -m dashboards.builder` writes it, `--check` says whether it is current."""
+"""Builds the dashboards' JSON. `python -m dashboards.builder` writes it, `--check` reports whether it is current."""
