@@ -214,7 +214,7 @@ def _answers() -> list[AnyPanel]:
         ),
         series(
             "Request rate by method and transport",
-            "Requests per second by HTTP method, and of all services by transport (dashed).",
+            "Requests per second by HTTP method, and of all selected services by transport (dashed).",
             [
                 promql(
                     per_second("django_http_requests_total_by_method_total", CHOSEN, "service, method"),
