@@ -49,6 +49,8 @@ class Environment(environment.ServiceEnvironment):
     static_root: Path | None = kinds.folder(None)
     dashboards_dir: Path = kinds.folder(_REPOSITORY / "dashboards")
     runbooks_dir: Path = kinds.folder(_REPOSITORY / "alerts" / "runbooks")
+    # How long Jaeger's store keeps traces.
+    traces_retention_days: int = kinds.integer(3, 1, 365)
     # Links for going deeper; none where empty.
     grafana_url: str = kinds.url("", or_none=True)
     jaeger_ui_url: str = kinds.url("", or_none=True)

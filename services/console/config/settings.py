@@ -144,6 +144,7 @@ BACKEND_TIMEOUT_SECONDS = 5
 ALERT_WEBHOOK_TOKEN = ENV.alert_webhook_token
 GRAFANA_URL = ENV.grafana_url
 JAEGER_UI_URL = ENV.jaeger_ui_url
+TRACES_RETENTION_DAYS = ENV.traces_retention_days
 KIBANA_URL = ENV.kibana_url
 
 LOGGING = {

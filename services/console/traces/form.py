@@ -14,10 +14,10 @@ from backends.jaeger import MOST_TRACES, TraceQuery
 from django.http import QueryDict
 from shell.timerange import TimeRange
 
+from traces.reach import search_limit, searched_seconds
+
 LIMITS = (20, 50, 100, MOST_TRACES)
 DEFAULT_LIMIT = 50
-# Jaeger searches no further back (max_span_age in observability/jaeger/config.yaml).
-KEPT_SECONDS = 168 * 3600.0
 SORTS = {
     "newest": "newest first",
     "longest": "longest first",
@@ -166,10 +166,9 @@ def _window(params: QueryDict, now: float) -> tuple[TimeRange, str]:
         timerange = TimeRange.from_params({"from": start[:-3], "to": end[:-3]}, now=now)
     else:
         timerange = TimeRange.from_params(params, now=now)
-    oldest = now - KEPT_SECONDS
+    oldest = now - searched_seconds()
     if timerange.start >= oldest - 60:
         return timerange, timerange.message
-    days = round(KEPT_SECONDS / 86400)
     if timerange.end <= oldest:
-        return timerange, f"Traces are kept {days} days: there are none left of this time."
-    return timerange, f"Traces are kept {days} days: only those are searched."
+        return timerange, f"{search_limit()}: there are none left of this time."
+    return timerange, f"{search_limit()}: only those are searched."

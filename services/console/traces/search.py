@@ -12,7 +12,8 @@ from backends import jaeger
 from backends.errors import BackendDown
 from backends.jaeger import MOST_TRACES, Trace
 
-from traces.form import KEPT_SECONDS, Search
+from traces.form import Search
+from traces.reach import searched_seconds
 
 # Health checks' routes: many traces, about nothing. They are shown on request, or when they failed.
 _PROBE = re.compile(r"\b(livez|readyz|healthz)$")
@@ -73,7 +74,7 @@ class Results:
 def find(search: Search) -> Results:
     """Run a search. Without a service every one of the platform is asked. Raises BackendDown."""
     client = jaeger.client()
-    oldest = time.time() - KEPT_SECONDS
+    oldest = time.time() - searched_seconds()
     if search.timerange.end <= oldest:
         return Results((), cut=False)
     services = [search.service] if search.service else known_services()

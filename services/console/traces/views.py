@@ -23,6 +23,7 @@ from traces import document, lines
 from traces import search as searching
 from traces.compare import compare
 from traces.form import LIMITS, SORTS, Search
+from traces.reach import days
 
 # As in the W3C's traceparent; some programs leave zeros in front away, or write upper case.
 _TRACE_ID = re.compile(r"[0-9a-f]{1,32}")
@@ -126,8 +127,8 @@ def trace_data(request: HttpRequest, trace_id: str) -> JsonResponse:
         return _down(error)
     if found is None:
         note = (
-            "Jaeger has no trace with this id. It may be older than the 7 days that traces are kept, was not sampled, "
-            "or its spans are still on their way: that takes a few seconds."
+            f"Jaeger has no trace with this id. It may be older than the {days(settings.TRACES_RETENTION_DAYS)} that "
+            "traces are kept, was not sampled, or its spans are still on their way: that takes a few seconds."
         )
         return JsonResponse({"note": note, "unknown": True, "logs_url": _logs(known)})
     around = TimeRange.between(found.start - lines.SLACK_SECONDS, found.start + found.duration + lines.SLACK_SECONDS)

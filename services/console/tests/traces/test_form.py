@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
+import yaml
 from django.http import QueryDict
 from traces.form import Search, duration_from_text, tags_from_text, tags_to_text
+from traces.reach import JAEGER_SEARCH_DAYS
 
 NOW = 1_780_000_000.0
 
@@ -74,10 +79,30 @@ def test_repeated_tags_add_up() -> None:
     assert search("tags=a=1&tags=b=2").tags == {"a": "1", "b": "2"}
 
 
-def test_more_than_is_kept_is_told() -> None:
+def test_more_than_is_kept_is_told(settings: Any) -> None:
+    settings.TRACES_RETENTION_DAYS = 7
     assert "only those are searched" in search("from=now-30d&to=now").note
     assert "none left" in search("from=now-30d&to=now-20d").note
     assert search("from=now-7d&to=now").note == ""
+
+
+@pytest.mark.parametrize(
+    ("kept", "note"),
+    [
+        (1, "Traces are kept 1 day: only those are searched."),
+        (3, "Traces are kept 3 days: only those are searched."),
+        (30, "Jaeger searches 7 days back: only those are searched."),
+    ],
+)
+def test_a_search_reaches_back_as_long_as_traces_are_kept(kept: int, note: str, settings: Any) -> None:
+    settings.TRACES_RETENTION_DAYS = kept
+    assert search("from=now-40d&to=now").note == note
+    assert search(f"from=now-{min(kept, 7)}d&to=now").note == ""
+
+
+def test_the_bound_of_searches_is_jaegers_own() -> None:
+    config = yaml.safe_load((Path(__file__).parents[4] / "observability" / "jaeger" / "config.yaml").read_text())
+    assert f"max_span_age: {JAEGER_SEARCH_DAYS * 24}h" in yaml.safe_dump(config)
 
 
 @pytest.mark.parametrize(("limit", "expected"), [("9999", 200), ("0", 1), ("x", 50), ("-5", 50), ("20", 20)])

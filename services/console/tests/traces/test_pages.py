@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from typing import Any
 
 import pytest
 from backends.errors import BackendDown
@@ -124,8 +125,10 @@ def test_a_traces_data_has_its_spans_and_its_log_link(viewer_client: Client, bac
     assert f"trace.id%3A%22{TRACE_ID}%22" in found["logs_url"]
 
 
-def test_an_unknown_trace_says_why_that_may_be(viewer_client: Client, backends: Backends) -> None:
+def test_an_unknown_trace_says_why_that_may_be(viewer_client: Client, backends: Backends, settings: Any) -> None:
+    settings.TRACES_RETENTION_DAYS = 5
     answer = viewer_client.get(f"/traces/{TRACE_ID}/data")
+    assert "5 days" in answer.json()["note"], "as long as the setting says"
     assert "no trace with this id" in answer.json()["note"]
     assert answer.json()["logs_url"]
 

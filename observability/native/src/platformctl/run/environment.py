@@ -73,6 +73,8 @@ class ServiceEnvironment:
         if tokens := self._accepted_tokens(service):
             environment["SERVICE_TOKENS"] = tokens
         environment |= {edge.variable: self._address(service, edge) for edge in service.depends_on}
+        if any(edge.callee == "jaeger" for edge in service.depends_on):
+            environment["TRACES_RETENTION_DAYS"] = str(self._settings.traces_retention_days)
         if service.sends_mail:
             environment["EMAIL_URL"] = self._settings.email_url or f"file://{self._paths.mail}"
         if service.alert_webhook:
