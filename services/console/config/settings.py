@@ -44,7 +44,6 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django_htmx.middleware.HtmxMiddleware",
     # Closed by default: a view requires login unless it opts out.
     "shell.middleware.LoginMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",

@@ -21,6 +21,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
+from django_htmx.middleware import HtmxDetails
 from shell import links, runbooks
 from shell.fragments import fragment
 from shell.roles import is_responder, responder_required
@@ -220,7 +221,7 @@ def _done(
 ) -> HttpResponseBase:
     """The actions again: as a part for htmx; without it, the whole page."""
     incident = _incident(uid)
-    if request.headers.get("HX-Request") != "true":
+    if not HtmxDetails(request):
         if problem:
             messages.error(request, problem)
         for form in forms.values():

@@ -10,6 +10,7 @@ from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.shortcuts import resolve_url
 from django_htmx.http import HttpResponseClientRedirect
+from django_htmx.middleware import HtmxDetails
 
 
 class LoginMiddleware(LoginRequiredMiddleware):
@@ -22,7 +23,7 @@ class LoginMiddleware(LoginRequiredMiddleware):
         self, request: HttpRequest, view_func: Any
     ) -> HttpResponseBase:
         """The response to a client that must log in first."""
-        if request.headers.get("HX-Request") == "true":
+        if HtmxDetails(request):
             page = urlsplit(request.headers.get("HX-Current-URL", ""))
             back = f"{page.path or '/'}?{page.query}" if page.query else page.path or "/"
             return HttpResponseClientRedirect(f"{resolve_url(settings.LOGIN_URL)}?{urlencode({'next': back})}")

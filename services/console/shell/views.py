@@ -12,6 +12,7 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_safe
+from django_htmx.middleware import HtmxDetails
 from django_telemetry import context
 
 from shell import runbooks
@@ -82,5 +83,5 @@ def server_error(request: HttpRequest) -> HttpResponse:
 def _error(request: HttpRequest, status: int, title: str, said: str) -> HttpResponse:
     ids = context.trace_ids()
     body = {"status": status, "title": title, "said": said, "trace_id": ids[0] if ids else ""}
-    template = "shell/_error.html" if request.headers.get("HX-Request") == "true" else "shell/error.html"
+    template = "shell/_error.html" if HtmxDetails(request) else "shell/error.html"
     return render(request, template, body, status=status)
