@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import threading
 import uuid
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -16,6 +15,8 @@ from contracts.testing.bodies import assert_problem
 from contracts.testing.tokens import KEY_ID, private_key
 from django.test import Client
 from mailing.clients import user_keys
+from platform_testing.http import StubServer
+from werkzeug import Request, Response
 
 from tests.conftest import kept, person
 
@@ -29,44 +30,29 @@ def key_set() -> dict[str, Any]:
     return {"keys": [{"kty": "RSA", "use": "sig", "kid": KEY_ID, "n": number(numbers.n), "e": number(numbers.e)}]}
 
 
-class Users(ThreadingHTTPServer):
-    """The users service's JWKS: answers `status` and `content`, and counts the requests."""
+@dataclass
+class Users:
+    """The users service's JWKS: answers `status` and `content`, and keeps the paths of the requests."""
 
-    def __init__(self) -> None:
-        self.status = 200
-        self.content = json.dumps(key_set()).encode()
-        self.paths: list[str] = []
-        super().__init__(("127.0.0.1", 0), _Handler)
+    status: int = 200
+    content: bytes = field(default_factory=lambda: json.dumps(key_set()).encode())
+    paths: list[str] = field(default_factory=list)
 
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Users
-
-    def do_GET(self) -> None:
-        self.server.paths.append(self.path)
-        self.send_response(self.server.status)
-        self.send_header("Content-Length", str(len(self.server.content)))
-        self.end_headers()
-        self.wfile.write(self.server.content)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Quiet."""
+    def respond(self, request: Request) -> Response:
+        self.paths.append(request.path)
+        return Response(self.content, self.status)
 
 
 @pytest.fixture
 def users(settings: Any) -> Iterator[Users]:
     """The service uses the keys of a users service on a real socket."""
-    server = Users()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    settings.USERS_URL = f"http://127.0.0.1:{server.server_address[1]}"
-    settings.ACCESS_TOKEN_KEY_SOURCE = "mailing.clients.user_keys"
-    authentication.key_source.cache_clear()
-    yield server
-    authentication.key_source.cache_clear()
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    stub = Users()
+    with StubServer(stub.respond) as server:
+        settings.USERS_URL = server.url
+        settings.ACCESS_TOKEN_KEY_SOURCE = "mailing.clients.user_keys"
+        authentication.key_source.cache_clear()
+        yield stub
+        authentication.key_source.cache_clear()
 
 
 @pytest.mark.django_db

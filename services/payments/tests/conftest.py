@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -17,6 +17,8 @@ from charging.consumer import QUEUE
 from contracts.testing.broker import Broker
 from contracts.testing.plugin import SERVICE_TOKENS
 from django.test import Client
+from platform_testing.http import StubServer
+from werkzeug import Response
 
 AT_ONCE = Behaviour(median_ms=0, p99_ms=0)
 
@@ -60,29 +62,12 @@ def api(provider: clients.CardProvider) -> Client:
 @pytest.fixture
 def answering() -> Iterator[Callable[[int, bytes], str]]:
     """Starts a server that gives every request one and the same answer; returns its address."""
-    started: list[ThreadingHTTPServer] = []
+    with ExitStack() as started:
 
-    def start(status: int, content: bytes) -> str:
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                self.rfile.read(int(self.headers["Content-Length"]))
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
+        def start(status: int, content: bytes) -> str:
+            return started.enter_context(StubServer(lambda _: Response(content, status))).url
 
-            def log_message(self, format: str, *args: Any) -> None:
-                """Quiet."""
-
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        started.append(server)
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}).start()
-        return url_of(server)
-
-    yield start
-    for server in started:
-        server.shutdown()
-        server.server_close()
+        yield start
 
 
 @pytest.fixture
