@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import subprocess
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +20,10 @@ from alerts.generator import alertmanager
 from alerts.generator.build import FOLDER
 from alerts.generator.model import seconds
 from catalogue import graph
+from platform_testing.http import StubServer
 from platform_testing.polling import eventually
 from platformctl.run.alertmanager import clear_notification_log
+from werkzeug import Request, Response
 
 CATALOGUE = catalogue.load()
 Labels = Mapping[str, str]
@@ -44,9 +43,10 @@ class Running:
             {"labels": alert["labels"], "startsAt": alert["startsAt"], "endsAt": now.isoformat()}
             for alert in self.alerts()
         ]
-        # Without a start, Alertmanager uses the end as the start.
+        # Without a start, Alertmanager uses the end as the start. A start one group wait ago would be notified at once,
+        # before Alertmanager has worked out what inhibits the alert.
         times = {
-            "startsAt": (now - timedelta(seconds=1)).isoformat(),
+            "startsAt": now.isoformat(),
             "endsAt": (now + timedelta(minutes=5)).isoformat(),
         }
         firing = [{"labels": dict(labels), **times} for labels in alerts]
@@ -96,50 +96,42 @@ def _alertmanager(folder: Path, *, hastened: int = 60) -> Iterator[Running]:
     port = _free_port()
     found = Running(f"http://127.0.0.1:{port}")
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            found.notified.append((self.path, body))
-            self.send_response(204)
-            self.end_headers()
+    def receive(request: Request) -> Response:
+        body = request.get_json()
+        response = Response(status=204)
+        # Once Alertmanager has the answer: what it was not answered it repeats after a restart.
+        response.call_on_close(lambda: found.notified.append((request.path, body)))
+        return response
 
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    receiver = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=receiver.serve_forever)
-    thread.start()
-    document = yaml.safe_load((FOLDER / "alertmanager.yml").read_text())
-    for entry in document["receivers"]:
-        for hook in entry.get("webhook_configs", []):
-            hook["url"] = f"http://127.0.0.1:{receiver.server_port}/{entry['name']}"
-    _hasten(document["route"], hastened)
-    (folder / "alertmanager.yml").write_text(yaml.safe_dump(document))
-    process = subprocess.Popen(
-        [
-            "prometheus-alertmanager",
-            f"--config.file={folder / 'alertmanager.yml'}",
-            f"--storage.path={folder / 'data'}",
-            f"--web.listen-address=127.0.0.1:{port}",
-            "--cluster.listen-address=",
-        ],
-        stderr=(folder / "log").open("w"),
-    )
-    try:
-        eventually(
-            lambda: _is_ready(found.url, process, folder),
-            "Alertmanager to be ready",
-            timeout=30,
-            retry_on=requests.RequestException,
-            look_at=folder / "log",
+    with StubServer(receive) as receiver:
+        document = yaml.safe_load((FOLDER / "alertmanager.yml").read_text())
+        for entry in document["receivers"]:
+            for hook in entry.get("webhook_configs", []):
+                hook["url"] = f"{receiver.url}/{entry['name']}"
+        _hasten(document["route"], hastened)
+        (folder / "alertmanager.yml").write_text(yaml.safe_dump(document))
+        process = subprocess.Popen(
+            [
+                "prometheus-alertmanager",
+                f"--config.file={folder / 'alertmanager.yml'}",
+                f"--storage.path={folder / 'data'}",
+                f"--web.listen-address=127.0.0.1:{port}",
+                "--cluster.listen-address=",
+            ],
+            stderr=(folder / "log").open("w"),
         )
-        yield found
-    finally:
-        process.terminate()
-        process.wait(timeout=10)
-        receiver.shutdown()
-        thread.join()
-        receiver.server_close()
+        try:
+            eventually(
+                lambda: _is_ready(found.url, process, folder),
+                "Alertmanager to be ready",
+                timeout=30,
+                retry_on=requests.RequestException,
+                look_at=folder / "log",
+            )
+            yield found
+        finally:
+            process.terminate()
+            process.wait(timeout=10)
 
 
 def _hasten(route: dict[str, Any], times: int) -> None:
