@@ -8,8 +8,13 @@ from typing import Any
 
 import pytest
 import requests
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.strategies import DataObject
 from log_pipeline import elasticsearch, filebeat, shipper
-from log_pipeline.__main__ import PipelineCollector, _shipper
+from log_pipeline.__main__ import PipelineCollector, _shipper, main
+from log_pipeline.settings import Settings, load
+from platform_settings.testing import GENERATED, check_wrong_value
 from platform_testing.http import StubServer, json_response
 
 STATS = """Sun Nov 22 12:17:09 2026: { "name": "elasticsearch", "origin": "core.action", "processed": 5, "failed": 0 }
@@ -79,7 +84,7 @@ def test_a_shipper_without_figures_is_nothing(tmp_path: Path) -> None:
 
 
 def test_filebeats_figures_have_the_names_of_rsyslogs(stub: Stub) -> None:
-    collector = PipelineCollector(stub.url, _shipper({"FILEBEAT_URL": f"{stub.url}/"}))
+    collector = PipelineCollector(stub.url, _shipper(load({"FILEBEAT_URL": f"{stub.url}/"})))
     families = {family.name: family for family in collector.collect()}
     told = {
         name: [(sample.labels, sample.value) for sample in families[name].samples]
@@ -105,7 +110,7 @@ def test_filebeat_away_has_no_figures() -> None:
 
 def test_without_filebeat_rsyslogs_file_is_read(tmp_path: Path) -> None:
     (tmp_path / "stats").write_text(STATS)
-    assert _shipper({"RSYSLOG_STATS": str(tmp_path / "stats")})().queues == {"main Q": 7}
+    assert _shipper(load({"RSYSLOG_STATS": str(tmp_path / "stats")}))().queues == {"main Q": 7}
 
 
 def test_a_silent_service_keeps_its_last_lines_time(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,3 +121,32 @@ def test_a_silent_service_keeps_its_last_lines_time(stub: Stub, monkeypatch: pyt
     families = {family.name: family for family in collector.collect()}
     newest = families["log_pipeline_newest_timestamp_seconds"].samples
     assert [(sample.labels, sample.value) for sample in newest] == [({"service": "orders"}, 1_700_000_000.0)]
+
+
+def test_without_variables_everything_is_on_this_machine() -> None:
+    chosen = load({"LOG_PIPELINE_HOST": " "})
+    assert (chosen.host, chosen.port, chosen.filebeat_url) == ("127.0.0.1", 9096, "")
+    assert chosen.elasticsearch_url == "http://127.0.0.1:9200"
+
+
+def test_elasticsearchs_password_is_kept_out_of_the_repr() -> None:
+    chosen = load({"ELASTICSEARCH_URL": "http://user:hunter2@elasticsearch:9200/"})
+    assert chosen.elasticsearch_url == "http://user:hunter2@elasticsearch:9200"
+    assert "hunter2" not in repr(chosen)
+
+
+def test_a_wrong_setting_ends_the_program_with_all_names(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LOG_PIPELINE_PORT", "0")
+    monkeypatch.setenv("FILEBEAT_URL", "filebeat:5066")
+    assert main() == 2
+    shown = capsys.readouterr().err
+    assert "LOG_PIPELINE_PORT: allowed is a port from 1 to 65535" in shown
+    assert "FILEBEAT_URL: " in shown
+
+
+@GENERATED
+@given(data=st.data())
+def test_any_wrong_value_of_any_variable_stops_the_start_with_its_name(data: DataObject) -> None:
+    check_wrong_value(data, Settings, {}, blank_is_unset=True)

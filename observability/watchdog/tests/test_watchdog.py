@@ -13,6 +13,10 @@ from pathlib import Path
 
 import pytest
 import requests
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.strategies import DataObject
+from platform_settings.testing import GENERATED, check_wrong_value, urls
 from platform_testing.http import StubServer
 from platform_testing.polling import eventually
 from platform_watchdog.alarm import ALERT, Alarm
@@ -159,6 +163,14 @@ def test_every_wrong_setting_is_named() -> None:
     with pytest.raises(SettingsError) as error:
         load({"WATCHDOG_PORT": "0", "WATCHDOG_SILENCE_SECONDS": "soon", "WATCHDOG_WEBHOOK": "ftp://x"})
     assert all(name in str(error.value) for name in ("WATCHDOG_PORT", "WATCHDOG_SILENCE_SECONDS", "WATCHDOG_WEBHOOK"))
+
+
+@GENERATED
+@given(data=st.data())
+def test_any_wrong_value_of_any_variable_stops_the_start_with_its_name(data: DataObject) -> None:
+    check_wrong_value(
+        data, Settings, {}, prefix="WATCHDOG_", kinds={"webhook": lambda _: urls("http", "https")}, blank_is_unset=True
+    )
 
 
 def test_the_program_starts_raises_the_alarm_and_stops_on_sigterm(tmp_path: Path) -> None:

@@ -2,34 +2,38 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import threading
+from dataclasses import dataclass
 from types import FrameType
+
+from platform_settings import SettingsError, kinds, read
 
 from card_provider.server import CardProvider
 
 GRACE_SECONDS = 5.0
 
 
-def _host() -> str:
-    return os.environ.get("HTTP_HOST") or "127.0.0.1"
+@dataclass(frozen=True)
+class Settings:
+    """Where it listens."""
 
-
-def _port() -> int:
-    given = os.environ.get("HTTP_PORT", "8006")
-    if not (given.isascii() and given.isdigit() and len(given) <= 5 and int(given) <= 65535):
-        raise SystemExit(f"HTTP_PORT={given!r}: allowed is a number from 0 to 65535")
-    return int(given)
+    http_host: str = kinds.text("127.0.0.1", shortest=1, allowed="the address to listen on")
+    http_port: int = kinds.port(8006, low=0)
 
 
 def main() -> None:
     """Serve until the signal, then finish the requests in hand."""
     try:
-        provider = CardProvider(_host(), _port())
+        settings = read(Settings)
+    except SettingsError as error:
+        raise SystemExit(str(error)) from None
+    host, port = settings.http_host, settings.http_port
+    try:
+        provider = CardProvider(host, port)
     except OSError as error:
-        raise SystemExit(f"HTTP_PORT={_port()}: can't listen on HTTP_HOST={_host()}: {error.strerror}") from None
+        raise SystemExit(f"HTTP_PORT={port}: can't listen on HTTP_HOST={host}: {error.strerror}") from None
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         # shutdown() waits for serve_forever(), which runs in this very thread.
@@ -37,7 +41,7 @@ def main() -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    sys.stdout.write(f"card-provider listens on {_host()}:{provider.server_address[1]}\n")
+    sys.stdout.write(f"card-provider listens on {host}:{provider.server_address[1]}\n")
     sys.stdout.flush()
     provider.serve_forever(poll_interval=0.2)
     provider.finish(GRACE_SECONDS)

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from pathlib import Path
 
 import requests
+from platform_settings import SettingsError
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from log_pipeline import elasticsearch, filebeat, shipper
+from log_pipeline import elasticsearch, filebeat, settings, shipper
+from log_pipeline.settings import Settings
 from log_pipeline.shipper import Shipper
 
 FRESH_SECONDS = 4.0
@@ -84,30 +84,26 @@ def _gauges(name: str, help_text: str, label: str, values: Mapping[str, float]) 
     return family
 
 
-def _shipper(environ: Mapping[str, str]) -> Callable[[], Shipper]:
-    """Filebeat at FILEBEAT_URL where that is set, else the file that rsyslog writes."""
-    if url := environ.get("FILEBEAT_URL"):
-        return partial(filebeat.read, url.rstrip("/"), requests.Session())
-    return partial(shipper.read, Path(environ.get("RSYSLOG_STATS", "var/lib/rsyslog/stats.json")))
+def _shipper(chosen: Settings) -> Callable[[], Shipper]:
+    """Filebeat where its URL is set, else the file that rsyslog writes."""
+    if chosen.filebeat_url:
+        return partial(filebeat.read, chosen.filebeat_url, requests.Session())
+    return partial(shipper.read, chosen.rsyslog_stats)
 
 
 def main() -> int:
-    """Exit code 2 when the port is wrong."""
-    port = os.environ.get("LOG_PIPELINE_PORT", "9096")
-    if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
-        print(f"LOG_PIPELINE_PORT is {port!r}; allowed: 1 to 65535", file=sys.stderr)
+    """Exit code 2 when a setting is wrong."""
+    try:
+        chosen = settings.load()
+    except SettingsError as error:
+        print(error, file=sys.stderr)
         return 2
     registry = CollectorRegistry()
-    registry.register(
-        PipelineCollector(
-            os.environ.get("ELASTICSEARCH_URL", "http://127.0.0.1:9200").rstrip("/"),
-            _shipper(os.environ),
-        )
-    )
+    registry.register(PipelineCollector(chosen.elasticsearch_url, _shipper(chosen)))
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    start_http_server(int(port), addr=os.environ.get("LOG_PIPELINE_HOST", "127.0.0.1"), registry=registry)
+    start_http_server(chosen.port, addr=chosen.host, registry=registry)
     stop.wait()
     return 0
 

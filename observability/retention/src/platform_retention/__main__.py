@@ -14,11 +14,12 @@ from pathlib import Path
 from threading import Event
 
 import requests
-from environs import Env, EnvValidationError, validate
+from platform_settings import SettingsError
 from pythonjsonlogger.json import JsonFormatter
 
 from platform_retention import local_files
 from platform_retention.elasticsearch import Policy, Retention
+from platform_retention.settings import load
 
 logger = logging.getLogger("elasticsearch-retention")
 
@@ -39,31 +40,25 @@ def configure_logging() -> None:
 def main() -> int:
     """Apply the policy again and again. Returns 2 when a setting is wrong."""
     configure_logging()
-    env = Env(eager=False)
-    url = env.str("ELASTICSEARCH_URL", "http://127.0.0.1:9200", validate=validate.URL(require_tld=False))
-    days = validate.Range(min=1, max=365)
-    policy = Policy(
-        env.int("LOGS_RETENTION_DAYS", 7, validate=days), env.int("TRACES_RETENTION_DAYS", 3, validate=days)
-    )
-    interval = env.float("INTERVAL_SECONDS", 600.0, validate=validate.Range(min=1))
-    mail, stats = env.path("MAIL_FOLDER", None), env.path("RSYSLOG_STATS", None)
     try:
-        env.seal()
-    except EnvValidationError as error:
-        logger.error("wrong settings: %s", error.error_messages)
+        settings = load()
+    except SettingsError as error:
+        logger.error("%s", error)
         return 2
     stopping = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    retention = Retention(url, policy)
+    retention = Retention(
+        settings.elasticsearch_url, Policy(settings.logs_retention_days, settings.traces_retention_days)
+    )
     while not stopping.is_set():
         try:
             for index in retention.apply(datetime.now(UTC)):
                 logger.info("dropped %s", index)
         except (requests.RequestException, KeyError, ValueError) as error:
             logger.warning("could not apply the retention policy, will try again: %s", error)
-        _bound_local_files(mail, stats)
-        stopping.wait(interval)
+        _bound_local_files(settings.mail_folder, settings.rsyslog_stats)
+        stopping.wait(settings.interval_seconds)
     return 0
 
 

@@ -5,30 +5,37 @@ from __future__ import annotations
 import logging
 import signal
 import sys
+from dataclasses import dataclass
 from threading import Event
 
-from environs import Env, EnvValidationError, validate
+from platform_settings import SettingsError, kinds, read
 
 from jaeger_dependencies.job import configure_logging, run
 from jaeger_dependencies.store import Store
 
 
+@dataclass(frozen=True)
+class Settings:
+    """What can be set."""
+
+    # With a user and password where Elasticsearch's security is on.
+    elasticsearch_url: str = kinds.url("http://127.0.0.1:9200", secret=True)
+    index_prefix: str = kinds.text("")
+    interval_seconds: float = kinds.number(15, 1, 3600)
+
+
 def main() -> int:
     """Run the job. Returns 2 when a setting is wrong."""
     configure_logging()
-    env = Env(eager=False)
-    url = env.str("ELASTICSEARCH_URL", "http://127.0.0.1:9200", validate=validate.URL(require_tld=False))
-    prefix = env.str("INDEX_PREFIX", "")
-    interval = env.float("INTERVAL_SECONDS", 15.0, validate=validate.Range(min=1, max=3600))
     try:
-        env.seal()
-    except EnvValidationError as error:
-        logging.getLogger("jaeger_dependencies").error("wrong settings: %s", error.error_messages)
+        settings = read(Settings, blank_is_unset=True)
+    except SettingsError as error:
+        logging.getLogger("jaeger_dependencies").error("%s", error)
         return 2
     stopping = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    run(Store(url, index_prefix=prefix), interval, stopping)
+    run(Store(settings.elasticsearch_url, index_prefix=settings.index_prefix), settings.interval_seconds, stopping)
     return 0
 
 

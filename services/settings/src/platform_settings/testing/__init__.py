@@ -87,6 +87,8 @@ def check_wrong_value(
     Nothing that a traceback shows has a secret's value.
     """
     known = {**_KINDS, **(kinds or {})}
+    if how.get("blank_is_unset"):
+        known |= {"folder": lambda _: None, "file": lambda _: None}
     declared = variables(settings, how.get("prefix", ""))
     wrong = {name: known[variable.kind](variable) for name, variable in declared.items()}
     name, values = data.draw(st.sampled_from([(name, values) for name, values in wrong.items() if values is not None]))
