@@ -8,16 +8,19 @@ import os
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 import catalogue
+import platform_settings
+from platform_settings import ValidationError, kinds, parse, variable
 
 JAEGER_QUERY_PORT = 16686
 MAX_TRAFFIC_USERS = 50
 
 
 class SettingsError(ValueError):
-    """A setting can't be used; the message names it and what is allowed."""
+    """Load can't start: settings are wrong, or it would leave this machine. The message names what is allowed."""
 
 
 @dataclass(frozen=True)
@@ -40,30 +43,21 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
 
     Ports default to those of the platform of this checkout. Raises SettingsError naming every variable that is wrong.
     """
-    services = catalogue.load().public()
-    variables = {name: service.url_variable for name, service in services.items()}
     ports = _ports()
-    urls = {name: environ.get(variable) or f"http://127.0.0.1:{ports[name]}" for name, variable in variables.items()}
-    # Jaeger's API answers wherever Jaeger runs; its own UI is a placeholder page in builds without the UI files.
-    trace_url = environ.get("TRACE_URL") or f"http://127.0.0.1:{ports['jaeger']}/api/traces/{{trace_id}}"
-    users = environ.get("TRAFFIC_USERS") or "2"
-    # Among containers the services are on a network of their own, which the load can't leave either.
-    remote = environ.get("LOAD_ALLOW_REMOTE") or "off"
-    wrong = [
-        f"{variables[name]} is {url!r}; allowed: http(s)://host[:port] without a path"
-        for name, url in urls.items()
-        if not _is_base_url(url)
-    ]
-    if "{trace_id}" not in trace_url:
-        wrong.append(f"TRACE_URL is {trace_url!r}; allowed: an address with {{trace_id}} in it")
-    if not (users.isascii() and users.isdigit() and 1 <= int(users) <= MAX_TRAFFIC_USERS):
-        wrong.append(f"TRAFFIC_USERS is {users!r}; allowed: 1 to {MAX_TRAFFIC_USERS}")
-    if remote not in ("on", "off"):
-        wrong.append(f"LOAD_ALLOW_REMOTE is {remote!r}; allowed: on, off")
-    if wrong:
-        raise SettingsError("\n".join(wrong))
-    base_urls = {name: url.rstrip("/") for name, url in urls.items()}
-    return Settings(base_urls, trace_url, int(users), remote == "on")
+    services = {service.url_variable: name for name, service in catalogue.load().public().items()}
+    declared: dict[str, Any] = {
+        **{url: kinds.origin(f"http://127.0.0.1:{ports[name]}") for url, name in services.items()},
+        # Jaeger's API answers wherever Jaeger runs; its own UI is a placeholder page in builds without the UI files.
+        "TRACE_URL": _trace_url(f"http://127.0.0.1:{ports['jaeger']}/api/traces/{{trace_id}}"),
+        "TRAFFIC_USERS": kinds.integer(2, 1, MAX_TRAFFIC_USERS),
+        # Among containers the services are on a network of their own, which the load can't leave either.
+        "LOAD_ALLOW_REMOTE": kinds.switch(False),
+    }
+    values, problems = parse(declared, environ, blank_is_unset=True)
+    if problems:
+        raise SettingsError(str(platform_settings.SettingsError(problems)))
+    urls = {name: values[variable] for variable, name in services.items()}
+    return Settings(urls, values["TRACE_URL"], values["TRAFFIC_USERS"], values["LOAD_ALLOW_REMOTE"])
 
 
 def refuse_remote(settings: Settings) -> None:
@@ -107,10 +101,10 @@ def _ports() -> dict[str, int]:
     return {**ports, "jaeger": chosen.ports["JAEGER_QUERY_PORT"]}
 
 
-def _is_base_url(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        port_is_valid = parts.port is None or parts.port > 0
-    except ValueError:
-        return False
-    return parts.scheme in {"http", "https"} and bool(parts.hostname) and port_is_valid and parts.path in {"", "/"}
+def _trace_url(default: str) -> Any:
+    def parse_trace_url(value: str) -> str:
+        if "{trace_id}" not in value:
+            raise ValidationError("without {trace_id}")
+        return value
+
+    return variable(parse_trace_url, default, allowed="an address with {trace_id} in it")

@@ -321,6 +321,17 @@ def test_a_set_up_job_finds_every_secret_that_it_reads(
     assert commands.main([job]) == 0
 
 
+def test_a_job_with_wrong_settings_ends_with_all_their_names(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("ELASTICSEARCH_URL", raising=False)
+    monkeypatch.setenv("LOGS_RETENTION_DAYS", "0")
+    assert commands.main(["elasticsearch"]) == 2
+    shown = capsys.readouterr().err
+    assert "ELASTICSEARCH_URL: allowed is http(s)://host[:port][/path] (environment variable not set)" in shown
+    assert "LOGS_RETENTION_DAYS: allowed is a whole number from 1 to 365" in shown
+
+
 def test_the_entry_point_hands_the_secrets_over_as_they_are(tmp_path: Path) -> None:
     secrets.write(tmp_path / "store", tmp_path / "readers", SERVICES, own=False)
     file = tmp_path / "readers" / "orders" / "environment"

@@ -124,9 +124,9 @@ def test_a_check_sees_the_other_values_and_those_that_are_well_formed_only() -> 
 def test_a_variable_without_a_default_must_be_set() -> None:
     @dataclass(frozen=True)
     class Needed:
-        url: str = variable(kinds.parse_origin, allowed="an address")
+        url: str = kinds.url(allowed="an address")
 
-    with pytest.raises(SettingsError, match="URL: allowed is an address"):
+    with pytest.raises(SettingsError, match=r"URL: allowed is an address \(environment variable not set\)"):
         read(Needed, {})
     assert read(Needed, {"URL": "http://a"}).url == "http://a"
 

@@ -6,8 +6,10 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from platform_settings import SettingsError, kinds, read
 from platformctl.run.database import ensure_roles
 from platformctl.secret_store import SecretStore
 
@@ -19,6 +21,21 @@ STORE = Path("/secrets/store")
 READERS = Path("/secrets/readers")
 TEMPLATES = Path("/templates")
 OBJECTS = Path("/objects/platform.ndjson")
+
+
+@dataclass(frozen=True)
+class Elasticsearch:
+    """What can be set for the set-up of Elasticsearch."""
+
+    elasticsearch_url: str = kinds.url()
+    logs_retention_days: int = kinds.integer(7, 1, 365)
+
+
+@dataclass(frozen=True)
+class Kibana:
+    """What can be set for the set-up of Kibana."""
+
+    kibana_url: str = kinds.url()
 
 
 def parser() -> argparse.ArgumentParser:
@@ -49,9 +66,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 # Runs in the server's network namespace: the superuser is let in from nowhere else.
                 ensure_roles(hosts.default_settings(services).ports["POSTGRES_PORT"], services, store)
             case "elasticsearch":
-                search_setup.run(os.environ["ELASTICSEARCH_URL"], store, TEMPLATES, _days("LOGS_RETENTION_DAYS", 7))
+                chosen = read(Elasticsearch, blank_is_unset=True)
+                search_setup.run(chosen.elasticsearch_url, store, TEMPLATES, chosen.logs_retention_days)
             case "kibana":
-                print(kibana_setup.run(os.environ["KIBANA_URL"], store, OBJECTS), "objects are in Kibana")
+                url = read(Kibana, blank_is_unset=True).kibana_url
+                print(kibana_setup.run(url, store, OBJECTS), "objects are in Kibana")
             case "passwords":
                 print(f"Kibana   elastic  {store.get(secret_name(SUPERUSER))}")
                 print(f"Grafana  admin    {store.get('grafana_admin')}")
@@ -63,14 +82,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SetupError as error:
         print(error, file=sys.stderr)
         return 1
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 2
     return 0
-
-
-def _days(name: str, default: int) -> int:
-    text = os.environ.get(name) or str(default)
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 365):
-        raise SystemExit(f"{name}={text!r}: allowed is a whole number from 1 to 365")
-    return int(text)
 
 
 def _generate(*, check: bool) -> int:

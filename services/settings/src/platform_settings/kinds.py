@@ -13,7 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from environs import ValidationError, validate
 
-from .reader import variable
+from .reader import REQUIRED, variable
 
 OptionalText = TypeVar("OptionalText", bound=str | None)
 OptionalPath = TypeVar("OptionalPath", bound=Path | None)
@@ -81,7 +81,7 @@ def email(default: str, *, allowed: str = "an e-mail address", **how: Any) -> st
     return value
 
 
-def url(default: str, *, or_none: bool = False, allowed: str = "", **how: Any) -> str:
+def url(default: str = REQUIRED, *, or_none: bool = False, allowed: str = "", **how: Any) -> str:
     """An HTTP URL without a query or the slash at its end. With `or_none` it may be empty."""
     allowed = allowed or f"http(s)://host[:port][/path]{', or empty: none' if or_none else ''}"
 

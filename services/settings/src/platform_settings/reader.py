@@ -17,7 +17,8 @@ T = TypeVar("T")
 Check = Callable[[Any, Mapping[str, Any]], str | None]
 
 _KEY = "platform_settings"
-_REQUIRED: Any = ...
+# As a default: the variable must be set.
+REQUIRED: Any = ...
 
 
 class SettingsError(ValueError):
@@ -61,7 +62,7 @@ class Variable:
 
 def variable(
     parse: str | Callable[[str], Any],
-    default: Any = _REQUIRED,
+    default: Any = REQUIRED,
     *,
     allowed: str,
     kind: str = "",
@@ -82,7 +83,7 @@ def variable(
         options=options,
     )
     metadata = {_KEY: declared}
-    if default is _REQUIRED:
+    if default is REQUIRED:
         return field(kw_only=True, repr=not secret, metadata=metadata)
     return field(default_factory=declared.default_value, kw_only=True, repr=not secret, metadata=metadata)
 
