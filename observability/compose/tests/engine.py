@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
-import socketserver
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from platform_testing.http import StubServer, json_response
+from werkzeug import Request, Response
 
 from tests import stack
 
@@ -117,35 +116,10 @@ def allowlist() -> Mapping[str, str]:
 def serve(engine: Engine, socket: Path) -> Iterator[Engine]:
     """Listen on the socket while the block runs; `engine.address` is then what DOCKER_HOST would be."""
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    def respond(request: Request) -> Response:
+        status, body = engine.answer(request.method, request.environ["RAW_URI"])
+        return Response(status=status) if body is None else json_response(body, status)
 
-        def _answer(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            status, body = engine.answer(self.command, self.path)
-            content = b"" if body is None else json.dumps(body).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def __getattr__(self, name: str) -> Any:
-            if name.startswith("do_"):
-                return self._answer
-            raise AttributeError(name)
-
-        def address_string(self) -> str:
-            return "unix"
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Nothing."""
-
-    class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
-        daemon_threads = True
-
-    with Server(str(socket), Handler) as server:
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-        engine.address = f"unix://{socket}"
+    engine.address = f"unix://{socket}"
+    with StubServer(respond, host=engine.address):
         yield engine
-        server.shutdown()

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
 import subprocess
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +17,10 @@ import pytest
 from docker import APIClient
 from docker.errors import APIError
 from platform_compose import secrets
+from platform_testing.http import StubServer, json_response
 from platformctl.app import Platform
 from platformctl.secret_store import SecretStore
+from werkzeug import Request, Response
 
 from load.drills import __main__ as command_line
 from load.drills import compose, containers, descriptor, engine, score, world
@@ -347,35 +346,21 @@ def test_the_script_knows_every_command() -> None:
     assert "{list,run,set,table,restore}" in command_line.parser().format_usage()
 
 
-class Backends(BaseHTTPRequestHandler):
+def backends(docker_engine: Engine) -> StubServer:
     """Alertmanager, Prometheus, watchdog and services, as much as a drill asks of them."""
 
-    engine: Engine
+    def respond(request: Request) -> Response:
+        if request.path.startswith("/api/v2/alerts"):
+            return json_response([])
+        if request.path.startswith("/notifications"):
+            payments = docker_engine.containers[container_of("payments")]
+            was_paused = f"pause {container_of('payments')}" in docker_engine.calls
+            return json_response({"notifications": _notifications(payments, was_paused)})
+        if request.path.startswith("/api/v1/query"):
+            return json_response({"data": {"result": [{"value": [0, "3"]}]}})
+        return json_response({})
 
-    def do_GET(self) -> None:
-        payments = self.engine.containers[container_of("payments")]
-        body: Any = {}
-        if self.path.startswith("/api/v2/alerts"):
-            body = []
-        elif self.path.startswith("/notifications"):
-            body = {"notifications": _notifications(payments, f"pause {container_of('payments')}" in self.engine.calls)}
-        elif self.path.startswith("/api/v1/query"):
-            body = {"data": {"result": [{"value": [0, "3"]}]}}
-        content = json.dumps(body).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.do_GET()
-
-    def do_PUT(self) -> None:
-        self.do_POST()
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Nothing."""
+    return StubServer(respond)
 
 
 def _notifications(payments: Container, was_paused: bool) -> list[dict[str, Any]]:
@@ -393,22 +378,19 @@ def _notifications(payments: Container, was_paused: bool) -> list[dict[str, Any]
 def test_a_whole_drill_pauses_notices_restores_and_resolves(
     docker_engine: Engine, compose_environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    handler = type("Handler", (Backends,), {"engine": docker_engine})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-    port = str(server.server_address[1])
+    server = backends(docker_engine)
+    server.start()
     root = tmp_path / "app"
     (root / "services" / "catalogue").mkdir(parents=True)
     shutil.copy(stack.ROOT / "services" / "catalogue" / "catalogue.yaml", root / "services" / "catalogue")
     # One stub is all backends: only their hosts and ports are turned to it.
     for service in ("USERS", "INVENTORY", "ORDERS", "NOTIFICATIONS"):
-        monkeypatch.setenv(f"{service}_URL", f"http://127.0.0.1:{port}")
+        monkeypatch.setenv(f"{service}_URL", server.url)
 
     class Here(Platform):
         def __init__(self) -> None:
             super().__init__(root, {})
-            object.__setattr__(self.settings, "ports", dict.fromkeys(self.settings.ports, int(port)))
+            object.__setattr__(self.settings, "ports", dict.fromkeys(self.settings.ports, server.port))
 
     monkeypatch.setattr(world, "Platform", Here)
     monkeypatch.setattr(compose.Compose, "host", lambda *_: "127.0.0.1")
@@ -418,8 +400,7 @@ def test_a_whole_drill_pauses_notices_restores_and_resolves(
     try:
         result = engine.run(world.World(), DRILLS["payments-hangs"], said.append)
     finally:
-        server.shutdown()
-        server.server_close()
+        server.stop()
     assert (result.passed, result.noticed, result.named, result.pages) == (True, True, True, 1), said
     assert result.seconds_to_resolve is not None
     name = container_of("payments")

@@ -3,37 +3,28 @@
 from __future__ import annotations
 
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from platform_testing.http import StubServer
+from werkzeug import Request, Response
 
 from tests import stack
 
 SCRIPT = str(stack.ROOT / "observability" / "compose" / "healthcheck")
 
 
-class Handler(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        if self.path == "/hangs":
-            time.sleep(6)
-        self.send_response(200 if self.path == "/good" else 503)
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Nothing."""
+def respond(request: Request) -> Response:
+    if request.path == "/hangs":
+        time.sleep(6)
+    return Response(status=200 if request.path == "/good" else 503)
 
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server.server_address[1]
-    server.shutdown()
-    server.server_close()
+    with StubServer(respond) as server:
+        yield server.port
 
 
 def check(port: int, path: str) -> int:
@@ -54,8 +45,7 @@ def test_no_answer_within_three_seconds_is_not(port: int) -> None:
     assert time.monotonic() - began < 5
 
 
-def test_nobody_listening_is_not() -> None:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    free = server.server_address[1]
-    server.server_close()
-    assert check(free, "/good") != 0
+def test_a_refused_connection_is_not() -> None:
+    with StubServer() as stopped:
+        pass
+    assert check(stopped.port, "/good") != 0
