@@ -1,97 +1,96 @@
-"""A mail server on a real socket that takes, refuses, or breaks off as told."""
+"""A mail server on a real socket (aiosmtpd) that takes, refuses, hangs or breaks off as a test arranges it."""
 
 from __future__ import annotations
 
-import socketserver
+import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email import message_from_bytes
 from email.message import Message
-from typing import Any
+from typing import Any, NoReturn
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+HANGS_AT_MOST_SECONDS = 20
 
 
-class MailServer(socketserver.ThreadingTCPServer):
+class MailServer(Controller):
     """What was taken is in `mails`; `offered` counts also what was not. Settings may be changed at any time."""
-
-    daemon_threads = True
-    block_on_close = False
-    allow_reuse_address = True
 
     def __init__(self) -> None:
         self.mails: list[Message] = []
         self.offered = 0
         self.recipient_answer = "250 ok"
         self.data_answer = "250 ok"
-        # Held while the mail has come and before it is answered; cleared, it makes the server hang there.
+        # Waited for between a mail's arrival and its answer; cleared, it makes the server hang there.
         self.answer_mails = threading.Event()
         self.answer_mails.set()
-        # So many of the next mails are taken, but the connection breaks off before that is said.
+        # So many of the next mails are taken, but the connection breaks off before the answer.
         self.break_off_after_data = 0
         self.say_goodbye = True
-        super().__init__(("127.0.0.1", 0), _Conversation)
+        super().__init__(self, hostname="127.0.0.1", port=0)
 
     @property
     def url(self) -> str:
         """The EMAIL_URL of this server."""
-        return f"smtp://127.0.0.1:{self.server_address[1]}"
+        return f"smtp://127.0.0.1:{self.port}"
 
+    def _trigger_server(self) -> None:
+        """Connect once, as the controller does after its start; by then the free port is known."""
+        assert isinstance(self.server, asyncio.Server)
+        self.port = self.server.sockets[0].getsockname()[1]
+        super()._trigger_server()
 
-class _Conversation(socketserver.StreamRequestHandler):
-    server: MailServer
+    # aiosmtpd calls these by their names.
 
-    def handle(self) -> None:
-        self._say("220 test")
-        while line := self.rfile.readline():
-            command = line.split(b" ")[0].strip().upper()
-            if command == b"RCPT":
-                self._say(self.server.recipient_answer)
-            elif command == b"DATA":
-                self._say("354 go on")
-                if not self._take_mail():
-                    return
-            elif command == b"QUIT":
-                if self.server.say_goodbye:
-                    self._say("221 bye")
-                return
-            else:
-                self._say("250 ok")
+    async def handle_RCPT(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        if self.recipient_answer.startswith("250"):
+            envelope.rcpt_tos.append(address)
+        return self.recipient_answer
 
-    def _take_mail(self) -> bool:
-        raw = b""
-        while (line := self.rfile.readline()) != b".\r\n":
-            raw += line
-        self.server.offered += 1
-        answer = self.server.data_answer
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        answer = self.data_answer
+        self.offered += 1
         if answer.startswith("250"):
-            self.server.mails.append(message_from_bytes(raw))
-        self.server.answer_mails.wait(20)
-        if self.server.break_off_after_data:
-            self.server.break_off_after_data -= 1
-            return False
-        self._say(answer)
-        return True
+            assert isinstance(envelope.content, bytes)
+            self.mails.append(message_from_bytes(envelope.content))
+        await asyncio.to_thread(self.answer_mails.wait, HANGS_AT_MOST_SECONDS)
+        if self.break_off_after_data:
+            self.break_off_after_data -= 1
+            await _break_off(server)
+        return answer
 
-    def _say(self, line: str) -> None:
-        self.wfile.write(f"{line}\r\n".encode())
+    async def handle_QUIT(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        if not self.say_goodbye:
+            await _break_off(server)
+        return "221 bye"
+
+
+async def _break_off(server: SMTP) -> NoReturn:
+    """Close the connection without an answer. Its end cancels what handles it, which waits here."""
+    assert server.transport is not None
+    server.transport.close()
+    await asyncio.Event().wait()
+    raise AssertionError("the event is never set")
 
 
 @contextmanager
 def mail_server() -> Iterator[MailServer]:
     """A running server."""
     server = MailServer()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
+    server.start()
     try:
         yield server
     finally:
         server.answer_mails.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+        server.stop()
 
 
-def settings_of(server: Any) -> dict[str, Any]:
+def settings_of(server: MailServer) -> dict[str, Any]:
     """Django's settings for this server, as the service makes them of an EMAIL_URL."""
     from config.environment import mail_settings
 
