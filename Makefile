@@ -81,8 +81,8 @@ screenshots: ## The documentation's pictures, from a real drill after an hour of
 load: ## Put load on it: make load users=20 time=1m shape=steady|ramp|spike
 	@$(PLATFORMCTL) load $(foreach option,users time shape,$(if $($(option)),--$(option) $($(option))))
 
-drill: ## Break one thing and see who is told what, how soon (name=payments-hangs repeat=3; without a name: all names)
-	@$(PLATFORMCTL) up --no-probe
+drill: ## Break one thing and measure the alerts (name=payments-hangs repeat=3; without a name: lists all drills)
+	@$(if $(name),$(PLATFORMCTL) up --no-probe)
 	@.venv/bin/python -m load.drills $(if $(name),run $(name) $(if $(repeat),--times $(repeat)),list)
 
 # All of them take hours: a run without a set goes on where the last one on this revision stopped.

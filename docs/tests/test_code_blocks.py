@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 from platform_docs import fences
 from platform_docs.repository import ROOT, tracked
+from pytest_httpserver import HTTPServer
 
 RUNNABLE = {"sh", "bash", "shell", "console", "python", "py"}
 # Runbooks have a test of their own, which knows which alert they are for.
 FILES = [path for path in tracked("*.md") if "runbooks" not in path.parts]
+INSTRUMENT = Path("docs/how-to/instrument-your-project.md")
 # What must be undone even if a page's commands stop halfway.
 CLEAN_UP = {"docs/tutorials/break-it.md": "observability/native/bootstrap signal payments CONT"}
 
@@ -32,7 +34,8 @@ def test_a_block_is_marked_to_be_run_or_says_why_not(path: Path) -> None:
     for block in _blocks(path):
         assert block.language, f"line {block.line}: a block without a language; text is one"
         if block.language in RUNNABLE:
-            assert block.is_run or block.reason_not_run, f"line {block.line}: mark it {{run}} or {{not-run: reason}}"
+            is_marked = block.is_run or block.is_run_in_project or block.reason_not_run
+            assert is_marked, f"line {block.line}: mark it {{run}} or {{not-run: reason}}"
 
 
 @pytest.mark.parametrize("path", _with("python", "py"), ids=str)
@@ -43,6 +46,30 @@ def test_python_blocks_run(path: Path) -> None:
                 [sys.executable, "-c", block.text], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
             )
             assert done.returncode == 0, f"{path}, line {block.line}: {done.stderr[-2000:]}"
+
+
+@pytest.mark.timeout(180)
+def test_a_new_project_is_instrumented_as_the_how_to_says(tmp_path: Path, httpserver: HTTPServer) -> None:
+    """With a server of its own in place of the collector and of Sentry."""
+    httpserver.expect_request("/v1/traces").respond_with_data(b"", content_type="application/x-protobuf")
+    httpserver.expect_request("/api/1/envelope/").respond_with_json({})
+    blocks = [block for block in _blocks(INSTRUMENT) if block.is_run_in_project]
+    settings = [block.text for block in blocks if block.language == "python"]
+    script = "".join(block.text for block in blocks if block.language == "sh")
+    for shown, here in (
+        ("http://collector:4318", httpserver.url_for("").rstrip("/")),
+        ("https://key@sentry.example.com", f"http://key@{httpserver.host}:{httpserver.port}"),
+        ("TELEMETRY_METRICS_PORT=9100", "TELEMETRY_METRICS_PORT=0"),
+    ):
+        assert shown in script, shown
+        script = script.replace(shown, here)
+    assert _shell("django-admin startproject shop .", tmp_path).returncode == 0
+    with (tmp_path / "shop" / "settings.py").open("a") as file:
+        file.writelines(settings)
+    done = _shell(script, tmp_path)
+    assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+    received = {request.path for request, _ in httpserver.log}
+    assert received == {"/v1/traces", "/api/1/envelope/"}
 
 
 @pytest.mark.live
@@ -63,10 +90,10 @@ def test_shell_blocks_run_one_after_the_other(path: Path) -> None:
     assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
 
 
-def _shell(script: str) -> subprocess.CompletedProcess[str]:
+def _shell(script: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
-        cwd=ROOT,
+        cwd=folder,
         env=os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
         capture_output=True,
         text=True,

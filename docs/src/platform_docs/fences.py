@@ -4,6 +4,7 @@ A mark follows the language: ```sh {run}```. Renderers show the language and ign
 so `unmarked` removes marks before a page is rendered.
 
 - `{run}`: a test runs it (shell from the repository's root, over the running platform; Python by this environment).
+- `{run: project}`: a test runs it in a new Django project, where Python is added to the settings.
 - `{not-run: reason}`: no test runs it as it is; the reason says what covers it instead.
 """
 
@@ -30,6 +31,10 @@ class Block:
     @property
     def is_run(self) -> bool:
         return self.mark == "run"
+
+    @property
+    def is_run_in_project(self) -> bool:
+        return self.mark == "run: project"
 
     @property
     def reason_not_run(self) -> str:
