@@ -66,13 +66,6 @@ def test_every_runbook_is_a_page(site: Path) -> None:
     assert published == runbooks
 
 
-def test_pages_show_no_marks_of_code_blocks(site: Path) -> None:
-    for page in _pages(site):
-        text = page.read_text()
-        assert "{run" not in text, page
-        assert "{not-run" not in text, page
-
-
 def test_the_search_index_has_generated_pages(site: Path) -> None:
     index = json.loads((site / "search" / "search_index.json").read_text())
     found = {entry["location"].split("#")[0] for entry in index["docs"]}

@@ -1,7 +1,6 @@
 """Fenced code blocks of Markdown files, with the marks that say which of them tests run.
 
-A mark follows the language: ```sh {run}```. Renderers show the language and ignore the rest; MkDocs does not,
-so `unmarked` removes marks before a page is rendered.
+A mark follows the language: ```sh {run}```. Renderers use the language and ignore the mark.
 
 - `{run}`: a test runs it (shell from the repository's root, over the running platform; Python by this environment).
 - `{run: project}`: a test runs it in a new Django project, where Python is added to the settings.
@@ -56,14 +55,6 @@ def blocks(markdown: str) -> Iterator[Block]:
             opened = None
         else:
             collected.append(line)
-
-
-def unmarked(markdown: str) -> str:
-    """The same text without marks."""
-    return "\n".join(
-        f"{found['indent']}{found['fence']}{found['language']}" if (found := _OPENING.match(line)) else line
-        for line in markdown.split("\n")
-    )
 
 
 def without(markdown: str) -> str:

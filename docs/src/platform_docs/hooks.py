@@ -10,7 +10,7 @@ from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-from platform_docs import fences, links, reference
+from platform_docs import links, reference
 from platform_docs.repository import DOCS
 
 # Where the site serves it, and where npm puts it (docs/package-lock.json verifies both).
@@ -41,6 +41,5 @@ def _pages(config: MkDocsConfig) -> Iterator[File]:
 
 
 def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Remove marks of code blocks; links out of docs/ lead to the repository."""
-    source = Path("docs") / page.file.src_uri
-    return fences.unmarked(links.rewritten(source, markdown, config.repo_url))
+    """Links out of docs/ lead to the repository."""
+    return links.rewritten(Path("docs") / page.file.src_uri, markdown, config.repo_url)

@@ -10,6 +10,7 @@ from platform_docs.reference import (
     catalogue,
     commands,
     drills,
+    library_api,
     library_settings,
     metrics,
     patches,
@@ -19,6 +20,7 @@ from platform_docs.reference import (
 PAGES: Mapping[str, Callable[[], str]] = {
     "reference/settings.md": settings.page,
     "reference/library-settings.md": library_settings.page,
+    "reference/library-api.md": library_api.page,
     "reference/metrics.md": metrics.page,
     "reference/attributes.md": attributes.page,
     "reference/catalogue.md": catalogue.page,

@@ -69,7 +69,7 @@ def assignments() -> set[tuple[str, str]]:
         imported = {
             (alias.asname or alias.name).split(".")[0]
             for node in ast.walk(tree)
-            if isinstance(node, ast.Import) or (isinstance(node, ast.ImportFrom) and node.level == 0)
+            if isinstance(node, ast.Import) or (isinstance(node, ast.ImportFrom) and _is_foreign(node))
             for alias in node.names
         }
         for node in ast.walk(tree):
@@ -105,7 +105,7 @@ def _used(tree: ast.AST) -> Iterator[tuple[str, bool]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and _is_private(node.attr):
             yield node.attr, True
-        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+        elif isinstance(node, ast.ImportFrom) and _is_foreign(node):
             is_private_module = any(_is_private(part) for part in (node.module or "").split("."))
             for alias in node.names:
                 if not _is_types_only(node) and (_is_private(alias.name) or is_private_module):
@@ -133,6 +133,10 @@ def _is_self(node: ast.AST) -> bool:
 
 def _is_slots(node: ast.AST) -> bool:
     return isinstance(node, ast.Name) and node.id == "__slots__"
+
+
+def _is_foreign(node: ast.ImportFrom) -> bool:
+    return node.level == 0 and (node.module or "").split(".")[0] != LIBRARY.name
 
 
 def _is_types_only(node: ast.ImportFrom) -> bool:
