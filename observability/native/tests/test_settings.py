@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 from catalogue import Catalogue
 from dotenv import dotenv_values
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.strategies import DataObject
+from platform_settings.testing import GENERATED, check_wrong_value
 from platformctl.errors import SettingsError
 from platformctl.settings import ALERT_VARIABLES, OTHER_VARIABLES, Settings, default_ports
 
@@ -61,6 +65,23 @@ def test_a_wrong_value_is_refused_with_its_name_and_what_is_allowed(
         load_settings(line)
     assert line.partition("=")[0] in str(caught.value)
     assert allowed in str(caught.value)
+
+
+def test_an_offset_that_moves_a_port_beyond_the_last_is_refused_by_the_ports_name(load_settings: Load) -> None:
+    with pytest.raises(SettingsError, match="RABBITMQ_DISTRIBUTION_PORT: allowed is a port from 1 to 65535"):
+        load_settings("PORT_OFFSET=40000")
+
+
+def test_credentials_are_not_shown(load_settings: Load) -> None:
+    text = "EMAIL_URL=smtp://shop:hunter2@mail.example\nSENTRY_DSN=http://hunter2@errors.example/1"
+    assert load_settings(text).email_url == "smtp://shop:hunter2@mail.example"
+    assert "hunter2" not in repr(load_settings(text))
+
+
+@GENERATED
+@given(data=st.data())
+def test_any_wrong_value_of_any_variable_is_refused_with_its_name(data: DataObject) -> None:
+    check_wrong_value(data, Settings, {}, blank_is_unset=True, kinds={"folder": lambda _: st.text("abc", min_size=1)})
 
 
 def test_all_wrong_values_are_named_at_once(load_settings: Load) -> None:

@@ -14,7 +14,7 @@ _INTRODUCTION = """\
 # Platform settings
 
 Copy `.env.example` to `.env` and uncomment what you change. Variables of the shell override `.env`. A wrong value stops
-the start; the message names every wrong variable, its value and what is allowed.
+the start; the message names every wrong variable and what is allowed, and shows no values.
 
 Settings of the library are on [a page of their own](library-settings.md).
 """

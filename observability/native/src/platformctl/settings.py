@@ -9,6 +9,7 @@ from pathlib import Path
 
 from catalogue import Catalogue
 from dotenv import dotenv_values
+from platform_settings import build, kinds, parse, variables
 
 from platformctl.errors import SettingsError
 
@@ -67,17 +68,17 @@ class Settings:
     """The platform's settings. Days are whole days of data kept; ports are TCP ports on 127.0.0.1."""
 
     ports: Mapping[str, int]
-    cache: Path = Path(DEFAULT_CACHE)
-    traffic: bool = True
-    traffic_users: int = 2
-    environment: str = "development"
-    service_version: str = "dev"
-    logs_retention_days: int = 7
-    traces_retention_days: int = 3
-    metrics_retention_days: int = 7
-    email_url: str = ""
-    sentry_dsn: str = ""
-    traces_sampler_ratio: float = 1.0
+    cache: Path = kinds.folder(Path(DEFAULT_CACHE), absolute=True, allowed="an absolute path", name="CACHE_DIR")
+    traffic: bool = kinds.switch(True)
+    traffic_users: int = kinds.integer(2, 1, 50)
+    environment: str = kinds.choice("development", ("development", "test", "drill", "production"))
+    service_version: str = kinds.text("dev")
+    logs_retention_days: int = kinds.integer(7, 1, 365)
+    traces_retention_days: int = kinds.integer(3, 1, 365)
+    metrics_retention_days: int = kinds.integer(7, 1, 365)
+    email_url: str = kinds.text("", secret=True)
+    sentry_dsn: str = kinds.text("", secret=True)
+    traces_sampler_ratio: float = kinds.number(1.0, 0, 1, name="OTEL_TRACES_SAMPLER_ARG")
     alert_receivers: Mapping[str, str] = field(default_factory=dict)
 
     def port(self, process: str, use: str = "") -> int:
@@ -112,20 +113,9 @@ COMPOSE_VARIABLES = (
     "ES_JAVA_OPTS",
 )
 
-OTHER_VARIABLES = (
-    "CACHE_DIR",
-    "ENVIRONMENT",
-    "SERVICE_VERSION",
-    "PORT_OFFSET",
-    "TRAFFIC",
-    "TRAFFIC_USERS",
-    "LOGS_RETENTION_DAYS",
-    "TRACES_RETENTION_DAYS",
-    "METRICS_RETENTION_DAYS",
-    "EMAIL_URL",
-    "SENTRY_DSN",
-    "OTEL_TRACES_SAMPLER_ARG",
-)
+# Moves every port that isn't set by itself.
+PORT_OFFSET = kinds.integer(0, 0, 40_000)
+OTHER_VARIABLES = ("PORT_OFFSET", *variables(Settings))
 
 
 def load(root: Path, catalogue: Catalogue, environ: Mapping[str, str] | None = None) -> Settings:
@@ -136,28 +126,24 @@ def load(root: Path, catalogue: Catalogue, environ: Mapping[str, str] | None = N
     unknown = sorted(set(in_file) - known)
     problems = [f"{name}: not a setting (misspelt?); .env.example lists all" for name in unknown]
     surrounding = os.environ if environ is None else environ
-    values = in_file | {key: surrounding[key] for key in known if key in surrounding}
-    reader = _Reader(values, problems)
-    offset = reader.integer("PORT_OFFSET", 0, 0, 40_000)
-    settings = Settings(
-        ports={name: reader.integer(name, default + offset, 1, 65_535) for name, default in defaults.items()},
-        cache=reader.absolute_path("CACHE_DIR", DEFAULT_CACHE),
-        traffic=reader.choice("TRAFFIC", ("on", "off"), "on") == "on",
-        traffic_users=reader.integer("TRAFFIC_USERS", 2, 1, 50),
-        environment=reader.choice("ENVIRONMENT", ("development", "test", "drill", "production"), "development"),
-        service_version=reader.text("SERVICE_VERSION", "dev"),
-        logs_retention_days=reader.integer("LOGS_RETENTION_DAYS", 7, 1, 365),
-        traces_retention_days=reader.integer("TRACES_RETENTION_DAYS", 3, 1, 365),
-        metrics_retention_days=reader.integer("METRICS_RETENTION_DAYS", 7, 1, 365),
-        email_url=reader.text("EMAIL_URL", ""),
-        sentry_dsn=reader.text("SENTRY_DSN", ""),
-        traces_sampler_ratio=reader.ratio("OTEL_TRACES_SAMPLER_ARG", 1.0),
-        alert_receivers={name: values[name] for name in ALERT_VARIABLES if values.get(name)},
-    )
-    problems.extend(_shared_ports(settings.ports))
+    merged = in_file | {key: surrounding[key] for key in known if key in surrounding}
+    given = {name: value for name, value in merged.items() if value.strip()}
+    offset = parse({"PORT_OFFSET": PORT_OFFSET}, given, blank_is_unset=True)[0].get("PORT_OFFSET", 0)
+    # As if they were set: an offset may move a default beyond the last port.
+    moved = {name: str(default + offset) for name, default in defaults.items()}
+    declared = {
+        "PORT_OFFSET": PORT_OFFSET,
+        **variables(Settings),
+        **{name: kinds.port(default) for name, default in defaults.items()},
+    }
+    values, wrong = parse(declared, moved | given, blank_is_unset=True)
+    problems += [f"{name}: {problem}" for name, problem in wrong.items()]
+    ports = {name: values.get(name, default + offset) for name, default in defaults.items()}
+    problems += _shared_ports(ports)
     if problems:
         raise SettingsError("wrong settings", detail=problems, advice="correct .env (or the environment) and try again")
-    return settings
+    receivers = {name: given[name] for name in ALERT_VARIABLES if name in given}
+    return build(Settings, values, ports=ports, alert_receivers=receivers)
 
 
 def _shared_ports(ports: Mapping[str, int]) -> Iterator[str]:
@@ -166,46 +152,3 @@ def _shared_ports(ports: Mapping[str, int]) -> Iterator[str]:
         if port in owner:
             yield f"{name}={port}: {owner[port]} has that port too"
         owner.setdefault(port, name)
-
-
-class _Reader:
-    """Reads values one by one and collects what is wrong with them, so that one start names every fault."""
-
-    def __init__(self, values: Mapping[str, str], problems: list[str]) -> None:
-        self._values = values
-        self._problems = problems
-
-    def text(self, name: str, default: str) -> str:
-        return self._values.get(name, "").strip() or default
-
-    def integer(self, name: str, default: int, low: int, high: int) -> int:
-        text = self.text(name, str(default))
-        if text.isascii() and text.isdigit() and low <= int(text) <= high:
-            return int(text)
-        self._problems.append(f"{name}={text!r}: allowed is a whole number from {low} to {high}")
-        return default
-
-    def ratio(self, name: str, default: float) -> float:
-        text = self.text(name, str(default))
-        try:
-            value = float(text)
-        except ValueError:
-            value = -1.0
-        if 0.0 <= value <= 1.0:
-            return value
-        self._problems.append(f"{name}={text!r}: allowed is a number from 0 to 1")
-        return default
-
-    def choice(self, name: str, allowed: tuple[str, ...], default: str) -> str:
-        text = self.text(name, default).lower()
-        if text in allowed:
-            return text
-        self._problems.append(f"{name}={text!r}: allowed is {', '.join(allowed)}")
-        return default
-
-    def absolute_path(self, name: str, default: str) -> Path:
-        path = Path(self.text(name, default)).expanduser()
-        if path.is_absolute():
-            return path
-        self._problems.append(f"{name}={str(path)!r}: allowed is an absolute path")
-        return Path(default)

@@ -16,13 +16,14 @@ Imports neither Django nor any other package of this repository.
 
 from environs import ValidationError, validate
 
-from .reader import Check, SettingsError, Variable, of, parse, read, variable, variables
+from .reader import Check, SettingsError, Variable, build, of, parse, read, variable, variables
 
 __all__ = [
     "Check",
     "SettingsError",
     "ValidationError",
     "Variable",
+    "build",
     "of",
     "parse",
     "read",

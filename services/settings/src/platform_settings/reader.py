@@ -100,12 +100,15 @@ def read(
 
     With `blank_is_unset`, space around values is cut off, and a variable without a value counts as not set.
     """
-    declared = _declared(settings, prefix)
-    by_name = {name: declared_variable for name, _, declared_variable in declared}
-    values, problems = parse(by_name, environ, blank_is_unset=blank_is_unset)
+    values, problems = parse(variables(settings, prefix), environ, blank_is_unset=blank_is_unset)
     if problems:
         raise SettingsError(problems)
-    return settings(**{field_name: values[name] for name, field_name, _ in declared})
+    return build(settings, values, prefix=prefix)
+
+
+def build(settings: type[T], values: Mapping[str, Any], *, prefix: str = "", **others: Any) -> T:
+    """The dataclass with values that `parse` returned. `others` are for fields that are no variables."""
+    return settings(**{field_name: values[name] for name, field_name, _ in _declared(settings, prefix)}, **others)
 
 
 def parse(

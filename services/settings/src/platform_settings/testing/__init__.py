@@ -86,9 +86,8 @@ def check_wrong_value(
     `sound` is an environment that starts, `kinds` adds to the kinds of `platform_settings.kinds`, `how` goes to `read`.
     Nothing that a traceback shows has a secret's value.
     """
-    known = {**_KINDS, **(kinds or {})}
-    if how.get("blank_is_unset"):
-        known |= {"folder": lambda _: None, "file": lambda _: None}
+    never_blank: Mapping[str, Wrong] = {"folder": lambda _: None, "file": lambda _: None}
+    known = {**_KINDS, **(never_blank if how.get("blank_is_unset") else {}), **(kinds or {})}
     declared = variables(settings, how.get("prefix", ""))
     wrong = {name: known[variable.kind](variable) for name, variable in declared.items()}
     name, values = data.draw(st.sampled_from([(name, values) for name, values in wrong.items() if values is not None]))
