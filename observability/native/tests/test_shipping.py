@@ -8,13 +8,14 @@ import subprocess
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import jinja2
 import pytest
+from platform_testing.http import StubServer, json_response
 from platform_testing.polling import eventually
+from werkzeug import Request, Response
 
 INDEX = "logs-django-default"
 PROCESS = "orders"
@@ -28,51 +29,11 @@ class Store:
         self.attempts: Counter[str] = Counter()
         self.refusals: dict[str, list[int]] = {}
         self._lock = threading.Lock()
-        self._server: ThreadingHTTPServer | None = None
-        self.port = 0
+        # Started again after a `stop`, it listens on the same port as before.
+        self.server = StubServer(self.respond)
 
-    def start(self) -> None:
-        """Listen; on the same port as before after a `stop`."""
-        store = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_HEAD(self) -> None:
-                self._answer({})
-
-            do_GET = do_HEAD  # noqa: N815 - the base class's names
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-                self._answer(store.bulk(body.splitlines()))
-
-            def _answer(self, document: dict[str, Any]) -> None:
-                data = json.dumps(document).encode()
-                self.send_response(200)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                if self.command != "HEAD":
-                    self.wfile.write(data)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        class Server(ThreadingHTTPServer):
-            allow_reuse_address = True
-            daemon_threads = True
-
-        self._server = Server(("127.0.0.1", self.port), Handler)
-        self.port = self._server.server_address[1]
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def stop(self) -> None:
-        """Refuse connections."""
-        if self._server is not None:
-            self._server.shutdown()
-            self._server.server_close()
-            self._server = None
+    def respond(self, request: Request) -> Response:
+        return json_response(self.bulk(request.get_data(as_text=True).splitlines()) if request.method == "POST" else {})
 
     def bulk(self, lines: list[str]) -> dict[str, Any]:
         """Answer a bulk request."""
@@ -161,15 +122,14 @@ class Shipper:
 @pytest.fixture
 def store() -> Iterator[Store]:
     made = Store()
-    made.start()
-    yield made
-    made.stop()
+    with made.server:
+        yield made
 
 
 @pytest.fixture
 def shipper(root: Path, tmp_path: Path, store: Store) -> Iterator[Shipper]:
     assert shutil.which("rsyslogd"), "rsyslogd is missing: run `make up` first"
-    made = Shipper(root, tmp_path, store.port)
+    made = Shipper(root, tmp_path, store.server.port)
     yield made
     made.stop()
 
@@ -236,7 +196,7 @@ def test_lines_written_and_rotated_while_it_was_stopped_arrive(store: Store, shi
 def test_killed_again_and_again_with_elasticsearch_away_every_line_arrives(store: Store, shipper: Shipper) -> None:
     shipper.start()
     shipper.write(0, 1000)
-    store.stop()
+    store.server.stop()
     shipper.write(1000, 1000)
     shipper.kill()
     shipper.rotate("01.000")
@@ -245,7 +205,7 @@ def test_killed_again_and_again_with_elasticsearch_away_every_line_arrives(store
     shipper.write(3000, 1000)
     shipper.kill()
     shipper.start()
-    store.start()
+    store.server.start()
     shipper.write(4000, 1000)
     eventually(arrived(store, 5000), "all lines", timeout=60)
     assert set(store.documents) == ids(5000)
@@ -254,12 +214,12 @@ def test_killed_again_and_again_with_elasticsearch_away_every_line_arrives(store
 def test_what_was_read_before_a_stop_with_elasticsearch_away_is_sent_after_the_start(
     store: Store, shipper: Shipper
 ) -> None:
-    store.stop()
+    store.server.stop()
     shipper.start()
     shipper.write(0, 500)
     eventually(lambda: any(shipper.work.glob("imfile-state:*")), "rsyslog to have read the lines")
     shipper.stop()
-    store.start()
+    store.server.start()
     shipper.start()
     eventually(arrived(store, 500), "the lines", timeout=30)
     assert set(store.documents) == ids(500)
