@@ -223,7 +223,12 @@ def free_port() -> int:
 
 
 class HttpBackend:
-    """A real HTTP server on loopback whose answer can be changed while it runs."""
+    """A real HTTP server on loopback whose answer can be changed while it runs.
+
+    Written by hand on purpose: one and the same backend hangs, drops connections, truncates answers, breaks the
+    protocol and then recovers, on connections that stay open. pytest-httpserver's server closes each one after its
+    answer.
+    """
 
     def __init__(self, answer: Answer | None = None, port: int = 0) -> None:
         self.requests: list[tuple[str, str, dict[str, str], bytes]] = []
