@@ -4,7 +4,7 @@ opentelemetry-instrumentation-threading patches the same methods, with three dif
 
 - It also propagates to daemon threads. Those outlive the request (a connection pool's maintenance threads, for
   example) and would write its ids into their logs and spans for as long as the process lives.
-- A worker thread of a pool keeps the context of the task that happened to start it. Here it has none between tasks.
+- A pool's worker thread keeps the context of the task that first started it. Here it has no context between tasks.
 - It wraps ``Thread.run``, so a subclass with a ``run()`` of its own loses the context. Here the instance is wrapped.
 """
 
@@ -29,7 +29,7 @@ _submit = ThreadPoolExecutor.submit
 def install() -> None:
     """Patch Thread.start() and ThreadPoolExecutor.submit(). A second call does nothing.
 
-    Daemon threads are left alone; ``context.carry()`` binds one that belongs to the work.
+    Daemon threads are not patched; use ``context.carry()`` for one that belongs to the unit of work.
     """
     threading.Thread.start = start  # type: ignore[assignment, method-assign]
     ThreadPoolExecutor.submit = submit  # type: ignore[assignment, method-assign]
@@ -41,7 +41,7 @@ def start(thread: threading.Thread) -> None:
         context, run = otel_context.get_current(), thread.run
 
         def carried() -> None:
-            # The thread would refer to itself by its own attribute, and stay until the collector finds the cycle.
+            # Break the reference cycle between the thread and its run attribute, so that it is freed at once.
             thread.__dict__.pop("run", None)
             _within(context, run)
 

@@ -1,7 +1,7 @@
-"""django-prometheus's database families, counted for a fraction of what its own cursors take.
+"""django-prometheus's database metric families, updated at a fraction of the cost of its own cursors.
 
-The package looks every child up by its label names anew, three times for each statement, and for MySQL and SQLite it
-makes a class for each cursor. What is counted stays the same, a test compares both.
+The package looks up each labelled child three times per statement, and for MySQL and SQLite it creates a class per
+cursor. The values are the same; a test compares both implementations.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _PACKAGE = "django_prometheus.db."
 
 @lru_cache(maxsize=64)
 def counting_cursor(cursor_class: type[Any], alias: str, vendor: str) -> type[Any]:
-    """In place of the package's ExportingCursorWrapper: ``cursor_class`` that counts, times and counts failures."""
+    """Subclass ``cursor_class`` to count statements and errors and to time them; replaces ExportingCursorWrapper."""
     from django_prometheus.db import errors_total, execute_many_total, execute_total, query_duration_seconds
 
     executed = execute_total.labels(alias, vendor)._value
@@ -40,8 +40,6 @@ def counting_cursor(cursor_class: type[Any], alias: str, vendor: str) -> type[An
             observe(took, perf_counter() - start, None)
 
     class CursorWrapper(cursor_class):
-        """Counts statements."""
-
         def execute(self, *args: Any, **kwargs: Any) -> Any:
             executed.inc(1)
             return timed(super().execute, *args, **kwargs)
@@ -55,10 +53,10 @@ def counting_cursor(cursor_class: type[Any], alias: str, vendor: str) -> type[An
 
 
 def install() -> None:
-    """Let the package's database engines make our cursors. Does nothing where no engine is the package's."""
+    """Make django-prometheus's database engines use these cursors. Does nothing when no such engine is configured."""
     if not any(str(database.get("ENGINE", "")).startswith(_PACKAGE) for database in settings.DATABASES.values()):
         return
-    import_module(f"{_PACKAGE}common")  # which an engine that is loaded later takes it from
+    import_module(f"{_PACKAGE}common")  # engines that are loaded later import the wrapper from here
     for name, module in list(sys.modules.items()):
         if name.startswith(_PACKAGE) and hasattr(module, "ExportingCursorWrapper"):
             module.ExportingCursorWrapper = counting_cursor  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""A deadline as a value, and the header in which it travels."""
+"""A deadline as a value, and the header that propagates it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MAX_MILLISECONDS = 3_600_000
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """A moment on this process's monotonic clock. Travels between processes as the milliseconds that are left."""
+    """A time on this process's monotonic clock. Sent to other processes as the remaining milliseconds."""
 
     at: float
 
@@ -31,7 +31,7 @@ class Deadline:
         return time.monotonic() >= self.at
 
     def header_value(self) -> str:
-        """What goes into the X-Request-Deadline-Ms header: whole milliseconds left."""
+        """The X-Request-Deadline-Ms header: the remaining time in whole milliseconds."""
         return str(int(self.remaining() * 1000))
 
     def earliest(self, other: Deadline | None) -> Deadline:
@@ -40,7 +40,7 @@ class Deadline:
 
 
 def parse_header(raw: str | None) -> float | None:
-    """Seconds from an X-Request-Deadline-Ms value; None when it is missing or isn't a sane whole number."""
+    """Seconds from an X-Request-Deadline-Ms value; None when it is missing or isn't a whole number in range."""
     if not raw or len(raw) > 7 or not raw.isascii() or not raw.isdigit():
         return None
     return min(int(raw), _MAX_MILLISECONDS) / 1000

@@ -1,4 +1,4 @@
-"""Forking: what must start anew in a child process, and what must not start before."""
+"""Forking: reset state in a child process, and delay what must start only after the fork."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from types import FrameType
 
 
 def after_fork(method: Callable[[], None]) -> None:
-    """Call a bound method in every forked child, as long as its object lives."""
-    if not hasattr(os, "register_at_fork"):  # no fork on this platform
+    """Call a bound method in every forked child while its object exists (it is held by a weak reference)."""
+    if not hasattr(os, "register_at_fork"):  # this platform has no fork
         return
     reference = weakref.WeakMethod(method)
 
@@ -26,7 +26,7 @@ def after_fork(method: Callable[[], None]) -> None:
 def in_worker(start: Callable[[], object]) -> None:
     """Call ``start`` now; in gunicorn's master, when that loads the app (preload_app), in each worker instead.
 
-    The master serves no requests. What it opened (a port, a connection pool) would be in the workers' way.
+    The master serves no requests, and a port or connection pool opened there would conflict with the workers' own.
     """
     if not _is_preloading_master():
         start()
@@ -35,7 +35,7 @@ def in_worker(start: Callable[[], object]) -> None:
 
     def once() -> None:
         nonlocal pending
-        if pending:  # a worker's own children inherit that it has been done
+        if pending:  # False in a worker's own children: already started
             pending = False
             start()
 
@@ -50,5 +50,5 @@ def _is_preloading_master() -> bool:
     while frame is not None:
         modules.add(str(frame.f_globals.get("__name__")))
         frame = frame.f_back
-    # A worker is forked by the master, so the master's frames are below its own.
+    # The master forks its workers, so a worker's stack also contains the master's frames.
     return "gunicorn.arbiter" in modules and not any(name.startswith("gunicorn.workers") for name in modules)

@@ -1,7 +1,7 @@
-"""django-prometheus's HTTP families, fed by one small tally for each kind of request.
+"""django-prometheus's HTTP metric families, aggregated first in one small tally per kind of request.
 
-Updating a dozen metrics costs twenty times as much as counting once, and most of them follow from the others. So a
-request adds to the tally of its kind, and the tallies go into django-prometheus's own metrics when these are read.
+Updating a dozen metrics costs twenty times as much as one count, and most can be derived from the others. A request
+adds to the tally of its kind; the tallies are flushed into django-prometheus's own metrics when those are collected.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "TRACE", "OPTIONS",
 INVALID_METHOD = "<invalid method>"
 UNNAMED_VIEW = "<unnamed view>"
 _MAX_DIGITS = 18
-# So many requests of a kind are counted together.
+# Number of requests of one kind that are aggregated in one batch.
 _FOLD = 128
 
 Kind = tuple[int, str, str, str, "str | None", "str | None", bool, bool]
@@ -42,7 +42,7 @@ def content_length(raw: str | None) -> int:
 
 
 class _Sizes:
-    """What a histogram collects, as plain numbers."""
+    """The bucket counts and the sum of a histogram, as plain numbers."""
 
     __slots__ = ("bounds", "buckets", "exemplars", "total")
 
@@ -56,7 +56,7 @@ class _Sizes:
         self.exemplars: dict[int, tuple[Ids, float, float]] = {}
 
     def add_times(self, amounts: Sequence[float], ids: Sequence[Ids | None], at: Sequence[float]) -> None:
-        """Count amounts that hardly ever repeat; an amount with ids becomes its bucket's exemplar."""
+        """Count amounts that rarely repeat; an amount with ids becomes its bucket's exemplar."""
         indexes = [bisect_left(self.bounds, amount) for amount in amounts]
         self.total += sum(amounts)
         self.buckets.update(indexes)
@@ -65,13 +65,13 @@ class _Sizes:
                 self.exemplars[index] = (one, amount, moment)
 
     def add_sizes(self, amounts: Iterable[int]) -> None:
-        """Count amounts most of which are the same."""
+        """Count amounts that mostly repeat."""
         for amount, count in Counter(amounts).items():
             self.total += amount * count
             self.buckets[bisect_left(self.bounds, amount)] += count
 
     def pour(self, *histograms: Histogram) -> None:
-        """Move everything into ``histograms``."""
+        """Flush all counts into ``histograms``."""
         for histogram in histograms:
             histogram._sum.inc(self.total)
             for index, count in self.buckets.items():
@@ -79,13 +79,13 @@ class _Sizes:
             for index, (ids, amount, at) in self.exemplars.items():
                 bucket = histogram._buckets[index]
                 known = bucket.get_exemplar()
-                if known is None or known.timestamp < at:  # another kind of request may have left a newer one
+                if known is None or known.timestamp < at:  # another kind may have set a newer exemplar
                     bucket.set_exemplar(Exemplar({"trace_id": ids[0], "span_id": ids[1]}, amount, at))
         self.clear()
 
 
 class _Tally:
-    """Requests of one kind since the metrics were last read."""
+    """Requests of one kind since the metrics were last collected."""
 
     __slots__ = ("count", "fresh", "kind", "lock", "received", "seconds", "sent")
 
@@ -93,14 +93,14 @@ class _Tally:
         self.kind = kind
         self.lock = threading.Lock()
         self.count = 0
-        # Requests not yet counted, each a tuple of what fold() unpacks. Appending needs no lock.
+        # Requests not yet aggregated, each a tuple that fold() unpacks. Appending needs no lock.
         self.fresh: deque[tuple[float, int, int | None, Ids | None, float]] = deque()
         self.seconds = _Sizes(seconds)
         self.received = _Sizes(sizes)
         self.sent = _Sizes(sizes)
 
     def fold(self) -> None:
-        """Count what is fresh. Several at once are cheaper than each by itself. Called with the lock held."""
+        """Aggregate the new requests; a batch is cheaper than single updates. The caller holds the lock."""
         take = self.fresh.popleft
         samples = [take() for _ in range(len(self.fresh))]
         if not samples:
@@ -113,7 +113,7 @@ class _Tally:
 
 
 class HttpMetrics(Collector):
-    """The families of django_prometheus.middleware.Metrics; names, labels and meaning are the package's own."""
+    """The families of django_prometheus.middleware.Metrics, with the package's names, labels and meaning."""
 
     def __init__(self) -> None:
         metrics = Metrics.get_instance()
@@ -137,18 +137,18 @@ class HttpMetrics(Collector):
         self._tallies: dict[Kind, _Tally] = {}
         self._lock = threading.Lock()
         self._charsets: dict[str, str] = {}
-        # In prometheus_client's multiprocess mode another process reads the values, which can't ask for the tallies.
+        # In prometheus_client's multiprocess mode another process reads the values and can't trigger the flush.
         self._at_once = bool(ValueClass._multiprocess)
         self._read_before(metrics)
         after_fork(self._reset)
 
     def _reset(self) -> None:
-        # In a forked child: a lock may have been held by a thread that exists only in the parent.
+        # Also in a forked child: a thread that exists only in the parent may have held the lock.
         self._lock = threading.Lock()
         self._tallies = {}
 
     def _read_before(self, metrics: Metrics) -> None:
-        """Be collected before the families that the tallies go into: a registry collects in order of registration."""
+        """Move this collector before the families that it updates: a registry collects in order of registration."""
         REGISTRY.register(self)
         for family in {id(value): value for value in vars(metrics).values()}.values():
             REGISTRY.unregister(family)
@@ -168,7 +168,8 @@ class HttpMetrics(Collector):
     ) -> None:
         """Count a request that ended at ``at``.
 
-        ``response`` None: none was made; ``method`` None: none of METHODS; ``ids``: of a sampled trace.
+        ``response`` is None when there was none, ``method`` is None when it isn't in METHODS. ``ids`` are those of a
+        sampled trace.
         """
         match = request.resolver_match
         view = None if match is None else match.view_name or UNNAMED_VIEW
@@ -208,7 +209,7 @@ class HttpMetrics(Collector):
             return tally
 
     def _charset(self, response: HttpResponseBase) -> str:
-        """As response.charset has it, without searching the same header again and again."""
+        """The value of response.charset, cached by Content-Type to avoid parsing the same header repeatedly."""
         own: str | None = getattr(response, "_charset", None)
         if own is not None:
             return own
@@ -221,14 +222,14 @@ class HttpMetrics(Collector):
         return charset
 
     def exception(self, request: HttpRequest, exc: Exception) -> None:
-        """Count an exception that left a view."""
+        """Count an exception that a view raised."""
         self._exceptions_by_type[(type(exc).__name__,)].inc()
         match = request.resolver_match
         if match is not None:
             self._exceptions_by_view[(match.view_name or UNNAMED_VIEW,)].inc()
 
     def collect(self) -> Iterable[Metric]:
-        """Called when the metrics are read: brings the families up to date, and has none of its own."""
+        """Flush the tallies into the families when the metrics are collected. Yields no family of its own."""
         for tally in list(self._tallies.values()):
             self._pour(tally)
         return []
@@ -269,7 +270,7 @@ _lock = threading.Lock()
 
 
 def http_metrics() -> HttpMetrics:
-    """The process's HTTP metrics, made once: every handler and test client has a middleware of its own."""
+    """The process's HTTP metrics, created once: every handler and test client has its own middleware instance."""
     global _http_metrics
     with _lock:
         if _http_metrics is None:

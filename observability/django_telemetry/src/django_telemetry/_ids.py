@@ -16,14 +16,14 @@ _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}\Z", re.ASCII)
 _SAMPLED = 1
 
-# Not for secrets: ids need to be unique, and the system's generator costs a system call for each.
+# Ids must be unique, not secret; the system's generator costs one system call per id.
 _random = Random(os.urandom(16))  # noqa: S311
 _SPARE_IDS = 64
 _spare_ids: list[str] = []
 
 
 def _after_fork() -> None:
-    """Two processes must not draw the same ids."""
+    """Reseed, so that parent and child don't generate the same ids."""
     _random.seed(os.urandom(16))
     _spare_ids.clear()
 
@@ -33,11 +33,11 @@ if hasattr(os, "register_at_fork"):
 
 
 def new_request_id() -> str:
-    """A fresh request id: a random UUID (version 4)."""
+    """A new request id: a random UUID (version 4)."""
     try:
         return _spare_ids.pop()
     except IndexError:
-        # Many at a time take a third of the time of each by itself between other things.
+        # Generating ids in batches takes a third of the time of generating them one by one.
         made = [_random_uuid() for _ in range(_SPARE_IDS)]
         own = made.pop()
         _spare_ids.extend(made)
@@ -46,14 +46,14 @@ def new_request_id() -> str:
 
 def _random_uuid() -> str:
     bits = _random.getrandbits(128)
-    # By hand, since uuid.UUID takes three times as long and every request needs one.
+    # Formatted here because uuid.UUID takes three times as long and every request needs one.
     digits = f"{bits:032x}"
     variant = "89ab"[bits & 3]
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
 
 def new_event_id() -> str:
-    """A fresh log event id, 32 hex digits: the log store's document id, so a line shipped twice is stored once."""
+    """A new log event id, 32 hex digits. It is the log store's document id, so a line shipped twice is stored once."""
     return f"{_random.getrandbits(128):032x}"
 
 
@@ -81,7 +81,7 @@ def parse_traceparent(raw: str | None, tracestate: str | None = None) -> SpanCon
 
 
 def format_traceparent(context: SpanContext, *, keep: bool = False) -> str:
-    """``context`` as a traceparent or traceresponse; ``keep`` sets the sampled flag whatever the sampler said."""
+    """``context`` as a traceparent or traceresponse; ``keep`` sets the sampled flag regardless of the sampler."""
     flags = int(context.trace_flags) | (_SAMPLED if keep else 0)
     return f"00-{context.trace_id:032x}-{context.span_id:016x}-{flags:02x}"
 
@@ -93,5 +93,5 @@ def hex_ids(context: SpanContext) -> tuple[str, str] | None:
 
 
 def exemplar_of(context: SpanContext) -> dict[str, str]:
-    """The labels of an exemplar that leads to the span of ``context``."""
+    """The exemplar labels that link to the span of ``context``."""
     return {"trace_id": f"{context.trace_id:032x}", "span_id": f"{context.span_id:016x}"}

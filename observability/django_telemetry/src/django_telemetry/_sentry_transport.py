@@ -27,10 +27,10 @@ _TIMEOUT = urllib3.Timeout(connect=1.0, read=2.0)
 
 
 class BoundedTransport(Transport):
-    """Sends envelopes to a DSN and to a Spotlight sidecar, whichever is given.
+    """Sends envelopes to the configured targets: a DSN, a Spotlight sidecar, or both.
 
-    An envelope counts as delivered when one of them took it. While a target is down its breaker is open and envelopes
-    for it are given up at once: an error report is not worth keeping memory for.
+    An envelope counts as delivered when at least one target accepted it. While a target is down its breaker is open and
+    its envelopes are dropped at once, to bound memory.
     """
 
     def __init__(self, dsn: str, spotlight: str, books: Account | None = None) -> None:
@@ -59,7 +59,7 @@ class BoundedTransport(Transport):
         self._books.waiting = lambda: len(self._queue) + self._busy
 
     def capture_envelope(self, envelope: Envelope) -> None:
-        """Queue ``envelope``; drop it, counted, when the queue is full."""
+        """Queue ``envelope``. When the queue is full, drop and count it."""
         buffer = io.BytesIO()
         envelope.serialize_into(buffer)
         body = buffer.getvalue()
@@ -89,7 +89,7 @@ class BoundedTransport(Transport):
                 self._busy = True
             delivered = self._send(body)
             with self._condition:
-                if self._busy:  # else close() has counted it as lost already
+                if self._busy:  # otherwise close() has already counted it as lost
                     if delivered:
                         self._books.delivered += 1
                     else:
@@ -111,13 +111,13 @@ class BoundedTransport(Transport):
                 logger.debug("An error report could not be sent: %s", type(exc).__name__)
                 continue
             with suppress(urllib3.exceptions.HTTPError, OSError):
-                response.read(65536)  # the status says it all; the body is in the way of the next request
+                response.read(65536)  # only the status matters; read the body to reuse the connection
             response.release_conn()
             if response.status < 300:
                 breaker.succeeded()
                 delivered = True
             elif response.status in (400, 401, 403, 413):
-                breaker.succeeded()  # it works, it just doesn't want this one
+                breaker.succeeded()  # the target is up but rejected this envelope
             else:
                 breaker.failed(retry_after(response.headers.get("Retry-After")))
         return delivered
@@ -130,10 +130,10 @@ class BoundedTransport(Transport):
                 self._condition.wait(left)
 
     def drain(self) -> None:
-        """Nothing to begin: what is queued is being sent already."""
+        """Does nothing: the thread is already sending what is queued."""
 
     def close(self, timeout: float) -> None:
-        """Flush for ``timeout`` seconds, then count the rest as lost."""
+        """Flush for at most ``timeout`` seconds, then count the rest as lost."""
         self.flush(timeout)
         with self._condition:
             if self._closed:
@@ -146,5 +146,5 @@ class BoundedTransport(Transport):
             self._condition.notify_all()
 
     def kill(self) -> None:
-        """Called by the SDK when a client is replaced."""
+        """Called by sentry-sdk when a client is replaced."""
         self.close(0)

@@ -1,8 +1,8 @@
-"""The SDK's spans and sampling, without what nearly no span uses.
+"""The SDK's spans and sampling, without the parts that few spans use.
 
-The SDK makes containers with locks for the attributes, events and links of each span, cleans attributes again, copies
-the span at its end, and asks its sampler through several objects: more work than all the rest of a request's telemetry.
-A LightSpan is a span of the SDK that makes these things when somebody touches them. A test compares both.
+For each span the SDK creates containers with locks for attributes, events and links, validates attributes again, copies
+the span when it ends and calls its sampler through several objects. That costs more than the rest of a request's
+telemetry. A LightSpan is an SDK span that creates these objects on first access. A test compares both.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ from opentelemetry.trace import (
 from opentelemetry.trace.propagation import _SPAN_KEY
 from opentelemetry.trace.span import DEFAULT_TRACE_STATE
 
-# A span costs about this much memory before its attributes, and each attribute before its text.
+# Approximate memory of a span without its attributes, and of an attribute without its text.
 SPAN_BYTES = 640
 ATTRIBUTE_BYTES = 80
 
 _SAMPLED, _RANDOM = TraceFlags.SAMPLED, TraceFlags.RANDOM_TRACE_ID
 _SPAN_ID_BITS, _SPAN_ID_MASK = 64, (1 << 64) - 1
-# A ratio of trace ids is sampled: those whose lower bits are below a bound.
+# A ratio sampler selects the trace ids whose lower bits are below a bound.
 _RATIO_MASK = TraceIdRatioBased.TRACE_ID_LIMIT
 _ALL, _NONE = _RATIO_MASK + 1, 0
 _FLAGS = tuple(TraceFlags(bits) for bits in range(4))
@@ -48,7 +48,7 @@ _UNSET = Status(StatusCode.UNSET)
 
 
 class Template:
-    """Name and attributes that many spans share: checked, weighed and encoded once."""
+    """Name and attributes that many spans share: validated, measured and encoded once."""
 
     __slots__ = ("attributes", "encoded", "longest", "name", "size")
 
@@ -58,11 +58,11 @@ class Template:
         texts = [len(value) for value in attributes.values() if isinstance(value, str)]
         self.longest = max(texts, default=0)
         self.size = SPAN_BYTES + ATTRIBUTE_BYTES * len(attributes) + sum(texts)
-        # Left to the thread that encodes: the name, and the attributes.
+        # The encoded name and attributes; set by the encoding thread.
         self.encoded: tuple[bytes, bytes] | None = None
 
     def fits(self, limits: SpanLimits, more: dict[str, str]) -> bool:
-        """Whether these attributes and ``more`` stay within ``limits``, so that nothing needs to be cut."""
+        """Whether these attributes and ``more`` stay within ``limits``, so that nothing needs truncation."""
         most, limit = limits.max_span_attributes, limits.max_span_attribute_length
         if most is None or limit is None or len(self.attributes) + len(more) > most or self.longest > limit:
             return False
@@ -70,7 +70,7 @@ class Template:
 
 
 class LightSpan(_Span):
-    """A recording span of the SDK, several times cheaper to make and to end."""
+    """A recording span of the SDK, several times cheaper to create and to end."""
 
     _tracer: LightTracer
     _instrumentation_info = None
@@ -81,15 +81,15 @@ class LightSpan(_Span):
     _status = _UNSET
     _end_time: int | None = None
     _context: SpanContext
-    # Whether any of the containers was made.
+    # Whether any of the containers was created.
     _touched = False
-    # What an untouched span has in place of attributes of its own once it has ended, and what it weighs.
+    # Once ended, an untouched span has a template instead of its own attributes, and an estimated size.
     template: Template | None = None
     own: dict[str, str]
     size = 0
 
     def __new__(cls, *_: Any) -> LightSpan:
-        return object.__new__(cls)  # the SDK's own only refuses those who come without a tracer
+        return object.__new__(cls)  # the SDK's own only rejects calls from outside a tracer
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ class LightSpan(_Span):
         links: Sequence[Link],
         start_ns: int,
     ) -> None:
-        # Without the SDK's own, which makes what __getattr__ makes at need.
+        # Doesn't call the SDK's constructor, which creates the containers that __getattr__ creates on demand.
         self._name = name
         self._context = context
         self._parent = parent
@@ -112,7 +112,7 @@ class LightSpan(_Span):
             self._touched = True
 
     def __getattr__(self, name: str) -> Any:
-        # Only reached for what isn't there yet.
+        # Python calls this only for attributes that aren't set yet.
         if name == "_attributes" and self.template is not None:
             value: Any = {**self.template.attributes, **self.own}
         elif name == "_attributes":
@@ -127,11 +127,11 @@ class LightSpan(_Span):
         else:
             raise AttributeError(name)
         self._touched = True
-        # Two threads may come here at once; both must get the same.
+        # Two threads may be here at once; both must get the same object.
         return self.__dict__.setdefault(name, value)
 
     def finish(self, template: Template, own: dict[str, str], end_ns: int) -> None:
-        """update_name(), set_attributes() and end() in one: what the template has, and ``own``, which belongs to it."""
+        """update_name(), set_attributes() and end() in one call; ``own`` are attributes that only this span has."""
         with self._lock:
             if self._end_time is not None:
                 return
@@ -148,19 +148,19 @@ class LightSpan(_Span):
         processor = self._span_processor
         if self._tracer.has_listeners():
             processor._on_ending(self)
-        # Itself and not a copy: nothing can change it any more.
+        # The SDK passes a copy; an ended span can't change, so it passes itself.
         processor.on_end(self)
 
 
 class LightTracer:
-    """Starts LightSpans in the name of a provider: its sampler, limits, resource and processors apply."""
+    """Starts LightSpans for a provider, with its sampler, limits, resource and processors."""
 
     def __init__(self, provider: TracerProvider, sdk: SdkTracer, decide: Decide) -> None:
         self._decide = decide
         self._processor = provider._active_span_processor
         self._known: tuple[SpanProcessor, ...] | None = None
         self._listeners = True
-        # A class of its own, which has what all spans of a tracer share.
+        # A subclass per tracer holds the attributes that all its spans share.
         shared = {
             "_tracer": self,
             "_sampler": provider.sampler,
@@ -174,7 +174,7 @@ class LightTracer:
     def start(
         self, name: str, kind: SpanKind, parent: SpanContext | None, start_ns: int, links: Sequence[Link] = ()
     ) -> Span:
-        """A started span, or one that only carries ids when the sampler says no."""
+        """A started span, or a non-recording one with ids only when the sampler drops it."""
         if parent is None or not parent.is_valid:
             parent, state, bits = None, DEFAULT_TRACE_STATE, _RANDOM
             drawn = random.getrandbits(128 + _SPAN_ID_BITS)
@@ -193,7 +193,7 @@ class LightTracer:
         return span
 
     def has_listeners(self) -> bool:
-        """Whether any processor wants to hear of a span before it has ended."""
+        """Whether any processor needs to be called before a span has ended."""
         processor = self._processor
         if type(processor) is not SynchronousMultiSpanProcessor:
             return True
@@ -208,7 +208,7 @@ class LightTracer:
 
 
 def _span_context(trace_id: int, span_id: int, flags: TraceFlags, state: TraceState) -> SpanContext:
-    """SpanContext(), past its checks of the ids: these are valid."""
+    """SpanContext() without its validation: these ids are known to be valid."""
     return tuple.__new__(SpanContext, (trace_id, span_id, False, flags, state, True))
 
 
@@ -216,7 +216,7 @@ Decide = Callable[[int, "SpanContext | None"], bool]
 
 
 def _bound(sampler: Sampler) -> int | None:
-    """Traces whose id, as far as ratios go, is below this are sampled."""
+    """The bound below which the lower bits of a trace id are sampled; None for another kind of sampler."""
     if sampler is ALWAYS_ON:
         return _ALL
     if sampler is ALWAYS_OFF:
@@ -225,7 +225,7 @@ def _bound(sampler: Sampler) -> int | None:
 
 
 def decision(sampler: Sampler) -> Decide | None:
-    """What ``sampler`` decides, as one function; None for a sampler that isn't one of the SDK's plain ones."""
+    """``sampler``'s decision as one function; None unless it is one of the SDK's built-in samplers."""
     if type(sampler) is not ParentBased:
         ratio = _bound(sampler)
         return None if ratio is None else lambda trace_id, _parent: trace_id & _RATIO_MASK < ratio
@@ -244,7 +244,7 @@ def decision(sampler: Sampler) -> Decide | None:
 
 
 def light_tracer(provider: TracerProvider, sdk: Tracer) -> LightTracer | None:
-    """A LightTracer for ``provider``, unless it has a sampler, ids or metrics of its own kind: the SDK serves these."""
+    """A LightTracer for ``provider``; None when it has a custom sampler, id generator or metrics (use the SDK then)."""
     decide = decision(provider.sampler)
     if decide is None or not isinstance(sdk, SdkTracer) or type(provider.id_generator) is not RandomIdGenerator:
         return None

@@ -1,7 +1,7 @@
-"""What the other side sent, so that it can be taken out of exception texts again.
+"""Client-supplied values, collected so that they can be removed from exception texts.
 
-Code likes to quote its input (``invalid literal for int(): '…'``). No pattern knows what a client put there, but the
-client's own values are at hand. They are looked at only once something has failed, so a good request pays nothing.
+Exceptions often quote their input (``invalid literal for int(): '…'``). No pattern can recognise such values, but the
+request itself has them. They are read only after a failure, so a successful request pays nothing.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ from ._deadline import parse_header
 from ._ids import accept_request_id, parse_traceparent
 from ._url import foreign_segments
 
-# Shown anyway, once they are found to be what they should be.
+# Kept in texts when they have the expected format.
 _OWN: dict[str, Callable[[str], bool]] = {
     "x-request-id": lambda value: accept_request_id(value) == value,
     "traceparent": lambda value: parse_traceparent(value) is not None,
     DEADLINE_HEADER.lower(): lambda value: parse_header(value) is not None,
 }
-# Beside the headers, what a request's META has from the client. The path has its own rules.
+# Besides the headers, the client-supplied entries of META. foreign_segments() returns those of the path.
 _OTHER_META = ("QUERY_STRING", "CONTENT_TYPE", "REMOTE_ADDR", "REQUEST_METHOD")
-# Headers that are lists of values, of which code quotes one.
+# Headers that are lists of values; code may quote a single one.
 _LISTS = frozenset({"HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_TRACESTATE", "HTTP_BAGGAGE", "HTTP_COOKIE"})
 _HARMLESS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "application/json"})
 _PIECES = re.compile(r"[\s\"'<>,;&=(){}\[\]]+")
-_SHORTEST = 4  # shorter values are words like "id", and taking them out would only spoil the text
+_SHORTEST = 4  # shorter values are words like "id"; removing them would make the text unreadable
 _MOST = 1024
 _MAX_BODY = 65536
 _MAX_VALUE = 4096
 
 
 class _Overheard:
-    """A request's body stream that keeps the beginning of what is read from it.
+    """A request's body stream that records the first bytes read from it.
 
-    A parser that reads the stream (Django REST framework's do) leaves nothing behind to look at.
+    After a parser has read the stream (as those of Django REST framework do), the body is no longer available.
     """
 
     __slots__ = ("_stream", "heard")
@@ -67,14 +67,14 @@ class _Overheard:
 
 
 def overhear(request: HttpRequest) -> None:
-    """Keep what will be read of the request's body, up to 64 KiB, until the request is done."""
+    """Record up to 64 KiB of what is read from the request's body, until the request ends."""
     stream = request.__dict__.get("_stream")
     if stream is not None:
         request.__dict__["_stream"] = _Overheard(stream)
 
 
 def of_request(request: HttpRequest) -> Iterator[str]:
-    """Values from query, path, headers, cookies and the body as far as the view has read it."""
+    """Values from query, path, headers, cookies, and the part of the body that the view has read."""
     yield from request.GET.keys()
     for _, values in request.GET.lists():
         yield from values
@@ -97,12 +97,12 @@ def _of_meta(meta: Mapping[str, Any]) -> Iterator[str]:
                 yield from _of_header(name, value)
         elif name in _OTHER_META and value not in _HARMLESS:
             yield value
-    # As they were sent, beside what GET has made of them.
+    # The raw values, in addition to those that GET has parsed.
     yield from _PIECES.split(meta.get("QUERY_STRING") or "")
 
 
 def _of_read_body(request: HttpRequest) -> Iterator[str]:
-    # Never the properties: reading them now would consume a body that nobody has read.
+    # Never the properties: reading them now would consume a body that the view has not read.
     form: Any = request.__dict__.get("_post")
     if form is not None:
         for _, values in form.lists():
@@ -124,7 +124,7 @@ def _is_own(name: str, value: Any) -> bool:
 
 
 def _of_header(name: str, value: str) -> Iterator[str]:
-    """The parts of a header that code may quote by themselves."""
+    """The parts of a header that code may quote separately."""
     if name in _LISTS:
         yield from _PIECES.split(value)
     elif name == "HTTP_AUTHORIZATION":
@@ -140,7 +140,7 @@ def _of_header(name: str, value: str) -> Iterator[str]:
 
 
 def of_body(body: bytes) -> Iterator[str]:
-    """All texts and numbers in a JSON document; of anything else its words, as they came and decoded."""
+    """All texts and numbers of a JSON document; otherwise the words of the body, both raw and decoded."""
     body = body[:_MAX_BODY]
     if not body:
         return
@@ -157,7 +157,7 @@ def of_body(body: bytes) -> Iterator[str]:
 
 
 def of_pairs(pairs: Any) -> Iterator[str]:
-    """The names and values of gRPC metadata or of a message's headers, binary ones too."""
+    """The names and values of gRPC metadata or of a message's headers, including binary ones."""
     for name, value in pairs:
         if _is_own(name, value):
             continue
@@ -210,7 +210,7 @@ def of_message(message: Any, depth: int = 0) -> Iterator[str]:
 
 
 def select(values: Iterator[str]) -> tuple[str, ...]:
-    """The values worth looking for, the longest first, so that one inside another leaves no rest."""
+    """The values to search for, longest first, so that a value contained in another leaves no remainder."""
     chosen: set[str] = set()
     for value in values:
         stripped = value.strip()[:_MAX_VALUE]

@@ -1,4 +1,4 @@
-"""Starting telemetry's own threads, which must not cost the caller anything even when there can be none."""
+"""Starting telemetry's own threads without raising into the caller when a thread can't be started."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 def start_thread(run: Callable[[], None], name: str) -> threading.Thread | None:
-    """A running daemon thread; None when the system has no more, or the interpreter is on its way out.
+    """A running daemon thread; None when the system is out of threads or the interpreter is shutting down.
 
     What is queued for the thread stays queued, within its bounds, until the next attempt.
     """

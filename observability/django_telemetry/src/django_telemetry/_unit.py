@@ -14,7 +14,7 @@ from .tracing import Tracing, exception_event
 
 
 class Unit:
-    """A unit of work with its span, from its start to its end. Times are in nanoseconds."""
+    """A unit of work and its span. Times are in nanoseconds."""
 
     __slots__ = (
         "_kind",
@@ -58,7 +58,7 @@ class Unit:
         return self.recording or self.work.kept
 
     def elapsed(self) -> int:
-        """The time since its start."""
+        """Nanoseconds since the start."""
         return perf_counter_ns() - self._start
 
     def end(
@@ -71,9 +71,10 @@ class Unit:
         text: str | None = None,
         outer: Work | None = None,
     ) -> None:
-        """End the span. ``error`` is recorded as an event of it, ``text`` describes the status of a failed one.
+        """End the span. ``error`` is recorded as an exception event; ``text`` describes the status of a failed span.
 
-        ``outer`` is the unsampled work that this one is a part of, if any: its outcome decides on this one's spans.
+        ``outer`` is the unsampled unit of work that contains this one, if any. Its outcome decides whether this one's
+        spans are exported.
         """
         if self.recording:
             span = self.work.span

@@ -1,4 +1,4 @@
-"""What may be said about a request's URL and host: structure, never what a client put into it."""
+"""The parts of a request's URL and host that telemetry may show: structure, never client-supplied values."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MAX_SEGMENTS = 16
 
 @lru_cache(maxsize=8)
 def _vocabulary(urlconf: str | None) -> frozenset[str]:
-    """The fixed words of all routes: the only path segments that surely aren't a client's own text."""
+    """The fixed words of all routes: the only path segments that are certainly not client-supplied."""
     words: set[str] = set()
 
     def visit(patterns: list[URLPattern | URLResolver]) -> None:
@@ -36,9 +36,9 @@ def _vocabulary(urlconf: str | None) -> frozenset[str]:
 
 @lru_cache(maxsize=1024)
 def safe_path(path: str, urlconf: str | None = None) -> str:
-    """``path`` with every segment hidden that is neither a word of a route, nor a UUID, nor a short number.
+    """``path`` with every segment masked that is neither a word of a route, nor a UUID, nor a short number.
 
-    A path can carry a password-reset token or whatever else a client types; ids are what on-call needs.
+    A path can contain a password-reset token or any other client input. Ids stay: the on-call engineer needs them.
     """
     words = _vocabulary(urlconf)
     segments = path.split("/", _MAX_SEGMENTS)
@@ -49,14 +49,14 @@ def safe_path(path: str, urlconf: str | None = None) -> str:
 
 
 def foreign_segments(path: str, urlconf: str | None = None) -> list[str]:
-    """The segments of ``path`` that safe_path() hides."""
+    """The segments of ``path`` that safe_path() masks."""
     shown = safe_path(path, urlconf).split("/")
     return [own for own, safe in zip(path.split("/", _MAX_SEGMENTS), shown, strict=False) if safe == HIDDEN]
 
 
 @lru_cache(maxsize=256)
 def safe_host(host: str) -> tuple[str, int | None] | None:
-    """(address, port) of a Host header that ALLOWED_HOSTS accepts; None for any other, which is never repeated."""
+    """(address, port) of a Host header that ALLOWED_HOSTS accepts; None for any other, which is never recorded."""
     domain, port = split_domain_port(host)
     allowed = settings.ALLOWED_HOSTS
     if settings.DEBUG and not allowed:

@@ -1,4 +1,4 @@
-"""The unit of work in hand: what a request, RPC, message or command shares with everything that it calls."""
+"""The current unit of work: what a request, RPC, message or command shares with everything that it calls."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from ._taint import select
 
 _WORK_KEY = otel_context.create_key("django-telemetry-work")
 
-# An unsampled unit of work remembers this many of its calls, for the case that it ends up worth keeping.
+# An unsampled unit of work remembers this many of its calls, in case the tail rule keeps it.
 MAX_REMEMBERED = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """A finished call of a unit of work that isn't sampled: enough to make its span should the work be kept."""
+    """A finished call of an unsampled unit of work: the data to create its span if the work is kept."""
 
     context: SpanContext
     parent: SpanContext
@@ -37,45 +37,44 @@ class Remembered:
 
 
 class Work:
-    """Ids, deadline and fate of one unit of work. Mutable, owned by the thread or task that does the work."""
+    """Ids, deadline and tail decision of one unit of work. Mutable, owned by the thread or task that does the work."""
 
-    # In the class, where they cost nothing until they are needed.
+    # Class attributes, so that an instance pays only for those it sets.
     _keep = False
-    # None when there is nothing to remember: the work is sampled anyway, or the tail rule is off.
+    # None when calls need not be remembered: the work is sampled, or the tail rule is off.
     remembered: list[Remembered] | None = None
-    # What an error report says about the work: the route or method, set by whoever started it.
+    # The error report's description of the work: the route or method, set by the code that started the work.
     summary: dict[str, Any] | None = None
-    # Gives the values that the other side sent; asked only when something has failed.
+    # Returns the client-supplied values; called only after a failure.
     received: Callable[[], Iterator[str]] | None = None
     _foreign: tuple[str, ...] | None = None
 
     def __init__(self, request_id: str, span: Span, deadline: Deadline | float | None, *, remember: bool) -> None:
         self.request_id = request_id
         self.span = span
-        # A number is the moment on the monotonic clock: most work never asks for its deadline.
+        # A number is a time on the monotonic clock; a Deadline is created on demand, since most work never reads it.
         self._deadline = deadline
         if remember:
             self.remembered = []
 
     @property
     def deadline(self) -> Deadline | None:
-        """Until when the work is to be done."""
         if isinstance(self._deadline, float):
             self._deadline = Deadline(self._deadline)
         return self._deadline
 
     @property
     def kept(self) -> bool:
-        """Whether the tail rule keeps this work's trace although the sampler had dropped it."""
+        """Whether the tail rule keeps this work's trace although the sampler dropped it."""
         return self._keep
 
     def keep(self) -> None:
-        """Keep the trace: this work's spans are exported at its end, and callees are told from now on."""
+        """Keep the trace: this work's spans are exported when it ends, and later calls propagate the sampled flag."""
         if self.remembered is not None:
             self._keep = True
 
     def foreign_values(self) -> tuple[str, ...]:
-        """The values that the other side sent, the longest first."""
+        """The client-supplied values, longest first."""
         if self._foreign is None:
             self._foreign = select(self.received()) if self.received is not None else ()
         return self._foreign
@@ -85,7 +84,7 @@ class Work:
             self.remembered.append(call)
 
     def adopt(self, part: Work, own: Remembered) -> None:
-        """Remember ``own``, the span of a part of this work, and the calls of that part; keep them if it is kept."""
+        """Remember the calls of ``part``, a part of this work, and its span ``own``. Kept if ``part`` is kept."""
         self.remember(own)
         for call in part.remembered or ():
             self.remember(call)
@@ -94,7 +93,7 @@ class Work:
 
 
 def current_work() -> Work | None:
-    """The unit of work that this thread or task is busy with, if any."""
+    """The unit of work of this thread or task; None outside of any."""
     work: Any = otel_context.get_current().get(_WORK_KEY)
     return work
 

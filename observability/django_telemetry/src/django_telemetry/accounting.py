@@ -1,4 +1,4 @@
-"""What became of every telemetry item: made = delivered + lost by reason + still waiting, exactly."""
+"""Accounting of every telemetry item: created = delivered + lost (by reason) + queued, exactly."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ REASONS = ("queue_full", "export_failed", "shutdown")
 
 
 class Account:
-    """The books of one signal. Plain numbers, since they move with every request; read at scrape time."""
+    """The counters of one signal. Plain numbers, since every request updates them; collected at scrape time."""
 
     __slots__ = ("delivered", "lost", "made", "signal", "waiting")
 
@@ -25,7 +25,7 @@ class Account:
         self.waiting: Callable[[], int] = lambda: 0
 
     def after_fork(self) -> None:
-        """A forked child keeps books of its own: its queue starts empty."""
+        """Reset the counters: a forked child starts with an empty queue."""
         self.made = 0
         self.delivered = 0
         self.lost = dict.fromkeys(REASONS, 0)
@@ -58,7 +58,7 @@ REGISTRY.register(_books)
 
 
 def account(signal: str) -> Account:
-    """The account of ``signal``, opened at first use."""
+    """The account of ``signal``, created at first use."""
     if signal not in _books.accounts:
         _books.accounts[signal] = Account(signal)
     return _books.accounts[signal]

@@ -1,4 +1,4 @@
-"""The Django app: wires everything once, when Django is ready."""
+"""The Django app: starts the configured signals once, when Django is ready."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ _ready = False
 
 
 class DjangoTelemetryConfig(AppConfig):
-    """django_telemetry in INSTALLED_APPS."""
+    """The app config that INSTALLED_APPS = ["django_telemetry"] selects."""
 
     name = "django_telemetry"
     label = "django_telemetry"
     verbose_name = "Telemetry"
 
     def ready(self) -> None:
-        """Start the signals that the configuration asks for. Raises ImproperlyConfigured when it is wrong."""
+        """Start the configured signals. Raises ImproperlyConfigured for a wrong setting."""
         global _ready
         if _ready:  # a second apps registry (tests) must not start a second pipeline
             return
@@ -52,7 +52,7 @@ class DjangoTelemetryConfig(AppConfig):
 
 
 def start(config: TelemetryConfig) -> None:
-    """Start every signal that ``config`` has on."""
+    """Start every signal that ``config`` enables."""
     redaction.configure(config.redact_keys)
     metrics.set_series_limit(config.series_limit)
     if settings.LOGGING_CONFIG == "django_telemetry.logs.configure" and not logs.is_configured():
@@ -89,7 +89,7 @@ def _start_traces(config: TelemetryConfig) -> None:
 
 
 def _start_metrics(config: TelemetryConfig) -> None:
-    disable_created_metrics()  # a second series for each counter and histogram, which nothing here reads
+    disable_created_metrics()  # drops the unused *_created series of each counter and histogram
     metrics.build_info.labels(__version__).set(1)
     metrics.service_build_info.labels(config.service_name, config.service_version).set(1)
     metrics.registry.register(db.PoolCollector())

@@ -1,4 +1,4 @@
-"""Django system checks: mistakes in a project's settings that telemetry would suffer from silently."""
+"""Django system checks for settings that would silently break telemetry."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from .instrumentor import MIDDLEWARE
 TAG = "telemetry"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
-# Middlewares that do again what ours has done.
+# Middleware that duplicates the work of TelemetryMiddleware.
 _DOUBLED_MIDDLEWARE = {
     "opentelemetry.instrumentation.django.middleware.otel_middleware._DjangoMiddleware": "a second span",
     "django_prometheus.middleware.PrometheusBeforeMiddleware": "each request counted twice",
     "django_prometheus.middleware.PrometheusAfterMiddleware": "each request counted twice",
 }
-# Instrumentations whose spans ours makes as well.
+# Instrumentations that would create the same spans a second time.
 _DOUBLED_INSTRUMENTATION = (
     ("opentelemetry.instrumentation.psycopg", "PsycopgInstrumentor"),
     ("opentelemetry.instrumentation.psycopg2", "Psycopg2Instrumentor"),
@@ -33,7 +33,7 @@ _DOUBLED_INSTRUMENTATION = (
 
 
 def check_settings(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
-    """All checks; ``manage.py check --tag telemetry`` runs only these."""
+    """Run all checks; ``manage.py check --tag telemetry`` runs only these."""
     config = get_config()
     if config.http != "onepass" or not config.signals:
         return []
@@ -70,7 +70,7 @@ def _doubled() -> list[CheckMessage]:
         if name in settings.MIDDLEWARE
     ]
     for module, name in _DOUBLED_INSTRUMENTATION:
-        loaded = sys.modules.get(module)  # what nobody has imported isn't active either
+        loaded = sys.modules.get(module)  # a module that isn't imported isn't active
         if loaded is not None and getattr(loaded, name)().is_instrumented_by_opentelemetry:
             messages.append(
                 Warning(

@@ -10,12 +10,12 @@ from .context import unit_of_work
 
 
 class TelemetryCommand(BaseCommand):
-    """A management command whose run is one unit of work: a span, its ids in every log line, its failure reported.
+    """A management command whose run is one unit of work: a span, ids in every log line, failures reported.
 
-    For commands that do something and end. One that serves or loops makes a unit of work of each round instead.
+    For commands that do one thing and exit. A command that serves or loops uses unit_of_work() for each iteration.
     """
 
     def execute(self, *args: Any, **options: Any) -> Any:
-        """Run the command inside its unit of work, named after its module."""
+        """Run the command inside a unit of work named after its module."""
         with unit_of_work(f"manage.py {type(self).__module__.rpartition('.')[2]}"):
             return super().execute(*args, **options)

@@ -1,4 +1,4 @@
-"""AMQP: a publisher that waits for the broker's confirm, and a consumer that loses nothing."""
+"""AMQP: a publisher that waits for the broker's confirm, and a consumer that doesn't lose messages."""
 
 from __future__ import annotations
 

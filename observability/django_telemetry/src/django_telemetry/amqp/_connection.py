@@ -1,4 +1,4 @@
-"""Connections to the broker, whose every call is bounded in time and measured."""
+"""Connections to the broker; every call has a timeout and is measured."""
 
 from __future__ import annotations
 
@@ -33,23 +33,23 @@ CONNECT_TIMEOUT = 5.0
 _HEARTBEAT = 30
 _NAME = re.compile(r"[A-Za-z0-9._:#*/-]{0,255}\Z", re.ASCII)
 
-# What pika raises when the broker is away. A broker that accepts the connection and says nothing makes it raise
-# something that is no AMQPError.
+# What pika raises when the broker is unavailable. A broker that accepts the connection but never answers makes it
+# raise exceptions that are not AMQPError.
 BROKER_FAILURES = (AMQPError, AMQPConnectorException, OSError)
 
 
 class TimedOut(Exception):
-    """Raised out of pika's event loop when a broker doesn't answer in time."""
+    """Raised inside pika's event loop when the broker doesn't answer in time."""
 
 
 def broker_failure(dependency: str, operation: str, exc: Exception) -> DependencyError:
-    """What one of BROKER_FAILURES means: DependencyTimeout or DependencyRefused."""
+    """The DependencyTimeout or DependencyRefused for one of BROKER_FAILURES."""
     timed_out = "timeout" in type(exc).__name__.lower() or "timed out" in str(exc)
     return (DependencyTimeout if timed_out else DependencyRefused)(dependency, operation, type(exc).__name__)
 
 
 def connect(url: str, dependency: str, timeout: float) -> BlockingConnection:
-    """Open a connection in ``timeout`` seconds. Raises DependencyTimeout or DependencyRefused."""
+    """Open a connection within ``timeout`` seconds. Raises DependencyTimeout or DependencyRefused."""
     parameters = pika.URLParameters(url)
     parameters.socket_timeout = timeout
     parameters.stack_timeout = timeout
@@ -66,7 +66,7 @@ def connect(url: str, dependency: str, timeout: float) -> BlockingConnection:
 
 @contextmanager
 def measured(dependency: str, operation: str) -> Iterator[None]:
-    """Add a sample to the edge, without a span: connecting is not part of any one unit of work."""
+    """Add a sample to the edge metric, without a span: connecting is not part of one unit of work."""
     start = perf_counter_ns()
     outcome = OK
     try:
@@ -86,10 +86,10 @@ def measured(dependency: str, operation: str) -> Iterator[None]:
 
 @contextmanager
 def limited(connection: BlockingConnection, seconds: float) -> Iterator[None]:
-    """Bound whatever blocking call is made inside.
+    """Limit the blocking calls inside the block to ``seconds``. Raises TimedOut.
 
-    pika's blocking calls run its event loop until they are answered and take no timeout; a timer in that very loop
-    that raises ends them. The connection is unusable afterwards.
+    pika's blocking calls take no timeout and run its event loop until the broker answers. A timer in the same loop
+    raises to end them. The connection is unusable afterwards.
     """
 
     def expire() -> None:
@@ -113,12 +113,12 @@ def drop(connection: BlockingConnection | None) -> None:
             transport.abort()
         connection._cleanup()
     except Exception:
-        # It is being thrown away, in whatever state it is.
+        # The connection is discarded, whatever its state.
         logger.debug("A broken broker connection did not close cleanly.", exc_info=True)
 
 
 def close(connection: BlockingConnection | None, seconds: float = 2.0) -> None:
-    """Close ``connection`` properly when the broker answers in time, else anyhow."""
+    """Close ``connection`` cleanly; without an answer from the broker in ``seconds``, drop it."""
     if connection is None or not connection.is_open:
         return
     try:
@@ -129,5 +129,5 @@ def close(connection: BlockingConnection | None, seconds: float = 2.0) -> None:
 
 
 def shown(name: str) -> str:
-    """A message id or routing key as telemetry shows it: hidden when it has characters that names don't have."""
+    """A message id or routing key as telemetry shows it: masked when it has characters that names don't have."""
     return redact_text(name) if _NAME.match(name) else HIDDEN

@@ -1,4 +1,4 @@
-"""The consumer."""
+"""A consumer of one queue, with acknowledgement, redelivery pauses and dead-lettering."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ REDELIVERY = Backoff(first=1.0, most=15.0)
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A delivered message. ``delivery_count`` is how often it was delivered before: 0 at the first time."""
+    """A delivered message. ``delivery_count`` is the number of earlier deliveries: 0 for the first."""
 
     body: bytes
     message_id: str
@@ -68,7 +68,7 @@ class Message:
 
 
 class Reject(Exception):
-    """Raised by a handler for a message that no further try will help; it goes to the dead-letter queue."""
+    """Raised by a handler for a message that a retry can't fix; the message goes to the dead-letter queue."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -79,16 +79,16 @@ Handler = Callable[[Message], None]
 
 
 class Consumer:
-    """Consumes one queue, one message at a time, until it is told to stop.
+    """Consumes one queue, one message at a time, until stop().
 
-    The handler returns: acknowledged. It raises Reject: published, confirmed, to the dead-letter exchange with the
-    queue's name as routing key and the reason in ``x-error-reason``, then acknowledged. Anything else: put back after
-    a pause by ``backoff``, and at the fifth delivery dead-lettered with ``delivery_limit: <exception>``. The consumer
-    takes no other message during the pause, and stop() ends it. The message's trace goes on in the handler.
+    When the handler returns, the message is acknowledged. When it raises Reject, the message is published with confirm
+    to the dead-letter exchange, with the queue's name as routing key and the reason in ``x-error-reason``, and then
+    acknowledged. After any other exception it is requeued after a pause by ``backoff``; the fifth delivery is
+    dead-lettered with ``delivery_limit: <exception>``. The consumer takes no other message during the pause, and stop()
+    ends the pause. The handler continues the message's trace.
 
-    A lost connection is opened again with growing, jittered pauses; the broker delivers again what was not
-    acknowledged, so handlers must be idempotent. ``reject_reasons`` are those that the handler is known to reject for:
-    their counters start at 0.
+    A lost connection is reopened with growing, jittered pauses. The broker redelivers what was not acknowledged, so
+    handlers must be idempotent. ``reject_reasons`` lists the handler's known reasons; their counters start at 0.
     """
 
     def __init__(  # noqa: PLR0913 - public, and all but the first three are keyword-only with defaults
@@ -116,14 +116,14 @@ class Consumer:
         self._on_dead_letter = on_dead_letter
         self._dependency = dependency
         self._setup = setup
-        # Set by stop() and by the signals; a handler that waits may watch it.
+        # Set by stop() and by the signal handlers; a handler that waits may check it.
         self.stopping = threading.Event()
         self.connected = threading.Event()
-        # Since it was last connected.
+        # Consecutive failures since the last connection.
         self._failures = 0
         self._durations = Family(messaging_process_duration_seconds)
         self._dead_lettered = Family(messages_dead_lettered_total)
-        # A series that is born at 1 has no increase: an alert would miss the first dead letter of each kind.
+        # A series that starts at 1 has no increase: an alert would miss the first dead letter of each kind.
         for reason in ("delivery_limit", *reject_reasons):
             self._dead_lettered.ensure(queue, reason)
         for outcome in ("ok", "requeued", "rejected"):
@@ -136,11 +136,11 @@ class Consumer:
         self._access = AccessLog(config)
 
     def stop(self) -> None:
-        """Finish the message in hand, then leave run(). From any thread or a signal handler."""
+        """Finish the current message, then return from run(). May be called from any thread or a signal handler."""
         self.stopping.set()
 
     def run(self) -> None:
-        """Consume until stop(), SIGTERM or SIGINT. In the main thread the signals are handled here."""
+        """Consume until stop(), SIGTERM or SIGINT. Installs the signal handlers only in the main thread."""
         previous: dict[int, Any] = {}
         if threading.current_thread() is threading.main_thread():
 
@@ -180,7 +180,7 @@ class Consumer:
                 channel.basic_qos(prefetch_count=self._prefetch)
             self.connected.set()
             self._failures = 0
-            # The short inactivity timeout is what lets a stop be noticed while the queue is quiet.
+            # The short inactivity timeout makes stop() effective while the queue is empty.
             for method, properties, body in channel.consume(self._queue, inactivity_timeout=0.5):
                 if method is not None:
                     self._process(connection, channel, publisher, method, properties, body)
@@ -238,7 +238,7 @@ class Consumer:
                     self._queue,
                     exc_info=error,
                 )
-                # The broker delivers again at once: a fault that lasts a second would use up all deliveries.
+                # The broker redelivers at once: without a pause, a one-second fault would use up all deliveries.
                 self._pause(connection, self._backoff.pause(message.delivery_count))
                 self._settle(connection, lambda: channel.basic_nack(method.delivery_tag, requeue=True))
             else:
@@ -267,7 +267,7 @@ class Consumer:
         reason: str,
         error: BaseException | None,
     ) -> None:
-        """Publish the message to the dead-letter exchange; acknowledge it only after the confirm."""
+        """Publish the message to the dead-letter exchange and acknowledge it only after the confirm."""
         operation = f"{self._dead_letter_exchange} publish"
         attributes = {
             "messaging.system": SYSTEM,
@@ -310,7 +310,7 @@ class Consumer:
             self._tracing,
             f"{self._queue} process",
             SpanKind.CONSUMER,
-            # Clients that may publish to this queue have authenticated to the broker, so their context is trusted.
+            # Publishers have authenticated to the broker, so their trace context is trusted.
             span_context_of(stored),
             request_id=accept_request_id(stored.get("x-request-id")),
             deadline=Deadline.after(self._timeout),
@@ -355,6 +355,6 @@ class Consumer:
 
 
 def _reason_kind(reason: str) -> str:
-    """A reason as a label: its text up to the first colon, when that looks like a name, else ``other``."""
+    """A reason as a label value: its text up to the first colon if that is a valid name, else ``other``."""
     kind = reason.partition(":")[0].strip().lower().replace(" ", "_")
     return kind if re.fullmatch(r"[a-z][a-z0-9_]{0,39}", kind) else "other"

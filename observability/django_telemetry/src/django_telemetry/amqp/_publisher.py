@@ -1,4 +1,4 @@
-"""The publisher."""
+"""A thread-safe publisher with confirms, deadlines and trace propagation."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ from ._connection import (
 
 
 class Publisher:
-    """Publishes persistent messages and returns when the broker has confirmed them. Thread-safe, connects at need."""
+    """Publishes persistent messages and returns when the broker has confirmed them. Thread-safe; connects on demand."""
 
     def __init__(
         self, url: str, dependency: str = "rabbitmq", *, setup: Callable[[BlockingChannel], None] | None = None
     ) -> None:
         """``setup`` is called with the channel of each new connection, to declare exchanges and queues.
 
-        It is measured as the edge's operation ``setup``.
+        The edge metric records it as operation ``setup``.
         """
         self._url = url
         self._setup = setup
@@ -93,9 +93,9 @@ class Publisher:
         """Publish one message; return once the broker has taken responsibility for it.
 
         ``trace_context`` is a stored carrier (``traceparent``, ``x-request-id``): the span then belongs to the work
-        that stored it, not to the loop that publishes. ``mandatory`` makes a message that no queue takes an error.
-        Raises DependencyTimeout, DependencyRefused, or DependencyRejected (deadline passed, nothing sent). After a
-        timeout or a broken connection the message may have arrived: publish it again with the same ``message_id``.
+        that stored it, not to the publishing loop. With ``mandatory``, a message that can't be routed to a queue is an
+        error. Raises DependencyTimeout, DependencyRefused, or DependencyRejected (deadline passed, nothing sent). After
+        a timeout or a broken connection the message may have arrived: publish it again with the same ``message_id``.
         """
         stored = span_context_of(trace_context)
         operation = f"{exchange or 'default'} publish"
@@ -152,7 +152,7 @@ class Publisher:
         deadline: Deadline,
         operation: str,
     ) -> None:
-        # An idle connection may have died unnoticed: the first failure on an old one is tried once more on a new one.
+        # An idle connection may be broken without notice, so a failure on an old one is retried once on a new one.
         for fresh in (False, True):
             reused = self._channel is not None and not fresh
             try:
