@@ -1,1 +1,1 @@
-"""Load on the platform's public API: journeys (Locust), the `run` command, and the steady background traffic."""
+"""Load on the platform's public API: Locust journeys, the `run` command and the steady background traffic."""

@@ -1,4 +1,4 @@
-"""`python -m load run`: put load on the platform and say what came of it."""
+"""`python -m load run`: put load on the platform and report the results."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ EXIT_TOO_MANY_FAILURES, EXIT_REFUSED, EXIT_INTERRUPTED = 1, 2, 130
 
 
 def duration(text: str) -> float:
-    """Seconds of "90", "90s", "2m" or "1h". Raises argparse.ArgumentTypeError."""
+    """Parse "90", "90s", "2m" or "1h" into seconds. Raises argparse.ArgumentTypeError."""
     match = re.fullmatch(r"(\d{1,6})([smh]?)", text)
     seconds = int(match[1]) * UNITS[match[2]] if match else 0
     if not 1 <= seconds <= MAX_SECONDS:
@@ -42,14 +42,14 @@ def duration(text: str) -> float:
 
 
 def user_count(text: str) -> int:
-    """A number of users. Raises argparse.ArgumentTypeError."""
+    """Parse a number of users. Raises argparse.ArgumentTypeError."""
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= MAX_USERS):
         raise argparse.ArgumentTypeError(f"{text!r}; allowed: 1 to {MAX_USERS}")
     return int(text)
 
 
 def ratio(text: str) -> float:
-    """A share of 0 to 1. Raises argparse.ArgumentTypeError."""
+    """Parse a ratio between 0 and 1. Raises argparse.ArgumentTypeError."""
     try:
         share = float(text)
     except ValueError:
@@ -60,7 +60,7 @@ def ratio(text: str) -> float:
 
 
 def journey_names(text: str) -> list[str]:
-    """Names of journeys, separated by commas. Raises argparse.ArgumentTypeError."""
+    """Parse comma-separated names of journeys. Raises argparse.ArgumentTypeError."""
     names = list(dict.fromkeys(text.split(",")))
     if unknown := [name for name in names if name not in NAMES]:
         raise argparse.ArgumentTypeError(f"{', '.join(unknown)!r}; allowed: {', '.join(NAMES)}")
@@ -68,7 +68,6 @@ def journey_names(text: str) -> list[str]:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
     root = argparse.ArgumentParser(prog="python -m load", description=__doc__)
     command = root.add_subparsers(dest="command", required=True).add_parser(
         "run", help="run the journeys", formatter_class=argparse.ArgumentDefaultsHelpFormatter
@@ -83,7 +82,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run; 0: good, 1: too many failures or no request at all, 2: refused, 130: interrupted."""
+    """Exit codes: 0 success, 1 too many failures or no request at all, 2 refused, 130 interrupted."""
     options = parser().parse_args(argv)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
@@ -113,7 +112,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def write(summary: Summary, settings: load_settings.Settings, folder: Path = RESULTS) -> Path:
-    """Write the run's JSON under a name of its own and return where."""
+    """Write the run's results as JSON to a new file in `folder` and return its path."""
     folder.mkdir(exist_ok=True)
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     path = folder / f"{stamp}-{summary.shape}.json"

@@ -1,4 +1,4 @@
-"""What comes back from a service, and whether it is what should have come."""
+"""A service's response, and the check against the response that the journey expects."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TRACE_ID = re.compile(r"[0-9a-f]{32}")
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back: the status (0: nothing came), the decoded JSON (None: not JSON) and the trace's id."""
+    """One response: the status (0: no response), the decoded JSON (None: not JSON) and the trace id."""
 
     status: int
     content_type: str
@@ -23,7 +23,7 @@ class Answer:
 
 
 def trace_id_of(headers: Mapping[str, str], body: Any = None) -> str | None:
-    """The trace id of the `traceresponse` header, else the one that a problem's body names, else None."""
+    """The trace id of the `traceresponse` header, else the one in the problem document, else None."""
     if match := TRACE_RESPONSE.fullmatch(headers.get("traceresponse", "").strip()):
         return match[1]
     named = body.get("trace_id") if isinstance(body, dict) else None
@@ -31,7 +31,7 @@ def trace_id_of(headers: Mapping[str, str], body: Any = None) -> str | None:
 
 
 def fault_in(answer: Answer, expect: int, code: str | None) -> str | None:
-    """What is wrong with the answer, or None. An expected error must be a problem document that names its trace."""
+    """Describe what is wrong with the response, or return None. An expected error must be a problem with a trace id."""
     if answer.status != expect:
         return f"expected {expect}, came {_describe(answer)}"
     if answer.status < 400:

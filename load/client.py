@@ -1,4 +1,4 @@
-"""One service's API as one user sees it: every answer is checked, every failure keeps its trace id."""
+"""A client for one service's API that checks every response and keeps the trace id of every failure."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from load.answers import Answer, fault_in, trace_id_of
 
 
 class UnexpectedAnswer(RescheduleTask):
-    """The answer wasn't what the journey expects. It is counted already; the user goes on with another task.
+    """The response isn't the one that the journey expects. It is counted already; the user continues with another task.
 
-    The message has no ids in it: Locust groups failures by message. `status` is 0 when no answer came.
+    The message contains no ids, because Locust groups failures by message. `status` is 0 without a response.
     """
 
     def __init__(self, fault: str, status: int = 0) -> None:
@@ -24,7 +24,7 @@ class UnexpectedAnswer(RescheduleTask):
 
 
 def read(response: FastResponse) -> Answer:
-    """A response as an Answer. Never raises: what can't be read is None."""
+    """Convert a response to an Answer. Never raises: a body that can't be decoded becomes None."""
     headers = {name.lower(): value for name, value in response.headers.items()} if response.headers else {}
     try:
         body = json.loads(response.content) if response.content else None
@@ -34,23 +34,23 @@ def read(response: FastResponse) -> Answer:
 
 
 class ServiceClient:
-    """Requests to one service, over its user's session."""
+    """Sends requests to one service in its user's session."""
 
     def __init__(
         self, session: FastHttpSession, service: str, base_url: str, on_answer: Callable[[int], None] | None = None
     ) -> None:
-        """`on_answer` hears each answer's status (0: none came)."""
+        """Call `on_answer` with the status of each response (0: no response)."""
         self._session = session
         self._service = service
         self._base_url = base_url
         self._on_answer = on_answer
 
     def get(self, path: str, *, expect: int = 200, **options: Any) -> Answer:
-        """GET; see request()."""
+        """Send a GET request; see request()."""
         return self.request("GET", path, expect=expect, **options)
 
     def post(self, path: str, *, expect: int, **options: Any) -> Answer:
-        """POST; see request()."""
+        """Send a POST request; see request()."""
         return self.request("POST", path, expect=expect, **options)
 
     def request(
@@ -65,11 +65,11 @@ class ServiceClient:
         headers: Mapping[str, str] | None = None,
         check: Callable[[Any], str | None] | None = None,
     ) -> Answer:
-        """Send and check one request.
+        """Send one request and check the response.
 
-        `expect` is the status that must come and `code` the problem's code. `route` stands for the path in the
-        statistics: give it for each path with an id in it. `payload` is sent as JSON, bytes as they are. `check` gets
-        the decoded body and says what is wrong with it, if anything (without ids). Raises UnexpectedAnswer.
+        `expect` is the expected status and `code` the expected problem code. `route` replaces the path in the
+        statistics: set it for every path that contains an id. `payload` is sent as JSON, bytes unchanged. `check` takes
+        the decoded body and returns a description of the fault, without ids, or None. Raises UnexpectedAnswer.
         """
         sent = dict(headers or {})
         sent.setdefault("Content-Type", "application/json")
@@ -88,7 +88,7 @@ class ServiceClient:
             fault = f"no answer: {type(error).__name__}" if error else fault_in(answer, expect, code)
             if fault is None and check is not None:
                 fault = check(answer.body)
-            # Before the verdict: the user's wait depends on it also when the task ends here.
+            # Before the check: the user's wait time depends on it even when the task ends here.
             if self._on_answer:
                 self._on_answer(answer.status)
             if fault is None:

@@ -1,4 +1,4 @@
-"""Locust as a library: users come and go by a shape, each request is recorded, and everything ends in time."""
+"""Runs Locust as a library: the shape sets the number of users, each request is recorded, the run ends in time."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from load.settings import Settings
 from load.shapes import Shape, users_at
 from load.shopper import Shopper
 
-# How long users may finish what they do; then they are cut off.
+# How long users may finish their task before they are stopped.
 STOP_TIMEOUT_SECONDS = 10.0
-# Each newcomer may cost a password hash; more at once would measure nothing but that.
+# Each new user may cost a password hash; a higher rate would measure only that.
 MAX_SPAWN_RATE = 20.0
 RATE_SECONDS = 5
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What to run. `duration` is in seconds."""
+    """The parameters of a run. `duration` is in seconds."""
 
     journeys: Sequence[type[Shopper]]
     shape: Shape
@@ -38,7 +38,7 @@ class Plan:
 
 
 def environment_for(journeys: Sequence[type[Shopper]], settings: Settings) -> Environment:
-    """A Locust environment of these journeys against these services. One run at a time in a process."""
+    """A Locust environment for these journeys and services. Only one run at a time in a process."""
     Shopper.settings = settings
     environment = Environment(user_classes=list(journeys), stop_timeout=STOP_TIMEOUT_SECONDS)
     environment.create_local_runner()
@@ -50,8 +50,8 @@ def run(
 ) -> Summary:
     """Run the plan to its end, or until `interrupted` is set.
 
-    Calls `on_second` each second with the seconds elapsed, the number of users and the figures so far. Ends at the
-    latest STOP_TIMEOUT_SECONDS (and a second) after the plan's duration.
+    Calls `on_second` each second with the elapsed seconds, the number of users and the figures so far. Ends at most
+    STOP_TIMEOUT_SECONDS plus one second after the plan's duration.
     """
     environment = environment_for(plan.journeys, settings)
     runner = environment.runner
@@ -70,7 +70,7 @@ def run(
             break
         recent = replace(_figures(environment.stats.total, "all", recent=True), requests_per_second=rate.now())
         on_second(time.monotonic() - began, runner.user_count, recent)
-    # Before the stop: the rate is that of the time under load.
+    # Before the stop, so that the rate is that of the time under load.
     seconds = time.monotonic() - began
     gevent.spawn(runner.quit).join(timeout=STOP_TIMEOUT_SECONDS + 1)
     return Summary(
@@ -104,21 +104,21 @@ def recording_into(recorder: Recorder) -> Callable[..., None]:
 
 
 class _Rate:
-    """Requests a second over the last seconds. (Locust's own lags by three.)"""
+    """Requests per second over the last seconds. (Locust's own rate lags by three seconds.)"""
 
     def __init__(self, stats: RequestStats) -> None:
         self._stats = stats
         self._seen = deque([(time.monotonic(), 0)], maxlen=RATE_SECONDS + 1)
 
     def now(self) -> float:
-        """The rate; call it once a second."""
+        """The current rate; call it once a second."""
         self._seen.append((time.monotonic(), self._stats.total.num_requests))
         (began, before), (ended, after) = self._seen[0], self._seen[-1]
         return round((after - before) / max(ended - began, 0.001), 2)
 
 
 def _figures(entry: StatsEntry, name: str, *, recent: bool = False) -> EndpointFigures:
-    """Locust's figures as ours. `recent`: percentiles of the last seconds, where Locust keeps them."""
+    """Convert Locust's figures. `recent`: percentiles of the last seconds, where Locust keeps them."""
 
     def percentile(share: float) -> float:
         if recent and entry.use_response_times_cache:

@@ -1,7 +1,7 @@
-"""Marks on the dashboards' time line: "payments-hangs injected", "load run started".
+"""Marks on the dashboards' time line, such as "payments-hangs injected" or "load run started".
 
-A mark is a document beside the log lines, so that every dashboard shows it as an annotation and every log search finds
-it. `python -m load.marks "deployed 1.4" --kind deploy --action finished` puts one from a shell.
+A mark is a document beside the log lines, so every dashboard shows it as an annotation and log searches find it.
+`python -m load.marks "deployed 1.4" --kind deploy --action finished` stores one from a shell.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ def put(
     at: datetime | None = None,
     elasticsearch_url: str | None = None,
 ) -> str:
-    """Store a mark and return its id. `at` is when it happened, now by default; naive times are taken for UTC.
+    """Store a mark and return its id. `at` is the time of the event, by default now; naive times are UTC.
 
     Searches find it about a second later.
 
-    Raises ValueError for a kind or action that isn't known, MarkError when Elasticsearch doesn't take it within 5 s.
+    Raises ValueError for an unknown kind or action, MarkError when Elasticsearch doesn't store it within 5 s.
     """
     body = document(message, kind=kind, action=action, labels=labels, at=at)
     mark_id: str = body["event"]["id"]
@@ -62,7 +62,7 @@ def document(
     labels: Mapping[str, str] | None = None,
     at: datetime | None = None,
 ) -> dict[str, Any]:
-    """A mark as Elasticsearch stores it, with a new id. Raises ValueError as `put` does."""
+    """A mark as an Elasticsearch document, with a new id. Raises ValueError as `put` does."""
     if kind not in KINDS:
         raise ValueError(f"kind {kind!r}; allowed: {', '.join(KINDS)}")
     if action not in ACTIONS:
@@ -82,7 +82,7 @@ def document(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line. 0 when the mark was stored."""
+    """Exit code: 0 when the mark was stored."""
     parser = argparse.ArgumentParser(prog="python -m load.marks", description="Put a mark on every dashboard.")
     parser.add_argument("message")
     parser.add_argument("--kind", choices=KINDS, default="note")

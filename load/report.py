@@ -1,4 +1,4 @@
-"""What a run came to: figures by endpoint, the slowest and the failed requests with their traces."""
+"""The results of a run: figures per endpoint, and the slowest and failed requests with their traces."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 SLOWEST_KEPT = 5
-# Enough to see what is wrong; the counts are complete.
+# Enough to diagnose a fault; the counts are complete.
 FAILURES_KEPT = 20
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One request worth looking at. `milliseconds` is what the client waited; `fault` is None where all was right."""
+    """One request to report. `milliseconds` is the latency seen by the client; `fault` is None on success."""
 
     endpoint: str
     milliseconds: float
@@ -26,7 +26,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class EndpointFigures:
-    """One endpoint's (or the whole run's) figures: RED, with latencies in milliseconds."""
+    """RED figures of one endpoint or of the whole run, with latencies in milliseconds."""
 
     endpoint: str
     requests: int
@@ -40,7 +40,7 @@ class EndpointFigures:
 
 @dataclass(frozen=True)
 class Summary:
-    """A finished run."""
+    """The results of a finished run."""
 
     shape: str
     users: int
@@ -55,11 +55,11 @@ class Summary:
 
     @property
     def failure_ratio(self) -> float:
-        """Failed of all requests; 1.0 when there were none, because then nothing was shown to work."""
+        """Failed requests of all; 1.0 without any request, because then nothing has been verified."""
         return self.total.failures / self.total.requests if self.total.requests else 1.0
 
     def as_json(self, trace_link: Callable[[str], str]) -> dict[str, Any]:
-        """The summary for a file, with a link for each trace."""
+        """The summary as JSON, with a link for each trace."""
         document = asdict(self) | {"failure_ratio": round(self.failure_ratio, 6)}
         for sample in (*document["slowest"], *document["failed"]):
             sample["trace_url"] = trace_link(sample["trace_id"]) if sample["trace_id"] else None
@@ -67,7 +67,7 @@ class Summary:
 
 
 class Recorder:
-    """Keeps the slowest and the first failed requests. Its memory doesn't grow with the run."""
+    """Keeps the slowest and the first failed requests. Its memory use doesn't grow with the run."""
 
     def __init__(self) -> None:
         self._slowest: list[tuple[float, int, Sample]] = []
@@ -77,7 +77,7 @@ class Recorder:
         self._order = itertools.count()
 
     def add(self, sample: Sample) -> None:
-        """Take one finished request into account."""
+        """Record one finished request."""
         entry = (sample.milliseconds, next(self._order), sample)
         if len(self._slowest) < SLOWEST_KEPT:
             heapq.heappush(self._slowest, entry)
@@ -100,12 +100,12 @@ class Recorder:
 
     @property
     def faults(self) -> dict[str, int]:
-        """How often each fault came, the commonest first."""
+        """The number of occurrences of each fault, the most frequent first."""
         return dict(self._faults.most_common())
 
 
 def progress_line(elapsed: float, duration: float, users: int, total: EndpointFigures) -> str:
-    """The line of each second. The rate and the percentiles are those of the last seconds."""
+    """The progress line of each second. The rate and the percentiles are those of the last seconds."""
     return (
         f"{elapsed:4.0f}/{duration:.0f} s  users {users:3d}  {total.requests_per_second:6.1f} req/s"
         f"  p50 {total.p50:5.0f} ms  p95 {total.p95:5.0f} ms  failed {total.failures} of {total.requests}"
@@ -113,7 +113,7 @@ def progress_line(elapsed: float, duration: float, users: int, total: EndpointFi
 
 
 def render(summary: Summary, trace_link: Callable[[str], str]) -> str:
-    """The summary for people."""
+    """The summary as text."""
     ended = "interrupted after" if summary.interrupted else "in"
     lines = [
         "",

@@ -1,4 +1,4 @@
-"""Where the services are, and the guard that keeps load on this machine."""
+"""The addresses of the services, and the guard that keeps load on this machine."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ MAX_TRAFFIC_USERS = 50
 
 
 class SettingsError(ValueError):
-    """Load can't start: settings are wrong, or it would leave this machine. The message names what is allowed."""
+    """The settings are wrong, or the load would leave this machine. The message names what is allowed."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The services' base URLs by name, the address of a trace with `{trace_id}` where the id goes, how many people the
-    background traffic is made of, and whether load may leave this machine's loopback."""
+    """The base URLs of the services by name, the URL of a trace with `{trace_id}` in place of the id, the number of
+    users of the background traffic, and whether load may leave this machine's loopback.
+    """
 
     service_urls: Mapping[str, str]
     trace_url: str
@@ -34,7 +35,7 @@ class Settings:
     allow_remote: bool = False
 
     def trace_link(self, trace_id: str) -> str:
-        """The address that shows this trace."""
+        """The URL of this trace."""
         return self.trace_url.replace("{trace_id}", trace_id)
 
 
@@ -50,7 +51,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         # Jaeger's API answers wherever Jaeger runs; its own UI is a placeholder page in builds without the UI files.
         "TRACE_URL": _trace_url(f"http://127.0.0.1:{ports['jaeger']}/api/traces/{{trace_id}}"),
         "TRAFFIC_USERS": kinds.integer(2, 1, MAX_TRAFFIC_USERS),
-        # Among containers the services are on a network of their own, which the load can't leave either.
+        # Among containers the services are on an internal network, which the load can't leave either.
         "LOAD_ALLOW_REMOTE": kinds.switch(False),
     }
     values, problems = parse(declared, environ, blank_is_unset=True)
@@ -75,7 +76,7 @@ def refuse_remote(settings: Settings) -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether `host` (a name or an address) leads to loopback and nowhere else. An unknown name does not."""
+    """Whether `host` (a name or an address) resolves to loopback only. False for an unknown name."""
     try:
         answers = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):

@@ -1,4 +1,4 @@
-"""How many users are there at a moment of a run."""
+"""The number of users at each moment of a run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal, get_args
 Shape = Literal["steady", "ramp", "spike"]
 SHAPES: tuple[Shape, ...] = get_args(Shape)
 
-# ramp: the last fifth holds the full load, so that there is something to read at the top.
+# ramp: the last fifth holds the full load, so that it can be measured.
 RAMP_UP_SHARE = 0.8
 # spike: a fifth of the load, and all of it in the middle fifth of the run.
 SPIKE_BASE_SHARE = 0.2

@@ -1,4 +1,4 @@
-"""The vocabulary of the journeys: what one person can do with the platform, each step checked."""
+"""The building blocks of the journeys: the requests that one user can send, each checked."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from load import settings as load_settings
 from load.answers import Answer
 from load.client import ServiceClient, UnexpectedAnswer
 
-# A token is replaced this long before it ends, so that none ends on its way.
+# Seconds before its expiry at which a token is replaced, so that none expires in transit.
 TOKEN_MARGIN_SECONDS = 60.0
 OUT_OF_STOCK_SKU = "OUT-OF-STOCK"
 
@@ -28,7 +28,7 @@ OrderLine = dict[str, Any]
 
 @dataclass(frozen=True)
 class Account:
-    """Somebody who signed up."""
+    """A user who has signed up."""
 
     email: str
     password: str
@@ -36,7 +36,7 @@ class Account:
 
 @dataclass(frozen=True)
 class Session:
-    """Somebody who logged in. `ends_at` is the access token's end in seconds since the epoch."""
+    """A user who has logged in. `ends_at` is the access token's expiry in seconds since the epoch."""
 
     access: str
     refresh: str
@@ -44,7 +44,7 @@ class Session:
 
 
 def token_end(access_token: str) -> float:
-    """When a token ends (seconds since the epoch): its `exp`, unverified. Raises ValueError when it isn't a token."""
+    """A token's expiry (seconds since the epoch): its `exp`, unverified. Raises ValueError when it isn't a token."""
     try:
         claims = access_token.split(".")[1]
         return float(json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["exp"])
@@ -53,21 +53,21 @@ def token_end(access_token: str) -> float:
 
 
 class Shopper(FastHttpUser):
-    """A person with at most one account. Journeys derive from it and put its steps into tasks.
+    """A simulated user with at most one account. Journeys derive from it and call its steps in tasks.
 
-    Each step sends one request and raises UnexpectedAnswer, counted already, when the answer isn't right.
+    Each step sends one request and raises UnexpectedAnswer, counted already, when the response is wrong.
     """
 
     abstract = True
-    # The runner's: what it checked is what is used. None (locust -f): read from the environment.
+    # Set by the runner, which has checked them. None (locust -f): read from the environment.
     settings: ClassVar[load_settings.Settings | None] = None
-    # Locust wants a host; every step names its service's own.
+    # Locust requires a host; every step uses its own service's.
     host = "http://127.0.0.1"
     wait_time = between(0.5, 1.5)
-    # Above the longest answer that a service may give (an order has 10 s).
+    # Above the longest response time that a service may have (10 s for an order).
     network_timeout = 15.0
     connection_timeout = 3.0
-    # One request at a time. Also the client's number of silent retries of a broken GET, less one: it can't be 0.
+    # One request at a time. It is also the number of silent retries of a broken GET plus one, so it can't be 0.
     concurrency = 1
     default_headers = {"User-Agent": "load/0.1", "Accept": "application/json"}
 
@@ -84,14 +84,14 @@ class Shopper(FastHttpUser):
         self._products: list[Product] = []
 
     def answered(self, status: int) -> None:
-        """Hears each answer's status (0: none came). A session that is refused is forgotten."""
+        """Called with the status of each response (0: no response). Drops a session that was refused."""
         if status == 401:
             self.session = None
 
     # Accounts
 
     def sign_up(self) -> Account:
-        """Make a new account, and be nobody's session until log_in()."""
+        """Create a new account. There is no session until log_in()."""
         account = Account(f"load-{uuid.uuid4().hex}@example.com", secrets.token_urlsafe(18))
         payload = {"email": account.email, "password": account.password, "name": "Load Shopper"}
         self.users.post("/api/v1/users", payload=payload, expect=201)
@@ -99,14 +99,14 @@ class Shopper(FastHttpUser):
         return account
 
     def log_in(self) -> Session:
-        """Log in, after signing up where there is no account yet."""
+        """Log in, after signing up if there is no account yet."""
         account = self.account or self.sign_up()
         try:
             answer = self.users.post(
                 "/api/v1/token", payload={"email": account.email, "password": account.password}, expect=200
             )
         except UnexpectedAnswer as failure:
-            # Unknown: the platform's data was reset. The next attempt makes a new account.
+            # The account is unknown: the platform's data was reset. The next attempt creates a new one.
             if failure.status == 401:
                 self.account = None
             raise
@@ -122,20 +122,20 @@ class Shopper(FastHttpUser):
         return self.session
 
     def credentials(self) -> dict[str, str]:
-        """The Authorization header, from a session that is new, kept or refreshed, as needed."""
+        """The Authorization header, from a session that is created or refreshed as needed."""
         session = self.session or self.log_in()
         if session.ends_at - time.time() < TOKEN_MARGIN_SECONDS:
             session = self.refresh_session()
         return {"Authorization": f"Bearer {session.access}"}
 
     def look_at_own_account(self) -> Answer:
-        """Who am I?"""
+        """Read the user's own account."""
         return self.users.get("/api/v1/users/me", headers=self.credentials())
 
     # Products
 
     def list_products(self) -> list[Product]:
-        """The first page of products; remembered for later steps."""
+        """Read the first page of products and keep it for later steps."""
         answer = self.inventory.get(
             "/api/v1/products", check=lambda body: None if body["results"] else "no products: run seed_products"
         )
@@ -143,15 +143,15 @@ class Shopper(FastHttpUser):
         return self._products
 
     def known_products(self) -> list[Product]:
-        """The products that this person has seen, after a look at the list where they have seen none."""
+        """The products seen so far; lists them first if there are none."""
         return self._products or self.list_products()
 
     def look_at_product(self, product: Product) -> Answer:
-        """One product's page."""
+        """Read one product."""
         return self.inventory.get(f"/api/v1/products/{product['id']}", route="/api/v1/products/{id}")
 
     def find_product(self, sku: str) -> Product:
-        """The product with this sku; follows the pages. Raises UnexpectedAnswer when none has it."""
+        """Find the product with this sku, following the pages. Raises UnexpectedAnswer when none has it."""
         path = "/api/v1/products?page_size=100"
         while True:
             page = self.inventory.get(path, route="/api/v1/products").body
@@ -163,7 +163,7 @@ class Shopper(FastHttpUser):
             path = "/api/v1/products?" + page["next"].partition("?")[2]
 
     def fill_cart(self) -> list[OrderLine]:
-        """One to three products that are there, one or two of each."""
+        """Choose one to three products in stock, one or two of each."""
         available = [product for product in self.known_products() if product["available"] >= 10]
         if not available:
             raise UnexpectedAnswer("nothing is in stock")
@@ -181,7 +181,7 @@ class Shopper(FastHttpUser):
         expect: int = 201,
         code: str | None = None,
     ) -> Answer:
-        """Order, paid by one of the simulated provider's test cards. A 201 must say `confirmed`."""
+        """Order, paid by one of the simulated provider's test cards. A 201 must have the status `confirmed`."""
         headers = {**self.credentials(), "Idempotency-Key": idempotency_key or str(uuid.uuid4())}
         return self.orders.post(
             "/api/v1/orders",
@@ -193,15 +193,15 @@ class Shopper(FastHttpUser):
         )
 
     def look_at_order(self, order_id: str) -> Answer:
-        """One of this person's orders."""
+        """Read one of the user's orders."""
         return self.orders.get(f"/api/v1/orders/{order_id}", route="/api/v1/orders/{id}", headers=self.credentials())
 
     def list_orders(self) -> Answer:
-        """This person's orders."""
+        """List the user's orders."""
         return self.orders.get("/api/v1/orders", headers=self.credentials())
 
     def list_notifications(self) -> Answer:
-        """The mails that this person got."""
+        """List the mails that the user received."""
         return self.notifications.get("/api/v1/notifications", headers=self.credentials())
 
 

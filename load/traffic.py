@@ -1,8 +1,8 @@
-"""`python -m load.traffic`: steady background traffic, so that no dashboard, trace list or error budget is empty.
+"""`python -m load.traffic`: steady background traffic, so that dashboards, traces and error budgets have data.
 
-A few people (TRAFFIC_USERS, default 2) browse and order until SIGTERM, each 1 to 2 requests a second. They use every
-service, are declined now and then, keep their accounts for as long as the process lives, and slow down while nothing
-answers. One JSON line a minute.
+TRAFFIC_USERS users (default 2) browse and order until SIGTERM, each with 1 to 2 requests a second. They call every
+service, are declined now and then, keep their accounts while the process runs, and back off while the platform is down.
+One JSON line a minute.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Resident(Shopper):
         self._sold_out: Product | None = None
 
     def answered(self, status: int) -> None:
-        """Count how long nobody has answered. An error is an answer: it needs traffic to be seen, not silence."""
+        """Count requests without a response. An error is a response: slowing down would hide it."""
         super().answered(status)
         self._silent = 0 if status else self._silent + 1
 
@@ -52,54 +52,54 @@ class Resident(Shopper):
 
     @task(40)
     def browse(self) -> None:
-        """The list, as most people do most of the time."""
+        """List the products, the most common request."""
         self.list_products()
 
     @task(20)
     def look_closer(self) -> None:
-        """One product."""
+        """Read one product."""
         self.look_at_product(random.choice(self.known_products()))
 
     @task(24)
     def buy(self) -> None:
-        """An order that goes well, and a look at it."""
+        """Place an order that succeeds, and read it."""
         self.look_at_order(self.place_order(self.fill_cart()).body["id"])
 
     @task(1)
     def be_declined(self) -> None:
-        """402 card_declined."""
+        """Expect 402 card_declined."""
         self.place_order(self.fill_cart(), card="tok_declined", expect=402, code="card_declined")
 
     @task(1)
     def lack_funds(self) -> None:
-        """402 insufficient_funds."""
+        """Expect 402 insufficient_funds."""
         self.place_order(self.fill_cart(), card="tok_insufficient_funds", expect=402, code="insufficient_funds")
 
     @task(1)
     def want_what_is_sold_out(self) -> None:
-        """409 out_of_stock."""
+        """Expect 409 out_of_stock."""
         self._sold_out = self._sold_out or self.find_product(OUT_OF_STOCK_SKU)
         lines = [{"product_id": self._sold_out["id"], "quantity": 1}]
         self.place_order(lines, expect=409, code="out_of_stock")
 
     @task(5)
     def read_mail(self) -> None:
-        """What notifications sent."""
+        """Read the mails that notifications sent."""
         self.list_notifications()
 
     @task(4)
     def look_back(self) -> None:
-        """The own orders."""
+        """List the user's orders."""
         self.list_orders()
 
     @task(4)
     def come_back(self) -> None:
-        """Log in again: logins need samples as well."""
+        """Log in again, so that logins have samples as well."""
         self.log_in()
 
 
 def status_line(environment: Environment) -> str:
-    """What has happened since the statistics were last reset, as one JSON line with ECS names."""
+    """The figures since the last reset of the statistics, as one JSON line with ECS names."""
     total = environment.stats.total
     p95 = total.get_response_time_percentile(0.95) or 0
     failures = {
@@ -120,7 +120,7 @@ def status_line(environment: Environment) -> str:
 
 
 def main() -> int:
-    """Run until SIGTERM or SIGINT. 2 when the settings are wrong."""
+    """Run until SIGTERM or SIGINT. Returns 2 when the settings are wrong."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
         settings = load_settings.load()
@@ -137,7 +137,7 @@ def main() -> int:
     runner.start(settings.traffic_users, spawn_rate=1)
     while not stopped.wait(timeout=STATUS_EVERY_SECONDS):
         print(status_line(environment), flush=True)
-        # Locust counts by second; without this its memory grows for as long as the process lives.
+        # Locust counts by second; without this its memory use grows for as long as the process runs.
         environment.stats.clear_all()
     runner.quit()
     return 0

@@ -1,1 +1,1 @@
-"""Drills: real faults put into the running platform, to see what alerting makes of them."""
+"""Drills: inject real faults into the running platform and measure how alerting responds."""

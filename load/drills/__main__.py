@@ -19,7 +19,6 @@ EXIT_FAILED, EXIT_REFUSED, EXIT_INTERRUPTED = 1, 2, 130
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
     root = argparse.ArgumentParser(prog="python -m load.drills", description=__doc__)
     commands = root.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="every drill")
@@ -53,12 +52,12 @@ def chosen(drills: dict[str, Drill], name: str) -> list[Drill]:
 
 
 def say(text: str) -> None:
-    """One line of progress."""
+    """Print one line of progress."""
     print(f"{datetime.now(UTC):%H:%M:%S}   {text}", flush=True)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """0: all passed, 1: a fault was missed or a control paged, 2: refused, 130: interrupted (and restored)."""
+    """Exit codes: 0 all passed, 1 a fault was missed or a control paged, 2 refused, 130 interrupted (and restored)."""
     options = parser().parse_args(argv)
     drills = descriptor.load()
     if options.command == "list":
@@ -97,7 +96,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def repeated(drills: Sequence[Drill], times: int, done: Mapping[str, int] | None = None) -> list[Drill]:
-    """Each drill as often as is wanted, less what is done; round by round, so that a run cut short has had them all."""
+    """Each drill `times` times, minus the runs in `done`. In rounds, so that an interrupted run covers all drills."""
     missing = {drill.name: times - (done or {}).get(drill.name, 0) for drill in drills}
     return [drill for turn in range(times) for drill in drills if turn < missing[drill.name]]
 

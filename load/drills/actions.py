@@ -1,6 +1,6 @@
-"""What a drill can do. Each action is undone by what `undo` does with the same arguments, however often it is called.
+"""The actions of a drill. Calling `undo` with the same arguments reverts an action, and repeating it is safe.
 
-Undoing needs nothing but the arguments, so that a journal on disk is enough to restore everything after a crash.
+Undoing needs only the arguments, so the journal on disk is enough to restore everything after a crash.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ Arguments = Mapping[str, Any]
 TOXIC = "drill"
 HEALTHY_PROVIDER = {"error_ratio": 0.0, "latency_ms": {"median": 80.0, "p99": 600.0}, "extra_latency_ms": 0.0}
 LOCK_HOLDER = "drill-lock"
-# Where events go instead. By its name one that nobody is supposed to read: a queue without a consumer would be another
-# fault, with an alert of its own.
+# The queue that receives diverted events. The alert on queues without consumers ignores this name, because a queue
+# without a consumer would be another fault.
 DIVERTED = "drill.diverted.dead"
 
 
 def _nothing(world: World, arguments: Arguments) -> None:
-    """There is nothing to undo."""
+    """For actions that need no undo."""
 
 
 def _each(arguments: Arguments) -> list[str]:
@@ -43,34 +43,34 @@ def _each(arguments: Arguments) -> list[str]:
 
 
 def stop(world: World, arguments: Arguments) -> None:
-    """Processes are gone, and stay gone."""
+    """Stop processes; they stay stopped."""
     for name in _each(arguments):
         world.runner.signal(name, signal.SIGKILL)
         world.runner.stop(name)
 
 
 def start(world: World, arguments: Arguments) -> None:
-    """They are back, and ready."""
+    """Start the processes again and wait until they are ready."""
     for name in _each(arguments):
         world.runner.start(name)
 
 
 def freeze(world: World, arguments: Arguments) -> None:
-    """Processes hang: their sockets stay, nothing answers."""
+    """Freeze processes: their sockets stay open, but they don't respond."""
     for name in _each(arguments):
         world.runner.signal(name, signal.SIGSTOP)
 
 
 def thaw(world: World, arguments: Arguments) -> None:
-    """They go on."""
+    """Resume frozen processes."""
     for name in _each(arguments):
         world.runner.signal(name, signal.SIGCONT)
-        # One that was thrown out meanwhile (by its heartbeat, say) has been restarted.
+        # A process that was restarted meanwhile (a missed heartbeat, for example) isn't frozen any more.
         world.runner.start(name)
 
 
 def crash(world: World, arguments: Arguments) -> None:
-    """SIGKILL again and again: `times`, every `pause` seconds. The runner restarts it each time."""
+    """Kill a process with SIGKILL `times` times, every `pause` seconds. The runner restarts it each time."""
     for attempt in range(int(arguments["times"])):
         if attempt:
             time.sleep(float(arguments["pause"]))
@@ -79,19 +79,19 @@ def crash(world: World, arguments: Arguments) -> None:
 
 
 def restart(world: World, arguments: Arguments) -> None:
-    """One after the other, as a deployment does."""
+    """Restart processes one after the other, as a deployment does."""
     for name in _each(arguments):
         world.runner.restart(name)
         time.sleep(float(arguments.get("pause", 0)))
 
 
 def release(world: World, arguments: Arguments) -> None:
-    """Another release of a process: `version`, `faults` (contracts.faults), `new_signing_key`, other `environment`."""
+    """Deploy another release of a process: `version`, `faults` (contracts.faults), `new_signing_key`, `environment`."""
     name = arguments["process"]
     usual = world.runner.processes[name].environment
     changes = {key: str(value) for key, value in arguments.get("environment", {}).items()}
     if "version" in arguments:
-        # Each release is one that was never there before.
+        # Each release has a new version.
         version = f"{arguments['version']}-{int(time.time())}"
         resource = re.sub(r"service\.version=[^,]*", f"service.version={version}", usual["OTEL_RESOURCE_ATTRIBUTES"])
         changes |= {"SERVICE_VERSION": version, "OTEL_RESOURCE_ATTRIBUTES": resource}
@@ -104,12 +104,12 @@ def release(world: World, arguments: Arguments) -> None:
 
 
 def roll_back(world: World, arguments: Arguments) -> None:
-    """The usual release."""
+    """Return to the usual release."""
     world.runner.release(arguments["process"], {})
 
 
 def toxic(world: World, arguments: Arguments) -> None:
-    """A fault of the network on one edge, by Toxiproxy: latency, timeout, reset_peer, bandwidth."""
+    """Add a network fault to one edge with Toxiproxy: latency, timeout, reset_peer, bandwidth."""
     body = {
         "name": TOXIC,
         "type": arguments["type"],
@@ -121,28 +121,28 @@ def toxic(world: World, arguments: Arguments) -> None:
 
 
 def untoxic(world: World, arguments: Arguments) -> None:
-    """The edge is clean."""
+    """Remove the network faults of an edge."""
     for entry in world.toxiproxy("GET", f"/proxies/{arguments['proxy']}/toxics").json():
         world.toxiproxy("DELETE", f"/proxies/{arguments['proxy']}/toxics/{entry['name']}")
 
 
 def untoxic_now(world: World, arguments: Arguments) -> None:
-    """End a network fault as a step of the drill."""
+    """Remove a network fault as a step of the drill."""
     untoxic(world, arguments)
 
 
 def cut(world: World, arguments: Arguments) -> None:
-    """An edge refuses every connection."""
+    """Make an edge refuse every connection."""
     world.toxiproxy("POST", f"/proxies/{arguments['proxy']}", {"enabled": False})
 
 
 def mend(world: World, arguments: Arguments) -> None:
-    """The edge accepts connections."""
+    """Make an edge accept connections again."""
     world.toxiproxy("POST", f"/proxies/{arguments['proxy']}", {"enabled": True})
 
 
 def flap(world: World, arguments: Arguments) -> None:
-    """An edge that comes and goes: `times` cut for `pause` seconds, and on for as long."""
+    """Cut an edge `times` times, for `pause` seconds each, with `pause` seconds between the cuts."""
     for _ in range(int(arguments["times"])):
         cut(world, arguments)
         time.sleep(float(arguments["pause"]))
@@ -151,19 +151,19 @@ def flap(world: World, arguments: Arguments) -> None:
 
 
 def provider(world: World, arguments: Arguments) -> None:
-    """The card provider misbehaves."""
+    """Make the card provider misbehave."""
     world.provider({**HEALTHY_PROVIDER, **arguments})
 
 
 def heal_provider(world: World, arguments: Arguments) -> None:
-    """The card provider behaves."""
+    """Reset the card provider to its normal behaviour."""
     world.provider(HEALTHY_PROVIDER)
 
 
 def lock(world: World, arguments: Arguments) -> None:
-    """Somebody holds a table's rows, or the table in `mode`, in a transaction without end.
+    """Lock a table's rows, or the table in `mode`, in a transaction that never ends.
 
-    In a process of its own, so that it has no other.
+    A separate process holds the lock, so that it survives this one.
     """
     settings = world.platform.settings
     subprocess.Popen(
@@ -190,7 +190,7 @@ def lock(world: World, arguments: Arguments) -> None:
 
 
 def unlock(world: World, arguments: Arguments) -> None:
-    """The transaction is gone."""
+    """End the transaction that holds the lock."""
     with world.database("postgres") as session:
         session.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s", [LOCK_HOLDER]
@@ -198,12 +198,12 @@ def unlock(world: World, arguments: Arguments) -> None:
 
 
 def sql(world: World, arguments: Arguments) -> None:
-    """Statements that make a database misbehave."""
+    """Run SQL statements that make a database misbehave."""
     _statements(world, arguments["database"], arguments["inject"])
 
 
 def unsql(world: World, arguments: Arguments) -> None:
-    """Statements that put it right."""
+    """Run the SQL statements that revert `sql`."""
     _statements(world, arguments["database"], arguments["restore"])
 
 
@@ -214,7 +214,7 @@ def _statements(world: World, database: str, statements: list[str]) -> None:
 
 
 def publish(world: World, arguments: Arguments) -> None:
-    """Messages on an exchange: `count` of them, with this body, or an order event that no schema allows."""
+    """Publish `count` messages to an exchange, with the given body or with an order event that violates the schema."""
     for _ in range(int(arguments.get("count", 1))):
         body = arguments.get("body") or json.dumps(
             {
@@ -241,15 +241,15 @@ def publish(world: World, arguments: Arguments) -> None:
 
 
 def purge_dead(world: World, arguments: Arguments) -> None:
-    """Drop what the drill left among the dead letters."""
+    """Delete the messages that the drill left in the dead-letter queue."""
     for queue in arguments.get("dead", []):
         world.broker("DELETE", f"/queues/platform/{queue}/contents")
 
 
 def divert(world: World, arguments: Arguments) -> None:
-    """What a queue should hear goes to another one, which nobody reads.
+    """Divert a queue's events to another queue that has no consumer.
 
-    Without the other one no queue would take the events, and the publisher, told so, would bind the right one anew.
+    Without the second queue the events would be unroutable, and the publisher would react by restoring the binding.
     """
     queue = arguments["queue"]
     world.broker("PUT", f"/queues/platform/{DIVERTED}", {"durable": True})
@@ -258,7 +258,7 @@ def divert(world: World, arguments: Arguments) -> None:
 
 
 def undivert(world: World, arguments: Arguments) -> None:
-    """It hears again, and gets what it has missed: some of it twice, rather than not at all."""
+    """Restore the binding and move the diverted events back. Some may be delivered twice, but none is lost."""
     queue = arguments["queue"]
     _bind(world, queue, arguments["keys"])
     if DIVERTED not in [each["name"] for each in world.broker("GET", "/queues/platform?columns=name").json()]:
@@ -286,7 +286,7 @@ def _unbind(world: World, queue: str) -> None:
 
 
 def redeliver(world: World, arguments: Arguments) -> None:
-    """One message is taken and put back: its consumer gets it marked as redelivered. Waits for one, a while."""
+    """Take one message and requeue it, so that it is redelivered. Waits up to 20 seconds for a message."""
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         taken = world.broker(
@@ -299,22 +299,22 @@ def redeliver(world: World, arguments: Arguments) -> None:
 
 
 def read_only(world: World, arguments: Arguments) -> None:
-    """Elasticsearch refuses writes. (The block of a full disk it would lift by itself within half a minute.)"""
+    """Make Elasticsearch refuse writes. (It would lift the block of a full disk by itself within half a minute.)"""
     world.elasticsearch("PUT", "/_all/_settings?expand_wildcards=all", {"index.blocks.write": True})
 
 
 def writable(world: World, arguments: Arguments) -> None:
-    """Elasticsearch takes writes."""
+    """Make Elasticsearch accept writes again."""
     world.elasticsearch("PUT", "/_all/_settings?expand_wildcards=all", {"index.blocks.write": None})
 
 
 def fill_disk(world: World, arguments: Arguments) -> None:
-    """Elasticsearch takes its disk for full: it blocks its indices by itself, as at 95 %."""
+    """Make Elasticsearch consider its disk full, so that it blocks its indices by itself, as at 95 %."""
     _watermarks(world, "1%")
 
 
 def empty_disk(world: World, arguments: Arguments) -> None:
-    """The disk has room again. The blocks go with the watermarks' next look, and here at once."""
+    """Restore the disk watermarks, and lift the blocks at once instead of with Elasticsearch's next check."""
     _watermarks(world, None)
     world.elasticsearch("PUT", "/_all/_settings?expand_wildcards=all", {"index.blocks.read_only_allow_delete": None})
 
@@ -326,12 +326,12 @@ def _watermarks(world: World, value: str | None) -> None:
 
 
 def raise_memory_alarm(world: World, arguments: Arguments) -> None:
-    """RabbitMQ has no memory left, it thinks, and holds publishers back."""
+    """Raise RabbitMQ's memory alarm, so that it blocks publishers."""
     _memory_watermark(world, "0.00001")
 
 
 def end_memory_alarm(world: World, arguments: Arguments) -> None:
-    """The committed watermark (observability/rabbitmq)."""
+    """Restore the committed watermark (observability/rabbitmq)."""
     text = (world.platform.paths.observability / "rabbitmq" / "10-defaults.conf").read_text()
     match = re.search(r"^vm_memory_high_watermark\.relative = (\S+)$", text, re.M)
     _memory_watermark(world, match[1] if match else "0.4")
@@ -351,7 +351,7 @@ def _memory_watermark(world: World, value: str) -> None:
 
 
 def put_load(world: World, arguments: Arguments) -> None:
-    """More people: `users` for `seconds`."""
+    """Add `users` simulated users for `seconds`."""
     subprocess.run(
         [
             *(sys.executable, "-m", "load", "run", "--shape", "steady", "--max-failures", "1"),
@@ -367,7 +367,7 @@ def put_load(world: World, arguments: Arguments) -> None:
 
 
 def silence(world: World, arguments: Arguments) -> None:
-    """Tell Alertmanager beforehand that this is planned."""
+    """Create a silence in Alertmanager before planned work."""
     now = time.time()
     body = {
         "matchers": [{"name": "alertname", "value": arguments["alert"], "isRegex": False, "isEqual": True}],
@@ -380,7 +380,7 @@ def silence(world: World, arguments: Arguments) -> None:
 
 
 def unsilence(world: World, arguments: Arguments) -> None:
-    """The plan is over."""
+    """Expire the silence."""
     base = f"{world.url('ALERTMANAGER_PORT')}/api/v2"
     for entry in world.call("GET", f"{base}/silences").json():
         if entry["createdBy"] == "drill" and entry["status"]["state"] != "expired":
@@ -388,13 +388,13 @@ def unsilence(world: World, arguments: Arguments) -> None:
 
 
 def pause(world: World, arguments: Arguments) -> None:
-    """Wait: `seconds`."""
+    """Wait for `seconds`."""
     time.sleep(float(arguments["seconds"]))
 
 
 @dataclass(frozen=True)
 class Action:
-    """Do and undo."""
+    """A pair of functions: do and undo."""
 
     do: Callable[[World, Arguments], None]
     undo: Callable[[World, Arguments], None] = _nothing
@@ -423,7 +423,7 @@ ACTIONS: Mapping[str, Action] = {
     "silence": Action(silence, unsilence),
     "pause": Action(pause),
 }
-# What undoing may meet when what it restores isn't reachable yet.
+# Errors that undoing may raise while its target isn't reachable yet.
 FAILURES = (
     OSError,
     requests.RequestException,
@@ -435,7 +435,7 @@ FAILURES = (
 
 
 def undo_until_it_works(world: World, action: str, arguments: Arguments, within: float = 90.0) -> None:
-    """Undo; where what is to be restored isn't reachable yet, try again for a while. Raises the last failure."""
+    """Undo an action, retrying for `within` seconds while the target isn't reachable. Raises the last error."""
     deadline = time.monotonic() + within
     while True:
         try:

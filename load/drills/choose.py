@@ -1,4 +1,4 @@
-"""Which way of running drills act on."""
+"""Chooses the platform that the drills act on: native or docker compose."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from load.drills.site import Site
 
 
 def choose(platform: Platform, environ: Mapping[str, str] = os.environ) -> Site:
-    """The site that DRILLS_SITE names, by default native. Exits naming what is allowed for any other value."""
+    """The site that DRILLS_SITE names (default: native). Exits with the allowed values for any other value."""
     name = environ.get("DRILLS_SITE") or "native"
     if name == "native":
         return Native(platform)

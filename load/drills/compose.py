@@ -1,4 +1,4 @@
-"""The platform as docker compose runs it, seen from its container `drill`."""
+"""The platform under docker compose, as seen from its container `drill`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from load.drills.descriptor import Drill
 from load.drills.site import Login
 
 SEARCH_USER = "drills"
-# What compose has no means for, and why.
+# Actions that compose can't do, with the reason.
 REFUSED: Mapping[str, str] = {
     "release": "it starts a process with another environment, and a container keeps the one that it was made with; "
     "making another one would take rights over Docker that are rights over the whole machine",
@@ -26,7 +26,7 @@ REFUSED: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Settings:
-    """What the container is told. `engine` is the Docker API's address, `postgres_host` the folder of the socket."""
+    """The container's settings. `engine` is the Docker API's address, `postgres_host` the folder of the socket."""
 
     engine: str
     project: str
@@ -37,7 +37,7 @@ class Settings:
 
 
 def load(environ: Mapping[str, str]) -> Settings:
-    """Read them. Exits with the name of every variable that is missing."""
+    """Read the settings. Exits with the name of every variable that is missing."""
     names = {
         "engine": "DOCKER_HOST",
         "project": "COMPOSE_PROJECT_NAME",
@@ -53,7 +53,7 @@ def load(environ: Mapping[str, str]) -> Settings:
 
 
 class Compose:
-    """Containers by their names, with users of their own at each backend."""
+    """The containers by name, and the drill's own user at each backend."""
 
     def __init__(self, platform: Platform, settings: Settings) -> None:
         self._platform = platform

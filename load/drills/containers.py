@@ -1,5 +1,7 @@
-"""Containers of docker compose as drills' processes, through the Docker Engine's API and nothing but these calls of it:
-inspect, kill, pause, unpause, start, restart. The proxy before Docker's socket lets no other through.
+"""The containers of docker compose as the processes of drills.
+
+Only these calls of the Docker Engine's API are used: inspect, kill, pause, unpause, start, restart. The proxy in front
+of Docker's socket rejects all others.
 """
 
 from __future__ import annotations
@@ -17,40 +19,39 @@ from platformctl.run.model import Process
 
 from load.drills.site import NotPossible
 
-# Docker Engine 25's. Fixed, so that nobody has to be asked for theirs.
+# Docker Engine 25's API version. Pinned, so that no version negotiation is needed.
 API_VERSION = "1.44"
 CALL_SECONDS = 30.0
 STOP_SECONDS = 30
 READY_SECONDS = 120.0
 GONE_SECONDS = 15.0
 POLL_SECONDS = 0.2
-# Who does in containers what a process of another name does without Docker.
+# Containers that do the work of a native process with another name.
 CONTAINERS: Mapping[str, str] = {"rsyslog": "filebeat"}
 
 
 class ContainerFailed(RuntimeError):
-    """A container can't be found or doesn't do what it was told; the message names it."""
+    """A container is missing or an operation on it failed; the message names the container."""
 
 
 class Containers:
-    """One compose project's containers. Every call that waits has a limit and raises ContainerFailed after it."""
+    """The containers of one compose project. Every call that waits has a limit and raises ContainerFailed after it."""
 
     def __init__(self, address: str, project: str) -> None:
-        """`address` is that of the Engine's API: tcp://host:port or unix://path. Nobody is called yet."""
+        """`address` is that of the Engine's API: tcp://host:port or unix://path. Doesn't connect."""
         self._project = project
         self._api = docker.APIClient(base_url=address, version=API_VERSION, timeout=CALL_SECONDS)
 
     @property
     def processes(self) -> Mapping[str, Process]:
-        """Raises NotPossible: an image has no such list."""
+        """Raises NotPossible: an image has no process list."""
         raise NotPossible("containers keep the environment that they were made with")
 
     def signal(self, name: str, number: signal.Signals) -> Sequence[int]:
-        """Give every process in the container what SIGSTOP, SIGCONT or SIGKILL would; returns the first one's pid.
+        """Send SIGSTOP, SIGCONT or SIGKILL to every process in the container; returns the first process's pid.
 
-        A signal that is sent to a container reaches its first process only, so freezing is Docker's pause. What is
-        killed through Docker stays away whatever its restart policy says, so after SIGKILL it is started again, as
-        after any crash.
+        Docker delivers a signal to the first process only, so freezing uses Docker's pause. The restart policy doesn't
+        apply to a container that was killed through Docker, so after SIGKILL it is started again, as after a crash.
         """
         state = self._state(name)
         running, paused = bool(state["Running"]), bool(state.get("Paused"))
@@ -67,14 +68,14 @@ class Containers:
         return [int(state["Pid"])] if running else []
 
     def stop(self, name: str) -> None:
-        """Kill it. It stays away until it is started."""
+        """Kill the container. It stays stopped until it is started."""
         state = self._state(name)
         if state["Running"] or state.get("Restarting"):
             with self._told(name):
                 self._kill(name, paused=bool(state.get("Paused")))
 
     def start(self, name: str) -> None:
-        """Start or thaw it, and wait until it is healthy."""
+        """Start or unpause the container and wait until it is healthy."""
         state = self._state(name)
         with self._told(name):
             if state.get("Paused"):
@@ -84,13 +85,13 @@ class Containers:
         self._wait_ready(name)
 
     def restart(self, name: str) -> None:
-        """As a deployment does: SIGTERM, SIGKILL after 30 s, start, wait until it is healthy."""
+        """Restart as a deployment does: SIGTERM, SIGKILL after 30 s, start, wait until healthy."""
         with self._told(name):
             self._api.restart(self._container(name), timeout=STOP_SECONDS)
         self._wait_ready(name)
 
     def release(self, name: str, overrides: Mapping[str, str]) -> None:
-        """Raises NotPossible for anything but the usual release, which is the only one that there is."""
+        """Raises NotPossible for anything but the usual release, the only one that compose has."""
         if overrides:
             raise NotPossible(f"{name} keeps the environment that its container was made with")
         self.start(name)

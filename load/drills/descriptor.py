@@ -1,4 +1,4 @@
-"""A drill as its file describes it."""
+"""Drill descriptors: the YAML files that describe one drill each."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import yaml
 
 FOLDER = Path(__file__).parent
 LONGEST_SECONDS = 240.0
-# Nothing is injected: long enough for a rule that is too sensitive to show it.
+# For controls without an injected fault: long enough for an oversensitive rule to fire.
 HOUR_SECONDS = 3600.0
 
 
 class DescriptorError(ValueError):
-    """A drill's file is wrong; the message names it and what is allowed."""
+    """A drill's file is wrong; the message names the file and what is allowed."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One thing to do: an action of `load.drills.actions` and its arguments."""
+    """One step: an action of `load.drills.actions` and its arguments."""
 
     action: str
     arguments: Mapping[str, Any]
@@ -29,7 +29,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Expected:
-    """What alerting has to say: one of these alerts, with this cause, as a page or a ticket."""
+    """The expected notification: one of these alerts, with this cause, as a page or a ticket."""
 
     alerts: tuple[str, ...]
     root: str
@@ -38,10 +38,10 @@ class Expected:
 
 @dataclass(frozen=True)
 class Drill:
-    """`kind` groups faults that are alike. `impact` is what users are supposed to notice: a journey, or "none".
+    """One drill. `kind` groups similar faults. `impact` is the journey that users should see affected, or "none".
 
-    Without `expected` it is a control: nobody may be paged. `seconds` is how long a fault is given to be noticed, or
-    how long a control lasts.
+    Without `expected` it is a control, which must not page. `seconds` is the time limit for noticing a fault, or the
+    duration of a control.
     """
 
     name: str
@@ -52,22 +52,22 @@ class Drill:
     impact: str
     seconds: float
     sets: tuple[str, ...]
-    # Whether the prober goes on during the fault: not where the fault is that nobody comes.
+    # Whether the prober runs during the fault. Off where the fault is the absence of traffic.
     probe: bool = True
 
     @property
     def is_long(self) -> bool:
-        """Whether it takes longer than a drill among many may: it is run by its own name or set only."""
+        """Whether it is too long for a set of drills: it runs only by its own name or set."""
         return self.seconds > LONGEST_SECONDS
 
     @property
     def is_control(self) -> bool:
-        """Whether it must stay quiet."""
+        """Whether no page is expected."""
         return self.expected is None
 
 
 def load(folder: Path = FOLDER) -> dict[str, Drill]:
-    """Every drill by name, in the order of their files' names. Raises DescriptorError."""
+    """Read every drill, by name, in the order of the file names. Raises DescriptorError."""
     return {path.stem: _drill(path) for path in sorted(folder.glob("*.yaml"))}
 
 

@@ -1,4 +1,4 @@
-"""Runs one drill: steady load, nothing fires, break, measure, restore, wait for resolved."""
+"""Runs one drill: steady load, check that nothing fires, inject, measure, restore, wait until resolved."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from load.drills.prober import Impact, Prober
 from load.drills.world import World
 
 BASELINE_SECONDS = 12.0
-# After the page, the fault stays a little: what else would have been sent?
+# Keep the fault for a while after the page, to record further notifications.
 AFTERMATH_SECONDS = 12.0
-# After tests that kill services the burning budgets' shorter windows have to pass.
+# After tests that kill services, the shorter windows of the burn-rate alerts have to pass.
 CLEAN_WITHIN_SECONDS = 420.0
 RESOLVED_WITHIN_SECONDS = 300.0
 LOOK_SECONDS = 1.0
@@ -34,16 +34,16 @@ Say = Callable[[str], None]
 
 
 class NotClean(RuntimeError):
-    """Something fires already, so nothing could be learnt. The message names it."""
+    """An alert is firing already, so the drill can't measure anything. The message names it."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What came of one drill. Times in seconds; None where it didn't happen.
+    """The result of one drill. Times in seconds; None where the event didn't happen.
 
-    `pages` are the groups of alerts that paged, `notifications` every delivery with a page in it,
-    `pages_uninhibited` what would have paged without inhibition. `noticed` is the expected alert; `named` whether the
-    first page's cause is it.
+    `pages` are the groups of alerts that paged, `notifications` all deliveries that contain a page,
+    `pages_uninhibited` the pages without inhibition. `noticed` is the expected alert; `named` whether the first page
+    names its cause.
     """
 
     drill: str
@@ -67,11 +67,11 @@ class Result:
 
     @property
     def passed(self) -> bool:
-        """A fault was noticed with its cause; a control paged nobody."""
+        """A fault passes when it was noticed with its cause, a control when it did not page."""
         return self.pages == 0 if self.control else self.noticed and self.named
 
     def document(self) -> dict[str, Any]:
-        """For JSON."""
+        """The result as a JSON document."""
         return asdict(self)
 
 
@@ -90,12 +90,12 @@ def _restore(world: World, journal: Journal, say: Say) -> None:
 
 
 def journal_of(world: World) -> Journal:
-    """This clone's journal."""
+    """The journal of this clone."""
     return Journal(Path(os.fspath(world.platform.paths.var)) / "run" / "drills.json")
 
 
 def run(world: World, drill: Drill, say: Say) -> Result:
-    """Run it. Whatever happens, what was broken is restored before this returns. Raises NotClean beforehand."""
+    """Run the drill. The fault is always undone before this returns. Raises NotClean before the injection."""
     journal = journal_of(world)
     restore_leftovers(world, journal, say)
     _wait_until_clean(world, say)
@@ -104,7 +104,7 @@ def run(world: World, drill: Drill, say: Say) -> Result:
     try:
         say(f"steady load for {BASELINE_SECONDS:.0f} s")
         time.sleep(BASELINE_SECONDS)
-        # Prometheus tells only after its first rounds that it has just started.
+        # Only after its first evaluations does Prometheus report that it has just started.
         _wait_until_clean(world, say)
         if not drill.probe:
             prober.stop()
@@ -135,7 +135,7 @@ def run(world: World, drill: Drill, say: Say) -> Result:
 
 
 def _firing(world: World) -> list[str]:
-    """Alerts that page right now and aren't silenced by another; and the one that holds pages back after a start."""
+    """Alerts that page now and aren't inhibited, and the alert that inhibits pages after a start."""
     alerts = world.call(
         "GET", f"{world.url('ALERTMANAGER_PORT')}/api/v2/alerts", params={"silenced": "false", "inhibited": "false"}
     ).json()
@@ -165,7 +165,7 @@ def _matches(drill: Drill, notification: Notification) -> bool:
 
 
 def _watch(world: World, drill: Drill, mark: int, injected: float, say: Say) -> Notification | None:
-    """Wait for the expected notification, or for the control's whole time."""
+    """Wait for the expected notification, or for the control's whole duration."""
     deadline = time.monotonic() + drill.seconds
     told = mark
     progress = time.monotonic() + PROGRESS_SECONDS
@@ -185,9 +185,9 @@ def _watch(world: World, drill: Drill, mark: int, injected: float, say: Say) -> 
 
 
 def _wait_resolved(world: World, mark: int, restored: float, say: Say) -> float | None:
-    """When the last group that had fired was told to be resolved; None when that takes too long.
+    """When the last group that had fired was notified as resolved; None when that takes too long.
 
-    What only begins after the restoration doesn't count here: it shows among the pages.
+    Groups that first fire after the restoration don't count here: they appear among the pages.
     """
     deadline = time.monotonic() + RESOLVED_WITHIN_SECONDS
     say("restored; waiting for resolved")
@@ -202,7 +202,7 @@ def _wait_resolved(world: World, mark: int, restored: float, say: Say) -> float 
 
 
 def _uninhibited(world: World, injected: float, until: float) -> int:
-    """How many groups would have paged without inhibition."""
+    """The number of groups that would have paged without inhibition."""
     seconds = max(1, int(until - injected))
     expression = (
         f'count(count by (root_service) (max_over_time(ALERTS{{alertstate="firing", severity="page"}}[{seconds}s])))'
@@ -210,7 +210,7 @@ def _uninhibited(world: World, injected: float, until: float) -> int:
     try:
         found = world.query(expression, until)
     except requests.RequestException:
-        # Prometheus was the victim.
+        # The fault affected Prometheus itself.
         return 0
     return int(float(found[0]["value"][1])) if found else 0
 

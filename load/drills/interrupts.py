@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end a drill, but never the restoring of what it broke."""
+"""Ctrl-C and SIGTERM end a drill but never interrupt the restoration."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def install() -> None:
-    """Let both signals raise KeyboardInterrupt, even where the parent process had them ignored."""
+    """Make both signals raise KeyboardInterrupt, even where the parent process ignored them."""
     for number in _NUMBERS:
         signal.signal(number, _interrupt)
 
 
 @contextmanager
 def held_back() -> Iterator[None]:
-    """Until the block is left signals wait; then the first that came raises KeyboardInterrupt."""
+    """Defer signals to the end of the block; then the first deferred one raises KeyboardInterrupt."""
     came: list[int] = []
     before = {number: signal.signal(number, lambda number, _: came.append(number)) for number in _NUMBERS}
     try:

@@ -1,4 +1,4 @@
-"""What is broken right now, on disk: written before it is broken, so that whatever happens it can be put right."""
+"""A journal on disk of what is broken, written before the fault is injected, so that a crash can be undone."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ Entry = tuple[str, Mapping[str, Any]]
 
 
 class Journal:
-    """A small JSON file; gone when nothing is broken."""
+    """A small JSON file; deleted when nothing is broken."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def add(self, action: str, arguments: Mapping[str, Any]) -> None:
-        """Note what is about to be done."""
+        """Record an action before it is done."""
         self._write([*self.entries(), (action, arguments)])
 
     def entries(self) -> list[Entry]:
-        """What is to be undone, oldest first."""
+        """The actions to undo, oldest first."""
         if not self._path.exists():
             return []
         return [(entry["action"], entry["arguments"]) for entry in json.loads(self._path.read_text())]
 
     def done(self, entry: Entry) -> None:
-        """Strike out what has been undone."""
+        """Remove an action that has been undone."""
         left = self.entries()
         left.remove(entry)
         if left:

@@ -1,6 +1,6 @@
-"""`python -m load.drills.lock_holder DATABASE TABLE NAME [MODE]` locks a table until its session is ended.
+"""`python -m load.drills.lock_holder DATABASE TABLE NAME [MODE]` locks a table until its session is terminated.
 
-Its rows, or the table in a MODE of PostgreSQL's LOCK TABLE.
+Locks all rows, or the table in a MODE of PostgreSQL's LOCK TABLE.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from psycopg import sql
 
 from load.drills.world import World
 
-# Nobody's crash leaves a lock for longer than this.
+# The upper limit for a lock after a crash of the drill.
 LONGEST_SECONDS = 300
 
 
 def main(database: str, table: str, name: str, mode: str = "") -> None:
-    """Take the locks and keep them."""
+    """Take the locks and hold them."""
     with suppress(psycopg.OperationalError), World().database(database, name) as session:
         session.autocommit = False
         if mode:
@@ -29,7 +29,7 @@ def main(database: str, table: str, name: str, mode: str = "") -> None:
         deadline = time.monotonic() + LONGEST_SECONDS
         while time.monotonic() < deadline and not session.closed:
             time.sleep(1)
-            # Notices that the session was ended; a transaction that only idles wouldn't.
+            # A query notices a terminated session; an idle transaction wouldn't.
             session.execute("SELECT 1")
 
 

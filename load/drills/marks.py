@@ -1,4 +1,4 @@
-"""A drill on the dashboards' time line, where there is one to write on."""
+"""Marks of a drill on the dashboards' time line, if Elasticsearch is configured."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ logger = logging.getLogger(__name__)
 
 
 def put(world: World, drill: str, action: str, at: float) -> None:
-    """Mark what happened to a drill at that time (Unix seconds). No Elasticsearch, no mark."""
+    """Store a mark for a drill at `at` (Unix seconds). Skipped while Elasticsearch is unavailable."""
     when = datetime.fromtimestamp(at, UTC)
     try:
         marks.put(

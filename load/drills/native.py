@@ -1,4 +1,4 @@
-"""The platform without Docker: everything is on loopback, and platformctl runs it."""
+"""The platform without Docker: everything listens on loopback, and platformctl runs it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HOST = "127.0.0.1"
 
 
 class Native:
-    """Processes and backends of this checkout's platform."""
+    """The processes and backends of this checkout's platform."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform

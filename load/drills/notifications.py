@@ -1,4 +1,4 @@
-"""What reached the on-call engineer, from the watchdog's record."""
+"""The notifications that reached the on-call engineer, from the watchdog's record."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from load.drills.world import World
 
 @dataclass(frozen=True)
 class Alert:
-    """One alert in a notification."""
+    """One alert of a notification."""
 
     name: str
     severity: str
@@ -20,7 +20,7 @@ class Alert:
 
 @dataclass(frozen=True)
 class Notification:
-    """One delivery: when (Unix seconds), about which group of alerts."""
+    """One delivery: its time (Unix seconds) and its group of alerts."""
 
     number: int
     at: float
@@ -30,22 +30,22 @@ class Notification:
 
     @property
     def firing(self) -> tuple[Alert, ...]:
-        """The alerts that fire."""
+        """The firing alerts."""
         return tuple(alert for alert in self.alerts if alert.status == "firing")
 
     def has(self, severity: str) -> bool:
-        """Whether an alert of this severity fires in it."""
+        """Whether an alert of this severity is firing."""
         return any(alert.severity == severity for alert in self.firing)
 
 
 def last_number(world: World) -> int:
-    """The number of the newest notification; 0 where there is none."""
+    """The number of the newest notification; 0 without any."""
     found = read(world, 0)
     return found[-1].number if found else 0
 
 
 def read(world: World, after: int) -> Sequence[Notification]:
-    """Every notification with a higher number, oldest first."""
+    """All notifications with a higher number, oldest first."""
     entries = world.call("GET", f"{world.watchdog}/notifications", params={"after": after}).json()["notifications"]
     return [
         Notification(

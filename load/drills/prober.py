@@ -1,4 +1,4 @@
-"""A user who tries the journeys all the time: the measure of what a fault does to people."""
+"""A simulated user who runs the journeys continuously, to measure the impact of a fault on users."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ import requests
 from load import settings as load_settings
 
 PAUSE_SECONDS = 0.4
-# A person who waits for longer than this is gone.
+# The timeout in seconds after which a user would give up.
 TIMEOUT_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One try at a journey: when (Unix seconds), how long, and whether it went well."""
+    """One attempt at a journey: start (Unix seconds), duration, and whether it succeeded."""
 
     journey: str
     at: float
@@ -32,7 +32,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Impact:
-    """A journey before and during: share of failures, 95th percentile in seconds, number of tries during."""
+    """One journey before and during the fault: failure ratio, 95th percentile in seconds, attempts during it."""
 
     journey: str
     errors_before: float
@@ -43,7 +43,7 @@ class Impact:
 
     @property
     def is_felt(self) -> bool:
-        """Whether users notice: a twentieth more failures, or thrice the waiting and half a second more."""
+        """Whether users notice: 5 percentage points more failures, or 3 times the latency and at least 0.5 s more."""
         slower = self.p95_during > 3 * self.p95_before and self.p95_during - self.p95_before > 0.5
         return self.errors_during - self.errors_before > 0.05 or slower
 
@@ -62,16 +62,16 @@ class Prober:
         self.attempts: list[Attempt] = []
 
     def start(self) -> None:
-        """Begin. Signing up may fail; then every journey does, which is what a user would see."""
+        """Start the thread. If signing up fails, every journey fails too, which is what a user would see."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End; may be called twice."""
+        """Stop the thread; may be called twice."""
         self._stop.set()
         self._thread.join(timeout=2 * TIMEOUT_SECONDS)
 
     def impact(self, injected: float, until: float) -> list[Impact]:
-        """Every journey, before the injection and from then on."""
+        """The impact on every journey: attempts before `injected` compared with those from then until `until`."""
         found = []
         for journey in sorted({attempt.journey for attempt in self.attempts}):
             tries = [attempt for attempt in self.attempts if attempt.journey == journey]

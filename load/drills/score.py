@@ -1,4 +1,4 @@
-"""Results over all invocations on one state of what decides them: the figures and the table."""
+"""Results of all invocations on one state: the figures and the table."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FOLDER = Path(__file__).parent / "results"
 _FIELDS = {field.name for field in fields(Result)}
 
 
-# What a drill's outcome depends on: what runs, what judges, what breaks. Neither texts nor dashboards.
+# Everything that decides the outcome of a drill: services, rules, backends, drills. Neither texts nor dashboards.
 DECISIVE = (
     "alerts/alertmanager.yml",
     "alerts/rules/*.yml",
@@ -42,12 +42,12 @@ DECISIVE = (
     "services/catalogue/catalogue.yaml",
     "services/*/**/*.py",
 )
-# The score isn't in it: counting differently doesn't change what happened. Nor is what drills don't touch.
+# The score is excluded: counting differently doesn't change the outcome. So is what the drills don't touch.
 IRRELEVANT = ("/tests/", "/console/", "load/drills/score.py", "README.md", "__pycache__")
 
 
 def digest(root: Path) -> str:
-    """Twelve hex digits over the content of everything that a drill's outcome depends on."""
+    """Twelve hex digits over the content of everything that decides the outcome of a drill."""
     total = hashlib.sha256()
     for path in sorted({path for pattern in DECISIVE for path in root.glob(pattern)}):
         name = path.relative_to(root).as_posix()
@@ -57,9 +57,9 @@ def digest(root: Path) -> str:
 
 
 def commit(root: Path) -> str:
-    """The commit, with + where something isn't committed; outside of a repository what REVISION says, or "none"."""
+    """The commit, with + for uncommitted changes; outside of a repository the content of REVISION, or "none"."""
     command = ["git", "-C", str(root), "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"]
-    # An image has no git; what it was built from is told by REVISION.
+    # An image has no git; REVISION contains the commit that it was built from.
     told = ""
     with suppress(OSError):
         told = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False).stdout.strip()
@@ -68,14 +68,14 @@ def commit(root: Path) -> str:
 
 @dataclass(frozen=True)
 class Revision:
-    """What was drilled: results of the same digest add up. The commit is for people."""
+    """The tested state: results with the same digest are summed up. The commit is for readers."""
 
     digest: str
     commit: str
 
 
 def revision(root: Path) -> Revision:
-    """This checkout's."""
+    """The revision of this checkout."""
     return Revision(digest(root), commit(root))
 
 
@@ -94,7 +94,7 @@ def write(results: Sequence[Result], what: Revision, started: datetime, folder: 
 
 
 def read(digest: str | None = None, folder: Path = FOLDER) -> list[Result]:
-    """Results of every invocation, of one digest where it is given, oldest first."""
+    """Read the results of every invocation, oldest first; of one digest where it is given."""
     found = []
     for path in sorted(folder.glob("*.json")):
         document = json.loads(path.read_text())
@@ -107,13 +107,13 @@ def read(digest: str | None = None, folder: Path = FOLDER) -> list[Result]:
 
 
 def figures(results: Sequence[Result]) -> Mapping[str, Any]:
-    """Recall, precision, times, pages per incident, right cause; each with its number of runs."""
+    """Recall, precision, times, pages per incident, correct cause; each with its number of runs."""
     faults = [result for result in results if not result.control]
     controls = [result for result in results if result.control]
     pages = [result for result in faults if result.severity == "page"]
     noticed = [result for result in faults if result.noticed]
     times = sorted(result.seconds_to_notice for result in pages if result.seconds_to_notice is not None)
-    # A page that names another cause, or that a control sent, is a false one.
+    # A page that names another cause, or that a control sent, is a false positive.
     true_pages = sum(min(result.pages, 1) for result in pages if result.named)
     all_pages = sum(result.pages for result in results)
     resolved = [result.seconds_to_resolve for result in noticed if result.seconds_to_resolve is not None]
@@ -143,7 +143,7 @@ def figures(results: Sequence[Result]) -> Mapping[str, Any]:
 
 
 def table(results: Sequence[Result]) -> str:
-    """Markdown: the figures, and every run, misses included."""
+    """Markdown of the figures and of every run, misses included."""
     lines = ["| figure | value | of |", "| --- | --- | --- |"]
     lines += [f"| {name} | {value} | {runs} |" for name, value, runs in _summary(results)]
     lines += [
@@ -172,7 +172,7 @@ def table(results: Sequence[Result]) -> str:
 
 
 def _summary(results: Sequence[Result]) -> Iterable[tuple[str, str, str]]:
-    """What, how much, out of how many runs."""
+    """Rows of (figure, value, number of runs)."""
     found = figures(results)
     faults, paging = (f"{found[name]} runs" for name in ("faults", "paging_faults"))
     controls = f"{found['controls']} runs of {found['control_drills']} drills"

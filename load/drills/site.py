@@ -1,4 +1,4 @@
-"""Where the platform runs, as far as drills are concerned: on this machine, or as containers of docker compose."""
+"""Where the platform runs, as far as drills are concerned: native processes, or containers of docker compose."""
 
 from __future__ import annotations
 
@@ -14,38 +14,38 @@ Login = tuple[str, str]
 
 
 class NotPossible(RuntimeError):
-    """What can't be done where the platform runs; the message says why."""
+    """The operation isn't possible where the platform runs; the message gives the reason."""
 
 
 class Processes(Protocol):
-    """Starts, stops and signals processes by the names that they have without Docker."""
+    """Starts, stops and signals processes by their native names."""
 
     @property
     def processes(self) -> Mapping[str, Process]:
-        """Every process, by name."""
+        """All processes, by name."""
 
     def signal(self, name: str, number: signal.Signals) -> Sequence[int]:
         """Send it to the process and, for SIGSTOP, SIGCONT and SIGKILL, to all its descendants."""
 
     def stop(self, name: str) -> None:
-        """It is gone, and stays gone until it is started."""
+        """Stop the process; it stays down until it is started."""
 
     def start(self, name: str) -> None:
-        """It runs and is ready."""
+        """Start the process and wait until it is ready."""
 
     def restart(self, name: str) -> None:
-        """Stop, start, wait until it is ready."""
+        """Stop and start the process, and wait until it is ready."""
 
     def release(self, name: str, overrides: Mapping[str, str]) -> None:
-        """Restart with other environment variables beside the usual ones; with none, as usual again."""
+        """Restart with environment variables added to the usual ones; with none, the usual environment."""
 
 
 class Site(Protocol):
-    """What differs between the ways of running."""
+    """The differences between the ways to run the platform."""
 
     @property
     def processes(self) -> Processes:
-        """The processes."""
+        """Access to the processes."""
 
     @property
     def broker_login(self) -> Login:
@@ -53,14 +53,14 @@ class Site(Protocol):
 
     @property
     def search_login(self) -> Login | None:
-        """Elasticsearch's user; None where it asks for none."""
+        """Elasticsearch's user; None without authentication."""
 
     @property
     def database(self) -> Mapping[str, Any]:
-        """How PostgreSQL's administrator connects: host, port, password."""
+        """Connection parameters of PostgreSQL's administrator: host, port, password."""
 
     def host(self, port_variable: str) -> str:
-        """Who listens on that port."""
+        """The host that listens on that port."""
 
     def refusal(self, drill: Drill) -> str:
-        """Why a drill can't be run here; empty when it can."""
+        """Why a drill can't run here; empty when it can."""

@@ -1,4 +1,4 @@
-"""The platform as drills reach it: processes, proxies, databases, broker, search. All through its own interfaces."""
+"""The platform as drills reach it through its own interfaces: processes, proxies, databases, broker, search."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TIMEOUT_SECONDS = 10.0
 
 
 class World:
-    """One clone's platform, from outside; where it runs is up to DRILLS_SITE (load.drills.choose)."""
+    """The platform of one clone, from outside; DRILLS_SITE decides where it runs (load.drills.choose)."""
 
     def __init__(self) -> None:
         self.platform = Platform()
@@ -31,38 +31,38 @@ class World:
         return self.site.processes
 
     def refusal(self, drill: Drill) -> str:
-        """Why a drill can't be run where the platform runs; empty when it can."""
+        """Why a drill can't run where the platform runs; empty when it can."""
         return self.site.refusal(drill)
 
     @property
     def catalogue(self) -> Any:
-        """What there is."""
+        """The service catalogue."""
         return self.platform.catalogue
 
     def url(self, port_variable: str) -> str:
-        """http://… of one of the ports in .env; Elasticsearch's with the login, where it asks for one."""
+        """The URL of one of the ports in .env; Elasticsearch's includes the login, if it has one."""
         login = self.site.search_login if port_variable == "ELASTICSEARCH_PORT" else None
         user = f"{login[0]}:{quote(login[1], safe='')}@" if login else ""
         return f"http://{user}{self._address(port_variable)}"
 
     @cached_property
     def prometheus(self) -> str:
-        """Prometheus's address."""
+        """Prometheus's base URL."""
         return self.url("PROMETHEUS_PORT")
 
     @cached_property
     def watchdog(self) -> str:
-        """The watchdog's address; it keeps every notification."""
+        """The base URL of the watchdog, which records every notification."""
         return self.url("WATCHDOG_PORT")
 
     def call(self, method: str, address: str, **options: Any) -> requests.Response:
-        """One HTTP call; raises requests.RequestException for anything but success."""
+        """Send one HTTP request; raises requests.RequestException unless it succeeds."""
         response = self.http.request(method, address, timeout=TIMEOUT_SECONDS, **options)
         response.raise_for_status()
         return response
 
     def toxiproxy(self, method: str, path: str, body: Any = None) -> requests.Response:
-        """Toxiproxy's API."""
+        """Call Toxiproxy's API."""
         return self.call(method, f"{self.url('TOXIPROXY_PORT')}{path}", json=body)
 
     def provider(self, behaviour: dict[str, Any]) -> None:
@@ -70,18 +70,18 @@ class World:
         self.call("PUT", f"{self.url('CARD_PROVIDER_PORT')}/admin/behaviour", json=behaviour)
 
     def broker(self, method: str, path: str, body: Any = None) -> requests.Response:
-        """RabbitMQ's management API, in the platform's virtual host."""
+        """Call RabbitMQ's management API in the platform's virtual host."""
         address = f"{self.url('RABBITMQ_MANAGEMENT_PORT')}/api{path}"
         return self.call(method, address, json=body, auth=self.site.broker_login)
 
     def elasticsearch(self, method: str, path: str, body: Any = None) -> requests.Response:
-        """Elasticsearch's API."""
-        # The login isn't in the address here: errors show that.
+        """Call Elasticsearch's API."""
+        # The address has no login here, because errors show the address.
         address = f"http://{self._address('ELASTICSEARCH_PORT')}{path}"
         return self.call(method, address, json=body, auth=self.site.search_login)
 
     def database(self, name: str, application: str = "drill") -> psycopg.Connection[Any]:
-        """A session as the administrator; every statement takes effect at once."""
+        """A session as the administrator, in autocommit mode."""
         return psycopg.connect(
             user="postgres",
             dbname=name,
@@ -92,7 +92,7 @@ class World:
         )
 
     def query(self, expression: str, at: float | None = None) -> list[dict[str, Any]]:
-        """An instant query: its samples."""
+        """Run an instant query and return its samples."""
         parameters: dict[str, Any] = {"query": expression} | ({"time": at} if at is not None else {})
         found: list[dict[str, Any]] = self.call("GET", f"{self.prometheus}/api/v1/query", params=parameters).json()[
             "data"

@@ -1,4 +1,4 @@
-"""What people do with the platform. One module for each journey; NAMES is what `--journeys` takes."""
+"""The journeys of simulated users, one module each. NAMES lists the values that `--journeys` accepts."""
 
 from load.journeys.account import Account
 from load.journeys.browse import Browse
@@ -6,7 +6,7 @@ from load.journeys.misbehaving import Misbehaving
 from load.journeys.order import Order
 from load.shopper import Shopper
 
-# A new journey is a class of its own module and one line here.
+# A new journey is a class in its own module and one line here.
 NAMES: dict[str, type[Shopper]] = {"browse": Browse, "account": Account, "order": Order, "misbehaving": Misbehaving}
 
 __all__ = ["NAMES", "Account", "Browse", "Misbehaving", "Order"]

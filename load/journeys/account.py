@@ -1,4 +1,4 @@
-"""Signs up and logs in."""
+"""The journey of signing up and logging in."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from load.shopper import Shopper
 
 
 class Account(Shopper):
-    """A newcomer, and then somebody who comes back. Slow: each password costs the server CPU time by design."""
+    """A new user who later returns. Slow: each password hash costs the server CPU time by design."""
 
     weight = 1
     wait_time = between(1.0, 3.0)
 
     @task(1)
     def sign_up_and_log_in(self) -> None:
-        """A new account, the first login, and a look at the own data."""
+        """Create an account, log in and read the account."""
         self.sign_up()
         self.log_in()
         self.look_at_own_account()
 
     @task(2)
     def come_back(self) -> None:
-        """Log in again and look at the own data."""
+        """Log in again and read the account."""
         self.log_in()
         self.look_at_own_account()
 

@@ -1,4 +1,4 @@
-"""Looks around and buys nothing."""
+"""The journey of browsing the catalogue."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from load.shopper import Shopper
 
 
 class Browse(Shopper):
-    """Nobody in particular: no account, only the public catalogue."""
+    """An anonymous visitor without an account, who reads only the public catalogue."""
 
     weight = 5
 
     @task(3)
     def look_at_the_list(self) -> None:
-        """The first page of products."""
+        """Read the first page of products."""
         self.list_products()
 
     @task(2)
     def look_at_one(self) -> None:
-        """Some product of the list."""
+        """Read one product of the list."""
         self.look_at_product(random.choice(self.known_products()))

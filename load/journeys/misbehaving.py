@@ -1,4 +1,4 @@
-"""A client that does it wrong. Every answer must be the right 4xx with the ids that lead to its trace."""
+"""A client that sends bad requests. Every response must be the correct 4xx with the ids that lead to its trace."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from locust import between, task
 from load.shopper import Shopper
 
 LARGER_THAN_ALLOWED = b'{"payment_token": "' + b"x" * 70_000 + b'"}'
-# Three parts of the right form, signed by nobody.
+# Three parts in the correct format, without a valid signature.
 SIGNED_BY_NOBODY = (
     "eyJhbGciOiJSUzI1NiIsImtpZCI6Im5vYm9keSJ9.eyJ0b2tlbl90eXBlIjoiYWNjZXNzIiwidXNlcl9pZCI6Im1lIn0.bm90LWEtc2lnbmF0dXJl"
 )
@@ -19,7 +19,7 @@ SIGNED_BY_NOBODY = (
 
 @dataclass(frozen=True)
 class BadOrder:
-    """A body that orders must refuse, and how."""
+    """A body that orders must refuse, and the expected refusal."""
 
     what: str
     body: bytes
@@ -50,14 +50,14 @@ BAD_ORDERS = (
 
 
 class Misbehaving(Shopper):
-    """Every kind of bad input that HTTP clients send. Anything but the expected refusal is a failure."""
+    """Sends every kind of bad input seen from HTTP clients. Anything but the expected refusal is a failure."""
 
     weight = 1
     wait_time = between(1.0, 2.0)
 
     @task(4)
     def send_a_bad_order(self) -> None:
-        """A malformed, oversized or mistyped order."""
+        """Send a malformed, oversized or mistyped order."""
         bad = random.choice(BAD_ORDERS)
         headers = {**self.credentials(), "Idempotency-Key": str(uuid.uuid4()), **bad.headers}
         self.orders.post(
@@ -66,7 +66,7 @@ class Misbehaving(Shopper):
 
     @task(1)
     def show_a_forged_token(self) -> None:
-        """401 where people's own data is."""
+        """Expect 401 for a forged token on personal data."""
         door, path = random.choice(
             (
                 (self.users, "/api/v1/users/me"),
@@ -78,7 +78,7 @@ class Misbehaving(Shopper):
 
     @task(1)
     def reuse_an_idempotency_key(self) -> None:
-        """422: the same key with another body."""
+        """Expect 422 for the same key with another body."""
         key = str(uuid.uuid4())
         lines = self.fill_cart()
         self.place_order(lines, idempotency_key=key)
@@ -87,7 +87,7 @@ class Misbehaving(Shopper):
 
     @task(1)
     def forget_the_idempotency_key(self) -> None:
-        """400: an order without its key."""
+        """Expect 400 for an order without its key."""
         self.orders.post(
             "/api/v1/orders",
             route="no idempotency key",
@@ -98,13 +98,13 @@ class Misbehaving(Shopper):
 
     @task(1)
     def name_another_host(self) -> None:
-        """400: a Host that isn't served here."""
+        """Expect 400 for an unknown Host."""
         door = random.choice((self.users, self.inventory, self.orders, self.notifications))
         door.get("/api/v1/products", route="invalid Host", headers={"Host": "elsewhere.example"}, expect=400)
 
     @task(1)
     def ask_for_what_does_not_exist(self) -> None:
-        """404: unknown ids and unknown paths."""
+        """Expect 404 for unknown ids and unknown paths."""
         self.inventory.get(f"/api/v1/products/{uuid.uuid4()}", route="unknown product", expect=404)
         self.inventory.get("/api/v1/products/not-an-id", route="malformed product id", expect=404)
         self.orders.get(f"/api/v1/orders/{uuid.uuid4()}", route="unknown order", headers=self.credentials(), expect=404)
@@ -112,12 +112,12 @@ class Misbehaving(Shopper):
 
     @task(1)
     def order_what_does_not_exist(self) -> None:
-        """400 unknown_product."""
+        """Expect 400 unknown_product."""
         lines = [{"product_id": str(uuid.uuid4()), "quantity": 1}]
         self.place_order(lines, expect=400, code="unknown_product")
 
     @task(1)
     def log_in_as_nobody(self) -> None:
-        """401: a wrong password."""
+        """Expect 401 for a wrong password."""
         payload = {"email": f"nobody-{uuid.uuid4().hex}@example.com", "password": "not the password"}
         self.users.post("/api/v1/token", route="wrong password", payload=payload, expect=401)

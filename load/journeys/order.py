@@ -1,4 +1,4 @@
-"""Orders: most go well, some cards are declined, some things are sold out."""
+"""The journey of ordering: most orders succeed, some cards are declined, some products are sold out."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from load.shopper import OUT_OF_STOCK_SKU, Product, Shopper
 
 
 class Order(Shopper):
-    """Somebody who buys. A refusal for a good reason (declined, out of stock) is an expected answer here."""
+    """A buyer. A refusal with a valid reason (declined, out of stock) is an expected response."""
 
     weight = 3
     _sold_out: Product | None = None
 
     @task(8)
     def buy(self) -> None:
-        """Choose, order, look at the order."""
+        """Choose products, order them and read the order."""
         order = self.place_order(self.fill_cart()).body
         self.look_at_order(order["id"])
 
     @task(1)
     def buy_with_a_declined_card(self) -> None:
-        """402 card_declined."""
+        """Expect 402 card_declined."""
         self.place_order(self.fill_cart(), card="tok_declined", expect=402, code="card_declined")
 
     @task(1)
     def buy_without_funds(self) -> None:
-        """402 insufficient_funds."""
+        """Expect 402 insufficient_funds."""
         self.place_order(self.fill_cart(), card="tok_insufficient_funds", expect=402, code="insufficient_funds")
 
     @task(1)
     def buy_what_is_sold_out(self) -> None:
-        """409 out_of_stock."""
+        """Expect 409 out_of_stock."""
         if self._sold_out is None:
             self._sold_out = self.find_product(OUT_OF_STOCK_SKU)
         lines = [{"product_id": self._sold_out["id"], "quantity": 1}]
@@ -39,6 +39,6 @@ class Order(Shopper):
 
     @task(2)
     def look_back(self) -> None:
-        """The own orders, and the mails about them."""
+        """Read the user's orders and the mails about them."""
         self.list_orders()
         self.list_notifications()

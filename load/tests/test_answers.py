@@ -29,7 +29,7 @@ def test_a_problem_names_its_trace_where_the_header_is_missing() -> None:
     assert trace_id_of({}, ["trace_id"]) is None
 
 
-def test_the_expected_answers_have_no_fault() -> None:
+def test_the_expected_responses_have_no_fault() -> None:
     assert fault_in(Answer(201, "application/json", {}, TRACE), 201, None) is None
     assert fault_in(problem(), 402, "card_declined") is None
 
@@ -47,11 +47,11 @@ def test_the_expected_answers_have_no_fault() -> None:
         (problem(402, code="insufficient_funds"), "expected code card_declined, came insufficient_funds"),
     ],
 )
-def test_every_other_answer_has_a_fault_that_says_what_came(answer: Answer, fault: str) -> None:
+def test_every_other_response_has_a_fault_with_the_actual_result(answer: Answer, fault: str) -> None:
     assert fault_in(answer, 402, "card_declined") == fault
 
 
-def test_backing_off_grows_and_is_bounded() -> None:
+def test_the_backoff_grows_and_is_bounded() -> None:
     assert 0.5 <= backoff(1) <= 1.0
     assert 2.0 <= backoff(3) <= 4.0
     assert all(MAX_BACKOFF_SECONDS / 2 <= backoff(silent) <= MAX_BACKOFF_SECONDS for silent in (6, 50, 10**6))

@@ -13,7 +13,7 @@ from load import marks
 
 
 def store(status: int = 201) -> StubServer:
-    """An Elasticsearch that gives each mark this answer."""
+    """An Elasticsearch that returns this status for each mark."""
     return StubServer(lambda _: Response(status=status))
 
 

@@ -27,7 +27,7 @@ def link(trace_id: str) -> str:
     return f"http://jaeger/{trace_id}"
 
 
-def test_the_slowest_are_kept_in_order_and_no_more() -> None:
+def test_only_the_slowest_are_kept_in_order() -> None:
     recorder = Recorder()
     for milliseconds in (5, 900, 30, 30, 1, 700, 800, 2, 600, 3):
         recorder.add(Sample("GET x", milliseconds, None))
@@ -47,7 +47,7 @@ def test_all_failures_are_counted_but_few_are_kept() -> None:
     }
 
 
-def test_the_report_leads_to_the_traces() -> None:
+def test_the_report_links_to_the_traces() -> None:
     recorder = Recorder()
     recorder.add(Sample("POST orders /api/v1/orders", 950, "a" * 32, "expected 201, came 503"))
     recorder.add(Sample("GET users /api/v1/users/me", 400, None, "no answer: TimeoutError"))

@@ -1,4 +1,4 @@
-"""The commands as people run them, against a stub of the platform."""
+"""The commands as users run them, against a stub of the platform."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def result_of(output: str) -> dict[str, object]:
 
 @contextmanager
 def hanging_up() -> Iterator[tuple[int, list[float]]]:
-    """A port that accepts every connection and closes it; and when it did."""
+    """A port that accepts every connection and closes it, with the times at which it did."""
     connections: list[float] = []
     with socket.create_server(("127.0.0.1", 0), reuse_port=False) as listener:
 
@@ -110,7 +110,7 @@ def test_a_run_of_all_journeys_passes_and_reports(stub: Stub) -> None:
 
 
 @pytest.mark.parametrize("journey", ["browse", "account", "order", "misbehaving"])
-def test_each_journey_alone_gets_the_answers_that_it_expects(stub: Stub, journey: str) -> None:
+def test_each_journey_alone_gets_the_responses_that_it_expects(stub: Stub, journey: str) -> None:
     # A short wait between tasks, so that every task of the journey has its turn.
     script = (
         "import sys, locust; from load.shopper import Shopper; from load.journeys import NAMES\n"
@@ -136,7 +136,7 @@ def test_failures_beyond_the_threshold_fail_the_run_and_show_their_traces(stub: 
     assert "More failures than allowed" in errors
 
 
-def test_a_platform_that_is_away_fails_the_run_in_time() -> None:
+def test_an_unavailable_platform_fails_the_run_in_time() -> None:
     began = time.monotonic()
     options = load_run("--users", "2", "--time", "2s", "--journeys", "browse")
     code, output, errors = finish(start(options, environment("http://127.0.0.1:9")))
@@ -186,7 +186,7 @@ for option in ("--users=0", "--users=x", "--time=never", "--time=0s", "--time=25
         assert named in errors, f"expected {named} to be named, got:\n{errors}"
 
 
-def test_load_does_not_leave_the_machine_unless_told_to() -> None:
+def test_load_does_not_leave_the_machine_without_the_option() -> None:
     code, output, errors = finish(start(load_run("--time", "1s"), environment("http://192.0.2.1")))
     assert code == 2, f"expected exit code 2, got {code}:\n{output}\n{errors}"
     assert "--allow-remote" in errors
@@ -208,11 +208,11 @@ def test_traffic_uses_every_service_keeps_its_accounts_and_ends_on_sigterm(stub:
     assert stub.count("POST", "/api/v1/users") <= 2
 
 
-def test_traffic_slows_down_while_nobody_answers_and_goes_on_when_somebody_does() -> None:
+def test_traffic_slows_down_while_the_platform_is_down_and_resumes_afterwards() -> None:
     with hanging_up() as (port, connections):
         process = start(["-m", "load.traffic"], {**environment(f"http://127.0.0.1:{port}"), "TRAFFIC_USERS": "1"})
         try:
-            # Between tasks that are answered it waits 0.9 s at most.
+            # Between tasks that get a response it waits 0.9 s at most.
             eventually(
                 lambda: longest_pause(connections),
                 "a pause of 1.5 s between attempts",

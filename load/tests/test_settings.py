@@ -34,11 +34,11 @@ def test_anything_else_is_refused_and_named(host: str) -> None:
     assert "--allow-remote" in str(refusal.value)
 
 
-def test_who_says_so_may_leave_loopback() -> None:
+def test_load_may_leave_loopback_with_the_option() -> None:
     settings.refuse_remote(settings.load({"USERS_URL": "http://192.0.2.1:8001", "LOAD_ALLOW_REMOTE": "on"}))
 
 
-def test_a_name_that_leads_to_loopback_and_elsewhere_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_resolves_to_loopback_and_elsewhere_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     def resolve(*_: object, **__: object) -> list[tuple[object, ...]]:
         return [(0, 0, 0, "", ("127.0.0.1", 0)), (0, 0, 0, "", ("192.0.2.1", 0))]
 

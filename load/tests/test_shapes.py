@@ -19,7 +19,7 @@ def test_steady_has_all_users_from_the_start() -> None:
     assert {users_at("steady", elapsed, 60, 20) for elapsed in range(60)} == {20}
 
 
-def test_ramp_never_falls_and_holds_at_the_top() -> None:
+def test_ramp_never_falls_and_holds_its_peak() -> None:
     counts = [users_at("ramp", elapsed, 100, 20) for elapsed in range(100)]
     assert counts == sorted(counts)
     assert counts[0] == 1
@@ -27,7 +27,7 @@ def test_ramp_never_falls_and_holds_at_the_top() -> None:
     assert set(counts[80:]) == {20}
 
 
-def test_spike_is_full_in_the_middle_only() -> None:
+def test_spike_has_all_users_only_in_the_middle() -> None:
     counts = [users_at("spike", elapsed, 100, 20) for elapsed in range(100)]
     assert set(counts[40:60]) == {20}
     assert set(counts[:40] + counts[60:]) == {4}

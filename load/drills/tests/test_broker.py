@@ -1,4 +1,4 @@
-"""What the drills do to the broker, on a real one, in a virtual host of the test's own."""
+"""The drills' actions on a real broker, in a virtual host of the test's own."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Broker = Callable[..., requests.Response]
 
 @pytest.fixture
 def broker() -> Iterator[Broker]:
-    """The management API: paths to the platform's virtual host reach one with the same exchange and queue."""
+    """The management API, with paths to the platform's virtual host redirected to the test's own."""
     admin = os.environ.get("TEST_RABBITMQ_ADMIN_URL")
     if not admin:
         pytest.fail("TEST_RABBITMQ_ADMIN_URL is not set. Run these tests by: make test s=load")
@@ -65,7 +65,7 @@ def publish(broker: Broker, message_id: str) -> None:
 
 
 def taken_from(broker: Broker, queue: str) -> list[dict[str, Any]]:
-    """All of a queue's messages; they are gone from it."""
+    """Take all messages from a queue."""
     body = {"count": 100, "ackmode": "ack_requeue_false", "encoding": "auto"}
     found: list[dict[str, Any]] = broker("POST", f"/queues/platform/{queue}/get", body).json()
     return found
@@ -79,7 +79,7 @@ def ids(messages: list[dict[str, Any]]) -> list[str]:
     return [message["properties"]["message_id"] for message in messages]
 
 
-def test_diverted_events_reach_another_queue_and_come_back_whole(broker: Broker, world: World) -> None:
+def test_diverted_events_reach_another_queue_and_all_of_them_are_restored(broker: Broker, world: World) -> None:
     actions.divert(world, ARGUMENTS)
     publish(broker, "meanwhile")
     assert ids(taken_from(broker, QUEUE)) == []
@@ -94,12 +94,12 @@ def test_diverted_events_reach_another_queue_and_come_back_whole(broker: Broker,
     assert queues(broker) == {QUEUE}
 
 
-def test_events_are_brought_back_when_nothing_was_diverted_or_it_was_begun_only(broker: Broker, world: World) -> None:
+def test_undivert_restores_events_after_no_diversion_or_an_incomplete_one(broker: Broker, world: World) -> None:
     actions.undivert(world, ARGUMENTS)
     publish(broker, "untouched")
     assert ids(taken_from(broker, QUEUE)) == ["untouched"]
 
-    # Killed between the two steps of `divert`: both queues hear.
+    # Killed between the two steps of `divert`: both queues receive events.
     broker("PUT", f"/queues/platform/{actions.DIVERTED}", {"durable": True})
     broker("POST", f"/bindings/platform/e/events/q/{actions.DIVERTED}", {"routing_key": "order.#"})
     publish(broker, "twice")

@@ -1,4 +1,4 @@
-"""The runner's own parts: descriptors, journal, notifications, scores. What they do to a platform, drills show."""
+"""The runner's parts: descriptors, journal, notifications, scores. The drills test the effects on a platform."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ CONTROL = dataclasses.replace(RESULT, control=True, noticed=False, named=False, 
 
 
 @each_drill
-def test_a_drill_knows_its_actions_and_its_alerts(drill: Drill) -> None:
+def test_a_drill_uses_known_actions_and_alerts(drill: Drill) -> None:
     assert all(step.action in ACTIONS for step in drill.steps)
     if drill.expected:
         rules = "".join(path.read_text() for path in RULES.glob("*.yml"))
@@ -64,7 +64,7 @@ def test_a_drill_knows_its_actions_and_its_alerts(drill: Drill) -> None:
 
 
 @each_drill
-def test_a_drill_names_what_the_catalogue_has(drill: Drill) -> None:
+def test_a_drill_uses_only_names_from_the_catalogue(drill: Drill) -> None:
     proxies = {edge.proxy_name for edge in CATALOGUE.proxied_edges()}
     databases = {service.database for service in CATALOGUE.services.values()}
     for step in drill.steps:
@@ -83,7 +83,7 @@ def test_there_are_enough_faults_controls_and_a_smoke_set() -> None:
     assert any(drill.is_control for drill in smoke)
 
 
-def test_an_hour_without_a_fault_is_run_only_when_it_is_asked_for() -> None:
+def test_the_hour_without_a_fault_runs_only_when_requested() -> None:
     long = {name for name, drill in DRILLS.items() if drill.is_long}
     assert long == {"control-healthy-hour"}
     for several in ("all", "faults", "controls", "smoke"):
@@ -101,13 +101,13 @@ def test_an_hour_without_a_fault_is_run_only_when_it_is_asked_for() -> None:
         "{title: x, kind: k, impact: i, steps: [], expect: {alerts: [A], root: r, severity: loud}}",
     ],
 )
-def test_a_wrong_descriptor_is_refused_with_its_name(tmp_path: Path, text: str) -> None:
+def test_a_wrong_descriptor_is_refused_by_name(tmp_path: Path, text: str) -> None:
     (tmp_path / "wrong.yaml").write_text(text)
     with pytest.raises(DescriptorError, match=r"wrong\.yaml"):
         descriptor.load(tmp_path)
 
 
-def test_the_journal_outlives_a_crash_and_ends_empty(tmp_path: Path) -> None:
+def test_the_journal_survives_a_crash_and_ends_empty(tmp_path: Path) -> None:
     Journal(tmp_path / "run" / "journal.json").add("stop", {"process": "users"})
     second = Journal(tmp_path / "run" / "journal.json")
     second.add("cut", {"proxy": "orders-users"})
@@ -118,7 +118,7 @@ def test_the_journal_outlives_a_crash_and_ends_empty(tmp_path: Path) -> None:
     assert not (tmp_path / "run" / "journal.json").exists()
 
 
-def test_leftovers_are_undone_last_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_leftovers_are_undone_in_reverse_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     undone: list[Any] = []
     monkeypatch.setattr(
         actions, "ACTIONS", {"break": Action(lambda *_: None, lambda _, arguments: undone.append(arguments["what"]))}
@@ -131,7 +131,7 @@ def test_leftovers_are_undone_last_first(tmp_path: Path, monkeypatch: pytest.Mon
     assert journal.entries() == []
 
 
-def test_undoing_is_tried_again_until_it_works(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_undoing_is_retried_until_it_succeeds(monkeypatch: pytest.MonkeyPatch) -> None:
     tries: list[int] = []
 
     def undo(*_: object) -> None:
@@ -145,7 +145,7 @@ def test_undoing_is_tried_again_until_it_works(monkeypatch: pytest.MonkeyPatch) 
     assert len(tries) == 3
 
 
-def test_signals_wait_until_everything_is_restored() -> None:
+def test_signals_are_deferred_until_everything_is_restored() -> None:
     steps: list[str] = []
 
     def restore() -> None:
@@ -159,7 +159,7 @@ def test_signals_wait_until_everything_is_restored() -> None:
     assert steps == ["restored"]
 
 
-def test_a_notification_counts_what_fires_in_it() -> None:
+def test_a_notification_counts_its_firing_alerts() -> None:
     alerts = (Alert("A", "page", "users", "resolved"), Alert("B", "ticket", "orders", "firing"))
     notification = Notification(1, 0.0, "g", "firing", alerts)
     assert [alert.name for alert in notification.firing] == ["B"]
@@ -186,7 +186,7 @@ def test_scores_publish_misses_and_false_pages() -> None:
     assert "**paged**" in text
 
 
-def test_scores_publish_how_many_were_never_told_to_be_resolved() -> None:
+def test_scores_publish_how_many_were_never_notified_as_resolved() -> None:
     open_ended = dataclasses.replace(RESULT, seconds_to_resolve=None)
     unseen = dataclasses.replace(RESULT, noticed=False, seconds_to_resolve=None)
     figures = score.figures([RESULT, open_ended, unseen, CONTROL])
@@ -194,7 +194,7 @@ def test_scores_publish_how_many_were_never_told_to_be_resolved() -> None:
     assert "| told to be resolved while the drill waited | 0.5 | 2 noticed runs |" in score.table([RESULT, open_ended])
 
 
-def test_scores_tell_how_often_a_kind_of_fault_was_tried() -> None:
+def test_scores_publish_how_often_a_kind_of_fault_was_tried() -> None:
     elsewhere = dataclasses.replace(RESULT, drill="orders-killed")
     other = dataclasses.replace(RESULT, drill="users-hangs", kind="process-hangs")
     text = score.table([RESULT, RESULT, elsewhere, other, CONTROL, CONTROL])
@@ -203,7 +203,7 @@ def test_scores_tell_how_often_a_kind_of_fault_was_tried() -> None:
     assert "| controls that paged nobody | 1 | 2 runs of 1 drills |" in text
 
 
-def test_scores_of_nothing_are_no_numbers() -> None:
+def test_scores_without_results_have_no_values() -> None:
     assert score.figures([])["recall"] is None
     assert "| – | 0 runs of 0 drills |" in score.table([])
 
@@ -211,9 +211,9 @@ def test_scores_of_nothing_are_no_numbers() -> None:
 REVISION = Revision("abc", "c0ffee")
 
 
-def test_results_of_one_state_add_up(tmp_path: Path) -> None:
+def test_results_of_one_state_are_summed_up(tmp_path: Path) -> None:
     score.write([RESULT], REVISION, datetime(2026, 1, 1, tzinfo=UTC), tmp_path)
-    # Another commit of the same state: a corrected text, say.
+    # Another commit of the same state, such as a corrected text.
     score.write([RESULT, CONTROL], Revision("abc", "decade"), datetime(2026, 1, 2, tzinfo=UTC), tmp_path)
     score.write([RESULT], Revision("other", "c0ffee"), datetime(2026, 1, 3, tzinfo=UTC), tmp_path)
     assert len(score.read("abc", tmp_path)) == 3
@@ -246,7 +246,7 @@ def test_a_table_shows_misses() -> None:
         ("observability/rabbitmq/README.md", False),
     ],
 )
-def test_the_state_is_what_decides_a_drill_and_nothing_else(tmp_path: Path, name: str, counts: bool) -> None:
+def test_the_state_covers_only_what_decides_a_drill(tmp_path: Path, name: str, counts: bool) -> None:
     before = score.digest(tmp_path)
     path = tmp_path / name
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -256,13 +256,13 @@ def test_the_state_is_what_decides_a_drill_and_nothing_else(tmp_path: Path, name
     assert (made != before, score.digest(tmp_path) != made) == (counts, counts)
 
 
-def test_everything_that_decides_a_drill_is_found_here() -> None:
+def test_everything_that_decides_a_drill_exists() -> None:
     root = Path(__file__).parents[3]
     empty = [pattern for pattern in score.DECISIVE if not list(root.glob(pattern))]
     assert not empty, f"nothing matches {empty}: was it moved?"
 
 
-def test_drills_are_repeated_round_by_round_less_what_is_done() -> None:
+def test_drills_are_repeated_round_by_round_minus_completed_runs() -> None:
     drills = list(DRILLS.values())[:2]
     first, second = (drill.name for drill in drills)
     assert [drill.name for drill in repeated(drills, 2)] == [first, second, first, second]
@@ -270,7 +270,7 @@ def test_drills_are_repeated_round_by_round_less_what_is_done() -> None:
 
 
 class _Runner:
-    """Keeps what it was asked to release."""
+    """Records the releases that it gets."""
 
     def __init__(self) -> None:
         self.released: list[dict[str, str]] = []
@@ -282,7 +282,7 @@ class _Runner:
         self.released.append(dict(changes))
 
 
-def test_a_release_names_its_version_everywhere_and_is_rolled_back() -> None:
+def test_a_release_sets_its_version_everywhere_and_is_rolled_back() -> None:
     runner = _Runner()
     world = cast(World, SimpleNamespace(runner=runner))
     arguments = {"process": "orders", "version": "9", "faults": {"error_ratio": 0.2}, "environment": {"A": 1}}
@@ -302,14 +302,14 @@ def test_a_release_names_its_version_everywhere_and_is_rolled_back() -> None:
 
 
 @each_drill
-def test_a_drills_faults_are_some_that_services_know(drill: Drill) -> None:
+def test_the_faults_of_a_drill_are_known_to_the_services(drill: Drill) -> None:
     for step in drill.steps:
         if "faults" in step.arguments:
             flags = ",".join(f"{name}={value}" for name, value in step.arguments["faults"].items())
             assert faults.load("drill", {"FAULTS": flags})
 
 
-def test_a_mark_that_cant_be_stored_stops_nothing() -> None:
-    # Nobody listens there.
+def test_a_mark_that_cannot_be_stored_does_not_stop_a_drill() -> None:
+    # Nothing listens on this port.
     world = cast(World, SimpleNamespace(url=lambda _: "http://127.0.0.1:9"))
     marks.put(world, "payments-killed", "injected", 0.0)
