@@ -7,12 +7,12 @@ from django.conf import settings
 
 
 class AccountsConfig(AppConfig):
-    """Accounts; refuses to start with a key file that isn't a usable key."""
+    """Accounts. Startup fails on a key file that holds no usable key."""
 
     name = "accounts"
 
     def ready(self) -> None:
-        """Read the key files, so that a wrong one stops the start and not the first login."""
+        """Load the key files, so that an invalid one stops the start rather than the first login."""
         from accounts.keys import key_ring
 
         if settings.JWT_PRIVATE_KEY_FILE is not None:

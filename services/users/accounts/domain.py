@@ -1,4 +1,4 @@
-"""Signing up, logging in, and staying logged in."""
+"""Sign-up, login and token renewal."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ logger = logging.getLogger(__name__)
 
 
 class EmailTaken(Exception):
-    """Another account has that e-mail address."""
+    """The e-mail address already has an account."""
 
 
 class InvalidCredentials(Exception):
-    """No active account with that address and password; which of the two is wrong isn't told."""
+    """No active account has that address and password. The error doesn't disclose which of the two is wrong."""
 
 
 class RefreshRefused(Exception):
-    """The refresh token isn't good for an access token. `expired` tells whether it once was."""
+    """The refresh token is not accepted. `expired` is true when it was valid earlier."""
 
     def __init__(self, *, expired: bool = False) -> None:
         super().__init__()
@@ -36,14 +36,14 @@ class RefreshRefused(Exception):
 
 @dataclass(frozen=True)
 class TokenPair:
-    """A new access token and the refresh token to get the next with."""
+    """A new access token, and the refresh token that renews it."""
 
     access: str
     refresh: str
 
 
 def sign_up(email: str, password: str, name: str) -> User:
-    """Create an account. EmailTaken when the address has one, in whatever case."""
+    """Create an account. Raises EmailTaken when the address already has one; case is ignored."""
     user = User(email=User.objects.normalize_email(email), name=name)
     user.set_password(password)
     try:
@@ -59,9 +59,9 @@ def sign_up(email: str, password: str, name: str) -> User:
 
 
 def log_in(email: str, password: str) -> TokenPair:
-    """Tokens for the account with that address and password. InvalidCredentials in every other case.
+    """Issue tokens for an e-mail address and password. Raises InvalidCredentials in every other case.
 
-    An unknown address costs the same password hash as a known one, so that the time taken doesn't tell them apart.
+    An unknown address costs the same password hash as a known one, so that response time doesn't reveal which exist.
     """
     user = User.objects.filter(email=User.objects.normalize_email(email)).first()
     if user is None:
@@ -78,7 +78,7 @@ def log_in(email: str, password: str) -> TokenPair:
 
 
 def refresh(token: str) -> TokenPair:
-    """A new access token for a refresh token, which stays as long-lived as it was. RefreshRefused when not good."""
+    """Issue a new access token for a refresh token, whose lifetime stays unchanged. Raises RefreshRefused."""
     try:
         parsed = RefreshToken(token)  # type: ignore[arg-type]  # simplejwt's annotation is wrong: it takes the string
         user = User.objects.get(pk=parsed["user_id"])
@@ -92,7 +92,7 @@ def refresh(token: str) -> TokenPair:
 
 
 def active_user(user_id: str) -> User | None:
-    """The account of a token's holder; None when it is gone or inactive since the token was issued."""
+    """Return the token's account; None when it was deleted or deactivated after the token was issued."""
     try:
         return User.objects.filter(pk=user_id, is_active=True).first()
     except ValidationError:

@@ -1,4 +1,4 @@
-"""The keys that sign access tokens, and those that verify them."""
+"""Keys that sign access tokens, and keys that verify them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MIN_KEY_BITS = 2048
 
 
 class KeyRing:
-    """One key that signs, and the public keys whose tokens are still accepted: its own and previous ones."""
+    """One signing key, and the public keys whose tokens are accepted: its own and those of previous keys."""
 
     def __init__(self, signing_key: rsa.RSAPrivateKey, previous: Iterable[rsa.RSAPublicKey] = ()) -> None:
         self.signing_key = signing_key
@@ -32,11 +32,11 @@ class KeyRing:
         self._public = {thumbprint(key): key for key in (signing_key.public_key(), *previous)}
 
     def key(self, key_id: str) -> rsa.RSAPublicKey:
-        """The public key of that id. KeyError when it isn't one of ours."""
+        """Return the public key with that id. Raises KeyError for an unknown id."""
         return self._public[key_id]
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:
-        """The public keys as a JWK set (RFC 7517), the signing one first."""
+        """Return the public keys as a JWK set (RFC 7517), the signing key first."""
         return {
             "keys": [
                 {**_members(key), "kid": key_id, "use": "sig", "alg": "RS256"} for key_id, key in self._public.items()
@@ -46,7 +46,7 @@ class KeyRing:
 
 @cache
 def key_ring() -> KeyRing:
-    """The process's keys, from the files that the environment names. ImproperlyConfigured when one isn't usable.
+    """Load this process's keys from the configured files. Raises ImproperlyConfigured when one isn't usable.
 
     Without a file (development only) the key lives as long as the process.
     """
@@ -58,7 +58,7 @@ def key_ring() -> KeyRing:
 
 
 def thumbprint(key: rsa.RSAPublicKey) -> str:
-    """The key's id: RFC 7638's SHA-256 thumbprint, base64url."""
+    """Return the key's id: its RFC 7638 SHA-256 thumbprint, base64url-encoded."""
     canonical = json.dumps(_members(key), sort_keys=True, separators=(",", ":")).encode()
     return base64.urlsafe_b64encode(hashlib.sha256(canonical).digest()).rstrip(b"=").decode()
 

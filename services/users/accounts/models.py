@@ -11,16 +11,16 @@ from django.db.models.functions import Lower
 
 
 class UserManager(BaseUserManager["User"]):
-    """Accounts by e-mail address, whatever its case."""
+    """Creates and finds accounts by e-mail address, ignoring case."""
 
     @classmethod
     def normalize_email(cls, email: str | None) -> str:
-        """The form in which addresses are stored and compared: lower case, the part before the @ too."""
+        """Return the address as it is stored and compared: lower case, including the part before the @."""
         return (email or "").lower()
 
 
 class User(AbstractBaseUser):
-    """An account. The e-mail address is unique whatever its case; there is no user name."""
+    """An account. The e-mail address is unique regardless of case; there is no user name."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     email = models.EmailField(max_length=254, unique=True)
@@ -37,7 +37,7 @@ class User(AbstractBaseUser):
 
     class Meta:
         constraints = [
-            # With the unique index this makes addresses unique whatever their case.
+            # Together with the unique index, this makes addresses unique regardless of case.
             models.CheckConstraint(condition=models.Q(email=Lower("email")), name="user_email_is_lower_case"),
             models.CheckConstraint(condition=~models.Q(name=""), name="user_has_name"),
         ]

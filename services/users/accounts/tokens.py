@@ -1,4 +1,4 @@
-"""Access and refresh tokens: simplejwt's, signed and verified by the process's key ring, with the key's id."""
+"""Access and refresh tokens: simplejwt tokens, signed and verified with the process's key ring, with a key id."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from accounts.keys import key_ring
 
 
 class KeyRingBackend(TokenBackend):
-    """simplejwt's backend with the `kid` header, which it can't set and by which others choose the key."""
+    """simplejwt's backend plus the `kid` header, which other services use to choose the key and simplejwt can't set."""
 
     def encode(self, payload: dict[str, Any]) -> str:
-        """The signed token."""
+        """Return the signed token."""
         ring = key_ring()
         claims = {**payload, "iss": self.issuer, "aud": self.audience}
         return jwt.encode(claims, ring.signing_key, algorithm=self.algorithm, headers={"kid": ring.key_id})
 
     def get_verifying_key(self, token: Any) -> Any:
-        """The key that the token names. TokenBackendError when it is unreadable or none of ours."""
+        """Return the key that the token names. Raises TokenBackendError for an unreadable token or an unknown key."""
         try:
             return key_ring().key(str(jwt.get_unverified_header(token).get("kid")))
         except (jwt.PyJWTError, KeyError):
@@ -38,20 +38,20 @@ def _backend() -> KeyRingBackend:
 
 
 class AccessToken(tokens.AccessToken):
-    """What a person shows to every service; valid for 15 minutes."""
+    """Authenticates a user to every service; valid for 15 minutes."""
 
     @property
     def token_backend(self) -> TokenBackend:
-        """The backend with the key ring."""
+        """The backend that uses the key ring."""
         return _backend()
 
 
 class RefreshToken(tokens.RefreshToken):
-    """What a person shows to this service for a new access token; valid for a day."""
+    """Obtains new access tokens from this service; valid for a day."""
 
     access_token_class = AccessToken
 
     @property
     def token_backend(self) -> TokenBackend:
-        """The backend with the key ring."""
+        """The backend that uses the key ring."""
         return _backend()

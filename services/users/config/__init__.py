@@ -1,1 +1,1 @@
-"""Environment, settings, addresses and the server of the users service."""
+"""Environment variables, settings, URLs and server configuration of the users service."""

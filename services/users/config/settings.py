@@ -1,4 +1,4 @@
-"""Django's settings. What differs between places comes from the environment (config/environment.py)."""
+"""Django settings. Values that differ between deployments come from the environment (config/environment.py)."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 
 SERVICE_TOKENS = ENV.service_tokens
-# Only other services continue their traces here; a public request starts its own.
+# Only other services continue their traces here; a public request starts a new one.
 TELEMETRY_TRUSTED_TOKENS = SERVICE_TOKENS
 ACCESS_TOKEN_ISSUER = ENV.jwt_issuer
 ACCESS_TOKEN_AUDIENCE = ENV.jwt_audience
-# This service holds the keys; the others ask for its JWKS.
+# This service holds the keys; the other services fetch its JWKS.
 ACCESS_TOKEN_KEY_SOURCE = "accounts.keys.key_ring"  # noqa: S105  (a dotted path)
 JWT_PRIVATE_KEY_FILE = ENV.jwt_private_key_file
 JWT_PREVIOUS_PUBLIC_KEY_FILES = ENV.jwt_previous_public_key_files

@@ -1,4 +1,4 @@
-"""Addresses of the users service."""
+"""URL patterns of the users service."""
 
 from django.urls import include, path
 

@@ -1,4 +1,4 @@
-"""Accounts, tokens and headers for the tests."""
+"""Fixtures: accounts, tokens and headers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _numbers = itertools.count()
 
 @pytest.fixture(autouse=True)
 def _test_tokens_name_the_services_own_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The shared test tokens are signed with this service's key; let them name it as this service does."""
+    """Shared test tokens are signed with this service's key; set the key id that this service expects."""
     monkeypatch.setattr(tokens, "KEY_ID", key_ring().key_id)
 
 
@@ -31,11 +31,11 @@ def user(db: None) -> User:
 
 @pytest.fixture
 def bearer() -> Callable[[str], dict[str, str]]:
-    """Headers with a token."""
+    """Authorization headers with a token."""
     return lambda token: {"authorization": f"Bearer {token}"}
 
 
 @pytest.fixture
 def service_headers() -> dict[str, str]:
-    """Headers of the orders service."""
+    """Authorization headers of the orders service."""
     return {"authorization": f"Bearer {SERVICE_TOKENS['orders']}"}

@@ -18,13 +18,13 @@ Bearer = Callable[[str], dict[str, str]]
 pytestmark = pytest.mark.django_db
 
 
-def test_a_person_sees_their_own_account(client: Client, user: User, bearer: Bearer) -> None:
+def test_a_user_reads_their_own_account(client: Client, user: User, bearer: Bearer) -> None:
     response = client.get("/api/v1/users/me", headers=bearer(str(AccessToken.for_user(user))))
     assert response.status_code == 200, response.content
     assert response.json() == {"id": str(user.id), "email": user.email, "name": user.name}
 
 
-def test_without_a_token_ones_own_account_is_401(client: Client) -> None:
+def test_reading_ones_own_account_without_a_token_is_401(client: Client) -> None:
     response = client.get("/api/v1/users/me")
     assert_problem(response, 401, "not_authenticated")
     assert response["WWW-Authenticate"] == 'Bearer realm="api"'
@@ -44,7 +44,7 @@ def test_a_malformed_authorization_header_is_401(client: Client, header: str) ->
 
 
 @pytest.mark.parametrize("change", ["inactive", "gone"])
-def test_the_token_of_an_account_that_is_inactive_or_gone_is_401(
+def test_the_token_of_an_inactive_or_deleted_account_is_401(
     client: Client, user: User, bearer: Bearer, change: str
 ) -> None:
     token = str(AccessToken.for_user(user))
@@ -55,18 +55,18 @@ def test_the_token_of_an_account_that_is_inactive_or_gone_is_401(
     assert_problem(client.get("/api/v1/users/me", headers=bearer(token)), 401, "account_inactive")
 
 
-def test_a_token_whose_user_is_no_id_is_401(client: Client, bearer: Bearer) -> None:
+def test_a_token_whose_user_is_not_a_uuid_is_401(client: Client, bearer: Bearer) -> None:
     response = client.get("/api/v1/users/me", headers=bearer(tokens.access_token("no uuid")))
     assert_problem(response, 401, "account_inactive")
 
 
-def test_a_service_sees_an_account(client: Client, user: User, service_headers: dict[str, str]) -> None:
+def test_a_service_reads_an_account(client: Client, user: User, service_headers: dict[str, str]) -> None:
     response = client.get(f"/internal/v1/users/{user.id}", headers=service_headers)
     assert response.status_code == 200, response.content
     assert response.json() == {"id": str(user.id), "email": user.email, "name": user.name, "is_active": True}
 
 
-def test_a_service_sees_that_an_account_is_inactive(
+def test_a_service_is_shown_that_an_account_is_inactive(
     client: Client, user: User, service_headers: dict[str, str]
 ) -> None:
     User.objects.update(is_active=False)
@@ -78,23 +78,23 @@ def test_an_unknown_account_is_404(client: Client, service_headers: dict[str, st
 
 
 @pytest.mark.parametrize("bad_id", ["5", "x", "%00", "me", "0" * 5000])
-def test_an_id_that_is_none_is_404(client: Client, service_headers: dict[str, str], bad_id: str) -> None:
+def test_an_invalid_id_is_404(client: Client, service_headers: dict[str, str], bad_id: str) -> None:
     assert_problem(client.get(f"/internal/v1/users/{bad_id}", headers=service_headers), 404, "not_found")
 
 
-def test_the_internal_api_is_closed_to_people(client: Client, user: User, bearer: Bearer) -> None:
+def test_the_internal_api_rejects_user_tokens(client: Client, user: User, bearer: Bearer) -> None:
     response = client.get(f"/internal/v1/users/{user.id}", headers=bearer(str(AccessToken.for_user(user))))
     assert_problem(response, 401, "token_invalid")
 
 
 @pytest.mark.parametrize("token", ["x", SERVICE_TOKENS["orders"] + "x", SERVICE_TOKENS["orders"][:-1]])
-def test_the_internal_api_is_closed_to_unknown_services(client: Client, user: User, bearer: Bearer, token: str) -> None:
+def test_the_internal_api_rejects_unknown_services(client: Client, user: User, bearer: Bearer, token: str) -> None:
     assert_problem(client.get(f"/internal/v1/users/{user.id}", headers=bearer(token)), 401, "token_invalid")
 
 
-def test_the_internal_api_needs_a_token(client: Client, user: User) -> None:
+def test_the_internal_api_requires_a_token(client: Client, user: User) -> None:
     assert_problem(client.get(f"/internal/v1/users/{user.id}"), 401, "not_authenticated")
 
 
-def test_a_service_token_is_no_access_token(client: Client, service_headers: dict[str, str]) -> None:
+def test_a_service_token_is_not_an_access_token(client: Client, service_headers: dict[str, str]) -> None:
     assert_problem(client.get("/api/v1/users/me", headers=service_headers), 401, "token_invalid")

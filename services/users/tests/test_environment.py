@@ -1,4 +1,4 @@
-"""config/environment.py: every wrong variable is named at once, with what is allowed; values are never shown."""
+"""config/environment.py: all wrong variables are reported at once with the allowed values; values are never shown."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class TestEnvironment(EnvironmentTests):
     weak = [("JWT_PRIVATE_KEY_FILE", None)]
     kinds = {"files": lambda _: st.text("abc", min_size=8).map("/nonexistent/{}".format)}
 
-    def test_no_caller_is_accepted_by_default(self) -> None:
+    def test_no_service_token_is_accepted_by_default(self) -> None:
         assert load(Environment, {}).service_tokens == {}
 
     def test_values_are_parsed(self, production: dict[str, str]) -> None:
@@ -30,6 +30,6 @@ class TestEnvironment(EnvironmentTests):
         assert environment.service_tokens == {"orders": LONG}
         assert environment.jwt_private_key_file == Path(production["JWT_PRIVATE_KEY_FILE"])
 
-    def test_only_development_does_without_a_key(self) -> None:
+    def test_only_development_starts_without_a_key(self) -> None:
         for name in ("test", "drill"):
             assert "JWT_PRIVATE_KEY_FILE: " in self.refused({"ENVIRONMENT": name})

@@ -1,4 +1,4 @@
-"""The key ring, its files and what the JWKS publishes."""
+"""The key ring, its files and the published JWKS."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_the_key_id_is_the_thumbprint_of_rfc_7638() -> None:
     assert keys.thumbprint(key) == "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
 
 
-def test_the_jwks_is_public_cacheable_and_holds_public_members_only(client: Client) -> None:
+def test_the_jwks_is_public_and_cacheable_and_has_only_public_members(client: Client) -> None:
     response = client.get("/.well-known/jwks.json")
     assert response.status_code == 200, response.content
     assert response["Cache-Control"] == "public, max-age=300"
@@ -63,7 +63,7 @@ def test_the_jwks_is_public_cacheable_and_holds_public_members_only(client: Clie
 
 @pytest.mark.django_db
 @pytest.mark.usefixtures("_fresh_ring")
-def test_after_a_rotation_tokens_of_the_previous_key_are_still_good(
+def test_after_a_rotation_tokens_of_the_previous_key_are_still_accepted(
     client: Client, settings: Settings, tmp_path: Path, user: object
 ) -> None:
     old = str(RefreshToken.for_user(user))  # type: ignore[type-var]
@@ -113,5 +113,5 @@ def test_an_unusable_previous_key_stops_the_start_and_is_named(settings: Setting
         keys.key_ring()
 
 
-def test_the_jwks_takes_no_other_method(client: Client) -> None:
+def test_the_jwks_accepts_no_other_method(client: Client) -> None:
     assert_problem(client.post("/.well-known/jwks.json", {}, content_type="application/json"), 405)

@@ -1,4 +1,4 @@
-"""The API against its own OpenAPI document, with generated requests."""
+"""Generated requests test the API against its own OpenAPI document."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ USER_ID = uuid.UUID("8b7bd8a2-0dd5-4b1a-9a0c-6d7c8a1f2f10")
 
 schema = schemathesis.openapi.from_wsgi("/api/schema/?format=json", application)
 
-# What the OpenAPI document can't say (a mail address that Django takes, a password that isn't common) is refused.
+# Rules that OpenAPI can't express (Django's address check, common passwords) may reject a generated request.
 CHECKED = [check for check in CHECKS.get_all() if check.__name__ != "positive_data_acceptance"]
 
 
 @schema.auth(refresh_interval=None)
 class Tokens:
-    """A service's token for the internal API, a person's for the rest."""
+    """A service token for the internal API, a user token for the rest."""
 
     def get(self, case: Any, context: Any) -> str:
-        """The token for this request."""
+        """Return the token for this request."""
         if case.operation.path.startswith("/internal/"):
             return SERVICE_TOKENS["orders"]
         return str(AccessToken.for_user(User(id=USER_ID)))
 
     def set(self, case: Any, data: str, context: Any) -> None:
-        """Put it into the request."""
+        """Set the token on the request."""
         case.headers["Authorization"] = f"Bearer {data}"
 
 
@@ -42,8 +42,8 @@ class Tokens:
     max_examples=15, derandomize=True, deadline=None, database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )  # fmt: skip
-# Real transactions: the WSGI application closes its connection after each request, as it does under gunicorn.
+# Real transactions: the WSGI application closes its connection after each request, as under gunicorn.
 @pytest.mark.django_db(transaction=True)
-def test_the_api_keeps_to_its_openapi_document(case: Any) -> None:
+def test_the_api_conforms_to_its_openapi_document(case: Any) -> None:
     User.objects.get_or_create(id=USER_ID, email="schema@example.com", name="Schema")
     case.call_and_validate(checks=CHECKED)

@@ -1,4 +1,4 @@
-"""The service under gunicorn, as it runs: malformed HTTP, slow clients, a stop in the middle of a request."""
+"""The service under gunicorn, as in production: malformed HTTP, slow clients, shutdown during a request."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from django.db import connection, transaction
 from platform_testing.polling import eventually
 
 SERVICE = Path(__file__).parents[1]
-# How the server's database sessions are told from those of the tests.
+# Distinguishes the server's database sessions from those of the tests.
 SESSION = "server-under-test"
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -36,7 +36,7 @@ def free_port() -> int:
 
 @pytest.fixture
 def server(transactional_db: None, tmp_path: Path) -> Iterator[Any]:
-    """gunicorn as a process of its own, on this test's database. Has .port, .url and .log."""
+    """gunicorn in a separate process, on this test's database. Has .port, .url and .log."""
     port, log = free_port(), tmp_path / "log"
     name = settings.DATABASES["default"]["NAME"]
     database = (
@@ -61,12 +61,12 @@ def server(transactional_db: None, tmp_path: Path) -> Iterator[Any]:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait(timeout=10)
-        # PostgreSQL notices a moment later; until then the test database can't be emptied or dropped.
+        # PostgreSQL closes the sessions a moment later; until then the test database can't be emptied or dropped.
         eventually(sessions, "the killed server's database sessions to end", accept=lambda actual: actual == 0)
 
 
 def sessions(condition: str = "true") -> int:
-    """How many of the server's database sessions meet the condition on pg_stat_activity."""
+    """Count the server's database sessions that meet a condition on pg_stat_activity."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(*) FROM pg_stat_activity"
@@ -76,7 +76,7 @@ def sessions(condition: str = "true") -> int:
 
 
 def send(port: int, request: bytes) -> tuple[int, dict[str, Any]]:
-    """Send raw bytes; returns the status and the JSON of the answer."""
+    """Send raw bytes; return the status and the JSON body of the response."""
     with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
         client.sendall(request)
         client.shutdown(socket.SHUT_WR)
@@ -114,8 +114,8 @@ def test_malformed_http_is_answered_with_a_4xx_problem(server: Any) -> None:
     assert requests.get(f"{server.url}/livez", timeout=30).ok
 
 
-def test_clients_that_stall_in_the_middle_of_a_request_do_not_keep_the_service_from_others(server: Any) -> None:
-    """More of them than gunicorn has threads."""
+def test_clients_that_stall_during_a_request_do_not_block_other_clients(server: Any) -> None:
+    """Uses more stalled clients than gunicorn has threads."""
     stalled = []
     try:
         for _ in range(12):
@@ -128,13 +128,13 @@ def test_clients_that_stall_in_the_middle_of_a_request_do_not_keep_the_service_f
             client.close()
 
 
-def test_on_sigterm_a_request_in_flight_is_answered_and_the_process_ends_well(server: Any) -> None:
+def test_on_sigterm_a_request_in_flight_is_answered_and_the_process_exits_cleanly(server: Any) -> None:
     body = {"email": "late@example.com", "password": "a long and rare passphrase", "name": "Late"}
 
     with ThreadPoolExecutor(1) as pool:
         try:
             with transaction.atomic():
-                # The same address, not yet committed: the request has to wait for what becomes of it.
+                # The same address in an uncommitted transaction: the request has to wait for its outcome.
                 User.objects.create(email=body["email"], name="First")
                 in_flight = pool.submit(requests.post, f"{server.url}/api/v1/users", json=body, timeout=30)
                 eventually(lambda: sessions("wait_event_type = 'Lock'"), "the request to wait for the address")
@@ -144,7 +144,7 @@ def test_on_sigterm_a_request_in_flight_is_answered_and_the_process_ends_well(se
                     "gunicorn to begin its stop",
                     accept=lambda actual: "Handling signal: term" in actual,
                 )
-                raise InterruptedError  # roll back, so that the request may go on
+                raise InterruptedError  # roll back, so that the request can continue
         except InterruptedError:
             pass
         assert in_flight.result(timeout=20).status_code == 201

@@ -22,7 +22,7 @@ def post(client: Client, body: Any) -> Any:
     return client.post(ADDRESS, body, content_type="application/json")
 
 
-def test_a_person_signs_up_and_the_password_is_kept_as_argon2_hash_only(client: Client) -> None:
+def test_a_user_signs_up_and_only_an_argon2_hash_of_the_password_is_stored(client: Client) -> None:
     before = metrics.users_signed_up_total._value.get()
     response = post(client, BODY)
     assert response.status_code == 201, response.content
@@ -36,14 +36,14 @@ def test_a_person_signs_up_and_the_password_is_kept_as_argon2_hash_only(client: 
 
 
 @pytest.mark.parametrize("email", ["ada@example.com", "ADA@EXAMPLE.COM", "aDa@eXample.com"])
-def test_a_second_account_for_an_address_is_refused_whatever_its_case(client: Client, email: str) -> None:
+def test_a_second_account_for_an_address_is_refused_regardless_of_case(client: Client, email: str) -> None:
     post(client, BODY)
     assert_problem(post(client, {**BODY, "email": email}), 409, "email_taken")
     assert User.objects.count() == 1
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_two_sign_ups_at_once_with_one_address_one_wins() -> None:
+def test_of_two_concurrent_sign_ups_with_one_address_only_one_succeeds() -> None:
     start = threading.Barrier(4)
     statuses: list[int] = []
 
@@ -63,7 +63,7 @@ def test_of_two_sign_ups_at_once_with_one_address_one_wins() -> None:
     assert User.objects.count() == 1
 
 
-def test_the_database_itself_refuses_an_address_in_upper_case() -> None:
+def test_a_database_constraint_rejects_an_address_in_upper_case() -> None:
     with pytest.raises(IntegrityError, match="user_email_is_lower_case"), transaction.atomic():
         User.objects.create(email="Ada@example.com", name="Ada")
 
@@ -91,7 +91,7 @@ def test_the_database_itself_refuses_an_address_in_upper_case() -> None:
         ({"id": "8b7bd8a2-0dd5-4b1a-9a0c-6d7c8a1f2f10"}, "id", "unknown_field"),
     ],
 )
-def test_a_bad_field_is_named(client: Client, change: dict[str, Any], field: str, code: str) -> None:
+def test_an_invalid_field_is_named(client: Client, change: dict[str, Any], field: str, code: str) -> None:
     problem = assert_problem(post(client, {**BODY, **change}), 400, "invalid")
     assert (field, code) in {(error["field"], error["code"]) for error in problem["errors"]}, problem
     assert not User.objects.exists()
@@ -105,11 +105,11 @@ def test_a_missing_field_is_named(client: Client, missing: str) -> None:
 
 
 @pytest.mark.parametrize(("what", "body", "content_type", "status"), BAD_BODIES, ids=[bad[0] for bad in BAD_BODIES])
-def test_a_bad_body_is_refused(client: Client, what: str, body: bytes, content_type: str, status: int) -> None:
+def test_an_invalid_body_is_refused(client: Client, what: str, body: bytes, content_type: str, status: int) -> None:
     assert_problem(client.post(ADDRESS, body, content_type=content_type), status)
     assert not User.objects.exists()
 
 
-def test_an_answer_never_holds_the_password(client: Client) -> None:
+def test_a_response_never_contains_the_password(client: Client) -> None:
     for change in ({}, {"email": "no address"}, {"name": 5}):
         assert BODY["password"] not in post(client, {**BODY, **change}).content.decode()

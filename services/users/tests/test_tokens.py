@@ -34,7 +34,7 @@ def refresh(client: Client, token: str) -> Any:
 
 
 def verified_by_jwks(client: Client, token: str) -> dict[str, Any]:
-    """The token's claims, verified as another service does it: by the published keys alone."""
+    """Return the token's claims, verified as another service does: with the published keys only."""
     keys = {key["kid"]: key for key in client.get("/.well-known/jwks.json").json()["keys"]}
     public_key: Any = RSAAlgorithm.from_jwk(json.dumps(keys[jwt.get_unverified_header(token)["kid"]]))
     return jwt.decode(token, public_key, algorithms=["RS256"], audience=tokens.TEST_AUDIENCE, issuer=tokens.TEST_ISSUER)
@@ -44,7 +44,7 @@ def count(outcome: str) -> float:
     return metrics.logins_total.labels(outcome)._value.get()
 
 
-def test_a_login_gives_an_access_token_that_others_can_verify_by_the_published_keys(client: Client, user: User) -> None:
+def test_a_login_issues_an_access_token_that_the_published_keys_verify(client: Client, user: User) -> None:
     before = count("ok")
     response = log_in(client, user.email.upper(), PASSWORD)
     assert response.status_code == 200, response.content
@@ -52,13 +52,13 @@ def test_a_login_gives_an_access_token_that_others_can_verify_by_the_published_k
     claims = verified_by_jwks(client, response.json()["access"])
     assert claims["user_id"] == str(user.id)
     assert claims["token_type"] == "access"
-    # The library reads the clock for each of the two, and a second may end in between.
+    # The library reads the clock twice, and a second may end in between.
     assert claims["exp"] - claims["iat"] in (15 * 60 - 1, 15 * 60)
     assert verified_by_jwks(client, response.json()["refresh"])["token_type"] == "refresh"
     assert count("ok") == before + 1
 
 
-def test_an_access_token_holds_nothing_personal(client: Client, user: User) -> None:
+def test_an_access_token_contains_no_personal_data(client: Client, user: User) -> None:
     claims = verified_by_jwks(client, log_in(client, user.email, PASSWORD).json()["access"])
     assert set(claims) == {"token_type", "exp", "iat", "jti", "user_id", "iss", "aud"}
 
@@ -67,7 +67,7 @@ def without_ids(problem: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in problem.items() if name not in ("trace_id", "request_id")}
 
 
-def test_wrong_password_unknown_address_and_inactive_account_get_the_same_answer(client: Client, user: User) -> None:
+def test_wrong_password_unknown_address_and_inactive_account_get_the_same_response(client: Client, user: User) -> None:
     wrong = log_in(client, user.email, "not the password")
     unknown = log_in(client, "nobody@example.com", PASSWORD)
     User.objects.update(is_active=False)
@@ -101,7 +101,7 @@ def test_an_unknown_address_takes_as_long_as_a_wrong_password(client: Client, us
     assert 0.6 < unknown / known < 1.6, f"expected about the same, came known {known:.1f} ms, unknown {unknown:.1f} ms"
 
 
-def test_a_refresh_gives_a_new_access_token_and_no_longer_session(client: Client, user: User) -> None:
+def test_a_refresh_issues_a_new_access_token_without_extending_the_session(client: Client, user: User) -> None:
     token = log_in(client, user.email, PASSWORD).json()["refresh"]
     response = refresh(client, token)
     assert response.status_code == 200, response.content
@@ -110,18 +110,18 @@ def test_a_refresh_gives_a_new_access_token_and_no_longer_session(client: Client
     assert (claims["user_id"], claims["token_type"]) == (str(user.id), "access")
 
 
-def test_an_access_token_is_no_refresh_token(client: Client, user: User) -> None:
+def test_an_access_token_is_not_accepted_as_a_refresh_token(client: Client, user: User) -> None:
     assert_problem(refresh(client, str(AccessToken.for_user(user))), 401, "token_invalid")
 
 
-def test_an_expired_refresh_token_says_so(client: Client, user: User) -> None:
+def test_an_expired_refresh_token_is_reported_as_expired(client: Client, user: User) -> None:
     token = RefreshToken.for_user(user)
     token.set_exp(lifetime=timedelta(seconds=-1))
     assert_problem(refresh(client, str(token)), 401, "token_expired")
 
 
 @pytest.mark.parametrize("change", ["inactive", "gone"])
-def test_an_account_that_is_inactive_or_gone_gets_no_new_token(client: Client, user: User, change: str) -> None:
+def test_an_inactive_or_deleted_account_gets_no_new_token(client: Client, user: User, change: str) -> None:
     token = str(RefreshToken.for_user(user))
     assert refresh(client, token).status_code == 200
     if change == "gone":
@@ -132,7 +132,7 @@ def test_an_account_that_is_inactive_or_gone_gets_no_new_token(client: Client, u
 
 
 @pytest.mark.parametrize("what", sorted(tokens.bad_tokens()))
-def test_a_bad_refresh_token_is_refused(client: Client, what: str) -> None:
+def test_an_invalid_refresh_token_is_refused(client: Client, what: str) -> None:
     claims = {"token_type": "refresh"} if what not in ("a refresh token",) else {"token_type": "access"}
     assert_problem(refresh(client, {**tokens.bad_tokens(), "expired": _expired(**claims)}[what]), 401)
 
@@ -141,12 +141,12 @@ def _expired(**claims: Any) -> str:
     return tokens.access_token(exp=int(time.time()) - 10, **claims)
 
 
-def test_a_refresh_token_whose_user_is_no_id_is_refused(client: Client) -> None:
+def test_a_refresh_token_whose_user_is_not_a_uuid_is_refused(client: Client) -> None:
     token = tokens.access_token("no uuid", token_type="refresh")
     assert_problem(refresh(client, token), 401, "token_invalid")
 
 
-def test_a_token_of_a_key_that_is_not_ours_is_refused(
+def test_a_token_signed_by_an_unknown_key_is_refused(
     client: Client, user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert refresh(client, tokens.access_token(str(user.id), token_type="refresh")).status_code == 200
@@ -157,7 +157,7 @@ def test_a_token_of_a_key_that_is_not_ours_is_refused(
 
 @pytest.mark.parametrize("address", ADDRESSES)
 @pytest.mark.parametrize(("what", "body", "content_type", "status"), BAD_BODIES, ids=[bad[0] for bad in BAD_BODIES])
-def test_a_bad_body_is_refused(
+def test_an_invalid_body_is_refused(
     client: Client, address: str, what: str, body: bytes, content_type: str, status: int
 ) -> None:
     assert_problem(client.post(address, body, content_type=content_type), status)
@@ -185,6 +185,6 @@ def test_a_bad_body_is_refused(
         ("/api/v1/token/refresh", {"refresh": "x", "access": "y"}, "access", "unknown_field"),
     ],
 )
-def test_a_bad_field_is_named(client: Client, address: str, body: dict[str, Any], field: str, code: str) -> None:
+def test_an_invalid_field_is_named(client: Client, address: str, body: dict[str, Any], field: str, code: str) -> None:
     problem = assert_problem(client.post(address, body, content_type="application/json"), 400, "invalid")
     assert (field, code) in {(error["field"], error["code"]) for error in problem["errors"]}, problem

@@ -1,4 +1,4 @@
-"""What goes in and out of the API."""
+"""Request and response bodies of the API."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from rest_framework import serializers
 
 from accounts.models import User
 
-# Longer passwords add nothing, and hashing megabytes would be a gift to attackers.
+# A longer password adds no strength, and hashing megabytes of input invites denial of service.
 MAX_PASSWORD_LENGTH = 128
 
 
 def _is_printable_name(value: str) -> None:
-    """A name ends up in mail headers: no control characters, nothing invisible around it."""
+    """Names are written into mail headers: no control characters, no invisible characters at either end."""
     if value != value.strip() or any(unicodedata.category(character) == "Cc" for character in value):
         raise serializers.ValidationError("A name has no control characters and no blanks around it.", "invalid")
 
@@ -33,7 +33,7 @@ class SignUpSerializer(StrictSerializer):
     name = StrictCharField(max_length=200, trim_whitespace=False, validators=[_is_printable_name])
 
     def validate_password(self, value: str) -> str:
-        """Django's password validators."""
+        """Apply Django's password validators."""
         try:
             validate_password(value)
         except ValidationError as error:
@@ -44,7 +44,7 @@ class SignUpSerializer(StrictSerializer):
 
 
 class CredentialsSerializer(StrictSerializer):
-    """What somebody logs in with. Any address and password may be tried; a wrong one is 401, not 400."""
+    """Login credentials. Any address and password are accepted as input; wrong ones are answered with 401, not 400."""
 
     email = StrictCharField(max_length=254, trim_whitespace=False)
     password = StrictCharField(
@@ -59,14 +59,14 @@ class RefreshSerializer(StrictSerializer):
 
 
 class TokenPairSerializer(serializers.Serializer[Any]):
-    """An access token, and the refresh token to get the next with."""
+    """An access token, and the refresh token that renews it."""
 
     access = serializers.CharField(read_only=True)
     refresh = serializers.CharField(read_only=True)
 
 
 class UserSerializer(serializers.ModelSerializer[User]):
-    """An account as its owner sees it."""
+    """An account as returned to its owner."""
 
     class Meta:
         model = User
@@ -75,7 +75,7 @@ class UserSerializer(serializers.ModelSerializer[User]):
 
 
 class InternalUserSerializer(serializers.ModelSerializer[User]):
-    """An account as other services see it."""
+    """An account as returned to other services."""
 
     class Meta:
         model = User
@@ -95,6 +95,6 @@ class JwkSerializer(serializers.Serializer[Any]):
 
 
 class JwksSerializer(serializers.Serializer[Any]):
-    """The keys that access tokens are verified with."""
+    """The public keys that verify access tokens."""
 
     keys = JwkSerializer(many=True)

@@ -25,7 +25,7 @@ from accounts.models import User
 
 
 class Unauthorized(Problem):
-    """401 from a view that takes its credentials from the body."""
+    """401 from a view that reads its credentials from the request body."""
 
     auth_header = 'Bearer realm="api"'
 
@@ -34,13 +34,13 @@ class Unauthorized(Problem):
 
 
 class PublicView(APIView):
-    """Open to everybody; a token that comes along is not looked at."""
+    """A public endpoint. An access token sent with the request is ignored."""
 
     authentication_classes: Any = []
     permission_classes = [AllowAny]
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Response:
-        """Tokens and accounts are nobody's to cache, unless the view says so."""
+        """Forbid caching of tokens and accounts, unless the view sets its own policy."""
         finalized = super().finalize_response(request, response, *args, **kwargs)
         if "Cache-Control" not in finalized:
             patch_cache_control(finalized, no_store=True)
@@ -56,7 +56,7 @@ class SignUpView(PublicView):
         responses={201: serializers.UserSerializer, 409: ProblemSerializer},
     )
     def post(self, request: Request) -> Response:
-        """Create an account. 409 `email_taken` when the address has one."""
+        """Create an account. 409 `email_taken` when the address already has one."""
         body = serializers.SignUpSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         try:
@@ -67,7 +67,7 @@ class SignUpView(PublicView):
 
 
 class TokenView(PublicView):
-    """Logging in."""
+    """Login."""
 
     @extend_schema(
         operation_id="log_in",
@@ -75,7 +75,7 @@ class TokenView(PublicView):
         responses={200: serializers.TokenPairSerializer, 401: ProblemSerializer},
     )
     def post(self, request: Request) -> Response:
-        """Tokens for an e-mail address and its password. 401 `invalid_credentials` otherwise."""
+        """Issue tokens for an e-mail address and password. 401 `invalid_credentials` when they don't match."""
         body = serializers.CredentialsSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         try:
@@ -86,7 +86,7 @@ class TokenView(PublicView):
 
 
 class TokenRefreshView(PublicView):
-    """Staying logged in."""
+    """Renewal of access tokens."""
 
     @extend_schema(
         operation_id="refresh_token",
@@ -94,7 +94,7 @@ class TokenRefreshView(PublicView):
         responses={200: serializers.TokenPairSerializer, 401: ProblemSerializer},
     )
     def post(self, request: Request) -> Response:
-        """A new access token for a refresh token. 401 `token_expired` or `token_invalid`."""
+        """Issue a new access token for a refresh token. 401 `token_expired` or `token_invalid`."""
         body = serializers.RefreshSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         try:
@@ -107,11 +107,11 @@ class TokenRefreshView(PublicView):
 
 
 class MeView(APIView):
-    """One's own account."""
+    """The caller's own account."""
 
     @extend_schema(operation_id="get_me", responses={200: serializers.UserSerializer})
     def get(self, request: Request) -> Response:
-        """The account that the access token belongs to."""
+        """Return the account that the access token belongs to."""
         user = domain.active_user(str(request.user.pk))
         if user is None:
             raise AuthenticationFailed("The account of this token is gone or inactive.", code="account_inactive")
@@ -126,7 +126,7 @@ class InternalUserView(APIView):
 
     @extend_schema(operation_id="get_user", responses={200: serializers.InternalUserSerializer})
     def get(self, request: Request, user_id: UUID) -> Response:
-        """An account, active or not."""
+        """Return an account, active or inactive."""
         user = User.objects.filter(pk=user_id).first()
         if user is None:
             raise Http404
@@ -134,11 +134,11 @@ class InternalUserView(APIView):
 
 
 class JwksView(PublicView):
-    """The public keys of access tokens."""
+    """The public keys that verify access tokens."""
 
     @extend_schema(operation_id="get_jwks", responses={200: serializers.JwksSerializer})
     def get(self, request: Request) -> Response:
-        """The keys that access tokens are verified with (RFC 7517), to be kept for five minutes."""
+        """Return the keys that verify access tokens (RFC 7517). Clients may cache them for five minutes."""
         response = Response(key_ring().jwks())
         patch_cache_control(response, public=True, max_age=int(KEYS_TTL_SECONDS))
         return response
