@@ -15,7 +15,7 @@ class Environment(environment.ServiceEnvironment):
 
     http_port: int = kinds.port(8002)
     database: environment.DBConfig = environment.database_url("inventory")
-    # One for each of the gRPC server's 8 threads, and for its housekeeping beside them.
+    # One for each of the gRPC server's 8 threads, and the rest for its housekeeping.
     database_pool_max_size: int = kinds.integer(10, 1, 64)
     service_tokens: Mapping[str, str] = environment.accepted_tokens()
     grpc_host: str = kinds.text("127.0.0.1", shortest=1, allowed="the address that the gRPC server listens on")

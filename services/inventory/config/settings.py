@@ -1,4 +1,4 @@
-"""Django's settings. What differs between places comes from the environment (config/environment.py)."""
+"""Django settings. Values that differ between deployments come from the environment (config/environment.py)."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ MIDDLEWARE = middleware(ENV.name)
 DATABASES = databases(ENV)
 
 SERVICE_TOKENS = ENV.service_tokens
-# Only other services continue their traces here; a public request starts its own.
+# Only other services continue their traces here; a public request starts a new one.
 TELEMETRY_TRUSTED_TOKENS = SERVICE_TOKENS
 
 GRPC_HOST = ENV.grpc_host
 GRPC_PORT = ENV.grpc_port
 RESERVATION_TTL_SECONDS = ENV.reservation_ttl_seconds
 
-# Products are public and say so; nothing here is for people with a token, so what forgets to say is for services.
+# Product views are public and declare it. No view accepts user tokens, so one that declares nothing is internal.
 REST_FRAMEWORK = REST_FRAMEWORK_FOR_SERVICES
 SPECTACULAR_SETTINGS = spectacular("Inventory", "Products and what is left of them.", ENV.service_version)

@@ -1,4 +1,4 @@
-"""Addresses of the inventory service."""
+"""URL patterns of the inventory service."""
 
 from django.urls import include, path
 

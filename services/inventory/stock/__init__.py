@@ -1,1 +1,1 @@
-"""Products, their stock, and reservations of it."""
+"""Products, their stock and its reservations."""

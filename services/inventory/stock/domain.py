@@ -1,7 +1,7 @@
-"""Reserving stock for orders, and giving it back.
+"""Reserving stock for orders, and returning it.
 
-Locks are always taken in one order, so that no two calls can wait for each other: first rows of Reservation, then rows
-of Product by id. What takes several Reservation rows skips those that are locked.
+Locks are always taken in one order, which rules out deadlocks: first rows of Reservation, then rows of Product by id.
+An operation on several Reservation rows skips those that are locked.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from stock.models import Product, Reservation, ReservationItem, ReservationStatu
 
 logger = logging.getLogger(__name__)
 
-# The longest wait for one row. Less than what is left of the deadline, so that the caller still hears why.
+# The longest wait for one row. Shorter than the remaining deadline, so that the caller still gets the reason.
 LOCK_TIMEOUT_SECONDS = 2.0
 LOCK_SHARE_OF_DEADLINE = 0.8
 SWEEP_BATCH = 100
 
 
 class UnknownProducts(Exception):
-    """No such products."""
+    """These products don't exist."""
 
     def __init__(self, product_ids: Collection[UUID]) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class UnknownProducts(Exception):
 
 
 class OutOfStock(Exception):
-    """Not enough is left of these products. Nothing was reserved."""
+    """There is not enough stock of these products. Nothing was reserved."""
 
     def __init__(self, product_ids: Collection[UUID]) -> None:
         super().__init__()
@@ -49,11 +49,11 @@ class OutOfStock(Exception):
 
 
 class NoReservation(Exception):
-    """There was never a reservation for that order."""
+    """The order never had a reservation."""
 
 
 class NotHeld(Exception):
-    """The reservation was released or has expired meanwhile: `status`."""
+    """The reservation was released or has expired: see `status`."""
 
     def __init__(self, status: str) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class NotHeld(Exception):
 
 
 class StockBusy(Exception):
-    """Others kept the rows locked for too long. Nothing was changed."""
+    """Other transactions held the row locks for too long. Nothing was changed."""
 
 
 class DeadlinePassed(Exception):
@@ -70,7 +70,7 @@ class DeadlinePassed(Exception):
 
 @dataclass(frozen=True)
 class ReservedLine:
-    """One product of a reservation, at the price it had when it was reserved."""
+    """One product of a reservation, at its price at the time of the reservation."""
 
     product_id: UUID
     sku: str
@@ -82,7 +82,7 @@ class ReservedLine:
 
 @dataclass(frozen=True)
 class Held:
-    """A reservation and what it holds. `status` is expired as soon as its time is over, swept or not."""
+    """A reservation and its lines. `status` is expired as soon as the time is over, even before the sweep."""
 
     reservation: Reservation
     status: str
@@ -90,16 +90,16 @@ class Held:
 
 
 def reserve(order_id: UUID, quantities: Mapping[UUID, int], ttl: timedelta, deadline: Deadline) -> Held:
-    """Take `quantities` (product id → number) out of stock for an order; all or nothing.
+    """Reserve `quantities` (product id → number) for an order; all or nothing.
 
-    The same order again gets the reservation that it has, in whatever state, and takes nothing more. Raises
+    Idempotent: a repeated call returns the order's reservation, in whatever state, and reserves nothing more. Raises
     UnknownProducts, OutOfStock, StockBusy or DeadlinePassed.
     """
     with _counted():
         try:
             held, is_new = _take(order_id, quantities, ttl, deadline)
         except OutOfStock as shortage:
-            # Somebody's expired reservation may hold what is missing: don't wait for the sweep.
+            # An expired reservation may hold the missing stock: don't wait for the sweep.
             if not _expire(deadline, of_products=shortage.product_ids):
                 raise
             held, is_new = _take(order_id, quantities, ttl, deadline)
@@ -112,7 +112,7 @@ def reserve(order_id: UUID, quantities: Mapping[UUID, int], ttl: timedelta, dead
 
 
 def commit(order_id: UUID, deadline: Deadline) -> None:
-    """Make a held reservation final; again is fine. NoReservation, NotHeld, StockBusy or DeadlinePassed."""
+    """Make a held reservation final. Idempotent. Raises NoReservation, NotHeld, StockBusy or DeadlinePassed."""
     with _counted(), _transaction(deadline):
         reservation = _lock_reservation(order_id)
         before = reservation.status
@@ -129,9 +129,9 @@ def commit(order_id: UUID, deadline: Deadline) -> None:
 
 
 def release(order_id: UUID, deadline: Deadline) -> str | None:
-    """Put an order's stock back, whether held or committed; again is fine. StockBusy or DeadlinePassed.
+    """Return an order's stock, held or committed. Idempotent. Raises StockBusy or DeadlinePassed.
 
-    Returns the status that the reservation has now, None where there is no reservation.
+    Returns the reservation's new status, or None when there is no reservation.
     """
     try:
         with _counted(), _transaction(deadline):
@@ -147,7 +147,7 @@ def release(order_id: UUID, deadline: Deadline) -> str | None:
 
 
 def expire_overdue(deadline: Deadline) -> int:
-    """Put back what overdue reservations hold, however many there are; returns how many. Safe in several processes."""
+    """Return the stock of all overdue reservations; returns their number. Safe to run in several processes."""
     expired = 0
     while batch := _expire(deadline):
         expired += batch
@@ -155,12 +155,12 @@ def expire_overdue(deadline: Deadline) -> int:
 
 
 def has_overdue() -> bool:
-    """Whether the sweep has anything to do."""
+    """Return whether the sweep has work to do."""
     return _overdue().exists()
 
 
 def stock_levels() -> dict[str, int]:
-    """How many products are out of stock, low, and ok."""
+    """Count the products that are out of stock, low and ok."""
     out, low = Q(available=0), Q(available__gt=0, available__lt=metrics.LOW_STOCK)
     return Product.objects.aggregate(
         out=Count("pk", filter=out), low=Count("pk", filter=low), ok=Count("pk", filter=~out & ~low)
@@ -168,11 +168,11 @@ def stock_levels() -> dict[str, int]:
 
 
 def _take(order_id: UUID, quantities: Mapping[UUID, int], ttl: timedelta, deadline: Deadline) -> tuple[Held, bool]:
-    """The order's reservation, and whether it was made just now."""
+    """Return the order's reservation, and whether this call created it."""
     try:
         with _transaction(deadline):
             products = _lock_products(quantities)
-            # Only now: the same order may have been reserving while this call waited for the rows.
+            # Only now: a concurrent call for the same order may have reserved while this one waited for the rows.
             if existing := Reservation.objects.filter(order_id=order_id).first():
                 return _held(existing), False
             if unknown := set(quantities) - set(products):
@@ -197,7 +197,7 @@ def _take(order_id: UUID, quantities: Mapping[UUID, int], ttl: timedelta, deadli
             )
             return _held(reservation), True
     except IntegrityError as error:
-        # The same order with other products, at the same time: the rows that were locked had nothing in common.
+        # A concurrent call for the same order with other products: the two locked different rows.
         if isinstance(error.__cause__, UniqueViolation):
             return _held(Reservation.objects.get(order_id=order_id)), False
         raise
@@ -224,7 +224,7 @@ def _held(reservation: Reservation) -> Held:
 
 
 def _expire(deadline: Deadline, of_products: Collection[UUID] | None = None) -> int:
-    """Put back a batch of overdue reservations, only those with one of the products where given; returns how many."""
+    """Return the stock of a batch of overdue reservations, optionally of certain products; returns their number."""
     overdue = _overdue()
     if of_products is not None:
         holders = ReservationItem.objects.filter(product_id__in=of_products).values("reservation_id")
@@ -254,7 +254,7 @@ def _lock_products(product_ids: Iterable[UUID]) -> dict[UUID, Product]:
 
 
 def _put_back(reservations: Collection[Reservation], status: ReservationStatus) -> None:
-    """Return what locked reservations hold, and give them their final status."""
+    """Return the stock of locked reservations, and set their final status."""
     totals: Counter[UUID] = Counter()
     for product_id, quantity in ReservationItem.objects.filter(reservation__in=reservations).values_list(
         "product_id", "quantity"
@@ -281,7 +281,7 @@ def _ids(reservation: Reservation) -> dict[str, str]:
 
 @contextmanager
 def _transaction(deadline: Deadline) -> Iterator[None]:
-    """A transaction that gives up in time. StockBusy: rows stayed locked. DeadlinePassed: before or on the way."""
+    """A transaction with time limits. Raises StockBusy (rows stayed locked) or DeadlinePassed."""
     if deadline.expired:
         raise DeadlinePassed
     try:
@@ -298,7 +298,7 @@ def _transaction(deadline: Deadline) -> Iterator[None]:
 
 
 def _bound_statements(deadline: Deadline) -> None:
-    # A connection may have been waited for.
+    # Waiting for a connection may have used up time.
     remaining = deadline.remaining()
     if remaining <= 0:
         raise DeadlinePassed
@@ -317,7 +317,7 @@ def _milliseconds(seconds: float) -> int:
 
 @contextmanager
 def _counted() -> Iterator[None]:
-    """Count what kept a reservation from being made, committed or released."""
+    """Count the reason why a reservation wasn't made, committed or released."""
     try:
         yield
     except OutOfStock as shortage:

@@ -1,4 +1,4 @@
-"""What the business counts in this service."""
+"""Business metrics of this service."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ MAX_QUANTITY = 100
 
 
 class Product(models.Model):
-    """What is for sale. `available` is what nobody has reserved or bought."""
+    """A product for sale. `available` is the stock that is neither reserved nor sold."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     sku = models.CharField(max_length=64, unique=True)
@@ -23,7 +23,7 @@ class Product(models.Model):
 
     class Meta:
         constraints = [
-            # The last line against over-selling: whatever the code does, stock doesn't go below nothing.
+            # The last safeguard against overselling: whatever the code does, stock never drops below 0.
             models.CheckConstraint(condition=models.Q(available__gte=0), name="product_available_is_not_negative"),
             models.CheckConstraint(condition=models.Q(price__gte=0), name="product_price_is_not_negative"),
             models.CheckConstraint(
@@ -37,7 +37,7 @@ class Product(models.Model):
 
 
 class ReservationStatus(models.TextChoices):
-    """Held until it expires; committed, released and expired are final, but for a release of what was committed."""
+    """Held until it expires. Committed, released and expired are final, except that committed stock can be released."""
 
     HELD = "held"
     COMMITTED = "committed"
@@ -61,7 +61,7 @@ class Reservation(models.Model):
             ),
         ]
         indexes = [
-            # Small whatever the number of orders: what the sweep looks for.
+            # Stays small regardless of the number of orders: the sweep reads this index.
             models.Index(
                 fields=["expires_at"],
                 condition=models.Q(status=ReservationStatus.HELD),
@@ -74,7 +74,7 @@ class Reservation(models.Model):
 
 
 class ReservationItem(models.Model):
-    """One product of a reservation, at the price it had then."""
+    """One product of a reservation, at its price at that time."""
 
     reservation = models.ForeignKey(Reservation, on_delete=models.CASCADE, related_name="items")
     product = models.ForeignKey(Product, on_delete=models.PROTECT, related_name="+")

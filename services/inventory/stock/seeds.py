@@ -1,4 +1,4 @@
-"""The products of a fresh platform."""
+"""The products of a new platform."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CURRENCY = "EUR"
 
 @dataclass(frozen=True)
 class Seed:
-    """A product, and how much of it there is to be. Its id follows from its sku: the same on every machine."""
+    """A product and its target stock. The id is derived from the SKU, so that it is the same on every machine."""
 
     sku: str
     name: str
@@ -22,7 +22,6 @@ class Seed:
 
     @property
     def id(self) -> uuid.UUID:
-        """The product's id."""
         return uuid.uuid5(NAMESPACE, self.sku)
 
 

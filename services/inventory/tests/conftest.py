@@ -1,4 +1,4 @@
-"""Products, a running gRPC server and clients for the tests."""
+"""Fixtures: products, a running gRPC server and clients."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ AddProduct = Callable[..., Product]
 
 @pytest.fixture
 def add_product() -> AddProduct:
-    """Creates a product; `available` and all else can be given."""
+    """Creates a product; every field can be overridden."""
 
     def add(available: int = 10, **fields: Any) -> Product:
         number = next(_numbers)
@@ -79,7 +79,7 @@ def client_of_server(server: Server) -> Iterator[Client]:
 
 @contextmanager
 def refused(code: grpc.StatusCode) -> Iterator[list[Any]]:
-    """Asserts that the call inside ends with `code`; the error is in the list afterwards."""
+    """Asserts that the block fails with `code`; the error is in the list afterwards."""
     errors: list[Any] = []
     with pytest.raises(grpc.RpcError) as caught:
         yield errors
@@ -90,7 +90,7 @@ def refused(code: grpc.StatusCode) -> Iterator[list[Any]]:
 
 @contextmanager
 def locked(product: Product) -> Iterator[None]:
-    """Keeps the product's row locked, as a slow reservation would."""
+    """Hold a lock on the product's row, as a slow reservation would."""
     with transaction.atomic():
         Product.objects.select_for_update().get(pk=product.pk)
         yield
@@ -98,7 +98,7 @@ def locked(product: Product) -> Iterator[None]:
 
 @contextmanager
 def locked_reservation(order_id: uuid.UUID) -> Iterator[None]:
-    """Keeps the reservation's row locked, as a slow commit would."""
+    """Hold a lock on the reservation's row, as a slow commit would."""
     with transaction.atomic():
         Reservation.objects.select_for_update().get(order_id=order_id)
         yield
@@ -118,17 +118,17 @@ def wait_until_somebody_waits_for_a_lock(count: int = 1) -> None:
 
 
 def left(product: Product) -> int:
-    """What the database says is available."""
+    """Return the available stock according to the database."""
     return Product.objects.get(pk=product.pk).available
 
 
 def new_id() -> uuid.UUID:
-    """The id of some order."""
+    """Return a random order id."""
     return uuid.uuid4()
 
 
 def closing(work: Callable[[], Any]) -> Callable[[], Any]:
-    """`work` for a thread: hands its database connection back afterwards."""
+    """Wrap `work` for a thread: closes its database connection afterwards."""
 
     def run() -> Any:
         try:

@@ -25,7 +25,7 @@ from stock.models import Product
 from stock.seeds import SEEDS
 
 SERVICE = Path(__file__).parents[1]
-# `manage.py grpcserver` with more patience for locked rows, so that a slow machine doesn't decide the outcome.
+# `manage.py grpcserver` with a longer lock timeout, so that a slow machine doesn't decide the outcome.
 GRPCSERVER = """
 import django
 django.setup()
@@ -43,7 +43,7 @@ def seed() -> str:
 
 
 @pytest.mark.django_db
-def test_seeding_creates_the_products_once_and_says_so() -> None:
+def test_seeding_creates_the_products_once_and_reports_it() -> None:
     assert seed() == f"Products: {len(SEEDS)} created, 0 filled up, 0 left as they were."
     before = list(Product.objects.order_by("pk").values())
     assert seed() == f"Products: 0 created, 0 filled up, {len(SEEDS)} left as they were."
@@ -52,7 +52,7 @@ def test_seeding_creates_the_products_once_and_says_so() -> None:
 
 
 @pytest.mark.django_db
-def test_seeds_have_one_that_is_sold_out_one_that_is_low_and_plenty_of_the_rest() -> None:
+def test_seeds_have_one_product_sold_out_one_low_and_plenty_of_the_rest() -> None:
     seed()
     available = dict(Product.objects.values_list("sku", "available"))
     assert available.pop("OUT-OF-STOCK") == 0
@@ -61,7 +61,7 @@ def test_seeds_have_one_that_is_sold_out_one_that_is_low_and_plenty_of_the_rest(
 
 
 @pytest.mark.django_db
-def test_seeding_again_fills_up_what_is_almost_sold_out_and_keeps_prices() -> None:
+def test_seeding_again_restocks_what_is_almost_sold_out_and_keeps_prices() -> None:
     seed()
     Product.objects.filter(sku="LOW-STOCK").update(available=0)
     Product.objects.filter(sku="MUG-STONE-300").update(available=500_000, price="1.00")
@@ -79,7 +79,7 @@ def free_port() -> int:
 
 @pytest.fixture
 def process(transactional_db: None, tmp_path: Path) -> Iterator[Any]:
-    """`manage.py grpcserver` as a process of its own, on this test's database. Has .port."""
+    """`manage.py grpcserver` in a separate process, on this test's database. Has .port."""
     port, log = free_port(), tmp_path / "log"
     database = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{settings.DATABASES['default']['NAME']}").geturl()
     environment = {
@@ -108,7 +108,7 @@ def is_serving(process: Any) -> bool:
         return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
 
-def test_on_sigterm_the_process_finishes_the_call_in_flight_and_ends_well(process: Any) -> None:
+def test_on_sigterm_the_process_finishes_the_call_in_flight_and_exits_cleanly(process: Any) -> None:
     product = Product.objects.create(sku="A", name="A", price=1, currency="EUR", available=10)
     eventually(lambda: is_serving(process), "the server to be SERVING", timeout=60)
     client = Client(process.port)
@@ -131,7 +131,7 @@ def test_on_sigterm_the_process_finishes_the_call_in_flight_and_ends_well(proces
     client.channel.close()
 
 
-def test_a_port_that_is_taken_is_told(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_port_in_use_is_reported(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

@@ -1,4 +1,4 @@
-"""Many at once, on real locks: nothing is sold twice, nobody waits for ever, everything is put back once."""
+"""Concurrent calls on real locks: nothing is oversold, no call waits without limit, all stock is returned once."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def at_once(jobs: list[Callable[[], Any]]) -> list[Any]:
-    """Run the jobs in threads that start together; what each returned, or the exception that it raised."""
+    """Run the jobs in threads that start together; return the result or the exception of each."""
     start = threading.Barrier(len(jobs))
 
     def run(job: Callable[[], Any]) -> Any:
@@ -64,7 +64,7 @@ def kinds(results: list[Any]) -> Counter[str]:
     return Counter(type(result).__name__ for result in results)
 
 
-def test_the_last_pieces_are_sold_once(add_product: AddProduct) -> None:
+def test_the_last_items_are_sold_once(add_product: AddProduct) -> None:
     product = add_product(5)
     results = at_once([lambda: reserve(new_id(), {product.id: 1}) for _ in range(10)])
     assert kinds(results) == {"Held": 5, "OutOfStock": 5}
@@ -94,7 +94,7 @@ def test_orders_with_the_same_products_in_opposite_order_do_not_deadlock(add_pro
     assert sum(left(product) for product in products) == 6000 - held
 
 
-def test_one_order_reserved_many_times_at_once_takes_its_stock_once(add_product: AddProduct) -> None:
+def test_one_order_reserved_many_times_concurrently_takes_its_stock_once(add_product: AddProduct) -> None:
     product, order_id = add_product(3), new_id()
     results = at_once([lambda: reserve(order_id, {product.id: 3}) for _ in range(6)])
     assert kinds(results) == {"Held": 6}
@@ -102,7 +102,7 @@ def test_one_order_reserved_many_times_at_once_takes_its_stock_once(add_product:
     assert left(product) == 0
 
 
-def test_one_order_with_different_products_at_once_gets_one_of_them(add_product: AddProduct) -> None:
+def test_one_order_with_different_products_concurrently_gets_one_of_them(add_product: AddProduct) -> None:
     products, order_id = [add_product(10) for _ in range(6)], new_id()
     results = at_once([partial(reserve, order_id, {product.id: 1}) for product in products])
     assert kinds(results) == {"Held": 6}
@@ -110,7 +110,7 @@ def test_one_order_with_different_products_at_once_gets_one_of_them(add_product:
     assert sum(left(product) for product in products) == 59
 
 
-def test_a_release_and_a_commit_at_once_leave_one_state(add_product: AddProduct) -> None:
+def test_a_concurrent_release_and_commit_leave_one_state(add_product: AddProduct) -> None:
     for _ in range(5):
         product, order_id = add_product(10), new_id()
         reserve(order_id, {product.id: 4})
@@ -120,7 +120,7 @@ def test_a_release_and_a_commit_at_once_leave_one_state(add_product: AddProduct)
         assert left(product) == 10
 
 
-def test_several_sweeps_at_once_put_everything_back_once(add_product: AddProduct) -> None:
+def test_several_concurrent_sweeps_return_all_stock_once(add_product: AddProduct) -> None:
     products = [add_product(1000) for _ in range(3)]
     for number in range(60):
         reserve(new_id(), {products[number % 3].id: 2, products[(number + 1) % 3].id: 1})
@@ -130,7 +130,7 @@ def test_several_sweeps_at_once_put_everything_back_once(add_product: AddProduct
     assert [left(product) for product in products] == [1000] * 3
 
 
-def test_the_sweep_goes_around_a_reservation_that_somebody_works_on(add_product: AddProduct) -> None:
+def test_the_sweep_skips_a_reservation_that_is_locked(add_product: AddProduct) -> None:
     busy, idle = add_product(10), add_product(10)
     worked_on, forgotten = new_id(), new_id()
     reserve(worked_on, {busy.id: 1})
@@ -142,7 +142,7 @@ def test_the_sweep_goes_around_a_reservation_that_somebody_works_on(add_product:
     assert (left(busy), left(idle)) == (9, 10)
 
 
-def test_rows_that_stay_locked_make_a_call_give_up_in_time_with_nothing_changed(
+def test_a_call_on_rows_that_stay_locked_fails_in_time_and_changes_nothing(
     add_product: AddProduct, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(domain, "LOCK_TIMEOUT_SECONDS", 60)
@@ -156,7 +156,7 @@ def test_rows_that_stay_locked_make_a_call_give_up_in_time_with_nothing_changed(
     assert not Reservation.objects.exists()
 
 
-def test_a_call_waits_no_longer_for_a_row_than_the_lock_timeout_whatever_its_deadline(
+def test_a_call_waits_for_a_row_no_longer_than_the_lock_timeout_regardless_of_its_deadline(
     add_product: AddProduct, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(domain, "LOCK_TIMEOUT_SECONDS", 0.3)
@@ -168,7 +168,7 @@ def test_a_call_waits_no_longer_for_a_row_than_the_lock_timeout_whatever_its_dea
     assert time.monotonic() - start < 4, "ended by the session's own 5 s, not by the call's limits"
 
 
-def test_a_statement_ends_with_the_deadline(add_product: AddProduct, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_statement_is_cancelled_at_the_deadline(add_product: AddProduct, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(domain, "LOCK_SHARE_OF_DEADLINE", 10)
     product = add_product(10)
     with locked(product):
@@ -176,7 +176,7 @@ def test_a_statement_ends_with_the_deadline(add_product: AddProduct, monkeypatch
     assert isinstance(result, domain.DeadlinePassed), result
 
 
-def test_a_call_whose_deadline_has_passed_touches_nothing(
+def test_a_call_whose_deadline_has_passed_changes_nothing(
     add_product: AddProduct, django_assert_num_queries: Any
 ) -> None:
     product = add_product(10)
@@ -190,7 +190,7 @@ def test_a_call_whose_deadline_has_passed_touches_nothing(
                 work()
 
 
-def test_the_limits_of_one_call_do_not_stay_with_the_connection(add_product: AddProduct) -> None:
+def test_the_limits_of_one_call_do_not_persist_on_the_connection(add_product: AddProduct) -> None:
     def limits() -> list[Any]:
         with connection.cursor() as cursor:
             cursor.execute("SELECT current_setting('statement_timeout'), current_setting('lock_timeout')")
@@ -201,17 +201,17 @@ def test_the_limits_of_one_call_do_not_stay_with_the_connection(add_product: Add
     assert limits() == before == ["10s", "5s"]
 
 
-# Over the wire
+# Over gRPC
 
 
-def test_a_caller_that_gave_up_leaves_nothing_behind(
+def test_a_call_cancelled_by_its_client_leaves_nothing_behind(
     server: Server, add_product: AddProduct, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(domain, "LOCK_SHARE_OF_DEADLINE", 10)
     product, client = add_product(10), Client(server.port)
     with locked(product), refused(grpc.StatusCode.DEADLINE_EXCEEDED):
         client.reserve(new_id(), {product.id: 1}, timeout=0.4)
-    # The server's thread has given up as well: the next call gets the row, and nothing else was taken.
+    # The server's thread has stopped as well: the next call gets the row, and no other stock was taken.
     client.reserve(new_id(), {product.id: 1}, timeout=5)
     assert Reservation.objects.count() == 1
     assert left(product) == 9
@@ -239,7 +239,7 @@ def code_of_a_release(server: Server) -> Any:
     return grpc.StatusCode.OK
 
 
-def test_a_stopping_server_finishes_what_is_in_flight_and_takes_nothing_new(
+def test_a_stopping_server_finishes_calls_in_flight_and_accepts_no_new_ones(
     server: Server, add_product: AddProduct
 ) -> None:
     product, client = add_product(10), Client(server.port)

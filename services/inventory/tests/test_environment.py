@@ -1,4 +1,4 @@
-"""config/environment.py: every wrong variable is named at once, with what is allowed; values are never shown."""
+"""config/environment.py: all wrong variables are reported at once with the allowed values; values are never shown."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class TestEnvironment(EnvironmentTests):
         ("RESERVATION_TTL_SECONDS", "3601"),
     ]
 
-    def test_no_caller_is_accepted_by_default(self) -> None:
+    def test_no_service_token_is_accepted_by_default(self) -> None:
         assert load(Environment, {}).service_tokens == {}
 
     def test_values_are_parsed(self, production: dict[str, str]) -> None:

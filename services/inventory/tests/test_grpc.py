@@ -1,4 +1,4 @@
-"""inventory.v1.Inventory over a real channel: what each call promises, and who may call."""
+"""inventory.v1.Inventory over a real channel: the behaviour of each call, and authentication."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def count(outcome: str) -> float:
 
 
 def overdue(order_id: uuid.UUID) -> None:
-    """Let the order's reservation have expired a second ago."""
+    """Set the order's reservation to have expired a second ago."""
     Reservation.objects.filter(order_id=order_id).update(expires_at=timezone.now() - timedelta(seconds=1))
 
 
 # Reserve
 
 
-def test_a_reservation_takes_the_stock_and_tells_prices(client: Client, add_product: AddProduct) -> None:
+def test_a_reservation_takes_the_stock_and_returns_prices(client: Client, add_product: AddProduct) -> None:
     kettle, mug = add_product(10, sku="KETTLE", name="Kettle", price=Decimal("54.9")), add_product(5)
     before, order_id = datetime.now(UTC), new_id()
     answer = client.reserve(order_id, {kettle.id: 2, mug.id: 5}, ttl_seconds=60)
@@ -63,13 +63,13 @@ def test_a_reservation_takes_the_stock_and_tells_prices(client: Client, add_prod
     assert str(Reservation.objects.get(order_id=order_id).id) == answer.reservation_id
 
 
-def test_without_a_ttl_the_servers_default_holds(client: Client, add_product: AddProduct) -> None:
+def test_without_a_ttl_the_servers_default_applies(client: Client, add_product: AddProduct) -> None:
     answer = client.reserve(new_id(), {add_product().id: 1}, ttl_seconds=0)
     held_for = datetime.fromisoformat(answer.expires_at) - datetime.now(UTC)
     assert timedelta(seconds=290) < held_for <= timedelta(seconds=300)
 
 
-def test_the_same_order_again_gets_the_same_reservation_and_takes_nothing_more(
+def test_a_repeated_order_gets_the_same_reservation_and_takes_nothing_more(
     client: Client, add_product: AddProduct
 ) -> None:
     product, order_id = add_product(10), new_id()
@@ -80,7 +80,7 @@ def test_the_same_order_again_gets_the_same_reservation_and_takes_nothing_more(
     assert Reservation.objects.count() == 1
 
 
-def test_the_same_order_again_gets_its_reservation_even_when_nothing_is_left(
+def test_a_repeated_order_gets_its_reservation_even_when_nothing_is_left(
     client: Client, add_product: AddProduct
 ) -> None:
     product, order_id = add_product(3), new_id()
@@ -88,7 +88,7 @@ def test_the_same_order_again_gets_its_reservation_even_when_nothing_is_left(
     assert client.reserve(order_id, {product.id: 3}) == first
 
 
-def test_the_same_order_again_is_told_what_became_of_it(client: Client, add_product: AddProduct) -> None:
+def test_a_repeated_order_gets_the_current_status_of_its_reservation(client: Client, add_product: AddProduct) -> None:
     product, order_id = add_product(10), new_id()
     client.reserve(order_id, {product.id: 1})
     overdue(order_id)
@@ -121,7 +121,9 @@ def test_an_unknown_product_is_not_found_and_takes_nothing(client: Client, add_p
     assert left(product) == 10
 
 
-def test_an_expired_reservation_gives_its_stock_to_who_needs_it(client: Client, add_product: AddProduct) -> None:
+def test_the_stock_of_an_expired_reservation_goes_to_an_order_that_needs_it(
+    client: Client, add_product: AddProduct
+) -> None:
     product, other, first = add_product(3), add_product(3), new_id()
     client.reserve(first, {product.id: 3, other.id: 1})
     overdue(first)
@@ -130,7 +132,7 @@ def test_an_expired_reservation_gives_its_stock_to_who_needs_it(client: Client, 
     assert Reservation.objects.get(order_id=first).status == "expired"
 
 
-def test_a_reservation_that_is_still_good_keeps_its_stock(client: Client, add_product: AddProduct) -> None:
+def test_a_reservation_that_is_still_valid_keeps_its_stock(client: Client, add_product: AddProduct) -> None:
     product = add_product(3)
     client.reserve(new_id(), {product.id: 3})
     with refused(grpc.StatusCode.FAILED_PRECONDITION):
@@ -157,7 +159,7 @@ def test_a_reservation_that_is_still_good_keeps_its_stock(client: Client, add_pr
         ("too long a ttl", {"ttl_seconds": 3601}),
     ],
 )  # fmt: skip
-def test_a_reservation_that_breaks_the_contract_is_an_invalid_argument(
+def test_a_reservation_that_violates_the_contract_is_an_invalid_argument(
     server: Server, what: str, request_fields: dict[str, Any]
 ) -> None:
     fields: dict[str, Any] = {"order_id": str(new_id()), "items": [(str(uuid.UUID(int=1)), 1)], **request_fields}
@@ -170,7 +172,7 @@ def test_a_reservation_that_breaks_the_contract_is_an_invalid_argument(
 
 
 @pytest.mark.parametrize("committed", [False, True])
-def test_a_release_puts_the_stock_back_whether_held_or_committed(
+def test_a_release_returns_the_stock_whether_held_or_committed(
     client: Client, add_product: AddProduct, committed: bool
 ) -> None:
     product, other, order_id = add_product(10), add_product(10), new_id()
@@ -181,7 +183,7 @@ def test_a_release_puts_the_stock_back_whether_held_or_committed(
     assert (left(product), left(other)) == (10, 10)
 
 
-def test_a_release_again_puts_back_nothing_more(client: Client, add_product: AddProduct) -> None:
+def test_a_repeated_release_returns_nothing_more(client: Client, add_product: AddProduct) -> None:
     product, order_id = add_product(10), new_id()
     client.reserve(order_id, {product.id: 4})
     before = count("released")
@@ -190,11 +192,11 @@ def test_a_release_again_puts_back_nothing_more(client: Client, add_product: Add
     assert count("released") == before + 1
 
 
-def test_a_release_without_a_reservation_is_fine(client: Client) -> None:
+def test_a_release_without_a_reservation_succeeds(client: Client) -> None:
     assert client.release(new_id()).status == UNSPECIFIED
 
 
-def test_a_release_after_the_sweep_puts_back_nothing(client: Client, add_product: AddProduct) -> None:
+def test_a_release_after_the_sweep_returns_nothing(client: Client, add_product: AddProduct) -> None:
     product, order_id = add_product(10), new_id()
     client.reserve(order_id, {product.id: 4})
     overdue(order_id)
@@ -216,7 +218,7 @@ def test_a_commit_makes_a_reservation_final_so_that_it_does_not_expire(client: C
     assert left(product) == 6
 
 
-def test_a_commit_after_the_expiry_is_refused_and_the_stock_is_back_once(
+def test_a_commit_after_the_expiry_is_refused_and_the_stock_is_returned_once(
     client: Client, add_product: AddProduct
 ) -> None:
     product, order_id = add_product(10), new_id()
@@ -243,12 +245,12 @@ def test_a_commit_without_a_reservation_is_not_found(client: Client) -> None:
 
 
 @pytest.mark.parametrize("method", ["commit", "release"])
-def test_an_order_id_that_is_none_is_an_invalid_argument(client: Client, method: str) -> None:
+def test_an_invalid_order_id_is_an_invalid_argument(client: Client, method: str) -> None:
     with refused(grpc.StatusCode.INVALID_ARGUMENT):
         getattr(client, method)("x")
 
 
-# Who may call, and with what
+# Authentication and malformed calls
 
 
 def call(server: Server, method: str, request: Any, token: str | None, metadata: Any = None) -> Any:
@@ -298,7 +300,7 @@ def test_an_unknown_method_is_unimplemented(server: Server) -> None:
         send_bytes(server, "/inventory.v1.Inventory/Steal", b"")
 
 
-def test_a_request_that_is_no_message_is_refused(server: Server) -> None:
+def test_a_malformed_request_is_refused(server: Server) -> None:
     with refused(grpc.StatusCode.INTERNAL):
         send_bytes(server, "/inventory.v1.Inventory/Reserve", b"\xff" * 50)
 
@@ -309,10 +311,10 @@ def test_a_message_over_64_kib_is_refused(server: Server) -> None:
         call(server, "Reserve", request, SERVICE_TOKENS["orders"])
 
 
-# When something is wrong on this side
+# Server-side failures
 
 
-def test_without_its_database_a_call_is_unavailable_and_names_it(
+def test_a_call_while_the_database_is_down_is_unavailable_and_names_it(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(*args: Any) -> None:
@@ -324,7 +326,9 @@ def test_without_its_database_a_call_is_unavailable_and_names_it(
     assert "postgresql" in errors[0].details()
 
 
-def test_a_bug_is_internal_and_tells_the_caller_nothing(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unexpected_exception_is_internal_and_discloses_nothing_to_the_caller(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(*args: Any) -> None:
         raise ValueError("a secret")
 
@@ -334,7 +338,9 @@ def test_a_bug_is_internal_and_tells_the_caller_nothing(client: Client, monkeypa
     assert "secret" not in errors[0].details()
 
 
-def test_the_database_itself_refuses_a_second_reservation_of_an_order(client: Client, add_product: AddProduct) -> None:
+def test_a_database_constraint_rejects_a_second_reservation_of_an_order(
+    client: Client, add_product: AddProduct
+) -> None:
     order_id = new_id()
     client.reserve(order_id, {add_product().id: 1})
     assert ReservationItem.objects.count() == 1

@@ -1,4 +1,4 @@
-"""grpc.health.v1 and the rounds beside serving."""
+"""grpc.health.v1 and the background rounds."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def away() -> None:
     raise OperationalError("no connection")
 
 
-def test_a_healthy_server_says_so_without_a_token_for_itself_and_its_service(stub: Any) -> None:
+def test_a_healthy_server_reports_itself_and_its_service_serving_without_a_token(stub: Any) -> None:
     eventually(lambda: status(stub, ""), "the server to be SERVING", accept=lambda actual: actual == SERVING)
     assert status(stub, "inventory.v1.Inventory") == SERVING
 
@@ -57,7 +57,7 @@ def test_an_unknown_service_is_not_found(stub: Any) -> None:
         status(stub, "elsewhere.v1.Nothing")
 
 
-def test_a_watch_is_refused_since_it_would_keep_a_thread(stub: Any) -> None:
+def test_a_watch_is_refused_because_it_would_occupy_a_thread(stub: Any) -> None:
     with refused(grpc.StatusCode.UNIMPLEMENTED):
         list(stub.Watch(health_pb2.HealthCheckRequest(), timeout=5))
 
@@ -66,7 +66,7 @@ def test_before_the_first_round_a_server_is_not_serving() -> None:
     assert own_status(HealthServicer()) == NOT_SERVING
 
 
-def test_without_its_database_a_server_is_not_serving_and_afterwards_it_is(settings: Settings) -> None:
+def test_a_server_is_not_serving_while_its_database_is_down_and_recovers(settings: Settings) -> None:
     health = HealthServicer()
     housekeeper = Housekeeper(health)
     housekeeper.round()
@@ -79,7 +79,7 @@ def test_without_its_database_a_server_is_not_serving_and_afterwards_it_is(setti
     assert own_status(health) == SERVING
 
 
-def test_a_stopping_server_is_not_serving_for_good() -> None:
+def test_a_stopping_server_stays_not_serving() -> None:
     health = HealthServicer()
     housekeeper = Housekeeper(health)
     housekeeper.round()
@@ -88,7 +88,7 @@ def test_a_stopping_server_is_not_serving_for_good() -> None:
     assert own_status(health) == NOT_SERVING
 
 
-def test_a_running_server_puts_expired_reservations_back_by_itself(server: Server, add_product: AddProduct) -> None:
+def test_a_running_server_returns_expired_reservations_by_itself(server: Server, add_product: AddProduct) -> None:
     product, order_id = add_product(10), new_id()
     domain.reserve(order_id, {product.id: 4}, timedelta(minutes=1), Deadline.after(5))
     assert left(product) == 6
@@ -103,7 +103,7 @@ def test_a_running_server_puts_expired_reservations_back_by_itself(server: Serve
     assert Reservation.objects.get().status == "expired"
 
 
-def test_a_round_puts_back_more_than_one_batch(add_product: AddProduct, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_round_returns_more_than_one_batch(add_product: AddProduct, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(domain, "SWEEP_BATCH", 2)
     product = add_product(10)
     for _ in range(5):
@@ -113,14 +113,14 @@ def test_a_round_puts_back_more_than_one_batch(add_product: AddProduct, monkeypa
     assert left(product) == 10
 
 
-def test_a_round_leaves_reservations_that_are_still_good(add_product: AddProduct) -> None:
+def test_a_round_keeps_reservations_that_are_still_valid(add_product: AddProduct) -> None:
     product = add_product(10)
     domain.reserve(new_id(), {product.id: 1}, timedelta(minutes=1), Deadline.after(5))
     Housekeeper(HealthServicer()).round()
     assert left(product) == 9
 
 
-def test_a_round_counts_products_by_what_is_left(add_product: AddProduct) -> None:
+def test_a_round_counts_products_by_stock_level(add_product: AddProduct) -> None:
     for available in (0, 0, 1, 9, 10, 1000, 5):
         add_product(available)
     Housekeeper(HealthServicer()).round()
@@ -128,7 +128,7 @@ def test_a_round_counts_products_by_what_is_left(add_product: AddProduct) -> Non
     assert counts == {"out": 2, "low": 3, "ok": 2}
 
 
-def test_a_round_that_fails_does_not_end_the_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_round_does_not_stop_the_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> bool:
         raise OperationalError("gone on the way")
 

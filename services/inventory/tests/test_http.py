@@ -1,4 +1,4 @@
-"""What is the same at every address: health, bad hosts, bad lengths, unknown addresses, wrong methods."""
+"""Behaviour common to all URLs: health, invalid hosts and lengths, unknown URLs, wrong methods."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ WRONG_METHODS = [
 ]
 
 
-def test_a_live_process_says_so_without_asking_the_database(client: Client) -> None:
+def test_liveness_does_not_query_the_database(client: Client) -> None:
     assert client.get("/livez").json() == {"status": "alive"}
 
 
 @pytest.mark.django_db
-def test_a_ready_process_says_what_it_checked(client: Client) -> None:
+def test_readiness_lists_its_checks(client: Client) -> None:
     response = client.get("/readyz")
     assert response.status_code == 200, response.content
     assert response.json() == {"status": "ready", "checks": ["migrations", "postgresql"]}
@@ -39,7 +39,7 @@ def refuse(*args: Any, **kwargs: Any) -> None:
     raise OperationalError("no connection") from psycopg.OperationalError()
 
 
-def test_a_process_without_its_database_is_not_ready_and_names_it(
+def test_readiness_fails_and_names_the_database_when_it_is_down(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "cursor", refuse)
@@ -49,7 +49,7 @@ def test_a_process_without_its_database_is_not_ready_and_names_it(
     assert response["Retry-After"]
 
 
-def test_a_request_that_needs_the_database_while_it_is_away_gets_503_naming_it(
+def test_a_request_that_needs_a_database_that_is_down_gets_503_naming_it(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "cursor", refuse)
@@ -60,7 +60,7 @@ def test_a_request_that_needs_the_database_while_it_is_away_gets_503_naming_it(
 
 
 @pytest.mark.parametrize("host", ["evil.example.com", "testserver:port", "a b", "x" * 300, ""])
-def test_a_host_that_is_not_ours_is_400(client: Client, host: str) -> None:
+def test_an_unknown_host_is_400(client: Client, host: str) -> None:
     assert_problem(client.get("/api/v1/products", headers={"host": host}), 400)
 
 
@@ -72,28 +72,28 @@ def test_a_malformed_or_huge_content_length_is_4xx(client: Client, length: str) 
 
 
 @pytest.mark.parametrize("path", ["/", "/nowhere", "/api/v1/products/", "/api/v1", "/api/v1/%00", "/\u00e9", "/admin/"])
-def test_an_unknown_address_is_404(client: Client, path: str) -> None:
+def test_an_unknown_url_is_404(client: Client, path: str) -> None:
     assert_problem(client.get(path), 404, "not_found")
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(("address", "allowed", "method"), WRONG_METHODS)
-def test_a_method_that_an_address_does_not_take_is_405(client: Client, address: str, allowed: str, method: str) -> None:
+def test_an_unsupported_method_is_405(client: Client, address: str, allowed: str, method: str) -> None:
     response = client.generic(method, address, b"", "application/json")
     assert_problem(response, 405, "method_not_allowed")
     assert allowed in response["Allow"].split(", ")
 
 
-def test_the_openapi_document_and_its_page_are_open(client: Client) -> None:
+def test_the_openapi_document_and_its_page_are_public(client: Client) -> None:
     assert client.get("/api/schema/").status_code == 200
     assert client.get("/api/docs/").status_code == 200
 
 
-def test_an_answer_in_a_format_that_is_not_there_is_406(client: Client) -> None:
+def test_an_unsupported_response_format_is_406(client: Client) -> None:
     assert_problem(client.get("/api/v1/products", headers={"accept": "text/html"}), 406)
 
 
-def test_every_answer_carries_the_ids_that_lead_to_its_trace_and_logs(client: Client) -> None:
+def test_every_response_carries_the_ids_of_its_trace_and_logs(client: Client) -> None:
     response = client.get("/livez", headers={"x-request-id": "my-id.1"})
     assert response["X-Request-ID"] == "my-id.1"
     assert response["traceresponse"].startswith("00-")

@@ -17,7 +17,7 @@ from stock.models import Product
 pytestmark = pytest.mark.django_db
 
 
-def test_everybody_sees_a_product(client: Client, add_product: AddProduct) -> None:
+def test_a_product_is_public(client: Client, add_product: AddProduct) -> None:
     product = add_product(available=7, sku="KETTLE", name="Kettle", price=Decimal("54.9"))
     response = client.get(f"/api/v1/products/{product.id}")
     assert response.status_code == 200, response.content
@@ -30,7 +30,7 @@ def test_everybody_sees_a_product(client: Client, add_product: AddProduct) -> No
     }
 
 
-def test_everybody_pages_through_all_products_newest_first(client: Client, add_product: AddProduct) -> None:
+def test_the_product_list_is_public_and_pages_newest_first(client: Client, add_product: AddProduct) -> None:
     products = [add_product() for _ in range(45)]
     address, pages = "/api/v1/products", []
     while address:
@@ -41,7 +41,7 @@ def test_everybody_pages_through_all_products_newest_first(client: Client, add_p
     assert [key for page in pages for key in page] == [str(product.id) for product in reversed(products)]
 
 
-def test_the_last_page_leads_back(client: Client, add_product: AddProduct) -> None:
+def test_the_last_page_links_back(client: Client, add_product: AddProduct) -> None:
     for _ in range(3):
         add_product()
     first = client.get("/api/v1/products?page_size=2").json()
@@ -62,13 +62,13 @@ def test_a_page_holds_up_to_100_products(client: Client) -> None:
 
 
 @pytest.mark.parametrize("size", ["0", "-1", "101", "x", "", "1.5", "9" * 5000, "\u0661"])
-def test_a_page_size_out_of_range_is_400(client: Client, size: str) -> None:
+def test_an_invalid_page_size_is_400(client: Client, size: str) -> None:
     problem = assert_problem(client.get(f"/api/v1/products?page_size={size}"), 400, "invalid")
     assert problem["errors"][0]["field"] == "page_size"
 
 
 @pytest.mark.parametrize("cursor", ["x", "%00", "cD0yMDI2", "\u00e9", "bz0tMQ==", "bz05OTk5OTk5OTk5OTk5OTk5OTk5OTk="])
-def test_a_broken_cursor_is_4xx(client: Client, add_product: AddProduct, cursor: str) -> None:
+def test_an_invalid_cursor_is_4xx(client: Client, add_product: AddProduct, cursor: str) -> None:
     add_product()
     response = client.get(f"/api/v1/products?cursor={cursor}")
     assert response.status_code in (200, 400, 404), response.content
@@ -90,12 +90,12 @@ def test_an_unknown_product_is_404(client: Client) -> None:
 
 
 @pytest.mark.parametrize("bad_id", ["5", "x", "%00", "0" * 5000, "../products"])
-def test_an_id_that_is_none_is_404(client: Client, bad_id: str) -> None:
+def test_an_invalid_id_is_404(client: Client, bad_id: str) -> None:
     assert_problem(client.get(f"/api/v1/products/{bad_id}"), 404, "not_found")
 
 
 @pytest.mark.parametrize("what", sorted(tokens.bad_tokens()))
-def test_a_bad_token_does_not_matter_where_everybody_may_look(client: Client, what: str) -> None:
+def test_an_invalid_token_is_ignored_by_public_views(client: Client, what: str) -> None:
     headers = {"authorization": f"Bearer {tokens.bad_tokens()[what]}"}
     assert client.get("/api/v1/products", headers=headers).status_code == 200
 
@@ -109,7 +109,7 @@ def test_a_bad_token_does_not_matter_where_everybody_may_look(client: Client, wh
         ({"sku": "TWICE"}, "stock_product_sku_key"),
     ],
 )
-def test_the_database_itself_refuses_an_impossible_product(
+def test_a_database_constraint_rejects_an_impossible_product(
     add_product: AddProduct, change: dict[str, object], constraint: str
 ) -> None:
     add_product(sku="TWICE")

@@ -1,4 +1,4 @@
-"""The API against its own OpenAPI document, with generated requests."""
+"""Generated requests test the API against its own OpenAPI document."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from schemathesis.checks import CHECKS
 
 schema = schemathesis.openapi.from_wsgi("/api/schema/?format=json", application)
 
-# Ids and cursors are made up: what is well-formed is still not there.
+# Ids and cursors are generated: a well-formed one still doesn't exist.
 CHECKED = [check for check in CHECKS.get_all() if check.__name__ != "positive_data_acceptance"]
 
 
@@ -28,7 +28,7 @@ def _products(transactional_db: None) -> None:
     max_examples=15, derandomize=True, deadline=None, database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )  # fmt: skip
-# Real transactions: the WSGI application closes its connection after each request, as it does under gunicorn.
+# Real transactions: the WSGI application closes its connection after each request, as under gunicorn.
 @pytest.mark.django_db(transaction=True)
-def test_the_api_keeps_to_its_openapi_document(case: Any) -> None:
+def test_the_api_conforms_to_its_openapi_document(case: Any) -> None:
     case.call_and_validate(checks=CHECKED)

@@ -1,4 +1,4 @@
-"""What comes out of the API."""
+"""Response bodies of the API."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from stock.models import Product
 
 
 class ProductSerializer(serializers.ModelSerializer[Product]):
-    """A product. `available` is what can be ordered right now."""
+    """A product. `available` is the quantity that can be ordered now."""
 
     price = MoneyField("price")
 

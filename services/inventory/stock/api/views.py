@@ -15,7 +15,7 @@ from stock.models import Product
 
 
 class ProductListView(ListAPIView[Product]):
-    """Products, open to everybody."""
+    """Products (public)."""
 
     authentication_classes: Any = []
     permission_classes = [AllowAny]
@@ -24,12 +24,12 @@ class ProductListView(ListAPIView[Product]):
 
     @extend_schema(operation_id="list_products")
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """All products, newest first, in pages."""
+        """List all products, newest first, in pages."""
         return super().get(request, *args, **kwargs)
 
 
 class ProductView(RetrieveAPIView[Product]):
-    """One product, open to everybody."""
+    """One product (public)."""
 
     authentication_classes: Any = []
     permission_classes = [AllowAny]
@@ -38,5 +38,5 @@ class ProductView(RetrieveAPIView[Product]):
 
     @extend_schema(operation_id="get_product")
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """A product."""
+        """Return a product."""
         return super().get(request, *args, **kwargs)

@@ -1,4 +1,4 @@
-"""Who may call: services with a token of settings.SERVICE_TOKENS. Health checks are open."""
+"""Authenticates callers: services with a token from settings.SERVICE_TOKENS. Health checks are open."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ OPEN = f"/{health.SERVICE_NAME}/"
 
 
 class ServiceTokenInterceptor(grpc.ServerInterceptor):
-    """Ends calls without a known service token with UNAUTHENTICATED, before their request is even decoded."""
+    """Rejects calls without a known service token as UNAUTHENTICATED, before the request is decoded."""
 
     def __init__(self, tokens: Mapping[str, str]) -> None:
         self._tokens = tokens
 
     def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
-        """The method's handler, or one that refuses."""
+        """Return the method's handler, or one that rejects the call."""
         if handler_call_details.method.startswith(OPEN) or self._knows(handler_call_details.invocation_metadata):
             return continuation(handler_call_details)
         return grpc.unary_unary_rpc_method_handler(_refuse)

@@ -1,4 +1,4 @@
-"""grpc.health.v1: SERVING while the database is there and the server isn't stopping."""
+"""grpc.health.v1: SERVING while the database is available and the server isn't stopping."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ SERVICE = inventory_pb2.DESCRIPTOR.services_by_name["Inventory"].full_name
 
 
 class HealthServicer(health.HealthServicer):
-    """Check only. A Watch would keep one of the few worker threads for as long as the caller likes."""
+    """Check only. A Watch would occupy one of the few worker threads for as long as the client wants."""
 
     def __init__(self) -> None:
         super().__init__()
         self.report(serving=False)
 
     def Watch(self, request: Any, context: Any, send_response_callback: Any = None) -> Any:  # noqa: N802
-        """UNIMPLEMENTED, which the health protocol allows; callers are to ask by Check."""
+        """UNIMPLEMENTED, which the health protocol allows; clients use Check instead."""
         context.abort(grpc.StatusCode.UNIMPLEMENTED, "Ask by Check.")
 
     def report(self, *, serving: bool) -> None:
-        """Set the status of the server and of its one service."""
+        """Set the status of the server and of its service."""
         status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
         for name in (health.OVERALL_HEALTH, SERVICE):
             self.set(name, status)
 
 
 def missing_dependencies() -> list[str]:
-    """The names of settings.READINESS_CHECKS that fail; logs why."""
+    """Return the names of the settings.READINESS_CHECKS that fail; logs the reasons."""
     missing = []
     for dependency, path in settings.READINESS_CHECKS.items():
         try:

@@ -1,4 +1,4 @@
-"""What the gRPC process does beside serving: watch its database, put back expired reservations, count the stock."""
+"""Background work of the gRPC process: check the database, expire reservations, measure the stock."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SWEEP_DEADLINE_SECONDS = 5.0
 
 
 class Housekeeper(threading.Thread):
-    """A thread that does its round every two seconds until it is stopped. Several processes may each have one."""
+    """A thread that runs one round every two seconds until it is stopped. Several processes may each run one."""
 
     def __init__(self, health: HealthServicer, interval: float = INTERVAL_SECONDS) -> None:
         super().__init__(name="housekeeper")
@@ -28,17 +28,17 @@ class Housekeeper(threading.Thread):
         self._stopping = threading.Event()
 
     def run(self) -> None:
-        """Rounds, until stop()."""
+        """Run rounds until stop()."""
         while not self._stopping.is_set():
             self.round()
             self._stopping.wait(self._interval)
 
     def round(self) -> None:
-        """One round. A failure is logged and the next round tries again."""
+        """Run one round. A failure is logged, and the next round tries again."""
         close_old_connections()
         try:
             missing = missing_dependencies()
-            # While stopping, the server has already said NOT_SERVING for good.
+            # While stopping, the server has already reported NOT_SERVING permanently.
             self._health.report(serving=not missing)
             if not missing:
                 self._sweep()
@@ -50,7 +50,7 @@ class Housekeeper(threading.Thread):
             close_old_connections()
 
     def stop(self, timeout: float) -> None:
-        """End after the round in hand, and wait for that at most `timeout` seconds."""
+        """Finish the current round and stop; waits at most `timeout` seconds."""
         self._stopping.set()
         if self.is_alive():
             self.join(timeout)

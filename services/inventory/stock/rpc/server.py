@@ -1,4 +1,4 @@
-"""The gRPC server as a whole: threads, limits, interceptors, health, start and stop."""
+"""The gRPC server: threads, limits, interceptors, health, start and stop."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from stock.rpc.servicer import InventoryServicer
 logger = logging.getLogger(__name__)
 
 MAX_WORKERS = 8
-# Calls beyond these are refused at once with RESOURCE_EXHAUSTED instead of waiting for longer than anybody wants.
+# Further calls are rejected at once with RESOURCE_EXHAUSTED, because they would wait longer than any caller does.
 MAX_CONCURRENT_RPCS = 64
 MAX_MESSAGE_BYTES = 64 * 1024
 STOP_GRACE_SECONDS = 20.0
@@ -28,14 +28,14 @@ OPTIONS = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_metadata_size", 16 * 1024),
-    # A second server on the same port is a mistake to be told, not a way to share it.
+    # A second server on the same port is a mistake to report, not a way to share the port.
     ("grpc.so_reuseport", 0),
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
 )
 
 
 class Server:
-    """inventory.v1.Inventory and grpc.health.v1 on one port, and the housekeeping beside them."""
+    """inventory.v1.Inventory and grpc.health.v1 on one port, and the housekeeping thread."""
 
     def __init__(self, host: str, port: int, tokens: Mapping[str, str]) -> None:
         self.health = HealthServicer()
@@ -48,17 +48,17 @@ class Server:
         )
         inventory_pb2_grpc.add_InventoryServicer_to_server(InventoryServicer(), self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self.health, self._server)
-        # RuntimeError when the port is taken.
+        # RuntimeError when the port is in use.
         self.port: int = self._server.add_insecure_port(f"{host}:{port}")
 
     def start(self) -> None:
-        """Serve. Says NOT_SERVING until the first round of housekeeping found the database."""
+        """Start serving. Reports NOT_SERVING until the first round of housekeeping has reached the database."""
         self._server.start()
         self._housekeeper.start()
         logger.info("gRPC server started", extra={"server.port": self.port})
 
     def stop(self, grace: float = STOP_GRACE_SECONDS) -> None:
-        """Say NOT_SERVING, take no new calls, let those in flight end within `grace` seconds, then cut them off."""
+        """Report NOT_SERVING, reject new calls, let calls in flight finish within `grace` seconds, then cancel them."""
         self.health.enter_graceful_shutdown()
         logger.info("gRPC server stopping")
         self._server.stop(grace).wait()

@@ -1,4 +1,4 @@
-"""inventory.v1.Inventory: from messages to the domain, and from its errors to status codes."""
+"""inventory.v1.Inventory: maps messages to the domain, and domain errors to status codes."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ logger = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
 
-# Bounds the trailing metadata too: gRPC allows 8 KiB of it, and each product that is out of stock takes 39 bytes.
+# Limits the trailing metadata too: gRPC allows 8 KiB, and each product that is out of stock takes 39 bytes.
 MAX_ITEMS = 100
 MAX_TTL_SECONDS = 3600
-# Where neither the caller nor the telemetry's interceptor sets a deadline.
+# Applies when neither the caller nor the telemetry interceptor sets a deadline.
 DEFAULT_DEADLINE_SECONDS = 5.0
 
 STATUSES = {
@@ -39,11 +39,11 @@ STATUSES = {
 
 
 class Invalid(Exception):
-    """The request breaks the contract; the message says how."""
+    """The request violates the contract; the message says how."""
 
 
 class InventoryServicer(inventory_pb2_grpc.InventoryServicer):
-    """See inventory.proto for what each call promises."""
+    """Behaviour of each call: see inventory.proto."""
 
     def Reserve(  # noqa: N802
         self, request: inventory_pb2.ReserveRequest, context: grpc.ServicerContext
@@ -54,7 +54,7 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServicer):
     def Release(  # noqa: N802
         self, request: inventory_pb2.ReleaseRequest, context: grpc.ServicerContext
     ) -> inventory_pb2.ReleaseResponse:
-        """Put an order's stock back."""
+        """Return an order's stock."""
         return _answer(context, lambda deadline: _release(request, deadline))
 
     def Commit(  # noqa: N802
@@ -121,13 +121,13 @@ def _uuid(text: str, field: str) -> UUID:
         value = UUID(text)
     except ValueError:
         raise Invalid(f"{field}: a UUID") from None
-    if str(value) != text.lower():  # Python also takes braces, urn: and no hyphens
+    if str(value) != text.lower():  # Python also accepts braces, urn: and missing hyphens
         raise Invalid(f"{field}: a UUID with hyphens")
     return value
 
 
 def _answer(context: grpc.ServicerContext, work: Callable[[Deadline], Answer]) -> Answer:
-    """What `work` returns, or the status code for what it raises."""
+    """Return the result of `work`, or abort with the status code for its exception."""
     deadline = current_deadline() or Deadline.after(_seconds_left(context))
     try:
         return work(deadline)
@@ -151,7 +151,7 @@ def _answer(context: grpc.ServicerContext, work: Callable[[Deadline], Answer]) -
         logger.exception("The database can't serve this call")
         _abort(context, grpc.StatusCode.UNAVAILABLE, "postgresql is not available.")
     except Exception as error:
-        # gRPC would tell the caller the exception's text.
+        # gRPC would send the exception's text to the caller.
         capture_exception(error)
         logger.exception("A call failed")
         _abort(context, grpc.StatusCode.INTERNAL, "Something went wrong here.")

@@ -20,7 +20,7 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Serve until a stop signal; then let calls in flight end."""
+        """Serve until a stop signal, then let calls in flight finish."""
         stop = stop_event()
         try:
             server = Server(settings.GRPC_HOST, settings.GRPC_PORT, settings.SERVICE_TOKENS)
@@ -29,7 +29,7 @@ class Command(BaseCommand):
                 f"GRPC_PORT {settings.GRPC_PORT} on {settings.GRPC_HOST} can't be had: {error}"
             ) from None
         server.start()
-        # Not one endless wait: a signal may reach one of gRPC's own threads, and its handler runs when this one wakes.
+        # Not one endless wait: a gRPC thread may receive the signal, and its handler runs when this thread wakes.
         while not stop.wait(SIGNAL_CHECK_SECONDS):
             pass
         server.stop()

@@ -1,4 +1,4 @@
-"""`manage.py seed_products`: the products of a fresh platform; again changes nothing."""
+"""`manage.py seed_products`: creates the products of a new platform. Idempotent."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from stock.seeds import CURRENCY, SEEDS
 
 
 class Command(BaseCommand):
-    """Creates the products that are missing, and fills up those of which under a tenth is left."""
+    """Creates missing products, and restocks those with less than a tenth left."""
 
     help = "Creates the products of a fresh platform; existing ones stay, and are filled up where almost sold out."
 
     @transaction.atomic
     def handle(self, *args: Any, **options: Any) -> None:
-        """Say how many products were created, filled up and left as they were."""
+        """Print how many products were created, restocked and left unchanged."""
         known = {
             product.sku: product
             for product in Product.objects.select_for_update(no_key=True)
@@ -36,7 +36,7 @@ class Command(BaseCommand):
                 price=seed.price,
                 currency=CURRENCY,
                 available=seed.available,
-                # One after the other, so that pages by age have an order.
+                # One at a time, so that pages by age have a stable order.
                 created_at=now - timedelta(seconds=index),
             )
             for index, seed in enumerate(SEEDS)
