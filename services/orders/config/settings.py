@@ -1,4 +1,4 @@
-"""Django's settings. What differs between places comes from the environment (config/environment.py)."""
+"""Django settings. Values that differ between deployments come from the environment (config/environment.py)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ACCESS_TOKEN_ISSUER = ENV.jwt_issuer
 ACCESS_TOKEN_AUDIENCE = ENV.jwt_audience
 ACCESS_TOKEN_KEY_SOURCE = "ordering.clients.token_keys"  # noqa: S105  (a dotted path)
 
-# The dependencies: where they are, and how long they may take.
+# Addresses of the dependencies, and time limits for calls to them.
 USERS_URL = ENV.users_url
 PAYMENTS_URL = ENV.payments_url
 INVENTORY_GRPC_TARGET = ENV.inventory_grpc_target
@@ -33,6 +33,6 @@ SPECTACULAR_SETTINGS = spectacular(
     "Orders", "Places orders: reserves the stock, charges the card, publishes what became of it.", ENV.service_version
 )
 LOGGING = {
-    # The pool logs each failed attempt to connect; that the database is down and back is logged once, elsewhere.
+    # The pool logs each failed connection attempt; that the database is down or up again is logged once, elsewhere.
     "loggers": {"psycopg.pool": {"level": "ERROR"}},
 }

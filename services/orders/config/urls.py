@@ -1,4 +1,4 @@
-"""Addresses of the orders service."""
+"""URL patterns of the orders service."""
 
 from django.urls import include, path
 

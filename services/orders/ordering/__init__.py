@@ -1,1 +1,1 @@
-"""Orders: placing them, what happens when a step fails, and telling the others what became of them."""
+"""Orders: placement, compensation when a step fails, and events about the outcome."""

@@ -10,7 +10,7 @@ class OrderingConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register the metrics, so that they stand at 0 before the first order."""
+        """Register the metrics, so that they are exported as 0 before the first order."""
         from ordering import clients, metrics  # noqa: F401
 
         clients.declare_edges()

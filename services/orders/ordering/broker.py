@@ -1,4 +1,4 @@
-"""RabbitMQ as the relay uses it: exchanges and queues are declared on each new connection, publishes are confirmed."""
+"""RabbitMQ for the relay: exchanges and queues are declared on each new connection, publishes are confirmed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PUBLISH = f"{EVENT_EXCHANGE} publish"
 
 
 class Broker:
-    """Connects when first needed and again after a failure. One for each process. ``timeout`` is in seconds."""
+    """Connects on first use and reconnects after a failure. One per process. ``timeout`` is in seconds."""
 
     def __init__(self, url: str, timeout: float) -> None:
         self._timeout = timeout
@@ -22,13 +22,13 @@ class Broker:
         edges.declare(DEPENDENCY, "amqp", PUBLISH)
 
     def prepare(self) -> None:
-        """Connect and declare the topology, unless that is done. Raises DependencyError."""
+        """Connect and declare the topology, unless already done. Raises DependencyError."""
         self._publisher.connect(self._timeout)
 
     def publish(self, event: OutboxEvent) -> None:
-        """Returns when the broker has confirmed that the event is in its queues. Raises DependencyError.
+        """Publish an event; returns once the broker has confirmed it. Raises DependencyError.
 
-        Trace and request id go along from the unit of work that this is called in.
+        The message carries the trace and request id of the current unit of work.
         """
         try:
             self._publisher.publish(
@@ -49,5 +49,5 @@ class Broker:
         self._publisher.keep_alive()
 
     def close(self) -> None:
-        """Close the connection, in bounded time."""
+        """Close the connection within a bounded time."""
         self._publisher.close()

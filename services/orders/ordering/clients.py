@@ -1,7 +1,7 @@
-"""The services that orders calls: one class for each, with typed results.
+"""Clients of the services that orders calls: one class each, with typed results.
 
-Whatever keeps a call from giving a usable result (no answer, a refusal, an answer that breaks the contract) is a
-DependencyError. Everything else is a value.
+A call without a usable result (no answer, a refusal, an answer that violates the contract) raises DependencyError.
+Every other outcome is a return value.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ _USER = "/internal/v1/users/{id}"
 _JWKS = "/.well-known/jwks.json"
 _CHARGES = "/internal/v1/charges"
 _CHARGE_OPERATION = f"POST {_CHARGES}"
-# Only after a broken connection. A second charge would make a slow or failing payments slower.
+# Only after a broken connection. A second charge would slow down a struggling payments service further.
 _CHARGE_RETRIES = RetryPolicy(statuses=frozenset(), timeouts=False)
-# As the events' schemas have it.
+# The same limit as in the event schemas.
 _EMAIL = r"(?=.{3,254}\Z)[^@\s]+@[^@\s]+"
 _MAX_AMOUNT = Decimal("1e10")
 
 
 class ContractBroken(ValueError):
-    """An answer isn't what the contract says. The text names the member, never its value."""
+    """An answer violates the contract. The text names the member, never its value."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Product:
 
 @dataclass(frozen=True)
 class Reservation:
-    """Stock is held for every line."""
+    """Stock is reserved for every line."""
 
     products: Mapping[uuid.UUID, Product]
     total: Decimal
@@ -76,14 +76,14 @@ class Reservation:
 
 @dataclass(frozen=True)
 class OutOfStock:
-    """Nothing is held; of these products there is not enough."""
+    """Nothing is reserved; there is not enough stock of these products."""
 
     product_ids: tuple[uuid.UUID, ...]
 
 
 @dataclass(frozen=True)
 class UnknownProduct:
-    """Nothing is held; a product doesn't exist."""
+    """Nothing is reserved; a product doesn't exist."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class Committed:
 
 @dataclass(frozen=True)
 class Lost:
-    """The reservation expired or was released before it could be made final."""
+    """The reservation expired or was released before it was made final."""
 
 
 @dataclass(frozen=True)
@@ -111,25 +111,25 @@ class Declined:
 
 
 class UsersClient:
-    """Accounts and token keys, by REST. A GET that fails is sent once more."""
+    """Accounts and token keys, over REST. A failed GET is retried once."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
 
     def customer(self, user_id: uuid.UUID) -> Customer | None:
-        """The account, or None when there is none."""
+        """Return the account, or None when it doesn't exist."""
         response = self._session.request("GET", _USER, path_params={"id": str(user_id)})
         if response.status_code == 404:
             return None
         return _parsed("users", f"GET {_USER}", response, 200, _customer)
 
     def jwks(self) -> Mapping[str, Any]:
-        """The keys of access tokens."""
+        """Return the keys that verify access tokens."""
         return _parsed("users", f"GET {_JWKS}", self._session.request("GET", _JWKS), 200, _object)
 
 
 class PaymentsClient:
-    """Charges, by REST. Idempotent by order, so a charge that met no or a broken connection is sent once more."""
+    """Charges, over REST. Idempotent by order, so a charge whose connection failed is retried once."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -149,7 +149,7 @@ class PaymentsClient:
 
 
 class InventoryClient:
-    """Stock reservations, by gRPC. Every call is idempotent by order; an unavailable server is asked once more."""
+    """Stock reservations, over gRPC. Every call is idempotent by order; an UNAVAILABLE server is retried once."""
 
     def __init__(self, channel: grpc.Channel) -> None:
         self._stub = inventory_pb2_grpc.InventoryStub(channel)
@@ -157,7 +157,7 @@ class InventoryClient:
     def reserve(
         self, order_id: uuid.UUID, lines: Sequence[Line], *, ttl_seconds: int
     ) -> Reservation | OutOfStock | UnknownProduct:
-        """Hold stock for `ttl_seconds`. After a DependencyError it may be held."""
+        """Reserve stock for `ttl_seconds`. After a DependencyError it may be reserved."""
         request = inventory_pb2.ReserveRequest(
             order_id=str(order_id),
             items=[inventory_pb2.Item(product_id=str(line.product_id), quantity=line.quantity) for line in lines],
@@ -175,7 +175,7 @@ class InventoryClient:
         return _checked("inventory", "Reserve", _reservation, response, lines)
 
     def commit(self, order_id: uuid.UUID) -> Committed | Lost:
-        """Make the reservation final. After a DependencyError it may be."""
+        """Make the reservation final. After a DependencyError it may be final."""
         try:
             self._stub.Commit(inventory_pb2.CommitRequest(order_id=str(order_id)))
         except grpc.RpcError as error:
@@ -185,7 +185,7 @@ class InventoryClient:
         return Committed()
 
     def release(self, order_id: uuid.UUID) -> None:
-        """Put the stock back, whether held, committed or neither."""
+        """Return the stock, whether held, committed or neither."""
         try:
             self._stub.Release(inventory_pb2.ReleaseRequest(order_id=str(order_id)))
         except grpc.RpcError as error:
@@ -194,7 +194,7 @@ class InventoryClient:
 
 @dataclass(frozen=True)
 class Clients:
-    """One client for each dependency, for the whole process."""
+    """One client per dependency, for the whole process."""
 
     users: UsersClient
     payments: PaymentsClient
@@ -203,7 +203,7 @@ class Clients:
 
 @cache
 def clients() -> Clients:
-    """The process's clients, made at first use: gRPC channels don't survive a fork."""
+    """Return the process's clients, created on first use: gRPC channels don't survive a fork."""
     timing: Timing = settings.TIMING
     token = settings.SERVICE_TOKEN
     return Clients(
@@ -223,12 +223,12 @@ def clients() -> Clients:
 
 
 def token_keys() -> RemoteKeys:
-    """The keys that access tokens are verified with (settings.ACCESS_TOKEN_KEY_SOURCE)."""
+    """Return the keys that verify access tokens (settings.ACCESS_TOKEN_KEY_SOURCE)."""
     return RemoteKeys(lambda: clients().users.jwks())
 
 
 def declare_edges() -> None:
-    """Start the edges' metrics at 0."""
+    """Export the metrics of all edges as 0."""
     edges.declare("users", "http", f"GET {_USER}", f"GET {_JWKS}")
     edges.declare("payments", "http", _CHARGE_OPERATION)
     edges.declare("inventory", "grpc", "Reserve", "Commit", "Release")
@@ -237,7 +237,7 @@ def declare_edges() -> None:
 def _parsed(
     dependency: str, operation: str, response: requests.Response, status: int, parse: Callable[[Any], Result]
 ) -> Result:
-    """The parsed body of an answer with the expected status; DependencyError for any other answer."""
+    """Parse an answer with the expected status. Raises DependencyError for any other answer."""
     if response.status_code != status:
         raise DependencyError(dependency, operation, f"answered {response.status_code}")
     try:
@@ -251,7 +251,7 @@ def _checked(dependency: str, operation: str, parse: Callable[..., Result], *arg
     try:
         return parse(*args)
     except (ContractBroken, KeyError, TypeError, ValueError, ArithmeticError) as error:
-        # Not the error's text: it can hold a value of the answer.
+        # Not the error's text: it can contain a value of the answer.
         raise DependencyError(dependency, operation, f"broke the contract ({type(error).__name__})") from error
 
 
@@ -276,7 +276,7 @@ def _customer(body: Any) -> Customer:
     is_active = _object(body)["is_active"]
     if not isinstance(is_active, bool):
         raise ContractBroken("is_active")
-    # A name may be longer there than an event's may be.
+    # Inventory allows longer names than events do.
     return Customer(_text(body, "email", _EMAIL), _text(body, "name", r"(?s:.*)")[:MAX_NAME], is_active)
 
 

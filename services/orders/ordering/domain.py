@@ -1,8 +1,8 @@
-"""Placing an order: reserve the stock, charge the card, make the stock final; and undoing it when a step fails.
+"""Order placement: reserve the stock, charge the card, make the reservation final; undo the steps when one fails.
 
-Each step's outcome is committed before the next step begins, and no transaction is open while another service is
-called. Every change of an order's status asks that it is still pending, so that this and the reconciler, which
-cancels orders whose process died, can't both decide.
+The outcome of each step is committed before the next step begins, and no transaction is open while another service is
+called. Every change of an order's status requires that the order is still pending, so that this code and the
+reconciler, which cancels orders whose process died, can't both decide.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 
 class NotAnOrder(Exception):
-    """The request can't become an order. Nothing of it is kept, and its key is free again."""
+    """The request can't become an order. Nothing is stored, and its key is free again."""
 
 
 class AccountInactive(NotAnOrder):
@@ -42,7 +42,7 @@ class NoSuchProduct(NotAnOrder):
 
 
 class OrderFailed(Exception):
-    """A step failed, and the order is cancelled. `product_ids`: of which there is not enough stock."""
+    """A step failed, and the order is cancelled. `product_ids`: products without enough stock."""
 
     def __init__(self, order_id: uuid.UUID, failure: Failure, product_ids: tuple[uuid.UUID, ...] = ()) -> None:
         super().__init__(failure.reason)
@@ -55,9 +55,9 @@ Represent = Callable[[Order | OrderFailed], Answer]
 
 
 def place(placement: Placement, represent: Represent) -> Answer:
-    """Place an order, or give again what its key was answered before.
+    """Place an order, or return the answer stored under its key.
 
-    `represent` makes the answer that is kept under the key: of a confirmed order, or of a final failure.
+    `represent` builds the answer that is stored under the key: for a confirmed order, or for a final failure.
     Raises idempotency.KeyReused, idempotency.InProgress, NotAnOrder, OrderFailed for a failure that isn't final, and
     DatabaseError.
     """
@@ -77,7 +77,7 @@ def place(placement: Placement, represent: Represent) -> Answer:
 
 
 class _Attempt:
-    """One way through the steps. Each raises OrderFailed, or NotAnOrder after having removed what was written."""
+    """One run through the steps. Each raises OrderFailed, or NotAnOrder after it has deleted what was written."""
 
     def __init__(self, order: Order, placement: Placement, represent: Represent, deps: Clients) -> None:
         self.order = order
@@ -86,7 +86,7 @@ class _Attempt:
         self.deps = deps
 
     def run(self) -> Answer:
-        """All steps. The answer is the order's, kept under its key."""
+        """Run all steps; returns the order's answer, stored under its key."""
         self.identify()
         reservation = self.reserve()
         payment_id = self.charge(reservation)
@@ -94,7 +94,7 @@ class _Attempt:
         return self.confirm(reservation, payment_id)
 
     def identify(self) -> None:
-        """Ask users for the customer. From here on there is an address for mails about the order."""
+        """Fetch the customer from users. From here on the order has an address for mails."""
         try:
             customer = self.deps.users.customer(self.order.user_id)
         except DependencyError as error:
@@ -109,7 +109,7 @@ class _Attempt:
         self.advance(customer_email=customer.email, customer_name=customer.name)
 
     def reserve(self) -> Reservation:
-        """Hold the stock, and learn the prices."""
+        """Reserve the stock, which returns the prices."""
         try:
             result = self.deps.inventory.reserve(
                 self.order.id, self.placement.lines, ttl_seconds=settings.TIMING.reservation
@@ -126,7 +126,7 @@ class _Attempt:
         return result
 
     def record_reservation(self, reservation: Reservation) -> None:
-        """Write down the prices, and that a charge is about to be sent."""
+        """Store the prices, and that a charge is about to be sent."""
         items = list(self.order.items.all())
         for item in items:
             reserved = reservation.products[item.product_id]
@@ -138,7 +138,7 @@ class _Attempt:
             OrderItem.objects.bulk_update(items, ["sku", "name", "unit_price"])
 
     def charge(self, reservation: Reservation) -> str:
-        """Charge the card; the charge's id."""
+        """Charge the card; returns the charge's id."""
         try:
             result = self.deps.payments.charge(
                 self.order.id, reservation.total, reservation.currency, self.placement.payment_token
@@ -159,7 +159,7 @@ class _Attempt:
             raise OrderFailed(self.order.id, FAILURES[Step.COMMIT, Cause.RESERVATION_LOST])
 
     def confirm(self, reservation: Reservation, payment_id: str) -> Answer:
-        """The order, its event and its answer, all or none."""
+        """Store the confirmed order, its event and its answer in one transaction."""
         order = self.order
         with transaction.atomic():
             self.advance(status=OrderStatus.CONFIRMED, payment_id=payment_id)
@@ -173,7 +173,7 @@ class _Attempt:
         return answer
 
     def advance(self, **values: Any) -> None:
-        """Write to the order if it is still this attempt's; the reconciler may have cancelled it meanwhile."""
+        """Update the order if it is still pending; the reconciler may have cancelled it."""
         if not _update_pending(self.order, **values):
             raise OrderFailed(self.order.id, INTERRUPTED)
 
@@ -191,21 +191,22 @@ class _Attempt:
         return OrderFailed(self.order.id, FAILURES[step, Cause.UNAVAILABLE])
 
     def discard(self, reason: str) -> None:
-        """Remove what was written for a request that can't be an order at all. Its key is free again."""
+        """Delete what was written for a request that can't be an order. Its key is free again."""
         Order.objects.filter(pk=self.order.pk, status=OrderStatus.PENDING).delete()
         orders_failed_total.labels(reason).inc()
         logger.info("Order refused", extra={"order.id": str(self.order.id), "order.reason": reason})
 
 
 def cancel(order: Order, reason: Reason, *, release: bool, answer: Answer | None = None) -> bool:
-    """Cancel a pending order with its event and its key's fate, in one transaction. False: it wasn't pending any more.
+    """Cancel a pending order with its event, and store its answer or free its key, in one transaction.
 
-    `release`: its stock may be held. Without `answer` the key is free for a retry.
+    Returns False when the order was no longer pending. `release`: its stock may be held. Without `answer` the key is
+    free for a retry.
     """
     with transaction.atomic():
         if not _update_pending(order, status=OrderStatus.CANCELLED, reason=reason, stock_release_pending=release):
             if release:
-                # Somebody else cancelled it, maybe before its stock was held.
+                # The placement or the reconciler cancelled it first, possibly before its stock was reserved.
                 Order.objects.filter(pk=order.pk, status=OrderStatus.CANCELLED).update(stock_release_pending=True)
             return False
         order.status, order.reason, order.stock_release_pending = OrderStatus.CANCELLED, reason, release
@@ -221,13 +222,13 @@ def cancel(order: Order, reason: Reason, *, release: bool, answer: Answer | None
 
 
 def release_stock(order: Order) -> None:
-    """Release the stock of a cancelled order and note that it is done. Raises DependencyError."""
+    """Release the stock of a cancelled order and record it. Raises DependencyError."""
     clients().inventory.release(order.id)
     Order.objects.filter(pk=order.pk).update(stock_release_pending=False, updated_at=timezone.now())
 
 
 def _give_up(order: Order, failed: OrderFailed, represent: Represent) -> Answer:
-    """Cancel the order and undo what can be undone at once. Returns the answer of a final failure, else raises it."""
+    """Cancel the order and undo what can be undone now. Returns the answer of a final failure, otherwise raises it."""
     failure = failed.failure
     answer = represent(failed) if failure.is_final else None
     cancel(order, failure.reason, release=failure.stock is not Stock.NOT_HELD, answer=answer)
@@ -246,9 +247,9 @@ def _give_up(order: Order, failed: OrderFailed, represent: Represent) -> Answer:
 
 
 def _abandon(order: Order) -> None:
-    """After an error that no step foresaw, such as a lost database: cancel at once, or leave it to the reconciler."""
+    """After an unexpected error, such as a lost database: cancel now, or leave the order to the reconciler."""
     try:
-        # A connection that broke is worth a new one: what is written down now needn't wait for the reconciler.
+        # A broken connection is worth replacing: what is stored now needn't wait for the reconciler.
         connection.close_if_unusable_or_obsolete()
         cancel(order, Reason.INTERRUPTED, release=True)
     except DatabaseError:

@@ -1,4 +1,4 @@
-"""The events that tell others what became of an order. Their schemas are in contracts.events."""
+"""Events about the outcome of an order. Their schemas are in contracts.events."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ SERVICE = "orders"
 
 
 def confirmed(order: Order) -> dict[str, Any]:
-    """order.confirmed.v1 of an order with customer, prices and total. Raises InvalidEvent when one is missing."""
+    """Build order.confirmed.v1 from an order with customer, prices and total. Raises InvalidEvent if one is missing."""
     return new_event(ORDER_CONFIRMED, service=SERVICE, subject=str(order.id), data=_data(order))
 
 
 def cancelled(order: Order) -> dict[str, Any]:
-    """order.cancelled.v1 of an order with customer and reason. Prices and total are there when they were known."""
+    """Build order.cancelled.v1 from an order with customer and reason. Prices and total are included when known."""
     data = {**_data(order), "reason": order.reason, "charge_attempted": order.charge_attempted}
     return new_event(ORDER_CANCELLED, service=SERVICE, subject=str(order.id), data=data)
 

@@ -1,6 +1,6 @@
-"""How each step of an order can fail: what the order is cancelled for, and what becomes of its stock.
+"""How each step of an order can fail: the reason for the cancellation, and what happens to the stock.
 
-A charge needs no column. `Order.charge_attempted` says whether there may be one; payments voids it by the event.
+A charge needs no column: `Order.charge_attempted` records whether one may exist; payments voids it on the event.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ordering.models import Reason
 
 
 class Step(StrEnum):
-    """The steps of an order that call another service, in their order."""
+    """The steps of an order that call another service, in order."""
 
     IDENTIFY = "identify"
     RESERVE = "reserve"
@@ -24,7 +24,7 @@ class Step(StrEnum):
 class Cause(StrEnum):
     """Why a step failed."""
 
-    # No answer, a refusal, or an answer that breaks the contract: whether the step was done is unknown.
+    # No answer, a refusal, or an answer that violates the contract: whether the step was done is unknown.
     UNAVAILABLE = "unavailable"
     OUT_OF_STOCK = "out_of_stock"
     CARD_DECLINED = "card_declined"
@@ -37,7 +37,7 @@ class Stock(Enum):
     """The stock of an order that is cancelled."""
 
     NOT_HELD = auto()
-    # It may be held, but inventory fails just now: the reconciler releases it.
+    # It may be held, but inventory is failing now: the reconciler releases it.
     RELEASE_LATER = auto()
     # It is released before the client gets its answer; if that fails, by the reconciler.
     RELEASE_NOW = auto()
@@ -45,7 +45,7 @@ class Stock(Enum):
 
 @dataclass(frozen=True)
 class Failure:
-    """A row of the table. A final failure is the answer to the order's key from then on; after others it is free."""
+    """A row of the table. A final failure is stored as the answer to the order's key; after others the key is free."""
 
     reason: Reason
     stock: Stock
@@ -62,5 +62,5 @@ FAILURES: Mapping[tuple[Step, Cause], Failure] = {
     (Step.COMMIT, Cause.UNAVAILABLE): Failure(Reason.INVENTORY_UNAVAILABLE, Stock.RELEASE_LATER),
     (Step.COMMIT, Cause.RESERVATION_LOST): Failure(Reason.INVENTORY_UNAVAILABLE, Stock.RELEASE_NOW),
 }
-# At any step: the reconciler has cancelled the order meanwhile.
+# At any step: the reconciler has cancelled the order.
 INTERRUPTED = Failure(Reason.INTERRUPTED, Stock.RELEASE_NOW)

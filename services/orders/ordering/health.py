@@ -1,4 +1,4 @@
-"""Says in the log when a dependency goes and when it comes back, once each."""
+"""Logs when a dependency becomes unavailable and when it recovers, once each."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ logger = logging.getLogger(__name__)
 
 
 class Health:
-    """What is known of one dependency of a loop that tries it again and again."""
+    """The known state of one dependency that a loop calls repeatedly."""
 
     def __init__(self, dependency: str) -> None:
         self._dependency = dependency
         self._is_up = True
 
     def up(self) -> None:
-        """It works."""
+        """Record a success."""
         if not self._is_up:
             logger.info("%s is back", self._dependency, extra={"dependency.name": self._dependency})
         self._is_up = True
 
     def down(self, error: Exception) -> None:
-        """It failed. Only the first failure in a row is worth a line."""
+        """Record a failure. Only the first failure in a row is logged."""
         if self._is_up:
             logger.warning(
                 "%s is not available; trying again until it is",

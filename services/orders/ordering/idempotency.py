@@ -1,4 +1,4 @@
-"""Idempotency keys: one key makes at most one order, and gives the same answer each time."""
+"""Idempotency keys: one key creates at most one order, and returns the same answer each time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ordering.placement import Placement
 
 @dataclass(frozen=True)
 class Answer:
-    """What a placement is answered: an order (201), or a problem's code, detail and own members."""
+    """The answer to a placement: an order (201), or a problem's code, detail and additional members."""
 
     status: int
     body: Mapping[str, Any]
@@ -24,22 +24,22 @@ class Answer:
 
 
 class KeyReused(Exception):
-    """The key came with other content before."""
+    """The key was used before with other content."""
 
 
 class InProgress(Exception):
-    """The key's order is being worked on at this moment."""
+    """The order of this key is being processed."""
 
 
 def claim(placement: Placement) -> Order | Answer:
-    """A new pending order (committed) for this key, or the answer that the key got before.
+    """Create a pending order (committed) for this key, or return the answer stored under the key.
 
     Raises KeyReused or InProgress.
     """
     try:
         return _claim(placement)
     except IntegrityError:
-        # The same key came twice at once and the other request was first. Its row is visible now.
+        # Two concurrent requests had the same key and the other was first. Its row is visible now.
         return _claim(placement)
 
 
@@ -75,12 +75,12 @@ def _pending_order(placement: Placement) -> Order:
 
 
 def answer(order: Order, given: Answer) -> None:
-    """Keep the answer to the order's key: the key gives it from now on."""
+    """Store the answer under the order's key: every repetition returns it from now on."""
     IdempotencyKey.objects.filter(order=order).update(
         state=KeyState.ANSWERED, response_status=given.status, response_body=json.dumps(given.body)
     )
 
 
 def free(order: Order) -> None:
-    """Let the order's key be used again, with the same content: the failure was nobody's decision."""
+    """Free the order's key for the same content: the failure was not a decision about the order."""
     IdempotencyKey.objects.filter(order=order).update(state=KeyState.RETRYABLE)

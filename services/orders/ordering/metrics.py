@@ -1,4 +1,4 @@
-"""What the business asks: orders placed, orders failed and why, and what they were worth."""
+"""Business metrics: orders placed, orders failed by reason, and their value."""
 
 from django_telemetry.metrics import counter, histogram, start_at_zero
 

@@ -15,7 +15,7 @@ MAX_NAME = 150
 
 
 class OrderStatus(models.TextChoices):
-    """Where an order is. Confirmed and cancelled are final."""
+    """The state of an order. Confirmed and cancelled are final."""
 
     PENDING = "pending"
     CONFIRMED = "confirmed"
@@ -35,7 +35,7 @@ class Reason(models.TextChoices):
 
 
 class Order(models.Model):
-    """What a person ordered. E-mail and name are as they were then; prices as they were reserved."""
+    """A user's order. E-mail and name are those at the time of the order; prices those of the reservation."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user_id = models.UUIDField()
@@ -46,9 +46,9 @@ class Order(models.Model):
     total = models.DecimalField(max_digits=12, decimal_places=2, null=True)
     currency = models.CharField(max_length=3, blank=True)
     payment_id = models.CharField(max_length=64, blank=True, help_text="The charge's id at payments.")
-    # Written before the charge is sent: whoever finds this order interrupted knows that there may be a charge.
+    # Written before the charge is sent: the reconciler then knows that an interrupted order may have a charge.
     charge_attempted = models.BooleanField(default=False)
-    # Stock that may still be held for this cancelled order; the reconciler releases it.
+    # Stock that this cancelled order may still hold; the reconciler releases it.
     stock_release_pending = models.BooleanField(default=False)
     carrier = models.JSONField(default=dict, help_text="Trace context and request id of the request that placed it.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -76,9 +76,9 @@ class Order(models.Model):
             models.CheckConstraint(condition=Q(total__isnull=True) | Q(total__gte=0), name="order_total_not_negative"),
         ]
         indexes = [
-            # The list of one's own orders, newest first.
+            # The list of a user's own orders, newest first.
             models.Index(F("user_id"), F("created_at").desc(), F("id"), name="order_of_user"),
-            # The reconciler's two questions; both indexes are nearly empty.
+            # The reconciler's two queries; both indexes are nearly empty.
             models.Index(fields=["created_at"], condition=Q(status=OrderStatus.PENDING), name="order_pending"),
             models.Index(fields=["updated_at"], condition=Q(stock_release_pending=True), name="order_stock_release"),
         ]
@@ -118,7 +118,7 @@ class OrderItem(models.Model):
 
 
 class KeyState(models.TextChoices):
-    """What is known about an idempotency key: being worked on, answered for good, or failed and free for a retry."""
+    """The state of an idempotency key: in progress, answered permanently, or failed and free for a retry."""
 
     IN_PROGRESS = "in_progress"
     ANSWERED = "answered"
@@ -126,7 +126,7 @@ class KeyState(models.TextChoices):
 
 
 class IdempotencyKey(models.Model):
-    """A person's key for one order: what was asked under it and what was answered."""
+    """A user's key for one order: the request and its answer."""
 
     id = models.BigAutoField(primary_key=True)
     user_id = models.UUIDField()
@@ -135,7 +135,7 @@ class IdempotencyKey(models.Model):
     order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="idempotency_keys")
     state = models.CharField(max_length=16, choices=KeyState.choices, default=KeyState.IN_PROGRESS)
     response_status = models.PositiveSmallIntegerField(null=True)
-    # Text, not jsonb: the answer comes again as it was, with its members in the same order.
+    # Text, not jsonb: the answer is returned exactly as it was, with its members in the same order.
     response_body = models.TextField(null=True, help_text="JSON.")  # noqa: DJ001  (no answer is not an empty one)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
@@ -156,7 +156,7 @@ class IdempotencyKey(models.Model):
 
 
 class OutboxEvent(models.Model):
-    """An event to publish, written in the transaction that it tells of. The id is the event's id."""
+    """An event to publish, written in the transaction that it describes. The id is the event's id."""
 
     id = models.UUIDField(primary_key=True, editable=False)
     type = models.CharField(max_length=64)

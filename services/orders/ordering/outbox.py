@@ -1,4 +1,4 @@
-"""The outbox: events are written with what they tell of, in one transaction, and published by the relay afterwards."""
+"""The outbox: events are written in the transaction that they describe, and published by the relay."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from django.db import connection
 
 from ordering.models import OutboxEvent
 
-# The relay listens on this channel of the database.
+# The relay listens on this database channel.
 CHANNEL = "outbox"
 
 
 def add(event: Mapping[str, Any], carrier: Mapping[str, str]) -> None:
-    """Write `event` to be published inside the trace that `carrier` names. Only inside a transaction."""
+    """Store `event` for publication in the trace that `carrier` names. Requires an open transaction."""
     OutboxEvent.objects.create(id=event["id"], type=event["type"], body=event, carrier=carrier)
     with connection.cursor() as cursor:
         # Delivered when the transaction commits, never before.

@@ -1,4 +1,4 @@
-"""What somebody asks for when they place an order."""
+"""The content of an order request."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Line:
-    """So much of a product."""
+    """A quantity of one product."""
 
     product_id: uuid.UUID
     quantity: int
@@ -18,7 +18,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Placement:
-    """What somebody wants to order, and the key that they gave to it."""
+    """The requested order, and its idempotency key."""
 
     user_id: uuid.UUID
     key: str
@@ -26,7 +26,7 @@ class Placement:
     payment_token: str
 
     def fingerprint(self) -> str:
-        """Equal for equal content. The token is in it only as part of the hash."""
+        """Return a hash that is equal for equal content. The payment token is only an input of the hash."""
         lines = [[str(line.product_id), line.quantity] for line in self.lines]
         content = json.dumps([lines, self.payment_token], separators=(",", ":"))
         return hashlib.sha256(content.encode()).hexdigest()

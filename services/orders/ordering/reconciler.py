@@ -1,4 +1,4 @@
-"""The reconciler: brings to an end what a process left behind, and keeps the tables small."""
+"""The reconciler: completes interrupted orders, and prunes the tables."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ outbox_oldest_age_seconds = gauge(
 
 
 class Reconciler:
-    """Does its round again and again until `stop` is set. More than one at a time do no harm."""
+    """Runs a round repeatedly until `stop` is set. Several instances may run at the same time."""
 
     def __init__(self, timing: Timing, stop: threading.Event) -> None:
         self._timing = timing
@@ -40,16 +40,16 @@ class Reconciler:
         self._prune_at = time.monotonic()
 
     def run(self) -> None:
-        """Until `stop`; the round in hand is finished first."""
+        """Run until `stop`; the current round is finished first."""
         while not self._stop.is_set():
             try:
                 self.round()
             finally:
-                connection.close()  # back to the pool until the next round
+                connection.close()  # return the connection to the pool until the next round
             self._stop.wait(self._timing.reconcile_every)
 
     def round(self) -> None:
-        """Everything once. What fails is tried again in the next round."""
+        """Run every task once. A failed task is retried in the next round."""
         try:
             measure_outbox()
             cancel_interrupted(self._timing.stuck_after)
@@ -80,24 +80,24 @@ def measure_outbox() -> None:
 
 
 def cancel_interrupted(stuck_after: timedelta) -> int:
-    """Cancel orders that have been pending for longer than any request lives: their process died. How many."""
+    """Cancel orders pending for longer than any request lives, as their process died; returns their number."""
     stuck = Order.objects.filter(status=OrderStatus.PENDING, created_at__lt=timezone.now() - stuck_after)
     cancelled = 0
     for order in stuck.order_by("created_at").prefetch_related("items")[:BATCH_SIZE]:
         try:
             with unit_of_work("cancel interrupted order", parent=order.carrier):
-                # Stock is asked for only once the customer is written down.
+                # Stock is reserved only after the customer is stored.
                 cancelled += domain.cancel(order, Reason.INTERRUPTED, release=bool(order.customer_email))
         except OperationalError:
             raise
         except Exception:
-            # One order that can't be handled must not keep the others waiting.
+            # An order that can't be handled must not delay the others.
             logger.exception("An interrupted order can't be cancelled", extra={"order.id": str(order.id)})
     return cancelled
 
 
 def release_pending_stock() -> int:
-    """Release the stock of cancelled orders; how many. Raises DependencyError when inventory can't be reached."""
+    """Release the stock of cancelled orders; returns their number. Raises DependencyError when inventory is down."""
     pending = Order.objects.filter(stock_release_pending=True).order_by("updated_at")[:BATCH_SIZE]
     released = 0
     for order in pending:
@@ -106,7 +106,7 @@ def release_pending_stock() -> int:
         if failure is None:
             released += 1
         elif failure.outcome != ERROR:
-            # Nobody there: the others would only wait for the same.
+            # Inventory is down: the remaining calls would only wait for the same error.
             raise failure
     return released
 
@@ -121,7 +121,7 @@ def _release(order: Order) -> DependencyError | None:
 
 
 def prune(keep_published: timedelta, keep_answers: timedelta) -> None:
-    """Delete events that were published long ago, and answers whose clients have long stopped asking."""
+    """Delete events published long ago, and answers whose clients no longer retry."""
     now = timezone.now()
     events = _delete(OutboxEvent.objects.filter(published_at__lt=now - keep_published))
     answers = _delete(
@@ -132,7 +132,7 @@ def prune(keep_published: timedelta, keep_answers: timedelta) -> None:
 
 
 def _delete(rows: QuerySet[Model]) -> int:
-    """Delete in small transactions, so that nobody waits for a big one."""
+    """Delete in small transactions, so that no other transaction waits for a large one."""
     deleted = 0
     while ids := list(rows.values_list("pk", flat=True)[:1000]):
         deleted += rows.model._default_manager.filter(pk__in=ids).delete()[0]

@@ -1,4 +1,4 @@
-"""The relay: carries events from the outbox to the broker, at least once and in order."""
+"""The relay: publishes events from the outbox to the broker, at least once and in order."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ start_at_zero(outbox_published_total, [ORDER_CONFIRMED, ORDER_CANCELLED])
 
 
 def publish_batch(broker: Broker) -> int:
-    """Publish the oldest unpublished events, each confirmed by the broker before it is marked; how many.
+    """Publish the oldest unpublished events, each confirmed by the broker before it is marked; returns their number.
 
-    Raises DependencyError when the broker doesn't take one; what was confirmed until then is marked.
+    Raises DependencyError when the broker rejects one; those confirmed before it are marked.
 
-    The rows stay locked meanwhile: other relays skip them, and if this process dies the database frees them at once.
-    Dying between a confirm and the commit means publishing again: consumers go by the event's id.
+    The rows are locked meanwhile: other relays skip them, and if this process dies the database unlocks them at once.
+    A crash between confirm and commit causes a second publish: consumers deduplicate by event id.
     """
     confirmed: list[OutboxEvent] = []
     failure: DependencyError | None = None
@@ -52,7 +52,7 @@ def publish_batch(broker: Broker) -> int:
         )
         until = time.monotonic() + BATCH_SECONDS
         for event in batch:
-            # The work goes on in the trace of the request that wrote the event.
+            # Publishing continues the trace of the request that wrote the event.
             with unit_of_work("relay event", parent=event.carrier):
                 failure = _publish(broker, event)
             if failure is not None:
@@ -89,7 +89,7 @@ def _publish(broker: Broker, event: OutboxEvent) -> DependencyError | None:
 
 
 class Relay:
-    """Publishes whenever the outbox has something, until `stop` is set."""
+    """Publishes whenever the outbox has events, until `stop` is set."""
 
     def __init__(self, broker: Broker, timing: Timing, stop: threading.Event) -> None:
         self._broker = broker
@@ -100,7 +100,7 @@ class Relay:
         self._listener = Listener(stop)
 
     def run(self) -> None:
-        """Until `stop`; the batch in hand is finished first."""
+        """Run until `stop`; the current batch is finished first."""
         failures = 0
         try:
             while not self._stop.is_set():
@@ -114,7 +114,7 @@ class Relay:
             self._listener.close()
 
     def _publish(self) -> bool:
-        """Publish until the outbox is empty. False when broker or database is away."""
+        """Publish until the outbox is empty. Returns False when the broker or the database is down."""
         try:
             while not self._stop.is_set():
                 self._broker.prepare()
@@ -131,22 +131,22 @@ class Relay:
             self._database_health.down(error)
             return False
         finally:
-            connection.close()  # back to the pool until there is something to publish
+            connection.close()  # return the connection to the pool until there is something to publish
         return True
 
 
 class Listener:
-    """Waits for the database's word that the outbox has something new, on a connection of its own."""
+    """Waits for database notifications about new events in the outbox, on a connection of its own."""
 
     def __init__(self, stop: threading.Event) -> None:
         self._stop = stop
         self._connection: psycopg.Connection[Any] | None = None
 
     def wait(self, timeout: float) -> None:
-        """Until there is something new, at most `timeout` seconds. Without a database: just that long."""
+        """Wait for a notification, at most `timeout` seconds. While the database is down: the full timeout."""
         try:
             if self._connection is None:
-                # What was written before LISTEN is found by the caller, who asks once more right after this.
+                # Events written before LISTEN are found by the caller, which queries the outbox right after this.
                 self._connection = _listen()
                 return
             for _ in self._connection.notifies(timeout=timeout, stop_after=1):
@@ -156,14 +156,14 @@ class Listener:
             self._stop.wait(timeout)
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Close the connection."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
 
 def _listen() -> psycopg.Connection[Any]:
-    """A connection outside of Django's pool: it is held for the life of the process, and has no statement to trace."""
+    """Connect outside of Django's pool: the connection lives as long as the process, and has no statements to trace."""
     params = connection.get_connection_params()
     wanted = ("host", "port", "user", "password", "dbname", "connect_timeout")
     listener = psycopg.connect(**{name: params[name] for name in wanted if name in params}, autocommit=True)

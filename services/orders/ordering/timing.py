@@ -1,4 +1,4 @@
-"""How long everything may take. One place, since the numbers depend on each other."""
+"""All time limits, in one place because they depend on each other."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datetime import timedelta
 class Timing:
     """Time limits, in seconds unless they are timedeltas."""
 
-    # A whole order. Calls get what is left of it; the rest up to 10 s is for saying what went wrong.
+    # The whole order. Calls get what is left of it; the rest up to 10 s is for reporting the failure.
     order: float = 9.0
     # Releasing the stock of a failed order while its client waits.
     release: float = 1.0
@@ -19,12 +19,12 @@ class Timing:
     inventory_call: float = 2.0
     payments_call: float = 5.0
     publish: float = 5.0
-    # How long inventory holds stock for an order that never comes back. Longer than `stuck_after`.
+    # How long inventory holds the stock of an order that is never completed. Longer than `stuck_after`.
     reservation: int = 120
-    # No living process works on an order for longer: a pending one of that age was interrupted.
+    # No live process works on an order for longer: a pending order of that age was interrupted.
     stuck_after: timedelta = timedelta(seconds=60)
     reconcile_every: float = 5.0
-    # The relay is woken by the database; this is for what it might miss.
+    # Database notifications wake the relay; this poll covers missed ones.
     poll_every: float = 1.0
     keep_published: timedelta = timedelta(days=7)
     keep_answers: timedelta = timedelta(days=7)

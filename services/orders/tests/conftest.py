@@ -1,4 +1,4 @@
-"""A world around the service: its dependencies as real stub servers, and somebody who orders."""
+"""The service's environment in tests: its dependencies as real stub servers, and a client with an access token."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _keys = itertools.count()
 
 @dataclass
 class World:
-    """The dependencies, and what happened to them."""
+    """The dependencies, and what they received."""
 
     settings: Any
     users: UsersStub = field(default_factory=UsersStub)
@@ -30,7 +30,7 @@ class World:
     inventory: InventoryStub = field(default_factory=InventoryStub)
 
     def use(self, **timing: float) -> None:
-        """Let the service's clients talk to these servers, with production's time limits but for those given."""
+        """Point the service's clients at these servers, with production's time limits except those given."""
         self.settings.USERS_URL = self.users.url
         self.settings.PAYMENTS_URL = self.payments.url
         self.settings.INVENTORY_GRPC_TARGET = self.inventory.target
@@ -38,7 +38,7 @@ class World:
         clients.cache_clear()
 
     def captured(self) -> int:
-        """Charges of the card."""
+        """Return the captured charges."""
         return len(self.payments.charges)
 
     def stop(self) -> None:
@@ -48,7 +48,7 @@ class World:
 
 @pytest.fixture
 def world(settings: Any) -> Iterator[World]:
-    """Healthy dependencies, and a service that talks to them."""
+    """Healthy dependencies, and a service that calls them."""
     world = World(settings)
     world.use()
     yield world
@@ -57,7 +57,7 @@ def world(settings: Any) -> Iterator[World]:
 
 
 class Shopper:
-    """Somebody with an access token."""
+    """A client with an access token."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -65,12 +65,12 @@ class Shopper:
         self.client = Client(headers={"authorization": f"Bearer {access_token(str(self.id))}"})
 
     def body(self, **changes: Any) -> dict[str, Any]:
-        """A good order's body: two pieces of a product that is in stock."""
+        """Return a valid order body: two pieces of a product in stock."""
         product_id = self.world.inventory.add_product()
         return {"items": [{"product_id": product_id, "quantity": 2}], "payment_token": "tok_ok", **changes}
 
     def order(self, body: Any = None, key: str | None = None, **headers: str) -> Any:
-        """POST an order, with a fresh key unless one is given."""
+        """POST an order, with a new key unless one is given."""
         return self.client.post(
             "/api/v1/orders",
             self.body() if body is None else body,
@@ -84,21 +84,21 @@ class Shopper:
 
 @pytest.fixture
 def shopper(world: World) -> Shopper:
-    """Somebody who orders."""
+    """A client that orders."""
     return Shopper(world)
 
 
 @pytest.fixture
 def stranger(world: World) -> Shopper:
-    """Somebody else."""
+    """A second client, of another user."""
     return Shopper(world)
 
 
 def the_order() -> Order:
-    """The only order there is."""
+    """Return the only order."""
     return Order.objects.get()
 
 
 def the_event() -> OutboxEvent:
-    """The only event in the outbox."""
+    """Return the only event in the outbox."""
     return OutboxEvent.objects.get()

@@ -1,4 +1,4 @@
-"""Users, payments and inventory as small real servers: what a client meets here is a real socket."""
+"""Users, payments and inventory as small real servers: clients under test connect to real sockets."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Reset:
 
 @dataclass
 class Request:
-    """What came in."""
+    """A received request."""
 
     method: str
     path: str
@@ -37,7 +37,7 @@ Answer = tuple[int, Any] | type[Reset]
 
 
 class HttpStub:
-    """An HTTP server whose next answers can be arranged; else `answer` decides.
+    """An HTTP server whose next answers can be arranged; otherwise `answer` decides.
 
     `arrange(answer, times=n, delay=s, effect=True)`: with `effect` the request is carried out before that answer.
     """
@@ -64,7 +64,7 @@ class HttpStub:
                 self.do_GET()
 
             def log_message(self, *args: Any) -> None:
-                """Quiet."""
+                """No access log."""
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
@@ -131,7 +131,7 @@ DECLINES = {"tok_declined": "card_declined", "tok_insufficient_funds": "insuffic
 
 
 class PaymentsStub(HttpStub):
-    """Charges every card once for each order, as payments does. `charges` are those that were captured."""
+    """Charges every card once per order, as payments does. `charges` are the captured ones."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -170,7 +170,7 @@ class Held:
 
 @dataclass
 class InventoryStub(inventory_pb2_grpc.InventoryServicer):
-    """Inventory in memory. `arrange("Reserve", code, delay=…, effect=True)` decides on the next call of that method."""
+    """Inventory in memory. `arrange("Reserve", code, delay=…, effect=True)` sets the next result of that method."""
 
     products: dict[str, Product] = field(default_factory=dict)
     reservations: dict[str, Held] = field(default_factory=dict)
@@ -215,7 +215,7 @@ class InventoryStub(inventory_pb2_grpc.InventoryServicer):
         return sum(1 for name, _ in self.calls if name == method)
 
     def held(self) -> int:
-        """Pieces that orders hold or have taken."""
+        """Return the number of pieces that orders hold or have bought."""
         gone = (inventory_pb2.RESERVATION_STATUS_RELEASED, inventory_pb2.RESERVATION_STATUS_EXPIRED)
         return sum(sum(held.items.values()) for held in self.reservations.values() if held.status not in gone)
 

@@ -1,4 +1,4 @@
-"""Every way in which an order can fail has an answer."""
+"""Every way in which an order can fail has a response."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_every_reason_has_a_failure() -> None:
 
 
 @pytest.mark.parametrize("failure", FINAL, ids=lambda failure: failure.reason)
-def test_a_final_failure_is_an_answer_with_the_order(failure: Failure) -> None:
+def test_a_final_failure_is_answered_with_the_order(failure: Failure) -> None:
     order_id = uuid.uuid4()
     answer = answers.represent(OrderFailed(order_id, failure))
     assert answer.status in {402, 409}

@@ -1,4 +1,4 @@
-"""What isn't a good request gets a clear 4xx, and leaves nothing behind."""
+"""An invalid request gets a specific 4xx, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -67,14 +67,14 @@ def assert_nothing_left(world: World) -> None:
 
 
 @pytest.mark.parametrize(("change", "where"), [case[1:] for case in BAD_MEMBERS], ids=[case[0] for case in BAD_MEMBERS])
-def test_a_bad_member_is_named(change: dict[str, Any], where: str, shopper: Shopper, world: World) -> None:
+def test_an_invalid_member_is_named(change: dict[str, Any], where: str, shopper: Shopper, world: World) -> None:
     body = {"items": [GOOD_ITEM], "payment_token": "tok_ok", **change}
     problem = assert_problem(shopper.order(body), 400, "invalid")
     assert {error["field"].split(".non_field")[0] for error in problem["errors"]} == {where}, problem["errors"]
     assert_nothing_left(world)
 
 
-def test_all_that_is_missing_is_named(shopper: Shopper, world: World) -> None:
+def test_all_missing_members_are_named(shopper: Shopper, world: World) -> None:
     problem = assert_problem(shopper.order({}), 400, "invalid")
     assert {error["field"] for error in problem["errors"]} == {"items", "payment_token"}
     assert_nothing_left(world)
@@ -83,7 +83,9 @@ def test_all_that_is_missing_is_named(shopper: Shopper, world: World) -> None:
 @pytest.mark.parametrize(
     ("body", "content_type", "status"), [case[1:] for case in BAD_BODIES], ids=[case[0] for case in BAD_BODIES]
 )
-def test_a_bad_body_is_refused(body: bytes, content_type: str, status: int, shopper: Shopper, world: World) -> None:
+def test_an_invalid_body_is_refused(
+    body: bytes, content_type: str, status: int, shopper: Shopper, world: World
+) -> None:
     response = shopper.client.post(ORDERS, body, content_type=content_type, headers={"idempotency-key": "k"})
     assert_problem(response, status)
     assert_nothing_left(world)
@@ -91,7 +93,7 @@ def test_a_bad_body_is_refused(body: bytes, content_type: str, status: int, shop
 
 @pytest.mark.parametrize("token", bad_tokens().values(), ids=list(bad_tokens()))
 @pytest.mark.parametrize(("method", "path"), [("get", ORDERS), ("post", ORDERS), ("get", f"{ORDERS}/{PRODUCT}")])
-def test_a_bad_token_is_refused(token: str, method: str, path: str, world: World) -> None:
+def test_an_invalid_token_is_refused(token: str, method: str, path: str, world: World) -> None:
     client = Client(headers={"authorization": f"Bearer {token}"})
     response = getattr(client, method)(path, headers={"idempotency-key": "k"})
     assert_problem(response, 401)
@@ -101,12 +103,12 @@ def test_a_bad_token_is_refused(token: str, method: str, path: str, world: World
 
 @pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer a b", "Basic dXNlcjpwYXNz", "Bearer ü"])
 @pytest.mark.parametrize(("method", "path"), [("get", ORDERS), ("post", ORDERS), ("get", f"{ORDERS}/{PRODUCT}")])
-def test_without_a_token_nothing_is_shown(header: str | None, method: str, path: str) -> None:
+def test_without_a_token_nothing_is_returned(header: str | None, method: str, path: str) -> None:
     headers = {} if header is None else {"authorization": header}
     assert_problem(getattr(Client(), method)(path, headers=headers), 401)
 
 
-def test_a_services_token_is_no_persons_token() -> None:
+def test_a_service_token_is_not_a_user_token() -> None:
     client = Client(headers={"authorization": f"Bearer {SERVICE_TOKENS['console']}"})
     assert_problem(client.get(ORDERS), 401)
 
@@ -128,6 +130,6 @@ def test_other_methods_are_refused(method: str, path: str, shopper: Shopper) -> 
     assert "GET" in response["Allow"]
 
 
-def test_another_media_type_is_not_served(shopper: Shopper) -> None:
+def test_another_media_type_is_refused(shopper: Shopper) -> None:
     response = shopper.client.get(ORDERS, headers={"accept": "text/html"})
     assert_problem(response, 406)

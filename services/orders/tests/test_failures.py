@@ -1,4 +1,4 @@
-"""Every step can fail in every way: the answer, the order, its stock, its charge and its event have to be right."""
+"""Every step can fail in every way: the answer, the order, its stock, its charge and its event must be correct."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ pytestmark = pytest.mark.django_db
 
 Arrange = Callable[[World], None]
 
-# What a call may take in tests of slow dependencies, and what a slow one takes: enough for both of two attempts.
+# The time limit of a call in tests of slow dependencies, and the delay of a slow one: enough for two attempts.
 LIMIT = 0.3
 LONG = 4 * LIMIT
 
 
 def slow_http(stub: str, **how: Any) -> Arrange:
-    """The HTTP dependency takes too long."""
+    """Let the HTTP dependency exceed the time limit."""
 
     def arrange(world: World) -> None:
         world.use(**{f"{stub}_call": LIMIT})
@@ -43,7 +43,7 @@ def slow_http(stub: str, **how: Any) -> Arrange:
 
 
 def slow_grpc(method: str, **how: Any) -> Arrange:
-    """The gRPC call takes too long."""
+    """Let the gRPC call exceed the time limit."""
 
     def arrange(world: World) -> None:
         world.use(inventory_call=LIMIT)
@@ -53,7 +53,7 @@ def slow_grpc(method: str, **how: Any) -> Arrange:
 
 
 def http_faults(stub: str) -> list[Any]:
-    """How an HTTP dependency can fail, as (name, what to arrange)."""
+    """Ways in which an HTTP dependency can fail, as (name, what to arrange)."""
     return [
         pytest.param(lambda world: getattr(world, stub).stop(), id=f"{stub} refuses"),
         pytest.param(slow_http(stub, times=2), id=f"{stub} is too slow"),
@@ -72,7 +72,7 @@ def http_faults(stub: str) -> list[Any]:
 
 
 def grpc_faults(method: str) -> list[Any]:
-    """How a gRPC call can fail."""
+    """Ways in which a gRPC call can fail."""
     codes = [
         grpc.StatusCode.UNAVAILABLE,
         grpc.StatusCode.ABORTED,
@@ -100,7 +100,7 @@ def assert_unavailable(response: Any, dependency: str) -> None:
 
 
 def assert_cancelled(reason: Reason, *, charge_attempted: bool) -> None:
-    """The order is cancelled for that reason, and its event says so."""
+    """Assert that the order and its event are cancelled for that reason."""
     order = the_order()
     assert (order.status, order.reason) == (OrderStatus.CANCELLED, reason)
     event = events.decode(events.encode(the_event().body))
@@ -110,7 +110,7 @@ def assert_cancelled(reason: Reason, *, charge_attempted: bool) -> None:
 
 
 def assert_stock_comes_back(world: World) -> None:
-    """At once, or by the reconciler's next round."""
+    """Assert that the stock is returned, now or by the reconciler's next round."""
     reconciler.release_pending_stock()
     assert world.inventory.held() == 0, "no stock may stay held for a cancelled order"
     assert not the_order().stock_release_pending
@@ -121,7 +121,7 @@ def failed(reason: str) -> float:
 
 
 @pytest.mark.parametrize("arrange", http_faults("users"))
-def test_without_users_nothing_is_reserved_or_charged(arrange: Arrange, shopper: Shopper, world: World) -> None:
+def test_while_users_is_down_nothing_is_reserved_or_charged(arrange: Arrange, shopper: Shopper, world: World) -> None:
     before = failed("users_unavailable")
     arrange(world)
     assert_unavailable(shopper.order(), "users")
@@ -134,7 +134,7 @@ def test_without_users_nothing_is_reserved_or_charged(arrange: Arrange, shopper:
 
 
 @pytest.mark.parametrize("arrange", grpc_faults("Reserve"))
-def test_without_inventory_nothing_is_charged(arrange: Arrange, shopper: Shopper, world: World) -> None:
+def test_while_inventory_is_down_nothing_is_charged(arrange: Arrange, shopper: Shopper, world: World) -> None:
     before = failed("inventory_unavailable")
     arrange(world)
     assert_unavailable(shopper.order(), "inventory")
@@ -144,7 +144,7 @@ def test_without_inventory_nothing_is_charged(arrange: Arrange, shopper: Shopper
     assert failed("inventory_unavailable") == before + 1
 
 
-def test_stock_that_was_reserved_without_our_knowing_comes_back(shopper: Shopper, world: World) -> None:
+def test_stock_reserved_by_a_call_that_got_no_answer_is_returned(shopper: Shopper, world: World) -> None:
     slow_grpc("Reserve", effect=True)(world)
     assert_unavailable(shopper.order(), "inventory")
     assert world.inventory.held() == 2
@@ -171,7 +171,7 @@ def test_an_inventory_that_refuses_connections_is_named(shopper: Shopper, world:
     ],
     ids=str,
 )
-def test_a_reservation_that_breaks_the_contract_is_not_charged(
+def test_a_reservation_that_violates_the_contract_is_not_charged(
     change: dict[str, str], shopper: Shopper, world: World
 ) -> None:
     product_id = world.inventory.add_product(**change)
@@ -183,7 +183,7 @@ def test_a_reservation_that_breaks_the_contract_is_not_charged(
 
 
 @pytest.mark.parametrize("arrange", http_faults("payments"))
-def test_without_payments_the_stock_is_released_and_the_charge_voided(
+def test_while_payments_is_down_the_stock_is_released_and_the_charge_voided(
     arrange: Arrange, shopper: Shopper, world: World
 ) -> None:
     before = failed("payment_unavailable")
@@ -196,7 +196,7 @@ def test_without_payments_the_stock_is_released_and_the_charge_voided(
     assert failed("payment_unavailable") == before + 1
 
 
-def test_a_charge_that_was_captured_without_our_knowing_is_voided(shopper: Shopper, world: World) -> None:
+def test_a_charge_captured_by_a_call_that_got_no_answer_is_voided(shopper: Shopper, world: World) -> None:
     slow_http("payments", effect=True)(world)
     assert_unavailable(shopper.order(), "payments")
     assert world.captured() == 1
@@ -204,7 +204,7 @@ def test_a_charge_that_was_captured_without_our_knowing_is_voided(shopper: Shopp
 
 
 @pytest.mark.parametrize("arrange", grpc_faults("Commit"))
-def test_a_captured_charge_is_voided_when_the_stock_cant_be_made_final(
+def test_a_captured_charge_is_voided_when_the_reservation_cannot_be_made_final(
     arrange: Arrange, shopper: Shopper, world: World
 ) -> None:
     arrange(world)
@@ -215,7 +215,7 @@ def test_a_captured_charge_is_voided_when_the_stock_cant_be_made_final(
 
 
 @pytest.mark.parametrize("code", [grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.NOT_FOUND])
-def test_a_reservation_that_is_gone_at_the_end_undoes_the_order(
+def test_a_reservation_lost_before_its_commit_undoes_the_order(
     code: grpc.StatusCode, shopper: Shopper, world: World
 ) -> None:
     world.inventory.arrange("Commit", code)
@@ -244,7 +244,7 @@ def test_a_declined_card_releases_the_stock(
     assert failed(reason) == before + 1
 
 
-def test_a_stock_that_cant_be_released_at_once_is_released_later(shopper: Shopper, world: World) -> None:
+def test_stock_that_cannot_be_released_now_is_released_later(shopper: Shopper, world: World) -> None:
     world.inventory.arrange("Release", grpc.StatusCode.UNAVAILABLE, times=2)
     assert_problem(shopper.order(shopper.body(payment_token="tok_declined")), 402)
     assert the_order().stock_release_pending
@@ -266,7 +266,9 @@ def test_out_of_stock_names_the_products(shopper: Shopper, world: World) -> None
 @pytest.mark.parametrize(
     "trailing", [(("out-of-stock", "{"),), (("out-of-stock", '{"a": 1}'),), (("out-of-stock", '["x"]'),)]
 )
-def test_an_out_of_stock_that_cant_be_read_is_inventorys_fault(trailing: Any, shopper: Shopper, world: World) -> None:
+def test_an_unreadable_out_of_stock_answer_is_a_failure_of_inventory(
+    trailing: Any, shopper: Shopper, world: World
+) -> None:
     world.inventory.arrange("Reserve", grpc.StatusCode.FAILED_PRECONDITION, trailing=trailing)
     assert_unavailable(shopper.order(), "inventory")
 
@@ -283,7 +285,7 @@ def test_an_unknown_product_leaves_nothing_behind(shopper: Shopper, world: World
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_an_inactive_account_cant_order(known: bool, shopper: Shopper, world: World) -> None:
+def test_an_inactive_account_cannot_order(known: bool, shopper: Shopper, world: World) -> None:
     world.users.active = False
     if not known:
         world.users.arrange((404, {}))
@@ -292,21 +294,21 @@ def test_an_inactive_account_cant_order(known: bool, shopper: Shopper, world: Wo
     assert (world.inventory.calls, world.payments.requests) == ([], [])
 
 
-def test_a_users_that_fails_once_is_asked_again(shopper: Shopper, world: World) -> None:
+def test_a_users_call_that_fails_once_is_retried(shopper: Shopper, world: World) -> None:
     world.users.arrange(Reset)
     assert shopper.order().status_code == 201
     assert len(world.users.requests) == 2
 
 
 @pytest.mark.parametrize("method", ["Reserve", "Commit"])
-def test_an_inventory_that_is_unavailable_once_is_asked_again(method: str, shopper: Shopper, world: World) -> None:
+def test_an_inventory_call_that_is_unavailable_once_is_retried(method: str, shopper: Shopper, world: World) -> None:
     world.inventory.arrange(method, grpc.StatusCode.UNAVAILABLE)
     assert shopper.order().status_code == 201
     assert world.inventory.called(method) == 2
 
 
 @pytest.mark.parametrize("effect", [False, True], ids=["before the charge", "after the charge"])
-def test_a_charge_whose_connection_breaks_is_sent_again_and_made_once(
+def test_a_charge_whose_connection_breaks_is_retried_and_made_once(
     effect: bool, shopper: Shopper, world: World
 ) -> None:
     world.payments.arrange(Reset, effect=effect)
@@ -315,7 +317,7 @@ def test_a_charge_whose_connection_breaks_is_sent_again_and_made_once(
     assert world.captured() == 1
 
 
-def test_charges_are_sent_again_only_within_the_retry_budget(world: World) -> None:
+def test_charges_are_retried_only_within_the_retry_budget(world: World) -> None:
     world.payments.arrange(Reset, times=100)
     labels = {"dependency": "payments", "protocol": "http", "operation": "POST /internal/v1/charges"}
     before = registry.get_sample_value("dependency_retries_total", labels)
@@ -329,13 +331,13 @@ def test_charges_are_sent_again_only_within_the_retry_budget(world: World) -> No
     assert 10 <= retries - before < 20, "ten retries at once, and one for each ten calls"
 
 
-def test_a_slow_charge_is_not_sent_again(shopper: Shopper, world: World) -> None:
+def test_a_slow_charge_is_not_retried(shopper: Shopper, world: World) -> None:
     slow_http("payments")(world)
     assert_unavailable(shopper.order(), "payments")
     assert len(world.payments.requests) == 1, "payments is slow already: a second charge would make it slower"
 
 
-def test_calls_get_only_what_is_left_of_the_orders_time(shopper: Shopper, world: World) -> None:
+def test_calls_are_limited_to_the_time_left_of_the_order(shopper: Shopper, world: World) -> None:
     world.use(order=1.5)
     world.payments.arrange(delay=3.0)
     assert_unavailable(shopper.order(), "payments")
@@ -345,17 +347,17 @@ def test_calls_get_only_what_is_left_of_the_orders_time(shopper: Shopper, world:
     assert world.inventory.held() == 0, "undoing has its own time"
 
 
-def test_a_client_in_a_hurry_gets_an_answer_in_time(shopper: Shopper, world: World) -> None:
+def test_a_client_with_a_short_deadline_gets_an_answer_in_time(shopper: Shopper, world: World) -> None:
     world.users.arrange(delay=3.0, times=2)
     assert_unavailable(shopper.order(**{"x-request-deadline-ms": "100"}), "users")
 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(("during", "charges"), [("Reserve", 0), ("Commit", 1)])
-def test_an_order_that_was_given_up_meanwhile_goes_no_further(
+def test_an_order_cancelled_meanwhile_goes_no_further(
     during: str, charges: int, shopper: Shopper, world: World
 ) -> None:
-    """As when its process was stopped for so long that the reconciler gave it up."""
+    """Simulates a process paused for so long that the reconciler cancelled its order."""
 
     def give_up(method: str) -> None:
         if method == during:
@@ -370,7 +372,7 @@ def test_an_order_that_was_given_up_meanwhile_goes_no_further(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_database_that_breaks_after_the_charge_undoes_the_order(shopper: Shopper, world: World) -> None:
+def test_a_database_failure_after_the_charge_undoes_the_order(shopper: Shopper, world: World) -> None:
     def break_connections(method: str) -> None:
         if method == "Commit":
             with connection.cursor() as cursor:
@@ -389,7 +391,7 @@ def test_a_database_that_breaks_after_the_charge_undoes_the_order(shopper: Shopp
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_error_that_nobody_foresaw_undoes_the_order(shopper: Shopper, world: World) -> None:
+def test_an_unexpected_error_undoes_the_order(shopper: Shopper, world: World) -> None:
     def broken(outcome: Order | domain.OrderFailed) -> Answer:
         raise ZeroDivisionError
 

@@ -1,4 +1,4 @@
-"""One key, one order, one answer."""
+"""One key makes one order with one answer."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.stubs import Reset
 pytestmark = pytest.mark.django_db
 
 
-def test_the_same_request_again_gets_the_same_answer(shopper: Shopper, world: World) -> None:
+def test_a_repeated_request_gets_the_same_answer(shopper: Shopper, world: World) -> None:
     body = shopper.body()
     first, again = shopper.order(body, "k"), shopper.order(body, "k")
     assert (first.status_code, again.status_code) == (201, 201)
@@ -34,7 +34,7 @@ def test_the_same_request_again_gets_the_same_answer(shopper: Shopper, world: Wo
 
 
 @pytest.mark.parametrize(("token", "code"), [("tok_declined", "card_declined"), ("tok_insufficient_funds", None)])
-def test_a_decline_is_repeated_without_asking_the_card_again(
+def test_a_decline_is_repeated_without_charging_the_card_again(
     token: str, code: str | None, shopper: Shopper, world: World
 ) -> None:
     body = shopper.body(payment_token=token)
@@ -47,7 +47,7 @@ def test_a_decline_is_repeated_without_asking_the_card_again(
     assert len(world.payments.requests) == 1
 
 
-def test_out_of_stock_is_repeated_even_when_there_is_stock_again(shopper: Shopper, world: World) -> None:
+def test_out_of_stock_is_repeated_even_when_stock_is_available_again(shopper: Shopper, world: World) -> None:
     product_id = world.inventory.add_product(stock=1)
     body = shopper.body(items=[{"product_id": product_id, "quantity": 2}])
     assert_problem(shopper.order(body, "k"), 409, "out_of_stock")
@@ -70,7 +70,7 @@ def test_a_key_with_another_body_is_refused(first_status: int, shopper: Shopper,
     assert Order.objects.count() == 1
 
 
-def test_a_body_that_means_the_same_is_the_same(shopper: Shopper) -> None:
+def test_an_equivalent_body_counts_as_the_same(shopper: Shopper) -> None:
     body = shopper.body()
     first = shopper.order(body, "k")
     spelled = {
@@ -80,7 +80,7 @@ def test_a_body_that_means_the_same_is_the_same(shopper: Shopper) -> None:
     assert shopper.order(spelled, "k").content == first.content
 
 
-def test_the_same_key_of_somebody_else_is_another_key(shopper: Shopper, stranger: Shopper) -> None:
+def test_the_same_key_of_another_user_is_a_different_key(shopper: Shopper, stranger: Shopper) -> None:
     body = shopper.body()
     assert shopper.order(body, "k").json()["id"] != stranger.order(body, "k").json()["id"]
 
@@ -96,7 +96,7 @@ def test_the_same_key_of_somebody_else_is_another_key(shopper: Shopper, stranger
     ],
     ids=["users", "reserve", "charge", "charge captured", "commit"],
 )
-def test_after_a_503_the_same_request_makes_the_order(fail: Any, shopper: Shopper, world: World) -> None:
+def test_after_a_503_the_same_request_places_the_order(fail: Any, shopper: Shopper, world: World) -> None:
     fail(world)
     body = shopper.body()
     assert_problem(shopper.order(body, "k"), 503)
@@ -105,19 +105,19 @@ def test_after_a_503_the_same_request_makes_the_order(fail: Any, shopper: Shoppe
     assert "Idempotent-Replayed" not in again
     assert shopper.order(body, "k").content == again.content
     assert Order.objects.filter(status=OrderStatus.CONFIRMED).count() == 1
-    # A charge of the first try is another order's: cancelled, and its event lets payments void it.
+    # A charge of the first attempt belongs to another order: that one is cancelled, and payments voids it on its event.
     void = {event.body["subject"] for event in OutboxEvent.objects.all() if event.body["data"].get("charge_attempted")}
     assert {order_id for order_id in world.payments.charges if order_id not in void} == {again.json()["id"]}
 
 
-def test_a_key_whose_request_was_refused_may_be_used_for_the_right_one(shopper: Shopper) -> None:
+def test_a_key_whose_request_was_refused_can_be_used_for_a_valid_one(shopper: Shopper) -> None:
     assert_problem(shopper.order(shopper.body(items=[]), "k"), 400, "invalid")
     assert shopper.order(key="k").status_code == 201
 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("retried", [False, True], ids=["at first", "after a 503"])
-def test_eight_requests_at_once_make_one_order_and_one_charge(retried: bool, shopper: Shopper, world: World) -> None:
+def test_eight_concurrent_requests_make_one_order_and_one_charge(retried: bool, shopper: Shopper, world: World) -> None:
     body = shopper.body()
     if retried:
         world.users.arrange((503, {}), times=2)
@@ -150,12 +150,12 @@ def test_eight_requests_at_once_make_one_order_and_one_charge(retried: bool, sho
     assert (world.captured(), len(world.payments.requests), world.inventory.held()) == (1, 1, 2)
 
 
-def test_a_key_is_in_progress_until_its_interrupted_order_is_given_up(shopper: Shopper, world: World) -> None:
+def test_a_key_is_in_progress_until_its_interrupted_order_is_cancelled(shopper: Shopper, world: World) -> None:
     body = shopper.body()
 
     order = shopper.order(body, "first")
     assert order.status_code == 201
-    # What a process leaves behind that dies while it waits for payments.
+    # What a process leaves behind when it dies while it waits for payments.
     Order.objects.update(status=OrderStatus.PENDING, payment_id="")
     IdempotencyKey.objects.update(state="in_progress", response_status=None, response_body=None)
     answer = shopper.order(body, "first")
@@ -167,7 +167,7 @@ def test_a_key_is_in_progress_until_its_interrupted_order_is_given_up(shopper: S
 
 
 @pytest.mark.parametrize("key", ["k", "k" * 255, " ~!", "ab cd"])
-def test_any_printable_key_is_taken(key: str, shopper: Shopper) -> None:
+def test_any_printable_key_is_accepted(key: str, shopper: Shopper) -> None:
     assert shopper.order(key=key).status_code == 201
 
 

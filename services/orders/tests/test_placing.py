@@ -1,4 +1,4 @@
-"""An order that everything works for."""
+"""An order whose every step succeeds."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_an_order_takes_the_stock_and_charges_its_total_once(shopper: Shopper, w
     assert not order.stock_release_pending
 
 
-def test_the_customer_is_written_down_as_users_knows_them(shopper: Shopper) -> None:
+def test_the_customer_is_stored_as_users_returned_it(shopper: Shopper) -> None:
     shopper.order()
     order = the_order()
     assert (order.user_id, order.customer_email, order.customer_name) == (shopper.id, "ada@example.com", "Ada")
@@ -97,7 +97,7 @@ def test_the_event_keeps_the_trace_and_the_request_id_of_its_request(shopper: Sh
     assert carrier["traceparent"].split("-")[1] == trace_id, "the event has to be published in its request's trace"
 
 
-def test_every_call_shows_the_services_token_and_the_requests_trace(shopper: Shopper, world: World) -> None:
+def test_every_call_carries_the_service_token_and_the_trace_of_the_request(shopper: Shopper, world: World) -> None:
     response = shopper.order()
     trace_id = response["traceresponse"].split("-")[1]
     headers = [request.headers for request in world.users.requests + world.payments.requests]
@@ -118,37 +118,37 @@ def test_an_order_is_counted_with_its_value(shopper: Shopper) -> None:
     assert registry.get_sample_value("order_value_sum") == pytest.approx(value + 39.80)
 
 
-def test_every_reason_stands_at_0_before_it_happens() -> None:
+def test_every_reason_is_exported_as_0_before_it_occurs() -> None:
     for reason in ("payment_declined", "users_unavailable", "interrupted", "unknown_product", "account_inactive"):
         assert registry.get_sample_value("orders_failed_total", {"reason": reason}) is not None, reason
 
 
 @pytest.mark.parametrize("quantity", [1, 100])
-def test_quantities_at_the_limits_are_taken(shopper: Shopper, quantity: int) -> None:
+def test_quantities_at_the_limits_are_accepted(shopper: Shopper, quantity: int) -> None:
     body = shopper.body()
     body["items"][0]["quantity"] = quantity
     assert shopper.order(body).status_code == 201
 
 
-def test_fifty_products_are_taken(shopper: Shopper, world: World) -> None:
+def test_fifty_products_are_accepted(shopper: Shopper, world: World) -> None:
     items = [{"product_id": world.inventory.add_product(), "quantity": 1} for _ in range(50)]
     response = shopper.order(shopper.body(items=items))
     assert response.status_code == 201
     assert [item["product_id"] for item in response.json()["items"]] == [item["product_id"] for item in items]
 
 
-def test_a_name_that_is_too_long_for_an_event_is_cut(shopper: Shopper, world: World) -> None:
+def test_a_name_that_is_too_long_for_an_event_is_truncated(shopper: Shopper, world: World) -> None:
     world.users.arrange((200, {"id": "x", "email": "a@b.example", "name": "N" * 200, "is_active": True}))
     assert shopper.order().status_code == 201
     assert the_event().body["data"]["customer"]["name"] == "N" * 150
 
 
 @pytest.mark.django_db(transaction=True)
-def test_no_transaction_is_open_while_another_service_works(shopper: Shopper, world: World) -> None:
+def test_no_transaction_is_open_while_another_service_is_called(shopper: Shopper, world: World) -> None:
     seen: list[str] = []
 
     def look(what: str) -> None:
-        # From a connection of its own, as another process would.
+        # On a separate connection, as another process would.
         params = connection.get_connection_params()
         with psycopg.connect(
             host=params["host"],
@@ -169,7 +169,7 @@ def test_no_transaction_is_open_while_another_service_works(shopper: Shopper, wo
     assert not [line for line in seen if re.match("idle in transaction|active", line)]
 
 
-def test_the_answer_is_kept_under_the_key(shopper: Shopper) -> None:
+def test_the_answer_is_stored_under_the_key(shopper: Shopper) -> None:
     shopper.order(key="k")
     key = the_order().idempotency_keys.get()
     assert (key.key, key.state, key.response_status) == ("k", KeyState.ANSWERED, 201)

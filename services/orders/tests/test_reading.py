@@ -1,4 +1,4 @@
-"""Looking at orders: only one's own."""
+"""Reading orders: only the caller's own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.conftest import Shopper, World
 pytestmark = pytest.mark.django_db
 
 
-def test_ones_own_orders_come_newest_first_in_pages(shopper: Shopper, stranger: Shopper) -> None:
+def test_a_user_lists_their_orders_newest_first_in_pages(shopper: Shopper, stranger: Shopper) -> None:
     placed = [shopper.order().json() for _ in range(5)]
     stranger.order()
     first = shopper.get("/api/v1/orders?page_size=3").json()
@@ -23,18 +23,18 @@ def test_ones_own_orders_come_newest_first_in_pages(shopper: Shopper, stranger: 
     assert second["next"] is None
 
 
-def test_somebody_without_orders_gets_an_empty_page(shopper: Shopper) -> None:
+def test_a_user_without_orders_gets_an_empty_page(shopper: Shopper) -> None:
     assert shopper.get().json() == {"results": [], "next": None, "previous": None}
 
 
-def test_a_cancelled_order_says_why(shopper: Shopper) -> None:
+def test_a_cancelled_order_shows_the_reason(shopper: Shopper) -> None:
     declined = shopper.order(shopper.body(payment_token="tok_declined")).json()
     order = shopper.get(f"/api/v1/orders/{declined['order_id']}").json()
     assert (order["status"], order["reason"]) == ("cancelled", "payment_declined")
     assert order["total"] == {"amount": "39.80", "currency": "EUR"}
 
 
-def test_an_order_that_never_got_its_stock_has_no_prices(shopper: Shopper, world: World) -> None:
+def test_an_order_that_never_reserved_stock_has_no_prices(shopper: Shopper, world: World) -> None:
     world.users.stop()
     shopper.order()
     [order] = shopper.get().json()["results"]
@@ -42,7 +42,7 @@ def test_an_order_that_never_got_its_stock_has_no_prices(shopper: Shopper, world
     assert [item["unit_price"] for item in order["items"]] == [None]
 
 
-def test_a_foreign_order_is_not_found(shopper: Shopper, stranger: Shopper) -> None:
+def test_an_order_of_another_user_is_not_found(shopper: Shopper, stranger: Shopper) -> None:
     order_id = shopper.order().json()["id"]
     assert_problem(stranger.get(f"/api/v1/orders/{order_id}"), 404, "not_found")
 

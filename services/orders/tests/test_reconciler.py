@@ -1,4 +1,4 @@
-"""What a killed process left behind is brought to an end."""
+"""The reconciler completes what a killed process left behind."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CARRIER = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-
 
 
 def pending(age: float = 61.0, **values: Any) -> Order:
-    """An order that somebody works on, or worked on, as old as that (seconds)."""
+    """Create a pending order of that age (seconds)."""
     known = {"customer_email": "ada@example.com", "customer_name": "Ada", "carrier": CARRIER}
     order = Order.objects.create(
         user_id=uuid.uuid4(), created_at=timezone.now() - timedelta(seconds=age), **{**known, **values}
@@ -59,7 +59,7 @@ def test_its_event_belongs_to_the_trace_that_placed_the_order() -> None:
     assert the_event().carrier == CARRIER
 
 
-def test_releasing_belongs_to_that_trace_too(world: World) -> None:
+def test_releasing_stock_belongs_to_that_trace_too(world: World) -> None:
     pending()
     Reconciler(TIMING, threading.Event()).round()
     [metadata] = world.inventory.metadata
@@ -67,7 +67,7 @@ def test_releasing_belongs_to_that_trace_too(world: World) -> None:
     assert metadata["x-request-id"] == "placing"
 
 
-def test_an_order_that_is_being_worked_on_is_left_alone(world: World) -> None:
+def test_an_order_in_progress_is_left_alone(world: World) -> None:
     order = pending(age=50.0)
     Reconciler(TIMING, threading.Event()).round()
     order.refresh_from_db()
@@ -75,7 +75,7 @@ def test_an_order_that_is_being_worked_on_is_left_alone(world: World) -> None:
     assert (world.inventory.calls, OutboxEvent.objects.count()) == ([], 0)
 
 
-def test_an_order_whose_customer_was_never_known_is_cancelled_without_event(world: World) -> None:
+def test_an_order_whose_customer_was_never_stored_is_cancelled_without_event(world: World) -> None:
     order = pending(customer_email="", customer_name="")
     Reconciler(TIMING, threading.Event()).round()
     order.refresh_from_db()
@@ -92,7 +92,7 @@ def test_finished_orders_are_left_alone(shopper: Shopper, world: World) -> None:
     assert world.inventory.called("Release") == 0
 
 
-def test_one_order_that_cant_be_handled_doesnt_keep_the_others_waiting(world: World) -> None:
+def test_an_order_that_cannot_be_handled_does_not_delay_the_others(world: World) -> None:
     broken = pending(age=100.0, customer_email="not an address")
     order = pending()
     Reconciler(TIMING, threading.Event()).round()
@@ -105,7 +105,7 @@ def cancelled(**values: Any) -> Order:
     return pending(status=OrderStatus.CANCELLED, reason=Reason.INTERRUPTED, stock_release_pending=True, **values)
 
 
-def test_stock_is_asked_for_until_it_is_released(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_release_of_stock_is_retried_until_it_succeeds(world: World, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     orders = [cancelled(), cancelled()]
     world.inventory.arrange("Release", grpc.StatusCode.UNAVAILABLE, times=4)
@@ -120,7 +120,7 @@ def test_stock_is_asked_for_until_it_is_released(world: World, caplog: pytest.Lo
     assert said == ["inventory is not available; trying again until it is", "inventory is back"], "once each"
 
 
-def test_an_order_that_inventory_refuses_doesnt_keep_the_others_waiting(world: World) -> None:
+def test_an_order_that_inventory_refuses_does_not_delay_the_others(world: World) -> None:
     cancelled()
     cancelled()
     world.inventory.arrange("Release", grpc.StatusCode.INVALID_ARGUMENT)
@@ -144,7 +144,7 @@ def test_the_backlog_is_measured() -> None:
     assert registry.get_sample_value("outbox_oldest_age_seconds") == pytest.approx(30, abs=5)
 
 
-def test_old_rows_are_pruned_and_nothing_else() -> None:
+def test_only_old_rows_are_pruned() -> None:
     now = timezone.now()
     event(published_at=now - timedelta(days=8))
     kept = {

@@ -1,4 +1,4 @@
-"""From the outbox to the broker: at least once, in order, in the right trace, whatever dies."""
+"""From the outbox to the broker: at least once, in order, in the right trace, whatever fails."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ QUEUE = events.queue_named("notifications.orders").name
 
 
 def write_event(carrier: dict[str, str] | None = None) -> str:
-    """An event in the outbox; its id."""
+    """Write an event to the outbox; returns its id."""
     order_id = str(uuid.uuid4())
     event = events.new_event(
         events.ORDER_CONFIRMED,
@@ -62,7 +62,7 @@ def write_event(carrier: dict[str, str] | None = None) -> str:
 
 
 class Queue:
-    """A consumer's queue, looked into."""
+    """Reads a consumer's queue."""
 
     def __init__(self, url: str) -> None:
         self.connection = pika.BlockingConnection(pika.URLParameters(url))
@@ -73,7 +73,7 @@ class Queue:
         self.messages: list[tuple[Any, bytes]] = []
 
     def ids(self) -> list[str]:
-        """The ids of all messages that arrived so far."""
+        """Return the ids of all messages received so far."""
         while True:
             method, properties, body = self.channel.basic_get(QUEUE, auto_ack=True)
             if method is None:
@@ -83,7 +83,7 @@ class Queue:
 
 @pytest.fixture
 def queue(broker_url: str) -> Iterator[Queue]:
-    """The notifications' queue, empty."""
+    """The notifications queue, empty."""
     queue = Queue(broker_url)
     yield queue
     queue.connection.close()
@@ -100,7 +100,7 @@ def broker(broker_url: str) -> Iterator[Broker]:
 
 @contextmanager
 def running(broker: Broker, timing: Timing | None = None) -> Iterator[threading.Event]:
-    """The relay's loop in a thread."""
+    """Run the relay's loop in a thread."""
     stop = threading.Event()
     thread = threading.Thread(target=Relay(broker, timing or Timing(), stop).run)
     thread.start()
@@ -113,7 +113,7 @@ def running(broker: Broker, timing: Timing | None = None) -> Iterator[threading.
 
 
 def publish_once(broker: Broker) -> None:
-    """As another process would: with a connection of its own."""
+    """Publish on a separate connection, as another process would."""
     try:
         publish_batch(broker)
     finally:
@@ -142,7 +142,7 @@ def test_a_message_is_a_valid_event_that_survives_the_broker(queue: Queue, broke
     assert (properties.delivery_mode, properties.content_type) == (2, "application/json")
 
 
-def test_a_message_carries_the_trace_and_request_that_made_it(queue: Queue, broker: Broker) -> None:
+def test_a_message_carries_the_trace_and_request_that_created_it(queue: Queue, broker: Broker) -> None:
     write_event()
     publish_batch(broker)
     queue.ids()
@@ -154,7 +154,7 @@ def test_a_message_carries_the_trace_and_request_that_made_it(queue: Queue, brok
 
 
 class Lines(logging.Handler):
-    """The lines that a logger writes, as they go to stdout."""
+    """Records the lines that a logger writes, as they are sent to stdout."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -188,7 +188,7 @@ def test_published_events_are_counted_by_type(queue: Queue, broker: Broker) -> N
     assert registry.get_sample_value("outbox_published_total", labels) == before + 1
 
 
-def test_without_a_broker_events_stay() -> None:
+def test_while_the_broker_is_down_events_stay_in_the_outbox() -> None:
     write_event()
     broker = Broker(NOBODY_THERE, timeout=1.0)
     with pytest.raises(DependencyError):
@@ -197,20 +197,20 @@ def test_without_a_broker_events_stay() -> None:
     assert (event.published_at, event.attempts) == (None, 1)
 
 
-def test_a_broker_that_accepts_and_says_nothing_is_away() -> None:
+def test_a_broker_that_accepts_a_connection_but_never_answers_is_reported_down() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         silent_broker = Broker(f"amqp://guest:guest@127.0.0.1:{silent.getsockname()[1]}/", timeout=0.3)
         with pytest.raises(DependencyTimeout):
             silent_broker.prepare()
 
 
-def test_what_was_confirmed_before_a_failure_is_not_published_again(
+def test_events_confirmed_before_a_failure_are_not_published_again(
     queue: Queue, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids = [write_event() for _ in range(3)]
 
     class DiesAfterTwo(Broker):
-        """Publishes two events for real."""
+        """Publishes two events and then fails."""
 
         published = 0
 
@@ -228,7 +228,7 @@ def test_what_was_confirmed_before_a_failure_is_not_published_again(
     assert queue.ids() == ids
 
 
-def test_an_event_that_no_queue_would_get_is_not_lost(queue: Queue, broker: Broker) -> None:
+def test_an_event_that_no_queue_would_receive_is_not_lost(queue: Queue, broker: Broker) -> None:
     for bound in events.QUEUES:
         queue.channel.queue_delete(bound.name)
     event_id = write_event()
@@ -240,10 +240,10 @@ def test_an_event_that_no_queue_would_get_is_not_lost(queue: Queue, broker: Brok
     assert queue.ids() == [event_id]
 
 
-def test_two_relays_dont_publish_the_same_event(queue: Queue, broker: Broker) -> None:
+def test_two_relays_do_not_publish_the_same_event(queue: Queue, broker: Broker) -> None:
     ids = [write_event() for _ in range(2)]
     with transaction.atomic():
-        # What another relay has in hand.
+        # The batch of another relay.
         OutboxEvent.objects.select_for_update().get(pk=ids[0])
         other = threading.Thread(target=publish_once, args=(broker,))
         other.start()
@@ -253,7 +253,7 @@ def test_two_relays_dont_publish_the_same_event(queue: Queue, broker: Broker) ->
 
 
 def test_a_new_event_is_published_at_once(queue: Queue, broker: Broker) -> None:
-    """By the database's word: with a poll each minute there is no other way to be as fast as that."""
+    """Proves the database notification: with a poll each minute nothing else is as fast."""
     with running(broker, Timing(poll_every=60.0)) as stop:
         first = write_event()
         eventually(
@@ -262,10 +262,10 @@ def test_a_new_event_is_published_at_once(queue: Queue, broker: Broker) -> None:
         second = write_event()
         eventually(queue.ids, "the second event", accept=lambda actual: actual == [first, second], timeout=5.0)
         stop.set()
-        write_event()  # wakes it up
+        write_event()  # wakes the relay
 
 
-def test_an_event_of_a_transaction_that_fails_is_never_published(queue: Queue, broker: Broker) -> None:
+def test_an_event_of_a_rolled_back_transaction_is_never_published(queue: Queue, broker: Broker) -> None:
     with running(broker):
         with transaction.atomic():
             write_event()
@@ -275,16 +275,16 @@ def test_an_event_of_a_transaction_that_fails_is_never_published(queue: Queue, b
     assert queue.ids() == [marker]
 
 
-def test_a_broker_that_comes_back_gets_what_waited(
+def test_a_broker_that_recovers_gets_the_waiting_events(
     queue: Queue, broker_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Many tries, but one line when it goes and one when it is back."""
+    """Many attempts, but one log line for the failure and one for the recovery."""
     caplog.set_level(logging.INFO)
     monkeypatch.setattr(relay, "BACKOFF", Backoff(first=0.02, most=0.1))
     tries = 0
 
     class Away(Broker):
-        """Refuses connections until it is back."""
+        """Refuses connections until it recovers."""
 
         def prepare(self) -> None:
             nonlocal tries
@@ -302,7 +302,7 @@ def test_a_broker_that_comes_back_gets_what_waited(
     assert said == ["rabbitmq is not available; trying again until it is", "rabbitmq is back"]
 
 
-def test_a_lost_database_connection_is_opened_again(queue: Queue, broker: Broker) -> None:
+def test_a_lost_database_connection_is_reopened(queue: Queue, broker: Broker) -> None:
     with running(broker):
         first = write_event()
         eventually(queue.ids, "the first event", accept=lambda actual: actual == [first])
@@ -316,7 +316,7 @@ def test_a_lost_database_connection_is_opened_again(queue: Queue, broker: Broker
 
 
 class Process:
-    """`manage.py relay` as a process of its own, killed at the end if it is still there."""
+    """`manage.py relay` in a separate process, killed at the end if it still runs."""
 
     def __init__(self, broker_url: str, log: Path) -> None:
         parts = urlsplit(os.environ["DATABASE_URL"])
@@ -336,7 +336,7 @@ class Process:
             )
 
     def wait_for(self, what: str, condition: Callable[[], bool]) -> None:
-        """AssertionError with what the process wrote, when it doesn't come true."""
+        """Wait for a condition; AssertionError with the process's output at the deadline."""
         try:
             eventually(lambda: condition() or self.popen.poll() is not None, what, timeout=45.0)
             assert condition(), f"the relay ended before {what}"
@@ -344,7 +344,7 @@ class Process:
             raise AssertionError(f"{error}\nThe relay wrote:\n{self.log.read_text()}") from None
 
     def end(self, signum: int) -> None:
-        """Send the signal and wait; anything but a clean end after SIGTERM is an AssertionError."""
+        """Send the signal and wait; AssertionError unless the process exits cleanly after SIGTERM."""
         self.popen.send_signal(signum)
         status = self.popen.wait(timeout=30)
         if signum == signal.SIGTERM:
@@ -368,7 +368,7 @@ def start(broker_url: str, tmp_path: Path) -> Iterator[Callable[[], Process]]:
 
 @contextmanager
 def marking_blocked() -> Iterator[None]:
-    """Inside, no event can be marked as published: a trigger waits for a lock that is held here."""
+    """Within the block no event can be marked as published: a trigger waits for a lock held by the test."""
     with connection.cursor() as cursor:
         cursor.execute(
             "CREATE FUNCTION wait_for_test() RETURNS trigger AS"

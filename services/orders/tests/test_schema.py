@@ -1,4 +1,4 @@
-"""The API against its own OpenAPI document, with generated requests."""
+"""Generated requests test the API against its own OpenAPI document."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ USER_ID = uuid.UUID("8b7bd8a2-0dd5-4b1a-9a0c-6d7c8a1f2f10")
 
 schema = schemathesis.openapi.from_wsgi("/api/schema/?format=json", application)
 
-# What the OpenAPI document can't say (each product once) is refused.
+# A rule that OpenAPI can't express (each product once) may reject a generated request.
 CHECKED = [check for check in CHECKS.get_all() if check.__name__ != "positive_data_acceptance"]
 
 
 @schema.auth(refresh_interval=None)
 class Token:
-    """A person's token."""
+    """A user's token."""
 
     def get(self, case: Any, context: Any) -> str:
-        """The token for this request."""
+        """Return the token for this request."""
         return access_token(str(USER_ID))
 
     def set(self, case: Any, data: str, context: Any) -> None:
-        """Put it into the request."""
+        """Set the token on the request."""
         case.headers["Authorization"] = f"Bearer {data}"
 
 
 class EveryProduct(dict[str, Product]):
-    """Whatever is ordered is in stock."""
+    """An inventory in which every product is in stock."""
 
     def __missing__(self, product_id: str) -> Product:
         self[product_id] = Product()
@@ -52,8 +52,8 @@ class EveryProduct(dict[str, Product]):
     max_examples=15, derandomize=True, deadline=None, database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )  # fmt: skip
-# Real transactions: the WSGI application closes its connection after each request, as it does under gunicorn.
+# Real transactions: the WSGI application closes its connection after each request, as under gunicorn.
 @pytest.mark.django_db(transaction=True)
-def test_the_api_keeps_to_its_openapi_document(case: Any, world: World) -> None:
+def test_the_api_conforms_to_its_openapi_document(case: Any, world: World) -> None:
     world.inventory.products = EveryProduct()
     case.call_and_validate(checks=CHECKED)

@@ -1,4 +1,4 @@
-"""What every service answers: health, unknown addresses, bad hosts, its OpenAPI document."""
+"""Behaviour common to all services: health, unknown URLs, invalid hosts, the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.db import OperationalError
 from django.test import Client
 
 
-def test_livez_asks_nobody(client: Client) -> None:
+def test_livez_checks_no_dependency(client: Client) -> None:
     response = client.get("/livez")
     assert (response.status_code, response.json()) == (200, {"status": "alive"})
     assert response["X-Request-ID"]
@@ -23,7 +23,7 @@ def test_readyz_names_what_it_checked(client: Client) -> None:
 
 
 @pytest.mark.django_db
-def test_readyz_names_what_is_missing(client: Client, settings: Any) -> None:
+def test_readyz_names_what_is_unavailable(client: Client, settings: Any) -> None:
     settings.READINESS_CHECKS = {"postgresql": "tests.test_service.away", "other": "tests.test_service.there"}
     response = client.get("/readyz")
     problem = assert_problem(response, 503, "not_ready")
@@ -39,7 +39,7 @@ def there() -> None: ...
 
 
 @pytest.mark.parametrize("host", ["elsewhere.example", "a b", "[::1", "127.0.0.1:port"])
-def test_a_foreign_host_is_refused(host: str, client: Client) -> None:
+def test_an_unknown_host_is_refused(host: str, client: Client) -> None:
     assert_problem(client.get("/livez", headers={"host": host}), 400)
 
 
@@ -51,7 +51,7 @@ def test_a_malformed_content_length_is_refused(length: str, client: Client) -> N
 
 
 @pytest.mark.parametrize("path", ["/", "/api/v1/orders/", "/api/v2/orders", "/internal/v1/orders", "/admin/", "/%ff"])
-def test_an_unknown_address_is_not_found(path: str, client: Client) -> None:
+def test_an_unknown_url_is_not_found(path: str, client: Client) -> None:
     assert_problem(client.get(path), 404, "not_found")
 
 

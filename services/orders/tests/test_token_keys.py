@@ -1,4 +1,4 @@
-"""Access tokens are verified with users' keys, fetched by REST and kept."""
+"""Access tokens are verified with users' keys, fetched over REST and cached."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_a_key_is_fetched_from_users_once(world: World) -> None:
     assert [request.path for request in world.users.requests] == ["/.well-known/jwks.json"]
 
 
-def test_without_users_and_without_keys_it_says_so(world: World) -> None:
+def test_while_users_is_down_and_no_keys_are_cached_users_is_named(world: World) -> None:
     world.users.stop()
     with pytest.raises(KeysUnavailable):
         token_keys().key(KEY_ID)

@@ -1,4 +1,4 @@
-"""From the domain's outcomes to HTTP."""
+"""Maps the domain's outcomes to HTTP."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _DEPENDENCIES: Mapping[Reason, str] = {
 
 
 def represent(outcome: Order | OrderFailed) -> Answer:
-    """The answer to a confirmed order or a final failure, as it is kept under the order's key."""
+    """Return the response for a confirmed order or a final failure, as it is stored under the order's key."""
     if isinstance(outcome, Order):
         return Answer(201, OrderSerializer(outcome).data)
     reason = outcome.failure.reason
@@ -38,7 +38,7 @@ def represent(outcome: Order | OrderFailed) -> Answer:
 
 
 def problem(error: KeyReused | InProgress | AccountInactive | NoSuchProduct | OrderFailed) -> Problem:
-    """The problem for an outcome that isn't kept under the key."""
+    """Return the problem for an outcome that isn't stored under the key."""
     match error:
         case KeyReused():
             return Problem(422, "idempotency_key_reused", "This Idempotency-Key came with another body before.")
@@ -56,10 +56,10 @@ def problem(error: KeyReused | InProgress | AccountInactive | NoSuchProduct | Or
 
 
 def response(answer: Answer) -> Response:
-    """An answer, made now or kept from an earlier request."""
+    """Build the HTTP response from a new answer or a stored one."""
     headers = {"Idempotent-Replayed": "true"} if answer.replayed else {}
     if answer.status >= 400:
-        # trace_id and request_id are this request's own, also in a kept answer.
+        # trace_id and request_id belong to the current request, also in a stored answer.
         body = problem_body(answer.status, **answer.body)
         return Response(body, answer.status, headers=headers, content_type=CONTENT_TYPE)
     headers["Location"] = f"/api/v1/orders/{answer.body['id']}"

@@ -1,4 +1,4 @@
-"""What the orders API takes and answers."""
+"""Request and response bodies of the orders API."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ordering.placement import Line
 
 
 class NewOrderItemSerializer(StrictSerializer):
-    """So much of a product."""
+    """A quantity of one product."""
 
     product_id = StrictUUIDField()
     quantity = StrictIntegerField(min_value=1, max_value=MAX_QUANTITY)
@@ -36,7 +36,7 @@ class NewOrderSerializer(StrictSerializer):
     )
 
     def validate_items(self, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Each product once: two lines of one product are more likely a mistake than a wish."""
+        """Reject duplicate products: two lines of one product are more likely a mistake than intended."""
         ids = [item["product_id"] for item in items]
         if len(set(ids)) != len(ids):
             raise serializers.ValidationError("A product stands here twice.", code="duplicate")
@@ -44,7 +44,7 @@ class NewOrderSerializer(StrictSerializer):
 
     @property
     def lines(self) -> tuple[Line, ...]:
-        """The items, once valid."""
+        """Return the validated items."""
         return tuple(Line(item["product_id"], item["quantity"]) for item in self.validated_data["items"])
 
 
@@ -63,7 +63,7 @@ class OptionalMoneyField(MoneyField):
     """Money that may be unknown (null): an order has no prices before its stock is reserved."""
 
     def to_representation(self, value: Any) -> Any:
-        """Money, or None."""
+        """Return money, or None."""
         return None if getattr(value, self.attribute) is None else super().to_representation(value)
 
 
@@ -78,7 +78,7 @@ class OrderItemSerializer(serializers.ModelSerializer[OrderItem]):
 
 
 class OrderSerializer(serializers.ModelSerializer[Order]):
-    """An order as its owner sees it."""
+    """An order as returned to its owner."""
 
     status = serializers.ChoiceField(OrderStatus.choices, read_only=True)
     reason = serializers.SerializerMethodField(help_text="Why it was cancelled; null when it wasn't.")
@@ -91,7 +91,7 @@ class OrderSerializer(serializers.ModelSerializer[Order]):
 
     @extend_schema_field(serializers.ChoiceField(Reason.choices, allow_null=True))
     def get_reason(self, order: Order) -> str | None:
-        """The reason, or None."""
+        """Return the reason, or None."""
         return order.reason or None
 
 
@@ -109,6 +109,6 @@ class DeclinedSerializer(ProblemSerializer):
 
 
 class UnavailableSerializer(ProblemSerializer):
-    """503: names the dependency that failed. The same request with the same key may be sent again."""
+    """503: names the dependency that failed. The same request may be sent again with the same key."""
 
     dependency = serializers.CharField(required=False)

@@ -1,4 +1,4 @@
-"""Addresses of the orders API."""
+"""URL patterns of the orders API."""
 
 from django.urls import path
 

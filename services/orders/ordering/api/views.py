@@ -1,4 +1,4 @@
-"""The API: placing orders, and looking at one's own."""
+"""The API: placing and reading orders."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ class OrdersView(GenericAPIView):
     serializer_class = serializers.OrderSerializer
 
     def get_queryset(self) -> QuerySet[Order]:
-        """The caller's own orders."""
+        """Return the caller's own orders."""
         return _own_orders(self.request)
 
     @extend_schema(operation_id="list_orders", responses={200: serializers.OrderSerializer(many=True)})
     def get(self, request: Request) -> Response:
-        """One's own orders, newest first."""
+        """List the caller's orders, newest first."""
         page = self.paginate_queryset(self.get_queryset())
         return self.get_paginated_response(self.get_serializer(page, many=True).data)
 
@@ -78,7 +78,7 @@ class OrdersView(GenericAPIView):
         },
     )
     def post(self, request: Request) -> Response:
-        """Place an order: reserves the stock, charges the card, and only then answers 201."""
+        """Place an order: reserves the stock and charges the card before it answers 201."""
         user_id = _user_id(request)
         key = _idempotency_key(request)
         body = serializers.NewOrderSerializer(data=request.data)
@@ -95,7 +95,7 @@ class OrderView(APIView):
 
     @extend_schema(operation_id="get_order", responses={200: serializers.OrderSerializer})
     def get(self, request: Request, order_id: UUID) -> Response:
-        """One's own order. 404 for anybody else's."""
+        """Return one of the caller's orders. 404 for another user's order."""
         order = _own_orders(request).filter(pk=order_id).first()
         if order is None:
             raise Http404

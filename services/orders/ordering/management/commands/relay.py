@@ -1,4 +1,4 @@
-"""`manage.py relay`: publishes the outbox, and finishes what interrupted orders left behind."""
+"""`manage.py relay`: publishes the outbox, and completes interrupted orders."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ logger = logging.getLogger(__name__)
 
 
 class Command(BaseCommand):
-    """Runs until SIGTERM or SIGINT, then finishes the batch in hand."""
+    """Runs until SIGTERM or SIGINT, then finishes the current batch."""
 
     help = "Publish the outbox's events to the broker, and reconcile interrupted orders."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Run relay and reconciler side by side: waiting for inventory must not keep events waiting."""
+        """Run relay and reconciler in parallel: waiting for inventory must not delay events."""
         stop = stop_event()
         broker = Broker(settings.RABBITMQ_URL, settings.TIMING.publish)
         reconciler = _ReconcilerThread(stop)
@@ -41,7 +41,7 @@ class Command(BaseCommand):
 
 
 class _ReconcilerThread(threading.Thread):
-    """The reconciler beside the relay. What it doesn't foresee ends the whole process, to be started afresh."""
+    """Runs the reconciler beside the relay. An unexpected error stops the whole process, which is then restarted."""
 
     def __init__(self, stop: threading.Event) -> None:
         super().__init__(name="reconciler", daemon=True)
