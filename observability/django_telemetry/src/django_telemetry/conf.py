@@ -1,7 +1,7 @@
-"""The library's settings: read once from the environment into one frozen object, or the start stops.
+"""The library's settings, read once from the environment into a frozen object. A wrong setting stops the start.
 
 Variables are the standard ``OTEL_*`` and ``SENTRY_*`` ones where a standard exists, and ``TELEMETRY_*`` for the rest.
-Every fault found is named in one error: the variable, what came and what is allowed.
+One error lists every fault: the variable, its value and what is allowed.
 """
 
 from __future__ import annotations
@@ -95,13 +95,13 @@ _NO_PAIRS: Mapping[str, str] = MappingProxyType({})
 _NO_ROUTES: Mapping[str, float] = MappingProxyType({})
 _NO_TOKENS: tuple[str, ...] = ()
 
-# Prefixes that belong to instrumentation packages and to other languages' agents in the same environment.
+# Prefixes of instrumentation packages and of other languages' agents that may be set in the same environment.
 _OTEL_FOREIGN = ("OTEL_PYTHON_", "OTEL_INSTRUMENTATION_", "OTEL_JAVA", "OTEL_NODE", "OTEL_DOTNET", "OTEL_GO_")
 
 
 @dataclass(frozen=True, slots=True)
 class TelemetryConfig:
-    """Everything the library can be told. Times are in seconds, sizes in bytes."""
+    """All settings of the library. Times are in seconds, sizes in bytes."""
 
     service_name: str
     service_version: str
@@ -112,7 +112,7 @@ class TelemetryConfig:
     http: str
     signals: frozenset[str]
 
-    # False: spans are made, so that ids exist everywhere, but sent nowhere.
+    # False: spans are created, so that ids exist everywhere, but not exported.
     export_traces: bool
     traces_endpoint: str
     traces_headers: Mapping[str, str] = field(repr=False)
@@ -151,12 +151,12 @@ class TelemetryConfig:
     request_timeout: float
 
     def on(self, signal: str) -> bool:
-        """Whether ``signal`` (one of traces, metrics, logs, errors) is switched on."""
+        """Whether ``signal`` (one of traces, metrics, logs, errors) is enabled."""
         return signal in self.signals
 
 
 class _Reader:
-    """Reads typed values from an environment and collects every fault instead of stopping at the first."""
+    """Reads typed values from an environment and collects all faults instead of stopping at the first."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.environ = environ
@@ -221,7 +221,7 @@ def _within(value: Number, low: float, high: float) -> Number:
 
 
 def _pairs(raw: str) -> Mapping[str, str]:
-    """``k=v,k2=v2`` with percent-encoded values, as OTEL_RESOURCE_ATTRIBUTES and OTEL_EXPORTER_OTLP_HEADERS have it."""
+    """Parse ``k=v,k2=v2`` with percent-encoded values (OTEL_RESOURCE_ATTRIBUTES, OTEL_EXPORTER_OTLP_HEADERS)."""
     pairs: dict[str, str] = {}
     for item in filter(None, (part.strip() for part in raw.split(","))):
         key, separator, value = item.partition("=")
@@ -264,7 +264,7 @@ def _dsn(raw: str) -> str:
 
 
 def _slow(raw: str) -> tuple[float, Mapping[str, float]]:
-    """``1.0,api/v1/orders=2.5``: seconds for all routes, and for single ones."""
+    """Parse ``1.0,api/v1/orders=2.5``: the default threshold in seconds, then thresholds of single routes."""
     default, routes = 0.0, {}
     for item in filter(None, (part.strip() for part in raw.split(","))):
         route, separator, seconds = item.rpartition("=")
@@ -277,7 +277,7 @@ def _slow(raw: str) -> tuple[float, Mapping[str, float]]:
 
 
 def _tokens(raw: str) -> tuple[str, ...]:
-    """Tokens separated by commas, each bare or as ``name=token``; short ones could be guessed and are refused."""
+    """Parse comma-separated tokens, each bare or as ``name=token``. Short ones are rejected as guessable."""
     tokens = []
     for part in filter(None, (part.strip() for part in raw.split(","))):
         named = re.match(r"[A-Za-z][\w-]{0,63}=(.{8,})\Z", part)
@@ -305,7 +305,7 @@ def _unknown_names(environ: Mapping[str, str]) -> list[str]:
 
 
 def _chosen_signals(read: _Reader) -> tuple[frozenset[str], bool]:
-    """The signals that are on, and whether spans are exported."""
+    """The enabled signals, and whether spans are exported."""
     disabled = read.flag("OTEL_SDK_DISABLED", False)
     signals = read.parse(
         "TELEMETRY_SIGNALS", SIGNALS, _signals, "none, or some of " + ", ".join(sorted(SIGNALS)) + " with commas"
@@ -330,7 +330,7 @@ class _Exporter(NamedTuple):
 
 
 def _exporter(read: _Reader) -> _Exporter:
-    """The OTLP variables: those for traces win over those for all signals."""
+    """Read the OTLP variables: those for traces take precedence over those for all signals."""
     protocol = "http/protobuf"
     for name in ("OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"):
         read.choice(name, protocol, (protocol,))
@@ -356,8 +356,8 @@ def load(
     """Build the configuration from ``environ``.
 
     ``default_service`` names the service when neither OTEL_SERVICE_NAME nor OTEL_RESOURCE_ATTRIBUTES does;
-    ``extra_tokens`` are trusted beside TELEMETRY_TRUSTED_TOKENS.
-    Raises ImproperlyConfigured that lists every unknown name and every wrong value.
+    ``extra_tokens`` are trusted in addition to TELEMETRY_TRUSTED_TOKENS.
+    Raises ImproperlyConfigured, which lists every unknown name and every wrong value.
     """
     read = _Reader(environ)
     resource = dict(read.parse("OTEL_RESOURCE_ATTRIBUTES", _NO_PAIRS, _pairs, "key=value pairs separated by commas"))
@@ -425,7 +425,7 @@ def load(
 
 @lru_cache(maxsize=1)
 def get_config() -> TelemetryConfig:
-    """The process's configuration, read from the environment at the first call.
+    """The process's configuration, read from the environment on the first call.
 
     The Django setting TELEMETRY_TRUSTED_TOKENS (tokens, or a mapping whose values are tokens) adds trusted callers,
     so that a project which already keeps its service tokens in settings need not repeat them in the environment.

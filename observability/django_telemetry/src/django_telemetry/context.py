@@ -25,12 +25,12 @@ R = TypeVar("R")
 Kind = Literal["internal", "server", "client", "producer", "consumer"]
 
 _durations = Family(work_duration_seconds)
-# Ends of a process or of a generator, not failures.
+# These end a process or a generator; they are not failures.
 _STOPS = (SystemExit, KeyboardInterrupt, GeneratorExit)
 
 
 def request_id() -> str | None:
-    """The id of the request, RPC, message or other unit of work in hand; None outside of any."""
+    """The id of the current request, RPC, message or other unit of work; None outside of any."""
     work = current_work()
     return work.request_id if work is not None else None
 
@@ -41,9 +41,9 @@ def trace_ids() -> tuple[str, str] | None:
 
 
 def carrier() -> dict[str, str]:
-    """What to store with work that goes on later (an outbox row, a job): ``traceparent`` and ``x-request-id``.
+    """The context to store with deferred work (an outbox row, a job): ``traceparent`` and ``x-request-id``.
 
-    Hand it back as ``parent=`` of unit_of_work(), or ``trace_context=`` of Publisher.publish().
+    Pass it later as ``parent=`` to unit_of_work(), or as ``trace_context=`` to Publisher.publish().
     """
     stored: dict[str, str] = {}
     context = trace.get_current_span().get_span_context()
@@ -56,7 +56,7 @@ def carrier() -> dict[str, str]:
 
 
 def span_context_of(stored: Mapping[str, str] | None) -> SpanContext | None:
-    """The span context inside a stored carrier or message headers, or None."""
+    """The span context in a stored carrier or in message headers; None when there is none."""
     if not stored:
         return None
     return parse_traceparent(stored.get("traceparent"), stored.get("tracestate"))
@@ -73,11 +73,12 @@ def unit_of_work(
     deadline: Deadline | None = None,
     timed: bool = True,
 ) -> Iterator[Work]:
-    """Do something outside of a request as one unit of work: a span, ids in every log line, errors reported.
+    """Run the block as one unit of work outside of a request: a span, ids in every log line, errors reported.
 
-    ``name`` is a template. ``parent`` is a stored carrier to continue; ``link`` is one to point at without continuing
-    it (a batch that handles many). Without ``parent`` it is a child of the current span, or a new trace.
-    An exception is recorded, reported once and raised again. ``timed`` adds unit_of_work_duration_seconds.
+    ``name`` is a template, never a value. ``parent`` is a stored carrier to continue; ``link`` is one to link to
+    without continuing it (a batch that handles many). Without ``parent`` the span is a child of the current one, or a
+    new root. An exception is recorded, reported once and raised again. ``timed`` adds a sample to
+    unit_of_work_duration_seconds.
     """
     outer = current_work()
     current = trace.get_current_span().get_span_context()
@@ -126,17 +127,17 @@ def _end(
         unit.work.keep()
         attributes["error.type"] = type(failure).__qualname__
         text = redact_failure(f"{type(failure).__name__}: {failure}", 256)
-    # A sampled outer unit has no say: the sampler has decided on each of them.
+    # Pass only an unsampled outer unit: otherwise the sampler has already decided for both.
     within = outer if outer is not None and outer.remembered is not None else None
     unit.end(elapsed, attributes, failed=failure is not None, error=failure, text=text, outer=within)
 
 
 def carry(function: Callable[P, R]) -> Callable[P, R]:
-    """``function`` bound to the current context: wherever it runs, its spans, logs and ids belong to this work.
+    """Bind ``function`` to the current context: its spans, logs and ids belong to this work wherever it runs.
 
-    Threads and tasks of a ThreadPoolExecutor that the work starts belong to it anyway; this is for daemon threads and
-    for queues of one's own: ``threading.Thread(target=carry(job), daemon=True)``, ``queue.put(carry(job))``. Each call
-    runs in a copy of the context, so one bound function may run in several threads at once.
+    Threads and ThreadPoolExecutor tasks that the work starts are bound automatically. Use this for daemon threads and
+    custom queues: ``threading.Thread(target=carry(job), daemon=True)``, ``queue.put(carry(job))``. Each call runs in a
+    copy of the context, so one bound function may run in several threads at once.
     """
     captured = contextvars.copy_context()
 

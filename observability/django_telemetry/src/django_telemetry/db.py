@@ -1,7 +1,7 @@
-"""The database edge: spans, the edge metric and pool gauges, for every engine Django has.
+"""The database edge: spans, the edge metric and pool gauges, for every Django database engine.
 
-Django's own hook (connection.execute_wrappers) sees each statement with its parameters apart, whatever the engine and
-whether django-prometheus wraps it, and costs less than wrapping cursors once more.
+Django's own hook (connection.execute_wrappers) receives each statement separately from its parameters, for every
+engine, with or without django-prometheus, and costs less than wrapping cursors again.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ._work import Remembered, current_work
 from .edges import ERROR, OK, REFUSED, TIMEOUT, declare, observe_call
 from .tracing import exception_event, get_tracing
 
-# Django's vendor names, and the names of the semantic conventions where they differ.
+# Django's vendor names mapped to those of the semantic conventions.
 _SYSTEMS = {"postgresql": "postgresql", "mysql": "mysql", "sqlite": "sqlite", "oracle": "oracle.db"}
 OPERATIONS = ("SELECT", "INSERT", "UPDATE", "DELETE", "connect", "other")
 
@@ -35,14 +35,14 @@ _TARGET = re.compile(r'(?:FROM|INTO|UPDATE|JOIN|TABLE)\s+(?:ONLY\s+)?((?:"[^"]{1
 _LEADING = re.compile(r"^(?:\s|/\*[\s\S]*?\*/|--[^\n]*\n|\()*")
 _WRITES = frozenset({"INSERT", "UPDATE", "DELETE"})
 MAX_STATEMENT = 1024
-# For each connection; a statement with literals in it is a new one each time.
+# Per connection. A bound is needed because each statement with literals counts as a new one.
 MAX_TEMPLATES = 512
 MAX_CACHED_SQL = 4096
 
 
 @lru_cache(maxsize=2048)
 def describe(sql: str) -> tuple[str, str, str, str]:
-    """(operation, summary, text, table) of a statement: its verb, verb and table, and its text without literals."""
+    """(operation, summary, text, table): the verb, verb and table, the SQL without literals, and the table."""
     body = sql[_LEADING.match(sql).end() :] if _LEADING.match(sql) else sql  # type: ignore[union-attr]
     verb = (body.split(None, 1) or ["other"])[0].upper()[:32]
     target = _TARGET.search(sql)
@@ -52,7 +52,7 @@ def describe(sql: str) -> tuple[str, str, str, str]:
 
 
 def _outcome(exc: BaseException) -> str:
-    """The edge outcome of a database exception; Django keeps the driver's own as the cause."""
+    """The edge outcome of a database exception. Django keeps the driver's exception as its cause."""
     cause = exc.__cause__ or exc
     name = type(cause).__name__
     if (
@@ -68,13 +68,13 @@ def _outcome(exc: BaseException) -> str:
 
 
 def _is_answer(exc: BaseException) -> bool:
-    """Whether the database did its work and this is its answer: a constraint that held, or data it refused."""
+    """Whether the exception is a valid answer of a working database: a violated constraint, or rejected data."""
     name = type(exc).__name__
     return name in ("IntegrityError", "DataError", "ProgrammingError", "NotSupportedError")
 
 
 class StatementObserver:
-    """An execute wrapper for one connection: one clock, one edge sample and one span for each statement."""
+    """An execute wrapper for one connection: one time measurement, edge sample and span per statement."""
 
     __slots__ = ("_attributes", "_dependency", "_templates")
 
@@ -88,7 +88,7 @@ class StatementObserver:
         operation, summary, statement, table = describe(text)
         parent = trace.get_current_span().get_span_context()
         if not parent.is_valid:
-            # Outside of any unit of work (migrations, a shell) there is no trace to belong to.
+            # Outside of any unit of work (migrations, a shell) there is no trace to add a span to.
             return self._timed_only(execute, sql, params, many, context, operation, table)
         start_ns, start = time_ns(), perf_counter_ns()
         span = get_tracing().start(summary, SpanKind.CLIENT, parent, start_ns)
@@ -156,7 +156,7 @@ class StatementObserver:
     def _template(
         self, sql: str, operation: str, summary: str, statement: str, error: BaseException | None
     ) -> Template:
-        """What all spans of a statement share, kept as long as describe() would know the statement."""
+        """The template that all spans of a statement share; cached, bounded by MAX_TEMPLATES."""
         template = self._templates.get(sql) if error is None else None
         if template is None:
             template = Template(summary, self._span_attributes(operation, summary, statement, error))
@@ -192,7 +192,7 @@ def connection_attributes(connection: BaseDatabaseWrapper) -> dict[str, Any]:
 
 
 def install() -> None:
-    """Observe every connection that opens from now on, and time the opening itself."""
+    """Observe every connection opened from now on, and time how long opening takes."""
     original = BaseDatabaseWrapper.connect
     if getattr(original, "__telemetry__", False):
         return
@@ -218,7 +218,7 @@ def install() -> None:
 
 
 def _failed_connect_span(connection: BaseDatabaseWrapper, exc: Exception, start_ns: int, end_ns: int) -> None:
-    """Opening a connection is no statement and has no span of its own, but when it fails the trace must show it."""
+    """Record a span for a failed connect. A successful one has no span, but the trace must show a failure."""
     parent = trace.get_current_span().get_span_context()
     if not parent.is_valid:
         return
@@ -248,12 +248,12 @@ def _failed_connect_span(connection: BaseDatabaseWrapper, exc: Exception, start_
 
 
 class PoolCollector(Collector):
-    """Reads psycopg's pools (Django's OPTIONS["pool"]) at scrape time; no pool, no series."""
+    """Reads psycopg's pools (Django's OPTIONS["pool"]) at scrape time. Without a pool it yields no series."""
 
     def collect(self) -> Iterable[Metric]:
         try:
             from django.db.backends.postgresql.base import DatabaseWrapper
-        except Exception:  # psycopg is not installed; Django raises its own ImproperlyConfigured
+        except Exception:  # psycopg isn't installed; Django raises ImproperlyConfigured
             return []
         pools = getattr(DatabaseWrapper, "_connection_pools", {})
         families: dict[str, Metric] = {

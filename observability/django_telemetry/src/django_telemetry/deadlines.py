@@ -1,4 +1,4 @@
-"""Deadlines: how long the current unit of work may still take, passed on to every service that it calls."""
+"""Deadlines: the time left for the current unit of work, propagated to every service that it calls."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _current: ContextVar[Deadline | None] = ContextVar("django_telemetry_deadline", 
 
 
 def current_deadline() -> Deadline | None:
-    """The deadline of use_deadline(), else of the current request, RPC or message; None outside of any."""
+    """The deadline set by use_deadline(), else that of the current request, RPC or message; None without one."""
     explicit = _current.get()
     if explicit is not None:
         return explicit
@@ -25,7 +25,7 @@ def current_deadline() -> Deadline | None:
 
 @contextmanager
 def use_deadline(deadline: Deadline) -> Iterator[Deadline]:
-    """Make ``deadline`` the current one inside the block, unless an earlier one already holds."""
+    """Make ``deadline`` the current one inside the block, unless the current one is earlier."""
     effective = deadline.earliest(current_deadline())
     token = _current.set(effective)
     try:

@@ -1,4 +1,4 @@
-"""Outgoing calls: one object makes the client span, the edge's sample and the outcome, for every protocol."""
+"""Outgoing calls: one object creates the client span, the edge sample and the outcome, for every protocol."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from .redaction import redact_failure
 from .tracing import exception_event, get_tracing
 
 OK, ERROR, TIMEOUT, REFUSED, REJECTED = OUTCOMES = ("ok", "error", "timeout", "refused", "rejected")
-# Those whose clients here try again by themselves.
+# Protocols whose clients in this library retry.
 RETRYING_PROTOCOLS = ("http", "grpc")
 
 _durations = Family(dependency_call_duration_seconds)
@@ -36,7 +36,7 @@ _deadlines = Family(dependency_deadline_remaining_seconds)
 
 
 class DependencyError(Exception):
-    """A call to a dependency failed. ``outcome`` is what the edge metric says: error, timeout, refused or rejected."""
+    """A call to a dependency failed. ``outcome`` is the edge metric's label: error, timeout, refused or rejected."""
 
     outcome = ERROR
 
@@ -47,25 +47,25 @@ class DependencyError(Exception):
 
 
 class DependencyTimeout(DependencyError):
-    """No answer in time. Whether the dependency did the work is unknown."""
+    """No answer in time. It is unknown whether the dependency did the work."""
 
     outcome = TIMEOUT
 
 
 class DependencyRefused(DependencyError):
-    """No connection, or it broke. Whether the work was done is unknown when the connection broke on the way."""
+    """The connection failed or broke. If it broke during the call, it is unknown whether the work was done."""
 
     outcome = REFUSED
 
 
 class DependencyRejected(DependencyError):
-    """Not sent: the deadline had passed already. The dependency did nothing."""
+    """Not sent, since the deadline had already passed. The dependency did nothing."""
 
     outcome = REJECTED
 
 
 def outcome_of(exc: BaseException) -> str:
-    """The edge outcome that an exception stands for."""
+    """The edge outcome of an exception."""
     if isinstance(exc, DependencyError):
         return exc.outcome
     if isinstance(exc, (TimeoutError, socket.timeout)):
@@ -76,7 +76,7 @@ def outcome_of(exc: BaseException) -> str:
 
 
 def declare(dependency: str, protocol: str, *operations: str) -> None:
-    """Start the edge's series at 0 for all outcomes, so that its first failure already shows as an increase."""
+    """Start the edge's series at 0 for all outcomes, so that the first failure already is an increase."""
     for operation in operations:
         for outcome in OUTCOMES:
             _durations.ensure(dependency, protocol, operation, outcome)
@@ -92,15 +92,15 @@ def observe_call(
 
 
 def count_retry(dependency: str, protocol: str, operation: str) -> None:
-    """Count a call that is tried again."""
+    """Count a call that is retried."""
     _retries[(dependency, protocol, operation)].inc()
 
 
 class Call:
-    """One outgoing call in flight. Used as a context manager; the outcome is ``ok`` unless set or an exception leaves.
+    """One outgoing call in flight, a context manager. The outcome is ``ok`` unless it is set or the block raises.
 
-    The span is a child of the current span. In a unit of work that isn't sampled it is only remembered, and exported
-    if the work is kept.
+    The span is a child of the current span. In an unsampled unit of work it is only remembered, and exported if the
+    work is kept.
     """
 
     __slots__ = (
@@ -164,29 +164,29 @@ class Call:
         return self
 
     def set(self, key: str, value: Any) -> None:
-        """Add an attribute to the call's span."""
+        """Set an attribute of the call's span."""
         self._attributes[key] = value
 
     def fail(self, outcome: str, error_type: str, detail: str | None = None) -> None:
-        """Say that the call failed although no exception leaves the block."""
+        """Mark the call as failed although the block raises no exception."""
         self.outcome = outcome
         self._status = StatusCode.ERROR
         self._status_text = redact_failure(detail, 256) if detail else None
         self._attributes["error.type"] = error_type
 
     def mark_error(self, error_type: str) -> None:
-        """Give the span error status without making the edge count it as a failure (a 4xx answer, say)."""
+        """Set the span's error status without counting a failure of the edge (for example for a 4xx answer)."""
         self._status = StatusCode.ERROR
         self._attributes["error.type"] = error_type
 
     def callee_kept(self, traceresponse: str | None) -> None:
-        """Read the callee's ``traceresponse``: sampled, in a trace we dropped, means that it keeps its part."""
+        """Keep an unsampled trace when the callee's ``traceresponse`` is sampled: the callee kept its part."""
         work = self._work
         if work is not None and work.remembered is not None and traceresponse and traceresponse[-1:] in "13579bdf":
             work.keep()
 
     def propagation(self) -> dict[str, str]:
-        """The headers that carry this call's context: traceparent, and the request id."""
+        """The headers that propagate this call's context: traceparent, and the request id."""
         context = self.span.get_span_context()
         work = self._work
         headers = {}
@@ -240,9 +240,9 @@ class Call:
 def timed_call(
     dependency: str, protocol: str, operation: str, *, attributes: Mapping[str, Any] | None = None
 ) -> Iterator[Call]:
-    """Time a call that the library has no client for: a span, and a sample in dependency_call_duration_seconds.
+    """Measure a call that the library has no client for: a span and a sample in dependency_call_duration_seconds.
 
-    ``operation`` is a template, never a value. Set ``.outcome`` or call ``.fail()`` when a failure isn't an exception.
+    ``operation`` is a template, never a value. Set ``.outcome`` or call ``.fail()`` for a failure without an exception.
     """
     with Call(dependency, protocol, operation, attributes=attributes, attach=True) as call:
         yield call

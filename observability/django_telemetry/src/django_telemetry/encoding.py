@@ -1,8 +1,8 @@
 """Spans to OTLP protobuf, several times cheaper than through message objects.
 
-Every span of a sampled request is encoded by a thread that competes with requests for the interpreter, so its cost is
-the request's cost. Most attributes repeat from span to span: their encoded form is kept. The result is the same message
-as the SDK's own encoder makes, which a test checks.
+Every span of a sampled request is encoded by a thread that competes with requests for the GIL, so its cost slows the
+requests. Most attributes repeat between spans, so their encoded form is cached. The message is identical to that of
+the SDK's encoder; a test checks this.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def _key(key: str) -> bytes:
 
 
 def _attribute(key: str, value: Any) -> bytes:
-    """A KeyValue with its size in front."""
+    """A KeyValue, prefixed with its size."""
     if type(value) is not str:
         message = _key(key) + _wrap(b"\x12", _value(value))
         return _size(len(message)) + message
@@ -115,7 +115,7 @@ def _attribute(key: str, value: Any) -> bytes:
 
 
 def _attributes(tag: bytes, attributes: Any) -> list[bytes]:
-    # The plain dict inside the SDK's attributes: its own iteration takes a lock for each item.
+    # Use the plain dict inside the SDK's attributes: iterating over the latter takes a lock for each item.
     items: Mapping[str, Any] = getattr(attributes, "_dict", attributes) or {}
     return [tag + _attribute(key, value) for key, value in items.items()]
 
@@ -144,7 +144,7 @@ def _link(link: Link) -> bytes:
 
 
 def _templated(span: LightSpan, template: Template) -> bytes:
-    """A span whose shared part has been encoded before."""
+    """A span with a template, whose encoded form is cached."""
     if template.encoded is None:
         template.encoded = (
             b"\x2a" + _text(template.name) + _KINDS[span._kind],
@@ -159,7 +159,7 @@ def _templated(span: LightSpan, template: Template) -> bytes:
         parts += [b"\x22\x08", parent[1].to_bytes(8, "big")]
     parts += [head, _TIMES(0x39, span._start_time, 0x41, span._end_time), attributes]
     for key, value in span.own.items():
-        # Of one span only: not worth remembering.
+        # Only this span has the value: don't cache it.
         message = _key(key) + _wrap(b"\x12", b"\x0a" + _text(value))
         parts += [_SPAN_ATTRIBUTE, _size(len(message)), message]
     message = _status(span._status)
@@ -219,7 +219,7 @@ def encode_spans(spans: Iterable[ReadableSpan]) -> bytes:
     grouped: dict[int, tuple[Resource, dict[int, tuple[InstrumentationScope | None, list[bytes]]]]] = {}
     for span in spans:
         resource, scope = span._resource, span._instrumentation_scope
-        # By identity: hashing a resource costs more than encoding a span, and a process has one.
+        # Group by identity: hashing a resource costs more than encoding a span, and a process has only one.
         _, scopes = grouped.setdefault(id(resource), (resource, {}))
         _, encoded = scopes.setdefault(id(scope), (scope, []))
         encoded.append(_wrap(b"\x12", _span(span)))

@@ -1,4 +1,4 @@
-"""Errors: sentry-sdk with the fewest integrations, trace and request ids on each event, a bounded transport."""
+"""Errors: sentry-sdk with a minimum of integrations, trace and request ids on each event, a bounded transport."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ _CAPTURED = "__telemetry_captured__"
 
 
 class _LazyScope(Scope):
-    """An isolation scope that costs nothing until somebody touches it.
+    """An isolation scope that costs nothing until it is used.
 
-    Every request needs its own, or a tag set in one shows on another's event; nearly none uses it. The slots stay
-    unset, so the first access lands in __getattr__, which then copies the process's scope.
+    Every request needs its own, else a tag set in one request appears on another's event; few requests use it. The
+    slots stay unset, so the first access calls __getattr__, which then copies the process's scope.
     """
 
     __slots__ = ("_base",)
@@ -45,7 +45,7 @@ class _LazyScope(Scope):
         self._base = base
 
     def __getattr__(self, name: str) -> Any:
-        # Only reached while the slots are unset.
+        # Python calls this only while the slots are unset.
         if name.startswith("__") or name not in _SLOTS:
             raise AttributeError(name)
         source = Scope.__copy__(self._base)
@@ -58,7 +58,7 @@ class _LazyScope(Scope):
         return object.__getattribute__(self, name)
 
     def __copy__(self) -> Scope:
-        _ = self._type  # copies now
+        _ = self._type  # triggers the copy
         copied = Scope.__new__(Scope)
         for slot in _SLOTS:
             try:
@@ -72,7 +72,7 @@ _SLOTS = frozenset(Scope.__slots__)
 
 
 def configure(config: TelemetryConfig) -> BoundedTransport | None:
-    """Start error reporting. None when there is neither a DSN nor a Spotlight to report to."""
+    """Start error reporting. Returns None when neither a DSN nor a Spotlight URL is set."""
     global _enabled
     if not (config.sentry_dsn or config.sentry_spotlight):
         return None
@@ -80,7 +80,7 @@ def configure(config: TelemetryConfig) -> BoundedTransport | None:
     sentry_sdk.init(
         dsn=config.sentry_dsn or None,
         transport=transport,
-        # The stock Spotlight client posts inside the request without a timeout and switches personal data on.
+        # The stock Spotlight client posts inside the request without a timeout and enables personal data.
         spotlight=False,
         environment=config.sentry_environment,
         release=config.sentry_release or None,
@@ -113,22 +113,22 @@ def configure(config: TelemetryConfig) -> BoundedTransport | None:
 
 
 def disable() -> None:
-    """Stop reporting; the client is left to its shutdown."""
+    """Stop reporting. The client is closed at its own shutdown."""
     global _enabled
     _enabled = False
 
 
 def capture_exception(exc: BaseException) -> None:
-    """Report ``exc`` once, however many layers see it on its way. Does nothing when error reporting is off."""
+    """Report ``exc`` once, however many layers it passes. Does nothing when error reporting is off."""
     if not _enabled or getattr(exc, _CAPTURED, False):
         return
-    with suppress(AttributeError):  # an exception class with slots: reported, possibly twice
+    with suppress(AttributeError):  # an exception class with slots may be reported twice
         setattr(exc, _CAPTURED, True)
     sentry_sdk.capture_exception(exc)
 
 
 def capture_log(record: logging.LogRecord) -> None:
-    """Report a log record of level ERROR or above: its exception when it has one, else its message."""
+    """Report a log record of level ERROR or above: its exception if it has one, else its message."""
     if not _enabled or record.name.startswith(("sentry_sdk", "django_telemetry")):
         return
     exc = record.exc_info[1] if record.exc_info else None
@@ -145,11 +145,11 @@ def capture_log(record: logging.LogRecord) -> None:
 
 
 def enter_scope() -> Token[Scope | None] | None:
-    """Give the work that starts here an isolation scope of its own; hand the token to leave_scope()."""
+    """Start an isolation scope for a unit of work; pass the token to leave_scope()."""
     if not _enabled:
         return None
     base = _isolation_scope.get()
-    # Where nobody has one yet (a thread, mostly), the SDK makes a new one at the first access.
+    # Without a scope (usually in a new thread) the SDK creates one on first access.
     return _isolation_scope.set(_LazyScope(base) if base is not None else None)
 
 
@@ -160,7 +160,7 @@ def leave_scope(token: Token[Scope | None] | None) -> None:
 
 @contextmanager
 def isolated_scope() -> Iterator[None]:
-    """A block with an isolation scope of its own: tags and breadcrumbs don't leak into other work."""
+    """Run the block in its own isolation scope: tags and breadcrumbs don't leak into other work."""
     token = enter_scope()
     try:
         yield
@@ -173,7 +173,7 @@ def _propagation_context() -> tuple[str, str] | None:
 
 
 def _before_send(event: Event, hint: Hint) -> Event | None:
-    """Put back what the left-out integrations would have added, and take out what must not leave the process."""
+    """Add what the disabled integrations would have added, and remove what must not leave the process."""
     work = current_work()
     if work is not None:
         event.setdefault("tags", {})["request_id"] = work.request_id

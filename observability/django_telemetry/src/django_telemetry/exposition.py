@@ -1,4 +1,4 @@
-"""The metrics port: OpenMetrics with exemplars on a socket of its own, away from the public one."""
+"""The metrics port: OpenMetrics with exemplars on its own socket, separate from the public one."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ class _Server(ThreadingMixIn, HTTPServer):
     token: str
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A scraper that went away is no news, and the default prints a stack trace past the logs."""
+        """Do nothing: a scraper that disconnects is normal, and the default prints a stack trace to stderr."""
         logger.debug("A scrape from %s was broken off.", client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Answers GET /metrics and nothing else."""
+    """Serves only GET /metrics."""
 
     server_version = "django-telemetry"
     sys_version = ""
-    # Seconds: a client that connects and says nothing must not hold a thread.
+    # Seconds; a client that connects and sends nothing must not occupy a thread.
     timeout = 10
     server: _Server
 
@@ -75,11 +75,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing: a scrape every few seconds is not news."""
+        """Do nothing: a line per scrape is noise."""
 
 
 class MetricsServer:
-    """Serves a registry. When the port is taken (the worker before us is still finishing) it keeps trying."""
+    """Serves a registry. While the port is in use (by a worker that is shutting down) it retries."""
 
     def __init__(self, host: str, port: int, registry: CollectorRegistry, token: str = "") -> None:
         self._address = (host, port)
@@ -89,7 +89,7 @@ class MetricsServer:
         self._server: _Server | None = None
 
     def start(self) -> None:
-        """Begin to serve in a daemon thread. Never raises on a taken port: telemetry must not stop the service."""
+        """Serve in a daemon thread. Doesn't raise when the port is in use: telemetry must not stop the service."""
         threading.Thread(target=self._run, name="telemetry-metrics", daemon=True).start()
 
     def _run(self) -> None:
@@ -112,28 +112,28 @@ class MetricsServer:
 
     @property
     def port(self) -> int | None:
-        """The port in use, None while there is none."""
+        """The bound port; None while not serving."""
         return self._server.server_address[1] if self._server is not None else None
 
     def wait_until_serving(self, timeout: float) -> bool:
-        """Wait for the port, ``timeout`` seconds at most."""
+        """Wait at most ``timeout`` seconds until the port is open. Returns whether it is."""
         end = time.monotonic() + timeout
         while self._server is None and time.monotonic() < end:
             time.sleep(0.01)
         return self._server is not None
 
     def drain(self) -> None:
-        """Nothing to send: whoever scrapes comes by itself."""
+        """Does nothing: metrics are pulled."""
 
     def close(self, _timeout: float = 0.0) -> None:
-        """Stop serving."""
+
         self._closed.set()
         if self._server is not None:
             threading.Thread(target=self._server.shutdown, daemon=True).start()
 
 
 def start(config: TelemetryConfig, registry: CollectorRegistry) -> MetricsServer | None:
-    """Serve ``registry`` on TELEMETRY_METRICS_PORT; None without a port and in the autoreloader's watching process."""
+    """Serve ``registry`` on TELEMETRY_METRICS_PORT; None without a port or in the autoreloader's outer process."""
     if config.metrics_port is None or not config.on("metrics"):
         return None
     if _is_autoreload_watcher():
@@ -144,5 +144,5 @@ def start(config: TelemetryConfig, registry: CollectorRegistry) -> MetricsServer
 
 
 def _is_autoreload_watcher() -> bool:
-    """Whether this is runserver's outer process, which only watches files and would take the inner one's port."""
+    """Whether this is runserver's outer process, which only watches files and would occupy the inner one's port."""
     return "runserver" in sys.argv[1:2] and "--noreload" not in sys.argv and os.environ.get("RUN_MAIN") != "true"

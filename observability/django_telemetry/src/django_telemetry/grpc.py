@@ -38,7 +38,7 @@ from .tracing import Tracing, Trust, get_tracing
 logger = logging.getLogger(__name__)
 
 _SYSTEM = "grpc"
-# What the semantic conventions call a server error. The others are answers to a wrong or unlucky request.
+# The codes that the semantic conventions count as server errors. All others are the caller's errors.
 _SERVER_ERRORS = frozenset(
     {
         grpc.StatusCode.UNKNOWN,
@@ -73,13 +73,13 @@ def client_channel(
     retries: RetryPolicy | None = None,
     credentials: grpc.ChannelCredentials | None = None,
 ) -> grpc.Channel:
-    """A channel to ``target`` (host:port) for stubs of ``dependency``. Make it after a fork, not before.
+    """A channel to ``target`` (host:port) for stubs of ``dependency``. Create it after a fork, not before.
 
-    ``timeout`` bounds each attempt in seconds where the call itself gives none; the deadline of the work in hand cuts
-    it. ``token`` goes along as ``authorization: Bearer …``. ``service_name``, when given, is the only gRPC service
-    that may be called through this channel. ``retries`` apply to UNAVAILABLE and only when given: the methods must be
-    idempotent. Calls raise DependencyTimeout, DependencyRefused or DependencyRejected for what is the edge's fault,
-    and grpc.RpcError with its code for the callee's answers.
+    ``timeout`` limits each attempt in seconds unless the call sets its own; the current unit of work's deadline may
+    shorten it. ``token`` is sent as ``authorization: Bearer …``. ``service_name``, when given, is the only gRPC service
+    that may be called through this channel. ``retries`` are off by default and apply to UNAVAILABLE; the methods must
+    be idempotent. Calls raise DependencyTimeout, DependencyRefused or DependencyRejected for failures of the edge, and
+    grpc.RpcError with its code for the callee's answers.
     """
     if credentials is not None:
         channel = grpc.secure_channel(target, credentials, options=_OPTIONS)
@@ -100,7 +100,7 @@ class _CallDetails(grpc.ClientCallDetails):
 
 
 class _Method(NamedTuple):
-    """A method's full name, and its parts."""
+    """The full name of a method, and its parts."""
 
     full: str
     service: str
@@ -173,7 +173,7 @@ class _ClientInterceptor(grpc.UnaryUnaryClientInterceptor):
             if self._authorization:
                 metadata.append(("authorization", self._authorization))
             outcome = continuation(_CallDetails(details, min(limit, remaining), metadata), request)
-            # Waits for the answer, so that the span and the sample cover the call and not only its sending.
+            # Waits for the answer, so that the span and the sample cover the whole call, not only sending it.
             code = outcome.code()
             call.set("rpc.grpc.status_code", code.value[0])
             call.callee_kept(dict(_pairs(outcome.trailing_metadata())).get("traceresponse"))
@@ -192,10 +192,10 @@ class _ClientInterceptor(grpc.UnaryUnaryClientInterceptor):
 
 
 def server_interceptors(tokens: Mapping[str, str] | Iterable[str] = ()) -> list[grpc.ServerInterceptor]:
-    """The interceptors for grpc.server(): one that gives each RPC its span, ids, deadline, metrics and log line.
+    """The interceptors for grpc.server(): each RPC gets a span, ids, a deadline, metrics and an access line.
 
-    ``tokens`` (a mapping caller → token, or tokens) are those whose callers may continue their trace here, beside
-    TELEMETRY_TRUSTED_TOKENS. Deciding who may call at all is the service's own business.
+    ``tokens`` (a mapping caller → token, or tokens) identify callers that may continue their trace, in addition to
+    TELEMETRY_TRUSTED_TOKENS. Authorizing callers is the service's responsibility.
     """
     values = tokens.values() if isinstance(tokens, Mapping) else tokens
     return [_ServerInterceptor(tuple(values))]
@@ -203,7 +203,7 @@ def server_interceptors(tokens: Mapping[str, str] | Iterable[str] = ()) -> list[
 
 @dataclass(frozen=True, slots=True)
 class _Server:
-    """What the RPCs of a server share: where they report to, and their limits in seconds."""
+    """What the RPCs of a server share: the telemetry outputs, and time limits in seconds."""
 
     tracing: Tracing
     trust: Trust
@@ -277,7 +277,7 @@ class _ServerInterceptor(grpc.ServerInterceptor):
 
 
 class _Context:
-    """A ServicerContext that remembers the status its handler sets; all else goes to the real one."""
+    """A ServicerContext that records the status set by the handler and delegates everything else."""
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner
@@ -314,7 +314,7 @@ class _Context:
 
 
 class _Rpc:
-    """One RPC in hand, from its first byte to its status."""
+    """One RPC in progress, from its first byte to its status."""
 
     def __init__(
         self,
@@ -329,7 +329,7 @@ class _Rpc:
         self._method = method
         self._kind = kind
         trusted = "traceparent" in metadata and server.trust.allows(metadata.get("authorization"))
-        # A tracestate is free text, and would be exported with the link.
+        # A tracestate is free text and would be exported with the link.
         remote = parse_traceparent(metadata.get("traceparent"), metadata.get("tracestate") if trusted else None)
         left = context.time_remaining()
         timeout = server.request_timeout if left is None else min(left, server.request_timeout)
@@ -349,7 +349,7 @@ class _Rpc:
         self.context = _Context(context)
         self._token = otel_context.attach(context_for(self._unit.work))
         self._scope = errors.enter_scope()
-        # Answered already now, so that it also goes with an abort.
+        # Set now, so that an abort sends it too.
         self._announce()
         close_old_connections()
 
@@ -366,7 +366,7 @@ class _Rpc:
         elapsed = unit.elapsed()
         close_old_connections()
         code = self.context.status or (grpc.StatusCode.UNKNOWN if exc is not None else grpc.StatusCode.OK)
-        # After an abort the exception is only how grpc leaves the handler.
+        # After an abort, the exception is only how grpc exits the handler.
         error = exc if self.context.status is None else None
         failed = code in _SERVER_ERRORS
         if failed or elapsed > server.slow_routes.get(self._method, server.slow_request) * 1e9:
@@ -394,7 +394,7 @@ class _Rpc:
         otel_context.detach(self._token)
 
     def _about(self, code: grpc.StatusCode) -> dict[str, Any]:
-        """What both the span and the access line show."""
+        """The attributes that both the span and the access line have."""
         service, _, name = self._method.rpartition("/")
         return {
             "rpc.system": _SYSTEM,
@@ -417,7 +417,7 @@ def _behaviour(handler: Any) -> tuple[str, Any, Any]:
 
 
 def _received(request: Any, kind: str) -> tuple[Any, Sequence[Any]]:
-    """What to hand to the handler, and what of it has been received: of a stream the last few messages."""
+    """The handler's argument, and the received messages: of a stream, the last few."""
     if kind not in _REQUEST_STREAMS:
         return request, (request,)
     last: deque[Any] = deque(maxlen=8)

@@ -1,7 +1,7 @@
-"""For gunicorn: its own messages as JSON lines like all others, and shorter pauses of the workers.
+"""For gunicorn: its own messages as JSON lines, and shorter garbage collection pauses in the workers.
 
 ``logger_class = "django_telemetry.gunicorn.Logger"``, and ``post_worker_init = django_telemetry.gunicorn.freeze``.
-The access log stays off: the middleware writes the access line inside the request's span, which gunicorn can't.
+Keep gunicorn's access log off: only the middleware can write the access line inside the request's span.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from gunicorn.glogging import Logger as _Logger
 
 from .logs import standalone_formatter
 
-# What gunicorn says about a request repeats what the client sent: its address, a header, the URI with its query.
+# gunicorn's messages about a request quote client input: its address, a header, the URI with its query.
 _ABOUT_REQUESTS = {
     "Invalid request from ip=": "Invalid request",
     "Error handling request": "Error handling request",
@@ -25,12 +25,12 @@ _ABOUT_REQUESTS = {
 
 
 def _without_request(record: logging.LogRecord) -> bool:
-    """Cut a message about a request down to what gunicorn itself says. A filter that lets everything pass."""
+    """Reduce a message about a request to gunicorn's own text. A logging filter that drops no record."""
     for start, shown in _ABOUT_REQUESTS.items():
         if isinstance(record.msg, str) and record.msg.startswith(start):
             record.msg, record.args = shown, None
             if record.exc_info and record.exc_info[0] is not None:
-                # The text of the exception may quote the request too; where it came from doesn't.
+                # The exception's text may quote the request too; its type and stack trace don't.
                 record.__dict__["error.type"] = record.exc_info[0].__qualname__
                 record.__dict__["error.stack_trace"] = "".join(traceback.format_tb(record.exc_info[2]))
                 record.exc_info = None
@@ -38,17 +38,17 @@ def _without_request(record: logging.LogRecord) -> bool:
 
 
 def freeze(_worker: object) -> None:
-    """Take what is loaded by now out of the garbage collector's sight. A hook for post_worker_init.
+    """Exclude all objects loaded so far from garbage collection. A hook for post_worker_init.
 
-    A full collection walks all that a project has loaded, some hundred thousand objects that never become garbage, and
-    telemetry, which holds spans and lines for a moment, brings such collections about a little more often.
+    A full collection traverses everything a project has loaded: some hundred thousand objects that never become
+    garbage. Telemetry holds spans and lines for a short time and so triggers full collections slightly more often.
     """
     gc.collect()
     gc.freeze()
 
 
 class Logger(_Logger):
-    """A gunicorn logger that writes ECS lines to stdout, in the master as in the workers."""
+    """A gunicorn logger that writes ECS lines to stdout, both in the master and in the workers."""
 
     def setup(self, cfg: Any) -> None:
         super().setup(cfg)
@@ -60,4 +60,4 @@ class Logger(_Logger):
         self.access_log.disabled = True
 
     def reopen_files(self) -> None:
-        """Nothing to reopen: stdout belongs to whoever started us."""
+        """Does nothing: stdout is owned by the parent process."""

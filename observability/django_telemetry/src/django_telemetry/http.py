@@ -1,4 +1,4 @@
-"""The HTTP client: requests, with span, edge metric, deadline, context, retries and bounded answers."""
+"""The HTTP client: requests with a span, the edge metric, deadlines, context propagation, retries and a size limit."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ MAX_RESPONSE_BYTES = 10 * 1024 * 1024
 
 
 class _Request(NamedTuple):
-    """What is the same for all attempts of a request."""
+    """The values that all attempts of a request share."""
 
     method: str
     template: str
@@ -59,11 +59,11 @@ class _Request(NamedTuple):
 
 
 class Session:
-    """A client for one HTTP dependency. Thread-safe; make one for each process and dependency.
+    """A client for one HTTP dependency. Thread-safe; create one per process and dependency.
 
-    ``timeout`` is the most that one attempt may take, in seconds; the deadline of the work in hand cuts it further and
-    goes along in X-Request-Deadline-Ms. ``token`` is sent as a bearer token. ``retries`` None means the default
-    policy: one retry, for idempotent methods and requests with an Idempotency-Key.
+    ``timeout`` limits one attempt, in seconds. The current unit of work's deadline may shorten it and is sent in
+    X-Request-Deadline-Ms. ``token`` is sent as a bearer token. ``retries`` None selects the default policy: one retry,
+    for idempotent methods and requests with an Idempotency-Key.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Session:
             "server.port": parts.port or (443 if parts.scheme == "https" else 80),
         }
         self._session = requests.Session()
-        # Neither a .netrc nor a proxy variable may redirect or re-authenticate calls between services.
+        # Neither .netrc nor proxy variables may redirect or re-authenticate calls between services.
         self._session.trust_env = False
         adapter = HTTPAdapter(pool_connections=1, pool_maxsize=pool_size, max_retries=0)
         self._session.mount("http://", adapter)
@@ -114,10 +114,10 @@ class Session:
     ) -> requests.Response:
         """Send a request and return the response, whatever its status.
 
-        ``path_template`` (``/internal/v1/users/{id}``) is what telemetry sees; ``path_params`` fill it, escaped.
-        ``operation`` is the edge metric's label, by default method and template. The body has been read when this
-        returns. Raises DependencyTimeout, DependencyRefused, or DependencyRejected when the deadline had passed
-        before anything was sent; DependencyError when the answer is too large or no HTTP.
+        ``path_template`` (``/internal/v1/users/{id}``) is what telemetry records; the escaped ``path_params`` fill it.
+        ``operation`` is the edge metric's label, by default method and template. The body is read before this returns.
+        Raises DependencyTimeout, DependencyRefused, DependencyRejected when the deadline had passed before anything was
+        sent, or DependencyError when the answer is too large or not HTTP.
         """
         method = method.upper()
         operation = operation or f"{method} {path_template}"
@@ -185,7 +185,7 @@ class Session:
             except (Timeout, Urllib3Timeout, TimeoutError) as exc:
                 raise DependencyTimeout(self.dependency, operation, type(exc).__name__) from exc
             except RequestsConnectionError as exc:
-                # requests wraps a read timeout in the body as a connection error.
+                # requests raises a read timeout in the body as a connection error.
                 if exc.args and isinstance(exc.args[0], ReadTimeoutError):
                     raise DependencyTimeout(self.dependency, operation, "ReadTimeout") from exc
                 raise DependencyRefused(self.dependency, operation, _reason(exc)) from exc
@@ -203,7 +203,7 @@ class Session:
             return response
 
     def _read(self, response: requests.Response, deadline: Deadline, operation: str) -> None:
-        """Read the body within the deadline: a read timeout alone would let a slow sender go on for ever."""
+        """Read the body within the deadline: a read timeout alone doesn't stop a sender that is slow forever."""
         chunks: list[bytes] = []
         size = 0
         raw = response.raw
@@ -228,12 +228,12 @@ class Session:
         raw.release_conn()
 
     def close(self) -> None:
-        """Close the idle connections."""
+        """Close idle connections."""
         self._session.close()
 
 
 def _limit_socket(raw: Any, seconds: float) -> None:
-    """Shorten the socket's timeout to what is left."""
+    """Limit the socket's timeout to ``seconds``."""
     connection = getattr(raw, "_connection", None)
     sock = getattr(connection, "sock", None)
     if isinstance(sock, socket.socket):
@@ -241,7 +241,7 @@ def _limit_socket(raw: Any, seconds: float) -> None:
 
 
 def _reason(exc: BaseException) -> str:
-    """The innermost cause's type: what urllib3 wraps says more than the wrapping."""
+    """The type name of the innermost cause, which is more specific than urllib3's wrapper."""
     current: BaseException = exc
     for _ in range(6):
         inner = current.__cause__ or current.__context__

@@ -1,4 +1,4 @@
-"""Installs the middleware the way OpenTelemetry's own Django instrumentation does, so that others see it as done."""
+"""Installs the middleware through OpenTelemetry's Django instrumentor, so that Django counts as instrumented."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MIDDLEWARE = "django_telemetry.middleware.TelemetryMiddleware"
 
 
 class TelemetryInstrumentor(DjangoInstrumentor):
-    """DjangoInstrumentor with our middleware in place of the package's."""
+    """DjangoInstrumentor with TelemetryMiddleware instead of the package's middleware."""
 
     _opentelemetry_middleware = MIDDLEWARE
 
@@ -21,9 +21,9 @@ class TelemetryInstrumentor(DjangoInstrumentor):
 
 
 def instrument() -> None:
-    """Install the middleware unless the settings name it, and mark Django as instrumented."""
+    """Install the middleware unless MIDDLEWARE lists it, and mark Django as instrumented."""
     instrumentor = TelemetryInstrumentor()
-    # One instance for both classes: opentelemetry-instrument or another package must find Django instrumented.
+    # Both classes share one instance, so that opentelemetry-instrument and other packages find Django instrumented.
     DjangoInstrumentor._instance = instrumentor
     if not instrumentor.is_instrumented_by_opentelemetry:
         instrumentor.instrument(skip_dep_check=True)

@@ -1,4 +1,4 @@
-"""Starting and stopping: what must happen at exit and at a stop signal, in bounded time."""
+"""Shutdown: flush telemetry at exit and handle stop signals, in bounded time."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from typing import Protocol
 
 logger = logging.getLogger(__name__)
 
-# Of the time at exit, what is left for the logs: they come last, since the others still have something to say.
+# The fraction of the exit time reserved for the logs. They are closed last, since closing the others may log.
 _LOGS_SHARE = 0.15
 
 
 class Closer(Protocol):
-    """Something that holds telemetry which isn't sent yet."""
+    """A component with unsent telemetry."""
 
     def drain(self) -> None:
-        """Begin to send everything and take nothing new. Returns at once."""
+        """Start sending everything and accept nothing new. Returns at once."""
 
     def close(self, timeout: float) -> None:
-        """Wait ``timeout`` seconds at most for what drain() began; count the rest as lost."""
+        """Wait at most ``timeout`` seconds for drain() to finish; count the rest as lost."""
 
 
 _closers: list[Closer] = []
@@ -32,7 +32,7 @@ _registered = False
 
 
 def at_exit(closer: Closer, timeout: float) -> None:
-    """Drain and close ``closer`` when the process ends. All closers together get ``timeout`` seconds."""
+    """Drain and close ``closer`` when the process exits. All closers share ``timeout`` seconds."""
     global _registered
     with _lock:
         _closers.append(closer)
@@ -42,11 +42,11 @@ def at_exit(closer: Closer, timeout: float) -> None:
 
 
 def shutdown(timeout: float) -> None:
-    """Close what was registered, the last registered last, in ``timeout`` seconds. A second call does nothing."""
+    """Close the registered components, the last registered last, in ``timeout`` seconds. A second call does nothing."""
     with _lock:
         closers, _closers[:] = list(_closers), []
     end = time.monotonic() + timeout
-    # All begin before the first is waited for: dead backends cost their time only once.
+    # Start all drains before waiting for the first, so that the waits for several dead backends overlap.
     for closer in closers[:-1]:
         closer.drain()
     for closer in closers:
@@ -54,14 +54,14 @@ def shutdown(timeout: float) -> None:
         try:
             closer.close(max(0.01, end - reserve - time.monotonic()))
         except Exception:
-            # At exit nothing may stop the remaining closers, and there is nobody to raise to.
+            # At exit an error must not keep the remaining components from closing, and there is no caller to raise to.
             logger.debug("A telemetry component did not close cleanly.", exc_info=True)
 
 
 def stop_event() -> threading.Event:
-    """An event that SIGTERM and SIGINT set, for commands that loop: finish the work in hand, then leave.
+    """An event that SIGTERM and SIGINT set, for commands that loop: finish the current work, then return.
 
-    A second signal of the same kind gets the default treatment, so a hanging command can still be stopped.
+    A second signal of the same kind has the default effect, so a hanging command can still be stopped.
     Must be called from the main thread.
     """
     event = threading.Event()

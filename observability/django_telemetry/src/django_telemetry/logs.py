@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line on stdout with ECS names, the ids of the work in hand, and no secrets."""
+"""Logs: one JSON object per line on stdout, with ECS names, the ids of the current unit of work, and no secrets."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from .writer import LineWriter
 
 ECS_VERSION = "8.11.0"
 ACCESS_LOGGER = "django_telemetry.access"
-# Of access lines; more only come of a client that makes up paths.
+# Kinds of access lines to cache; more only occur when a client requests invented paths.
 _MAX_KINDS = 1024
-# What an access line takes until it is written, beside its path.
+# Memory of a queued access line without its path.
 _REQUEST_LINE_BYTES = 640
 
 _ORJSON_OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS | orjson.OPT_APPEND_NEWLINE
@@ -44,7 +44,7 @@ def _jsonable(value: Any) -> str:
 
 
 def _message(record: logging.LogRecord) -> str:
-    """The record's message; what Django says about a request has the path in it, which a client made up."""
+    """The record's message. Django's messages about a request contain the path, which is client-supplied."""
     request = getattr(record, "request", None)
     path = getattr(request, "path", None)
     if path is None or not isinstance(record.args, tuple):
@@ -53,12 +53,12 @@ def _message(record: logging.LogRecord) -> str:
     return str(record.msg) % tuple(shown if argument == path else argument for argument in record.args)
 
 
-# Where a request that was answered with an error keeps its fields for lines that are written after it.
+# The request attribute that keeps the log fields of a failed request for lines written after its end.
 LOG_FIELDS = "_django_telemetry_log_fields"
 
 
 def log_fields(context: SpanContext, request_id: str | None) -> dict[str, Any]:
-    """The fields that lead from a line to its trace and its request."""
+    """The fields that link a line to its trace and its request."""
     fields: dict[str, Any] = {}
     ids = hex_ids(context)
     if ids is not None:
@@ -70,10 +70,10 @@ def log_fields(context: SpanContext, request_id: str | None) -> dict[str, Any]:
 
 
 class EcsFormatter(OrjsonFormatter):
-    """Formats a record as one ECS document. What a caller passes as ``extra`` is redacted by name and by pattern.
+    """Formats a record as one ECS document. Values passed as ``extra`` are redacted by name and by pattern.
 
-    An extra whose name has a dot is taken for an ECS or semantic-convention field and kept (``order.id``); any other
-    goes below ``labels.`` as text, so that two services can't disagree about its type in the log store.
+    An extra with a dot in its name is kept as an ECS or semantic-convention field (``order.id``). Any other is written
+    below ``labels.`` as text, so that two services can't use different types for it in the log store.
     """
 
     def __init__(self, config: TelemetryConfig | None = None) -> None:
@@ -98,9 +98,9 @@ class EcsFormatter(OrjsonFormatter):
             fields.update(getattr(getattr(record, "request", None), LOG_FIELDS, ()))
         try:
             message = _message(record)
-        except Exception:  # wrong arguments in a log call must not cost the line, and never the request
+        except Exception:  # wrong arguments in a log call must not lose the line or fail the request
             message = str(record.msg)
-        # What is said about a failure is likely to quote its cause.
+        # Messages about failures often quote client-supplied values.
         redact = redact_failure if record.levelno >= logging.ERROR else redact_text
         fields["message"] = redact(message, 8192)
         for name, value in record.__dict__.items():
@@ -120,7 +120,7 @@ class EcsFormatter(OrjsonFormatter):
         return self.line(fields)
 
     def document(self, created: float, level: int, logger: str) -> dict[str, Any]:
-        """The fields that every line has, with the ids of the current span and unit of work."""
+        """The fields of every line, with the ids of the current span and unit of work."""
         fields: dict[str, Any] = {
             "@timestamp": datetime.fromtimestamp(created, UTC),
             "log.level": _LEVELS.get(level) or logging.getLevelName(level).lower(),
@@ -140,18 +140,18 @@ _SAID = "__telemetry_said__"
 
 
 def mark_as_said(exc: BaseException) -> None:
-    """Remember that ``exc`` has a line of its own, with the ids of its work."""
-    with suppress(AttributeError):  # an exception class with slots: said twice
+    """Record that ``exc`` has already been logged with the ids of its unit of work."""
+    with suppress(AttributeError):  # an exception class with slots is logged twice
         setattr(exc, _SAID, True)
 
 
 def not_said_yet(record: logging.LogRecord) -> bool:
-    """A filter for loggers that repeat an exception once the work is over: without ids, with all that it quotes."""
+    """A filter that drops records of an already logged exception: they have no ids and are not redacted."""
     return not (record.exc_info and getattr(record.exc_info[1], _SAID, False))
 
 
 class StdoutHandler(logging.Handler):
-    """Sends records to the process's line writer, and errors among them to error reporting."""
+    """Sends records to the process's line writer, and errors also to error reporting."""
 
     def __init__(self, level: int = logging.NOTSET) -> None:
         super().__init__(level)
@@ -175,19 +175,19 @@ _writer: LineWriter | None = None
 
 
 def writer() -> LineWriter:
-    """The process's line writer to stdout, made at first use."""
+    """The process's line writer to stdout, created at first use."""
     global _writer
     if _writer is None:
         try:
             descriptor = sys.stdout.fileno()
-        except (AttributeError, OSError, ValueError):  # stdout is replaced by something without a descriptor
+        except (AttributeError, OSError, ValueError):  # stdout was replaced by an object without a descriptor
             descriptor = 1
         _writer = LineWriter(descriptor)
     return _writer
 
 
 class RequestLine(NamedTuple):
-    """What the access line says about a request.
+    """The values of a request's access line.
 
     ``error`` is an exception's name; ``start`` and ``duration`` are in nanoseconds, ``received`` and ``sent`` in bytes.
     """
@@ -207,16 +207,16 @@ class RequestLine(NamedTuple):
 
 
 class AccessLog:
-    """The one line for each request, RPC and message, written inside its span without a trip through logging.
+    """Writes one line per request, RPC and message inside its span, bypassing the logging module.
 
-    It obeys the level of the logger ``django_telemetry.access``. When that logger has handlers of its own the line goes
-    through logging like any other, so that foreign handlers see it.
+    The level of the logger ``django_telemetry.access`` applies. When that logger has its own handlers, the line goes
+    through logging so that they receive it.
     """
 
     def __init__(self, config: TelemetryConfig) -> None:
         self._logger = logging.getLogger(ACCESS_LOGGER)
         self._on = config.on("logs")
-        # What all lines share is serialised once, and what all lines of one kind share once for each kind.
+        # Fields that all lines share are serialised once; those that all lines of a kind share, once per kind.
         shared = {
             **EcsFormatter(config).base,
             "log.logger": ACCESS_LOGGER,
@@ -231,7 +231,7 @@ class AccessLog:
         return self._on and self._logger.isEnabledFor(logging.INFO)
 
     def write(self, message: str, fields: dict[str, Any], ids: tuple[str, str] | None, *, sampled: bool) -> None:
-        """Write one line; ``ids`` are the trace and span id of the work, ``fields`` have its request.id."""
+        """Write one line. ``ids`` are the trace and span id of the work; ``fields`` include its request.id."""
         if ids is not None:
             fields["trace.id"], fields["span.id"] = ids
             fields["trace.sampled"] = sampled
@@ -244,7 +244,7 @@ class AccessLog:
         writer().write(self._shared + orjson.dumps(fields, _jsonable, _ORJSON_OPTIONS)[1:])
 
     def write_request(self, request: RequestLine) -> None:
-        """Write a request's line: as write() would, but put together by the writer's thread."""
+        """Write a request's line like write(), but let the writer's thread render it."""
         if self._is_foreign():
             message, fields = self._kind(request)
             fields |= {"request.id": request.request_id, "event.duration": request.duration, "url.path": request.path}
@@ -270,7 +270,7 @@ class AccessLog:
         if second != known:
             shown = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
             self._second = (second, shown)
-        # Numbers, hex digits and a checked request id need no escaping; the path does.
+        # Numbers, hex digits and a validated request id need no escaping; the path does.
         line = (
             f'{head},"@timestamp":"{shown}.{fraction // 1000:06d}Z","event.id":"{new_event_id()}"'
             f',"request.id":"{request_id}","event.duration":{duration},"http.request.body.bytes":{received}'
@@ -287,7 +287,7 @@ class AccessLog:
 
     @staticmethod
     def _kind(request: RequestLine) -> tuple[str, dict[str, Any]]:
-        """Message and fields that all requests of a kind have in common."""
+        """The message and fields that all requests of a kind share."""
         fields: dict[str, Any] = {
             "event.outcome": "failure" if request.status >= 500 else "success",
             "http.request.method": request.method,
@@ -310,26 +310,27 @@ _BASE_CONFIG: dict[str, Any] = {
     "root": {"handlers": ["telemetry"], "level": "INFO"},
     "loggers": {
         "django": {"handlers": [], "level": "INFO", "propagate": True},
-        # 4xx are in the access line already; 5xx come here with their stack trace.
+        # 4xx are in the access line already; 5xx are logged here with their stack trace.
         "django.request": {"level": "ERROR", "propagate": True},
         # The message repeats the Host header that the client sent; the access line has the 400.
         "django.security.DisallowedHost": {"level": "CRITICAL", "propagate": True},
         "django.server": {"handlers": [], "level": "ERROR", "propagate": True},
-        # Logs each lost connection several times over, with stack traces; the consumer says it once.
+        # Logs each lost connection several times, with stack traces; the consumer logs it once.
         "pika": {"level": "CRITICAL"},
         "grpc._server": {"filters": ["not_said_yet"]},
         "urllib3": {"level": "WARNING"},
-        # Says at every request that a long value was cut.
+        # Logs at every request that a long value was truncated.
         "opentelemetry.attributes": {"level": "ERROR"},
     },
 }
 
 
 def configure(user_config: Mapping[str, Any] | None = None) -> None:
-    """Set up logging; the value for the Django setting LOGGING_CONFIG.
+    """Configure logging; the value of the Django setting LOGGING_CONFIG.
 
-    ``user_config`` is Django's LOGGING: its entries (loggers, handlers, filters, formatters, root) win over ours one
-    by one, so a project changes a level without repeating the rest. With the logs signal off only LOGGING applies.
+    ``user_config`` is Django's LOGGING. Its entries (loggers, handlers, filters, formatters, root) override the default
+    ones individually, so a project can change a level without repeating the rest. With the logs signal off, only
+    LOGGING applies.
     """
     global _configured
     config = get_config()
@@ -351,7 +352,7 @@ def configure(user_config: Mapping[str, Any] | None = None) -> None:
 
 
 def is_configured() -> bool:
-    """Whether configure() has set up our handler in this process."""
+    """Whether configure() has installed the library's handler in this process."""
     return _configured
 
 

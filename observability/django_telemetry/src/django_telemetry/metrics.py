@@ -20,14 +20,14 @@ registry = REGISTRY
 OVERFLOW = "overflow"
 DEFAULT_SERIES_LIMIT = 1000
 
-# Seconds. Fine where a healthy call lies, and up to the longest timeout in use.
+# Seconds. Fine-grained in the range of healthy calls, and up to the longest timeout in use.
 CALL_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 _lock = threading.Lock()
 
 
 def _get_or_create(kind: Callable[..., M], name: str, *args: Any, **kwargs: Any) -> M:
-    """The metric called ``name``, created at the first request: modules may be imported twice (tests, autoreload)."""
+    """The metric called ``name``, created once: modules may be imported twice (tests, autoreload)."""
     with _lock:
         known = registry._names_to_collectors.get(name)
         if known is not None:
@@ -36,26 +36,26 @@ def _get_or_create(kind: Callable[..., M], name: str, *args: Any, **kwargs: Any)
 
 
 def counter(name: str, documentation: str, labels: Sequence[str] = ()) -> Counter:
-    """A counter; ``name`` without the ``_total`` that the exposition adds. Counters without labels start at 0."""
+    """Create a counter. ``name`` has no ``_total``; the exposition adds it. Counters without labels start at 0."""
     return _get_or_create(Counter, name.removesuffix("_total"), documentation, labels)
 
 
 def gauge(name: str, documentation: str, labels: Sequence[str] = ()) -> Gauge:
-    """A gauge."""
+    """Create a gauge; the unit belongs in the name (``_seconds``, ``_bytes``)."""
     return _get_or_create(Gauge, name, documentation, labels)
 
 
 def histogram(
     name: str, documentation: str, labels: Sequence[str] = (), buckets: Sequence[float] = CALL_BUCKETS
 ) -> Histogram:
-    """A histogram; the unit belongs into the name (``_seconds``, ``_bytes``)."""
+    """Create a histogram; the unit belongs in the name (``_seconds``, ``_bytes``)."""
     return _get_or_create(Histogram, name, documentation, labels, buckets=buckets)
 
 
 def start_at_zero(metric: MetricWrapperBase, *label_values: Iterable[str]) -> None:
-    """Create every combination of ``label_values`` (one iterable for each label), so that each series starts at 0.
+    """Create every combination of ``label_values`` (one iterable per label), so that each series starts at 0.
 
-    Without it the first failure is also the series' first sample, and increase() over it is nothing.
+    Otherwise the first failure is also the first sample of its series, and increase() over it returns nothing.
     """
     from itertools import product
 
@@ -71,9 +71,10 @@ overflow_total = counter(
 
 
 class Family(dict[tuple[str, ...], Any]):
-    """The children of one labelled metric, cached by label values and capped in number.
+    """The children of one labelled metric, cached by label values, with a maximum number of series.
 
-    A dict, since a hit is then one C call. A new combination above the cap is counted as ``overflow`` in every label.
+    A dict, so that a hit is a single C call. New combinations above the maximum are counted with every label set to
+    ``overflow``.
     """
 
     def __init__(self, metric: MetricWrapperBase, limit: int | None = None) -> None:
@@ -92,13 +93,13 @@ class Family(dict[tuple[str, ...], Any]):
         return child
 
     def ensure(self, *label_values: str) -> None:
-        """Create a series, so that it starts at 0 and its first sample already shows as an increase."""
+        """Create a series, so that it starts at 0 and its first sample already is an increase."""
         if label_values not in self:
             self.__missing__(label_values)
 
 
 def observe(histogram: Histogram, amount: float, ids: tuple[str, str] | None) -> None:
-    """histogram.observe() with a trace and span id as the exemplar, at a third of the cost: these need no checks."""
+    """histogram.observe() with a trace and span id as exemplar, at a third of the cost: ids need no validation."""
     histogram._sum.inc(amount)
     bucket = histogram._buckets[bisect_left(histogram._upper_bounds, amount)]
     bucket.inc(1)
@@ -110,7 +111,7 @@ _series_limit = DEFAULT_SERIES_LIMIT
 
 
 def set_series_limit(limit: int) -> None:
-    """Set how many series a family may have before further ones share the overflow series."""
+    """Set the maximum number of series per family; further ones share the overflow series."""
     global _series_limit
     _series_limit = limit
 
@@ -120,7 +121,7 @@ def series_limit() -> int:
 
 
 def _new_locks() -> None:
-    """Give every metric new locks in a forked child: one may have been held by a thread that stayed in the parent."""
+    """Replace every metric's locks in a forked child: a thread that exists only in the parent may hold one."""
     registry._lock = threading.Lock()
     for collector in list(registry._collector_to_names):
         if isinstance(collector, MetricWrapperBase):

@@ -1,4 +1,4 @@
-"""The middleware: one pass over the request makes the span, the metrics, the access line and the error scope."""
+"""The middleware: one pass over the request creates the span, the metrics, the access line and the error scope."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _MAX_TEMPLATES = 1024
 
 
 class _HttpWork(Work):
-    """A request's unit of work, with what is needed to finish it."""
+    """A request's unit of work, with the state needed to finish it."""
 
     token: Token[Context]
     scope_token: Any
@@ -71,7 +71,7 @@ class _HttpWork(Work):
 
 
 class TelemetryMiddleware:
-    """Belongs first in MIDDLEWARE, so that whatever any other middleware does happens inside the span."""
+    """Must be first in MIDDLEWARE, so that all other middleware runs inside the span."""
 
     sync_capable = True
     async_capable = True
@@ -80,14 +80,14 @@ class TelemetryMiddleware:
         config = get_config()
         if config.http != "onepass" or not config.signals:
             raise MiddlewareNotUsed("TELEMETRY_HTTP or TELEMETRY_SIGNALS turns it off")
-        # Of one kind or the other, as _is_async says.
+        # Sync or async, according to _is_async.
         self.get_response: Any = get_response
         self._tracing = get_tracing()
         self._metrics = http_metrics() if config.on("metrics") else None
         self._access = AccessLog(config)
         self._request_timeout = config.request_timeout
         self._behind_proxy = settings.SECURE_PROXY_SSL_HEADER is not None
-        # In nanoseconds, as the clock has them.
+        # In nanoseconds, like the clock.
         self._slow_default = config.slow_request * 1e9
         self._slow_routes = {route: seconds * 1e9 for route, seconds in config.slow_routes.items()}
         self._templates: dict[tuple[Any, ...], Template] = {}
@@ -102,7 +102,7 @@ class TelemetryMiddleware:
         try:
             response = self.get_response(request)
         except BaseException as exc:
-            # Django turns exceptions into responses further in; what comes here stops the worker.
+            # Django converts exceptions to responses further in; one that gets here stops the worker.
             self._finish(work, request, None, exc)
             self._leave(work)
             raise
@@ -112,14 +112,14 @@ class TelemetryMiddleware:
         work = self._begin(request)
         try:
             response = await self.get_response(request)
-        except BaseException as exc:  # the client went away, or the server stops
+        except BaseException as exc:  # the client disconnected, or the server is stopping
             self._finish(work, request, None, exc)
             self._leave(work)
             raise
         return self._respond(work, request, response)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> None:
-        """Count exceptions that leave views, also those that Django answers with 404 or 403."""
+        """Count exceptions raised by views, including those that Django answers with 404 or 403."""
         if self._metrics is not None:
             self._metrics.exception(request, exception)
 
@@ -151,28 +151,28 @@ class TelemetryMiddleware:
     def _caller(self, meta: Mapping[str, Any]) -> tuple[SpanContext | None, tuple[Link, ...]]:
         """The caller's span as the parent when the caller is trusted, else as a link."""
         trusted = self._tracing.trusts(meta.get("HTTP_AUTHORIZATION"))
-        # A tracestate is free text, and would be exported with the link.
+        # A tracestate is free text and would be exported with the link.
         remote = parse_traceparent(meta["HTTP_TRACEPARENT"], meta.get("HTTP_TRACESTATE") if trusted else None)
         if remote is None:
             return None, ()
-        # Not believed, only pointed at: a public caller can neither force sampling nor join a trace.
+        # Untrusted context is only linked: a public caller can neither force sampling nor join a trace.
         return (remote, ()) if trusted else (None, (Link(remote),))
 
     def _respond(self, work: _HttpWork, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         if response.streaming:
-            # The sampling verdict for the traceresponse header is known only up to here.
+            # Last chance to decide the sampled flag of the traceresponse header.
             self._judge(work, request, response.status_code, perf_counter_ns() - work.start)
             self._stream(work, request, cast(StreamingHttpResponse, response))
         else:
             self._finish(work, request, response, work.exception)
-        # Past the header class's own checks: both values are made here, of hex digits and checked characters.
+        # Skips the header class's validation: both values are generated here from hex digits and validated characters.
         headers: dict[str, tuple[str, str]] = response.headers._store
         headers["x-request-id"] = (REQUEST_ID_HEADER, work.request_id)
         if work.ids is not None:
             flags = work.flags | TraceFlags.SAMPLED if work.kept else work.flags
             headers["traceresponse"] = (TRACE_RESPONSE_HEADER, f"00-{work.ids[0]}-{work.ids[1]}-{flags:02x}")
         if response.status_code >= 400:
-            # Django says so in its log after the last middleware, when nothing of the work is in the context any more.
+            # Django logs the error after the last middleware, when the context of the work has been reset.
             request.__dict__[LOG_FIELDS] = log_fields(work.span.get_span_context(), work.request_id)
         self._leave(work)
         return response
@@ -182,18 +182,18 @@ class TelemetryMiddleware:
         otel_context.detach(work.token)
 
     def _stream(self, work: _HttpWork, request: HttpRequest, response: StreamingHttpResponse) -> None:
-        """End the work at the response's close, and let the body be made inside the work's context."""
+        """Generate the body inside the work's context, and end the work when the response is closed."""
         inside = context_for(work)
 
         def failed(exc: Exception) -> None:
             work.keep()
             note_failure(work, request, exc)
-            # Nobody else says it with the ids: the server does, later and elsewhere.
+            # Only here are the ids known: the server logs it later, outside of the work's context.
             logger.error("The response to %s broke off.", _path(request), exc_info=exc)
             mark_as_said(exc)
 
         if getattr(response, "file_to_stream", None) is not None:
-            pass  # a file: no code of the service runs, and the server may send it without reading it into Python
+            pass  # a file: no service code runs, and the server may send it without reading it into Python
         elif response.is_async:
             response.streaming_content = _run_async_inside(inside, response.streaming_content, failed)
         else:
@@ -211,7 +211,7 @@ class TelemetryMiddleware:
         closers.append(close)
 
     def _judge(self, work: _HttpWork, request: HttpRequest, status: int, elapsed: int) -> None:
-        """The tail rule: keep what failed or was slower than its route's threshold."""
+        """Apply the tail rule: keep requests that failed or were slower than their route's threshold."""
         match = request.resolver_match
         slow = self._slow_routes.get(match.route, self._slow_default) if match is not None else self._slow_default
         if status >= 500 or elapsed > slow:
@@ -226,7 +226,7 @@ class TelemetryMiddleware:
             self._judge(work, request, status, elapsed)
         sampled = work.recording or work.kept
         method = request.method if request.method in METHODS else None
-        # Request.scheme is the same, after a look for the proxy's header.
+        # Request.scheme returns the same, after checking for the proxy's header.
         scheme = (request.scheme if self._behind_proxy else request._get_scheme()) or "http"  # type: ignore[attr-defined]
         request_size = content_length(request.META.get("CONTENT_LENGTH"))
         response_size = None
@@ -276,11 +276,11 @@ class TelemetryMiddleware:
         status: int,
         exc: BaseException | None,
     ) -> Template:
-        """What the spans of requests to one route, by one name of this server and with one outcome share."""
+        """The template shared by the spans of requests with the same route, server name and outcome."""
         meta = request.META
         host: str = meta.get("HTTP_HOST") or ""
         error = None
-        if status >= 500 or (exc is not None and status < 400):  # a stream may break off after its good status
+        if status >= 500 or (exc is not None and status < 400):  # a stream may fail after a success status was sent
             error = type(exc).__qualname__ if exc is not None else str(status)
         protocol: str | None = meta.get("SERVER_PROTOCOL")
         if protocol is None:  # ASGI
@@ -308,7 +308,7 @@ class TelemetryMiddleware:
             attributes["error.type"] = error
         template = Template("HTTP" if method == "_OTHER" else f"{method} {route}" if route else method, attributes)
         if len(self._templates) >= _MAX_TEMPLATES:
-            self._templates.clear()  # somebody plays with the Host header
+            self._templates.clear()  # a client varies the Host header
         self._templates[key] = template
         return template
 
@@ -350,15 +350,15 @@ class TelemetryMiddleware:
 
 
 def _path(request: HttpRequest) -> str:
-    """The path as far as it may be shown."""
+    """The path, with client-supplied segments masked."""
     match = request.resolver_match
     if match is not None and not match.kwargs and not match.args:
-        return request.path_info  # nothing in it but the route's own words
+        return request.path_info  # contains only the route's own words
     return safe_path(request.path_info, getattr(request, "urlconf", None))
 
 
 def _went_away(exc: BaseException | None) -> bool:
-    """Whether the client closed the connection: ASGI servers cancel the request's task then."""
+    """Whether the client closed the connection: ASGI servers then cancel the request's task."""
     return type(exc).__name__ == "CancelledError"
 
 
@@ -394,7 +394,7 @@ async def _run_async_inside(inside: Context, parts: Any, failed: Callable[[Excep
 
 
 def note_request_exception(sender: Any, request: HttpRequest | None = None, **_: Any) -> None:
-    """Receiver of Django's got_request_exception: an exception that nobody handled, in a view or a middleware."""
+    """Receiver of Django's got_request_exception: an unhandled exception in a view or a middleware."""
     import sys
 
     exc = sys.exc_info()[1]
@@ -408,7 +408,7 @@ def note_request_exception(sender: Any, request: HttpRequest | None = None, **_:
 
 
 def note_failure(work: _HttpWork, request: HttpRequest, exc: BaseException) -> None:
-    """Remember what stopped a request, for its span and its line, and report it."""
+    """Record the exception that failed a request for its span and access line, and report it."""
     work.exception = exc
     match = request.resolver_match
     method = request.method if request.method in METHODS else "_OTHER"
@@ -421,5 +421,5 @@ def note_failure(work: _HttpWork, request: HttpRequest, exc: BaseException) -> N
 
 
 def connect_signals() -> None:
-    """Hear of unhandled exceptions, in sync and async handlers alike."""
+    """Subscribe to unhandled exceptions, in both sync and async handlers."""
     got_request_exception.connect(note_request_exception, dispatch_uid="django_telemetry.request_exception")

@@ -1,8 +1,8 @@
-"""What a service does to its tables, and whether its migrations are applied, under django-prometheus's names.
+"""Counts of inserted, updated and deleted rows, and of applied migrations, under django-prometheus's names.
 
-The package counts saves through a mixin in each model. Here the rows are counted where the statements pass anyway, for
-all models: without a mixin, including bulk operations, and without signal receivers, which would make Django fetch
-rows before it deletes them.
+The package counts saves through a mixin in each model. Here rows are counted in the execute wrapper, for all models:
+without a mixin, including bulk operations, and without signal receivers, which would make Django fetch rows before it
+deletes them.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ logger = logging.getLogger(__name__)
 
 _FIRST_PAUSE, _LONGEST_PAUSE, _INTERVAL = 1.0, 30.0, 300.0
 
-# By verb and table: what to call with the number of rows.
+# (verb, table) → function that adds the number of rows.
 _counters: dict[tuple[str, str], Callable[[float], None]] = {}
 
 
 def prepare() -> None:
-    """Start the counters of every model at 0, but for models that count themselves through the package's mixin."""
+    """Start the counters of every model at 0, except models that use the package's mixin."""
     for model in apps.get_models(include_auto_created=True):
         options = model._meta
         if not options.managed or options.proxy or _counts_itself(model):
@@ -42,28 +42,28 @@ def _counts_itself(model: type[Any]) -> bool:
 
 
 def count(verb: str, table: str, cursor: Any, sql: str) -> None:
-    """Count the rows that a successful INSERT, UPDATE or DELETE touched."""
+    """Count the rows affected by a successful INSERT, UPDATE or DELETE."""
     counter = _counters.get((verb, table))
     if counter is None:
         return
     rows = getattr(cursor, "rowcount", -1)
     if rows == 0 and verb == "INSERT" and "RETURNING" in sql:
-        # SQLite says the number only once the returned rows have been read; Django writes each as a group of values.
+        # SQLite knows the number only after the returned rows are read; Django writes each row as a group of values.
         rows = 1 + sql.count("), (") + sql.count(" UNION ALL ")
     if isinstance(rows, int) and rows > 0:
         counter(rows)
 
 
 def watch_migrations() -> threading.Event:
-    """Keep django_migrations_applied and _unapplied up to date in a thread. Set the event to end it.
+    """Update django_migrations_applied and _unapplied in a thread. Set the returned event to stop it.
 
-    Not at start itself: the database may be away, and a service must come up without it.
+    Not done synchronously at start: a service must start even when the database is unavailable.
     """
     stop = threading.Event()
 
     def watch() -> None:
         pause = _FIRST_PAUSE
-        apps.ready_event.wait()  # Django warns of queries before that
+        apps.ready_event.wait()  # Django warns about queries before that
         while True:
             try:
                 for alias in connections:
@@ -74,7 +74,7 @@ def watch_migrations() -> threading.Event:
             else:
                 wait, pause = _INTERVAL, _FIRST_PAUSE
             finally:
-                connections.close_all()  # this thread's only
+                connections.close_all()  # connections are per thread
             if stop.wait(wait):
                 return
 

@@ -1,4 +1,4 @@
-"""From finished spans to the collector: bounded in memory and time, and every span accounted for."""
+"""Exports finished spans to the collector: bounded in memory and time, with every span accounted for."""
 
 from __future__ import annotations
 
@@ -26,17 +26,18 @@ logger = logging.getLogger(__name__)
 
 _RETRYABLE = frozenset({408, 429, 500, 502, 503, 504})
 _MAX_ATTEMPTS = 6
-# So many spans are encoded (a tenth of a millisecond or two) before requests get their turn.
+# Number of spans to encode (0.1 to 0.2 ms) before yielding the GIL to requests.
 _AT_A_TIME = 32
 _PAUSE = 0.0002
 
 
 class SpanPipeline(SpanProcessor):
-    """Collects finished spans and sends them from one thread. The caller never waits and never fails.
+    """Queues finished spans and sends them from one thread. Never blocks the caller and never raises into it.
 
-    Bounds: spans and estimated bytes in the queue. Beyond them a new span is dropped and counted (queue_full). A batch
-    that the collector doesn't take is tried again with growing, jittered pauses; after six attempts it is given up
-    and counted (export_failed), as is what the collector refuses for good. What is left at exit counts as shutdown.
+    The queue is limited in spans and estimated bytes; above either limit a new span is dropped and counted
+    (queue_full). A batch that the collector doesn't accept is retried with growing, jittered pauses. After six
+    attempts, or when the collector rejects it permanently, it is dropped and counted (export_failed). Spans left at
+    exit are counted as shutdown.
     """
 
     def __init__(self, config: TelemetryConfig, books: Account | None = None) -> None:
@@ -55,14 +56,13 @@ class SpanPipeline(SpanProcessor):
         self._batch = min(config.batch_max_spans, config.queue_max_spans)
         self._delay = config.batch_delay
         self._books = books or account("traces")
-        # Why the last attempt failed, for the check command.
+        # The reason of the last failure, for the check command.
         self.last_failure = ""
         self._reset()
         after_fork(self._reset)
 
     def _reset(self) -> None:
-        # Also in a forked child: what the parent had queued is the parent's to send, and its thread and sockets
-        # don't exist here.
+        # Also in a forked child: the parent sends what it had queued, and its thread and sockets don't exist here.
         self._books.after_fork()
         self._lock = threading.Lock()
         self._queue: deque[tuple[ReadableSpan, int]] = deque()
@@ -77,7 +77,7 @@ class SpanPipeline(SpanProcessor):
         self._books.waiting = lambda: len(self._queue) + len(self._in_hand)
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Take a finished span."""
+        """Queue a finished span, or drop and count it."""
         context = span.context
         if context is None or not context.trace_flags.sampled:
             return
@@ -117,7 +117,7 @@ class SpanPipeline(SpanProcessor):
             return bool(self._in_hand)
 
     def _deliver(self) -> bool:
-        """Send the batch in hand until its fate is known. False when the process ends meanwhile."""
+        """Send the current batch until it is accepted or dropped. False when the process exits meanwhile."""
         try:
             body = encode_spans(self._gently())
         except Exception:
@@ -127,21 +127,21 @@ class SpanPipeline(SpanProcessor):
             body = gzip.compress(body, 1)
         for _attempt in range(_MAX_ATTEMPTS):
             if self._closing.wait(self._breaker.pause()) and self._breaker.is_open:
-                return False  # the collector is known to be down: the exit doesn't wait for it
+                return False  # the collector is down: don't delay the exit
             delivered, final = self._post(body)
             if final:
                 return self._settle(delivered)
         return self._settle(delivered=0)
 
     def _gently(self) -> Iterator[ReadableSpan]:
-        """The spans in hand, with pauses: requests would otherwise wait for the interpreter until all are encoded."""
+        """The current batch's spans, with pauses: requests would otherwise wait for the GIL until all are encoded."""
         for number, (span, _) in enumerate(self._in_hand):
             if number % _AT_A_TIME == _AT_A_TIME - 1 and not self._closing.is_set():
                 time.sleep(_PAUSE)
             yield span
 
     def _post(self, body: bytes) -> tuple[int, bool]:
-        """One attempt: (spans taken by the collector, whether that is final)."""
+        """Make one attempt. Returns (spans accepted by the collector, whether that is final)."""
         size = len(self._in_hand)
         try:
             response = self._http.request(
@@ -156,7 +156,7 @@ class SpanPipeline(SpanProcessor):
             try:
                 answer = response.read(65536)
             except (urllib3.exceptions.HTTPError, OSError):
-                answer = b""  # the status says what became of the spans; a cut-off body doesn't change it
+                answer = b""  # the status decides; a truncated body doesn't change it
             if 200 <= response.status < 300:
                 self._breaker.succeeded()
                 return size - min(size, _rejected(answer)), True
@@ -171,7 +171,7 @@ class SpanPipeline(SpanProcessor):
             response.release_conn()
 
     def _settle(self, delivered: int) -> bool:
-        """Count the batch in hand. False when close() was faster and has counted it."""
+        """Count the current batch. False when close() has already counted it."""
         with self._lock:
             if self._closed:
                 return False
@@ -182,13 +182,13 @@ class SpanPipeline(SpanProcessor):
             return True
 
     def drain(self) -> None:
-        """Begin to send what is queued, at once; new spans count as lost by shutdown."""
+        """Start sending what is queued at once; new spans are counted as lost (shutdown)."""
         with self._lock:
             self._closing.set()
         self._wake.set()
 
     def close(self, timeout: float) -> None:
-        """Send what is queued in ``timeout`` seconds at most; what is left is counted as lost by shutdown."""
+        """Send what is queued within ``timeout`` seconds; the rest is counted as lost (shutdown)."""
         self.drain()
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
@@ -206,11 +206,11 @@ class SpanPipeline(SpanProcessor):
             logger.warning("%d spans were not sent before the process ended.", left)
 
     def shutdown(self) -> None:
-        """Called by the SDK's provider."""
+        """Called by the SDK's provider at its shutdown."""
         self.close(2.0)
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
-        """Wait until everything queued has found its fate, ``timeout_millis`` at most. Whether it has."""
+        """Wait at most ``timeout_millis`` until every queued span is delivered or lost. Returns whether this is so."""
         end = time.monotonic() + timeout_millis / 1000
         while True:
             with self._lock:
@@ -223,7 +223,7 @@ class SpanPipeline(SpanProcessor):
 
 
 def _estimate(span: ReadableSpan) -> int:
-    """Bytes that the span takes in memory, roughly; texts dominate."""
+    """Estimated size of the span in memory, in bytes; texts dominate."""
     size = SPAN_BYTES + _text_bytes(span._attributes)
     for event in span._events:
         size += SPAN_BYTES + _text_bytes(event.attributes)
@@ -242,10 +242,10 @@ def _text_bytes(attributes: Any) -> int:
 
 
 def _rejected(answer: bytes) -> int:
-    """Spans that the collector says it did not take, although it answered with success."""
+    """The number of spans that the collector reports as rejected in a success response (partial success)."""
     if not answer:
         return 0
     try:
         return max(0, ExportTraceServiceResponse.FromString(answer).partial_success.rejected_spans)
-    except Exception:  # an answer that is no protobuf says nothing about rejections
+    except Exception:  # a response that isn't protobuf reports no rejections
         return 0

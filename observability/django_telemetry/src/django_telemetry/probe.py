@@ -1,4 +1,4 @@
-"""Sends one test item to each backend and says what became of it; behind ``manage.py telemetry check``."""
+"""Sends one test item to each backend and returns the results, for ``manage.py telemetry check``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TIMEOUT = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was found out about one signal. ``ok`` None means that there was nothing to test."""
+    """The result of testing one signal. ``ok`` None means that there was nothing to test."""
 
     signal: str
     target: str
@@ -31,7 +31,7 @@ class Finding:
 
 
 def probe(config: TelemetryConfig) -> list[Finding]:
-    """Test every signal that is on; each takes 5 s at most."""
+    """Test every enabled signal, each for at most 5 s."""
     probes: dict[str, Callable[[TelemetryConfig], list[Finding]]] = {
         "traces": _traces,
         "metrics": _metrics,

@@ -1,4 +1,4 @@
-"""The one deny-list: what must not leave the process, applied alike to spans, logs, error reports and metric labels."""
+"""The deny-list of what must not leave the process, applied to spans, logs, error reports and metric labels."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ REDACTED = "[redacted]"
 MAX_MESSAGE = 2048
 MAX_STACK = 16384
 
-# Parts of names (headers, query and JSON keys, metadata) whose values are secrets or personal.
+# Parts of names (headers, query and JSON keys, metadata) whose values are secret or personal.
 _DENIED_PARTS = (
     "authorization",
     "cookie",
@@ -56,7 +56,7 @@ _PREFIXED = (
 )
 _CARD = r"(?<![\dA-Fa-f-])\d(?:[ -]?\d){12,18}(?![\dA-Fa-f-])"
 _PEM = r"-----BEGIN [A-Z ]{3,40}-----[\s\S]{0,8192}?(?:-----END [A-Z ]{3,40}-----|\Z)"
-# PostgreSQL repeats the row's values in its error details.
+# PostgreSQL quotes the row's values in its error details.
 _ROW = r"(?<=\)=\()(?:[^()]|\([^()]*\)){1,1024}(?=\))|(?<=row contains \()[^\n]{1,2048}(?=\))"
 _PATTERN = re.compile("|".join((_PEM, _JWT, _EMAIL, _SCHEME, _USERINFO, _PREFIXED, _ROW, _CARD)))
 # name=value, "name": "value", name: value, with a denied name.
@@ -66,7 +66,7 @@ _KEYED = re.compile(
     (?P<value>"[^"]{0,1024}"|'[^']{0,1024}'|(?:bearer|basic|token|digest)\s+\S+|[^\s,;&)}\]]+)
     """.replace("NAMES", "|".join(part.replace("_", "[_-]?") for part in _DENIED_PARTS if part not in _SHORT))
 )
-# A quick look that spares most strings the real patterns.
+# A cheap check, so that most strings skip the full patterns.
 _SUSPICIOUS = re.compile(
     r"@|%40|eyJ|://|[Bb]earer |[Bb]asic |-----BEGIN|\d[ -]?\d{3}|[=:]|row contains|[_.-][A-Za-z0-9_-]{8}|AKIA|ASIA"
 )
@@ -75,7 +75,7 @@ _extra_keys: tuple[str, ...] = ()
 
 
 def configure(extra_keys: Iterable[str]) -> None:
-    """Deny further names, from TELEMETRY_REDACT_KEYS. A name is denied when it contains one of them."""
+    """Add denied names, from TELEMETRY_REDACT_KEYS. A name is denied when it contains one of them."""
     global _extra_keys
     _extra_keys = tuple(_normal(key) for key in extra_keys)
     is_denied.cache_clear()
@@ -106,14 +106,14 @@ def _luhn(digits: str) -> bool:
 def _replace(match: re.Match[str]) -> str:
     text = match.group()
     digits = re.sub(r"[ -]", "", text)
-    # Order numbers and timestamps are digits too; only what passes the card checksum is a card number.
+    # Order numbers and timestamps are digits too; only digits that pass the card checksum are a card number.
     if digits.isdigit() and not _luhn(digits):
         return text
     return REDACTED
 
 
 def redact_text(text: str, limit: int = MAX_MESSAGE) -> str:
-    """``text`` without tokens, keys, card numbers, e-mail addresses and values of denied names, cut to ``limit``."""
+    """``text`` without tokens, keys, card numbers, e-mail addresses and denied values, cut to ``limit`` characters."""
     if len(text) > limit:
         text = text[:limit] + "…"
     if not _SUSPICIOUS.search(text):
@@ -123,7 +123,7 @@ def redact_text(text: str, limit: int = MAX_MESSAGE) -> str:
 
 
 def redact_value(value: Any, depth: int = 0) -> Any:
-    """``value`` with denied keys and sensitive patterns replaced, all the way down. Anything odd becomes its type."""
+    """``value`` with denied keys and sensitive patterns replaced recursively; other types become redacted text."""
     if isinstance(value, str):
         return redact_text(value)
     if value is None or isinstance(value, (bool, int, float)):
@@ -146,7 +146,7 @@ def _foreign_values() -> tuple[str, ...]:
 
 
 def redact_failure(text: str, limit: int = MAX_MESSAGE) -> str:
-    """As redact_text(), and without the values that the other side of the work in hand had sent."""
+    """Like redact_text(), and without the client-supplied values of the current unit of work."""
     for value in _foreign_values():
         if value in text:
             text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", REDACTED, text)

@@ -1,4 +1,4 @@
-"""Retries: few, jittered, and paid from a budget, so that a struggling dependency isn't hit harder. And pauses."""
+"""Retries: few, jittered and limited by a budget, so that they don't overload a degraded dependency. Also pauses."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How a client tries again. Only what is idempotent is ever retried.
+    """A client's retry policy. Only idempotent calls are ever retried.
 
-    ``attempts`` counts the first try. The pause before retry n is random between 0 and
-    ``min(max_backoff, backoff * 2**n)`` seconds. ``statuses`` are the HTTP answers worth a second try;
-    ``timeouts`` says whether a timeout is: after one, whether the work was done is unknown.
+    ``attempts`` includes the first. The pause before retry n is random between 0 and
+    ``min(max_backoff, backoff * 2**n)`` seconds. ``statuses`` are the HTTP statuses to retry. ``timeouts`` enables
+    retries after a timeout, when it is unknown whether the work was done.
     """
 
     attempts: int = 2
@@ -23,7 +23,7 @@ class RetryPolicy:
     timeouts: bool = True
 
     def pause(self, retry: int) -> float:
-        """Seconds to wait before the retry with this number (0 for the first)."""
+        """Seconds to wait before retry number ``retry`` (0 for the first)."""
         return random.uniform(0, min(self.max_backoff, self.backoff * 2**retry))  # noqa: S311
 
 
@@ -32,17 +32,17 @@ NO_RETRIES = RetryPolicy(attempts=1)
 
 @dataclass(frozen=True)
 class Backoff:
-    """Growing pauses between attempts that go on until one succeeds or gives up.
+    """Growing pauses between attempts.
 
-    About ``first`` seconds, then twice as long each time up to ``most``, give or take a quarter: processes that failed
-    together don't return together.
+    The first pause is ``first`` seconds; each further one is twice as long, up to ``most``. A jitter of ±25 % spreads
+    processes that failed at the same time.
     """
 
     first: float = 1.0
     most: float = 15.0
 
     def pause(self, failures: int) -> float:
-        """Seconds to wait after the attempt with this number has failed (0 for the first)."""
+        """Seconds to wait after failed attempt number ``failures`` (0 for the first)."""
         return random.uniform(0.75, 1.25) * min(self.first * 2 ** min(failures, 30), self.most)  # noqa: S311
 
 
@@ -56,12 +56,12 @@ class RetryBudget:
         self._lock = threading.Lock()
 
     def earn(self) -> None:
-        """Note a first attempt."""
+        """Record a first attempt."""
         with self._lock:
             self._tokens = min(self._capacity, self._tokens + self._ratio)
 
     def spend(self) -> bool:
-        """Take one retry from the budget; False when it is used up."""
+        """Take one retry from the budget. False when the budget is used up."""
         with self._lock:
             if self._tokens < 1:
                 return False

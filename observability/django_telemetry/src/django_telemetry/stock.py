@@ -1,7 +1,7 @@
-"""TELEMETRY_HTTP=stock: the same packages wired with their own middlewares, as their manuals say.
+"""TELEMETRY_HTTP=stock: the same packages with their own middleware, set up as their documentation describes.
 
-Kept for two reasons: it is what the benchmark compares with, and the reference of the equivalence test. It has the
-packages' known traps (see the documentation), so it is no mode for production.
+It is the baseline of the benchmark and the reference of the equivalence test. It has the packages' known problems
+(see the documentation), so don't use it in production.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ TELEMETRY = "django_telemetry.middleware.TelemetryMiddleware"
 
 
 class AccessLogMiddleware:
-    """One line for each request through logging, as a project would write it for itself."""
+    """Logs one line per request through the logging module, as a typical project does."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
@@ -58,7 +58,7 @@ class AccessLogMiddleware:
 
 
 def start(config: TelemetryConfig) -> None:
-    """Wire the packages' own middlewares for the signals that ``config`` has on."""
+    """Install the packages' own middleware for the signals that ``config`` enables."""
     os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http,database")
     middleware = [name for name in settings.MIDDLEWARE if name != TELEMETRY]
     if config.on("logs"):

@@ -1,4 +1,4 @@
-"""Traces: one provider for the process, its sampler, and whose trace context is believed."""
+"""Traces: the process's provider, its sampler, and which callers' trace context is trusted."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from ._work import Remembered, Work
 from .conf import TelemetryConfig, get_config
 from .redaction import MAX_STACK, redact_exception
 
-# Hides whatever span is current.
+# A context that hides the current span.
 _NO_PARENT = Context({_SPAN_KEY: trace.INVALID_SPAN})
 
 SCOPE = InstrumentationScope("django_telemetry", __version__)
@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 
 
 def build_sampler(config: TelemetryConfig) -> Sampler:
-    """The sampler that OTEL_TRACES_SAMPLER and OTEL_TRACES_SAMPLER_ARG describe."""
+    """The sampler configured by OTEL_TRACES_SAMPLER and OTEL_TRACES_SAMPLER_ARG."""
     name = config.sampler
     if name.endswith("always_on"):
         root: Sampler = ALWAYS_ON
@@ -54,7 +54,7 @@ def build_sampler(config: TelemetryConfig) -> Sampler:
 
 
 def build_resource(config: TelemetryConfig) -> Resource:
-    """Who speaks: service, version, instance, environment and runtime. Host and process ids, no command lines."""
+    """The resource: service, version, instance, environment and runtime. Host and process ids, no command lines."""
     return Resource.create(
         {
             **config.resource_attributes,
@@ -69,7 +69,7 @@ def build_resource(config: TelemetryConfig) -> Resource:
 
 
 class Start(Protocol):
-    """Starts a span of the library's own; ``parent`` None makes it a root, whatever span is current."""
+    """Starts one of the library's spans. ``parent`` None makes it a root, regardless of the current span."""
 
     def __call__(
         self, name: str, kind: SpanKind, parent: SpanContext | None, start_ns: int, links: Sequence[Link] = ()
@@ -77,7 +77,7 @@ class Start(Protocol):
 
 
 class Tracing:
-    """The process's tracer and the decisions around it. Built once by the app; tests build their own."""
+    """The process's tracer, trust rule and tail export. Created once by the app; tests create their own."""
 
     def __init__(self, config: TelemetryConfig, provider: TracerProvider | None) -> None:
         self.config = config
@@ -89,7 +89,7 @@ class Tracing:
         self._trust = Trust(config.trusted_parents, config.trusted_tokens)
 
     def trusts(self, authorization: str | None) -> bool:
-        """Whether a caller with this Authorization value may continue its own trace here."""
+        """Whether a caller with this Authorization value may continue its trace."""
         return self._trust.allows(authorization)
 
     def _start_by_sdk(
@@ -99,7 +99,7 @@ class Tracing:
         return self.tracer.start_span(name, context=context, kind=kind, start_time=start_ns, links=links)
 
     def export_kept(self, work: Work, own: Remembered) -> None:
-        """Export the spans of a unit of work that the sampler dropped and the tail rule keeps."""
+        """Export the spans of an unsampled unit of work that the tail rule keeps."""
         if self.provider is None or work.remembered is None:
             return
         processor = self.provider._active_span_processor
@@ -111,13 +111,14 @@ class Tracing:
 class Trust:
     """Decides which callers' trace context is continued.
 
-    A public caller could otherwise force sampling (cost) or write into another's trace. ``token``: callers that send
-    one of the service tokens; ``all``: everybody, for a service that only other services can reach; ``none``: nobody.
+    Otherwise a public caller could force sampling (cost) or write into another caller's trace. ``token``: callers that
+    send one of the service tokens; ``all``: every caller, for a service that only other services can reach; ``none``:
+    no caller.
     """
 
     def __init__(self, rule: str, tokens: Iterable[str]) -> None:
         self._rule = rule
-        # Digests, so that the comparison takes the same time whatever the length of what came.
+        # Digests, so that the comparison time doesn't depend on the length of the received token.
         self._digests = tuple({_digest(token) for token in tokens if token})
 
     def allows(self, authorization: str | None) -> bool:
@@ -129,7 +130,7 @@ class Trust:
         if scheme.lower() != "bearer":
             return False
         offered = _digest(token.strip())
-        # No early exit: the time taken doesn't say which token matched.
+        # No early exit, so that the time doesn't reveal which token matched.
         matches = [hmac.compare_digest(offered, known) for known in self._digests]
         return any(matches)
 
@@ -166,7 +167,7 @@ def _sampled(context: SpanContext) -> SpanContext:
 
 
 def build_provider(config: TelemetryConfig) -> TracerProvider:
-    """A TracerProvider by ``config``, without a span processor. The library shuts it down itself, in bounded time."""
+    """A TracerProvider for ``config``, without a span processor. The library shuts it down itself, in bounded time."""
     return TracerProvider(
         sampler=build_sampler(config),
         resource=build_resource(config),
@@ -174,20 +175,20 @@ def build_provider(config: TelemetryConfig) -> TracerProvider:
         span_limits=SpanLimits(
             max_span_attributes=config.attribute_count_limit,
             max_span_attribute_length=config.attribute_value_limit,
-            # Events carry stack traces; redact_exception() has cut them already.
+            # Events have stack traces, which redact_exception() has already truncated.
             max_attribute_length=max(MAX_STACK + 1, config.attribute_value_limit),
         ),
     )
 
 
 def install(config: TelemetryConfig, provider: TracerProvider) -> None:
-    """Make ``provider`` the global one, and W3C trace context the only format on the wire."""
+    """Make ``provider`` the global one, and W3C trace context the only propagation format."""
     trace.set_tracer_provider(provider)
     set_global_textmap(TraceContextTextMapPropagator())
 
 
 def exception_event(span: Span, exc: BaseException) -> None:
-    """Record ``exc`` on ``span`` with its message redacted and without argument values."""
+    """Record ``exc`` on ``span``, with a redacted message and without argument values."""
     kind = type(exc)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
     message, stack = redact_exception(exc)
@@ -202,13 +203,13 @@ _tracing: Tracing | None = None
 
 
 def set_tracing(tracing: Tracing | None) -> None:
-    """Install the process's tracing; None puts the no-operation one back."""
+    """Set the process's tracing; None restores the no-op one."""
     global _tracing
     _tracing = tracing
 
 
 def get_tracing() -> Tracing:
-    """The process's tracing; a no-operation one before the app is ready or when traces are off."""
+    """The process's tracing; a no-op one before the app is ready or when traces are off."""
     global _tracing
     if _tracing is None:
         _tracing = Tracing(get_config(), None)

@@ -1,4 +1,4 @@
-"""The way to stdout: a bounded queue and one thread, so that a full pipe never blocks a request."""
+"""Writes log lines to stdout through a bounded queue and one thread, so that a full pipe never blocks a request."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from .accounting import Account, account
 
 MAX_LINES = 20_000
 MAX_BYTES = 8 * 1024 * 1024
-# Lines are gathered this long, in seconds: waking the thread for each would cost a request more than its line does.
+# Seconds to collect lines before a write: waking the thread for each line costs a request more than the line itself.
 _GATHER = 0.05
-# After so many rounds without a line the thread waits to be woken, so that an idle process doesn't look for lines.
+# After this many rounds without a line the thread sleeps until it is woken, so that an idle process doesn't poll.
 _QUIET_ROUNDS = 20
 _WRITE_BYTES = 65536
 
 
-# A line, or what puts it together in the writer's thread: many in a row take half the time of one by one.
+# A line, or a function that renders it in the writer's thread: rendering in batches takes half the time.
 Line = bytes | Callable[[], bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class _Chunk:
-    """Lines that are written together, and the bytes that they were said to have."""
+    """Lines that are written together, and their estimated size in bytes."""
 
     lines: list[Line]
     size: int
@@ -38,7 +38,7 @@ _NOTHING = _Chunk([], 0)
 
 
 class LineWriter:
-    """Writes lines to a file descriptor from its own thread. Full queue: the new line is dropped and counted."""
+    """Writes lines to a file descriptor from its own thread. With a full queue, a new line is dropped and counted."""
 
     def __init__(
         self,
@@ -55,19 +55,19 @@ class LineWriter:
         after_fork(self._reset)
 
     def _reset(self) -> None:
-        # Also in a forked child: the lines queued there belong to the parent, which writes them.
+        # Also in a forked child: the parent writes the lines that it had queued.
         self._books.after_fork()
         self._lock = threading.Lock()
         self._open: list[Line] = []
         self._chunks: deque[_Chunk] = deque()
         self._in_hand = _NOTHING
-        # Of all three.
+        # Totals of the open lines, the chunks and the chunk being written.
         self._lines = 0
         self._bytes = 0
-        # Of those in chunks and in hand.
+        # Bytes in the chunks and in the chunk being written.
         self._chunked = 0
         self._closed = False
-        # Not set: the thread is asleep, or not there yet.
+        # Not set while the thread sleeps or has not been started.
         self._wake = threading.Event()
         self._hurry = threading.Event()
         self._thread: threading.Thread | None = None
@@ -78,7 +78,7 @@ class LineWriter:
         self._queue(line, len(line))
 
     def write_later(self, line: Callable[[], bytes], size: int) -> None:
-        """Queue ``line``, which the thread calls for; ``size`` is what it takes in memory, roughly."""
+        """Queue ``line``, which the thread calls to render it; ``size`` is its estimated memory in bytes."""
         self._queue(line, size)
 
     def _queue(self, line: Line, size: int) -> None:
@@ -142,13 +142,13 @@ class LineWriter:
             try:
                 data = data[os.write(self._descriptor, data) :]
             except BlockingIOError:
-                # Somebody made the shared descriptor non-blocking; wait here, where it hurts nobody.
+                # Another process made the shared descriptor non-blocking; waiting in this thread blocks no request.
                 time.sleep(_GATHER)
-            except OSError:  # the reader is gone
+            except OSError:  # the reader closed the pipe
                 written = False
                 break
         with self._lock:
-            if self._closed:  # close() has counted them as lost already
+            if self._closed:  # close() has already counted them as lost
                 return
             delivered = good if written else 0
             self._books.delivered += delivered
@@ -159,7 +159,7 @@ class LineWriter:
             self._in_hand = _NOTHING
 
     def flush(self, timeout: float) -> bool:
-        """Wait until everything queued has found its fate, ``timeout`` seconds at most. Whether it has."""
+        """Wait at most ``timeout`` seconds until every queued line is written or lost. Returns whether this is so."""
         end = time.monotonic() + timeout
         while True:
             with self._lock:
@@ -171,11 +171,11 @@ class LineWriter:
             time.sleep(0.005)
 
     def drain(self) -> None:
-        """Begin to write what is queued, without waiting for more."""
+        """Start writing what is queued, without waiting for more."""
         self._hurry.set()
 
     def close(self, timeout: float) -> None:
-        """Write what is queued, ``timeout`` seconds at most, and count the rest as lost."""
+        """Write what is queued within ``timeout`` seconds and count the rest as lost."""
         self.flush(timeout)
         with self._lock:
             if self._closed:
@@ -190,11 +190,11 @@ class LineWriter:
 
 
 def _rendered(lines: list[Line]) -> tuple[memoryview, int]:
-    """The lines as bytes, and how many they are: one that can't be put together is left out."""
+    """The lines as bytes, and their number. A line that can't be rendered is left out."""
     made = []
     for line in lines:
         try:
             made.append(line() if callable(line) else line)
-        except Exception:  # noqa: S112 - it is counted as lost, and a line about it would come here too
+        except Exception:  # noqa: S112 - it is counted as lost, and logging it would queue another line here
             continue
     return memoryview(b"".join(made)), len(made)

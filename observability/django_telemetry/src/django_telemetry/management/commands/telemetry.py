@@ -1,4 +1,4 @@
-"""``manage.py telemetry check``: what is on, where it goes, and whether it arrives."""
+"""``manage.py telemetry check``: shows the enabled signals and their targets, and tests each backend."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django_telemetry.probe import Finding, probe
 
 
 class Command(BaseCommand):
-    """Shows the telemetry configuration and tries every backend once. Exit status 1 when one doesn't take its item."""
+    """Shows the telemetry configuration and sends one test item to each backend. Exits with 1 when one is rejected."""
 
     help = "Show what telemetry is on and where it goes, and send one test item to each backend."
     requires_system_checks = ["telemetry"]
