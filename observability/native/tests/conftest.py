@@ -1,4 +1,4 @@
-"""Shared by all tests of platformctl."""
+"""Fixtures shared by all tests of platformctl."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def the_catalogue() -> Catalogue:
 
 @pytest.fixture
 def load_settings(tmp_path: Path, the_catalogue: Catalogue) -> Callable[..., Settings]:
-    """Settings of an .env file with that text, and of an environment."""
+    """Loads settings from an .env file with that text and from an environment."""
 
     def load(text: str = "", environ: Mapping[str, str] | None = None) -> Settings:
         (tmp_path / ".env").write_text(text)
@@ -38,5 +38,5 @@ def load_settings(tmp_path: Path, the_catalogue: Catalogue) -> Callable[..., Set
 
 @pytest.fixture
 def paths(tmp_path: Path) -> Paths:
-    """Folders of a clone that is nowhere else."""
+    """The folders of a clone that exists only for this test."""
     return Paths(tmp_path / "clone", tmp_path / "cache")

@@ -1,4 +1,4 @@
-"""Where state lies, so that backends' account can reach it."""
+"""The location of a clone's state, which the backends' account must reach."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def open_up(folder: Path, base: Path) -> None:
-    """Let others enter `folder` and whatever lies between it and `base`, which pytest keeps closed."""
+    """Let other accounts enter the folders from `base` to `folder`, which pytest keeps closed."""
     while folder != base.parent:
         folder.chmod(0o755)
         folder = folder.parent
@@ -26,14 +26,14 @@ def open_up(folder: Path, base: Path) -> None:
 
 @pytest.fixture
 def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """pytest's folder for this test. What lies above it is none of our business: it counts as open."""
+    """pytest's folder for this test. The folders above it count as open."""
     above = set(tmp_path.parents)
     real = account._others_may_enter
     monkeypatch.setattr(account, "_others_may_enter", lambda folder: folder in above or real(folder))
     return tmp_path
 
 
-def test_a_clone_that_all_may_enter_keeps_its_state_inside(base: Path, outside: Path) -> None:
+def test_a_clone_in_an_open_folder_keeps_its_state_inside(base: Path, outside: Path) -> None:
     clone = base / "clone"
     clone.mkdir()
     open_up(clone, base)
@@ -53,7 +53,7 @@ def test_a_clone_in_a_closed_folder_keeps_its_state_outside_under_a_link(base: P
     assert (outside / "abc").is_dir()
 
 
-def test_what_is_there_already_moves_along(base: Path, outside: Path) -> None:
+def test_existing_state_is_moved_along(base: Path, outside: Path) -> None:
     clone = base / "closed" / "clone"
     (clone / "var" / "secrets").mkdir(parents=True)
     (clone / "var" / "secrets" / "a").write_text("secret")
@@ -64,6 +64,6 @@ def test_what_is_there_already_moves_along(base: Path, outside: Path) -> None:
     assert (clone / "var" / "secrets" / "a").read_text() == "secret"
 
 
-def test_a_command_as_the_account_has_its_ids_and_no_group_of_ours() -> None:
+def test_a_command_as_the_account_has_its_ids_and_none_of_our_groups() -> None:
     command = Account("daemon").command("sh", "-c", "id -un; id -Gn")
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() == ["daemon", "daemon"]

@@ -1,4 +1,4 @@
-"""The first thing that runs: where it can't, it says so and what to do instead."""
+"""The bootstrap script: on an unsupported machine it stops and names the alternative."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 
 def bootstrap(root: Path, tmp_path: Path, *, uid: int, release: str) -> subprocess.CompletedProcess[str]:
-    """Run `bootstrap up` on a machine that looks like that."""
+    """Run `bootstrap up` on a machine with that user id and release."""
     programs = tmp_path / "bin"
     programs.mkdir()
     (programs / "id").write_text(f"#!/bin/sh\necho {uid}\n")
@@ -47,6 +47,6 @@ def test_on_another_distribution_it_stops_and_points_to_docker_compose(
     assert "docker compose up" in run.stderr
 
 
-def test_a_relative_of_debian_is_good_enough_to_be_asked_for_root(root: Path, tmp_path: Path) -> None:
+def test_a_derivative_of_debian_passes_the_distribution_check(root: Path, tmp_path: Path) -> None:
     run = bootstrap(root, tmp_path, uid=1000, release="ID=linuxmint\nID_LIKE='ubuntu debian'\n")
     assert "needs root" in run.stderr

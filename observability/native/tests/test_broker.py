@@ -1,4 +1,4 @@
-"""RabbitMQ's definitions: who may do what."""
+"""RabbitMQ's definitions: the permissions of each user."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_each_service_with_an_amqp_edge_has_a_user_and_none_is_an_administrator(
     assert {users[name] for name in speaking} == {""}
 
 
-def test_a_services_user_reaches_the_topology_and_nothing_else(the_catalogue: Catalogue, tmp_path: Path) -> None:
+def test_a_services_user_has_rights_to_the_topology_only(the_catalogue: Catalogue, tmp_path: Path) -> None:
     permissions = [p for p in definitions(the_catalogue, tmp_path)["permissions"] if p["user"] != "admin"]
     assert permissions
     for permission in permissions:

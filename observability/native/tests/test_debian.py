@@ -1,4 +1,4 @@
-"""Installing packages: no daemon starts, and the machine's own files are as they were."""
+"""Installing packages: no daemon starts, and the machine's own files are restored."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ def files(root: Path) -> list[str]:
     return sorted(str(file.relative_to(root)) for file in root.rglob("*") if file.is_file())
 
 
-def test_on_a_machine_without_a_policy_daemons_are_held_back_only_meanwhile(tmp_path: Path) -> None:
+def test_without_a_policy_daemons_are_held_back_only_during_the_installation(tmp_path: Path) -> None:
     with debian.no_daemons(tmp_path):
         assert denies(tmp_path)
     assert files(tmp_path) == []
 
 
-def test_a_policy_that_denies_already_is_left_alone(tmp_path: Path) -> None:
+def test_a_policy_that_denies_already_is_unchanged(tmp_path: Path) -> None:
     put(tmp_path, FOREIGN_DENYING)
     with debian.no_daemons(tmp_path):
         assert policy_of(tmp_path).read_text() == FOREIGN_DENYING
     assert policy_of(tmp_path).read_text() == FOREIGN_DENYING
 
 
-def test_a_policy_that_allows_is_put_aside_and_comes_back_even_after_ctrl_c(tmp_path: Path) -> None:
+def test_a_policy_that_allows_is_restored_even_after_ctrl_c(tmp_path: Path) -> None:
     put(tmp_path, FOREIGN_ALLOWING)
     denied = []
 
@@ -61,7 +61,7 @@ def test_a_policy_that_allows_is_put_aside_and_comes_back_even_after_ctrl_c(tmp_
     assert files(tmp_path) == ["usr/sbin/policy-rc.d"]
 
 
-def test_what_a_killed_installation_left_behind_is_put_right_by_the_next(tmp_path: Path) -> None:
+def test_the_leftovers_of_a_killed_installation_are_cleaned_up_by_the_next(tmp_path: Path) -> None:
     put(tmp_path, FOREIGN_ALLOWING)
     policy_of(tmp_path).rename(policy_of(tmp_path).with_name("policy-rc.d.before-django-observability"))
     put(tmp_path, debian.POLICY)
@@ -71,7 +71,7 @@ def test_what_a_killed_installation_left_behind_is_put_right_by_the_next(tmp_pat
     assert files(tmp_path) == ["usr/sbin/policy-rc.d"]
 
 
-def test_no_main_cluster_is_made_meanwhile_and_the_users_settings_stay(tmp_path: Path) -> None:
+def test_no_main_cluster_is_created_and_the_users_settings_stay(tmp_path: Path) -> None:
     own = tmp_path / "etc" / "postgresql-common" / "createcluster.d" / "mine.conf"
     own.parent.mkdir(parents=True)
     own.write_text("data_directory = '/mine'\n")
@@ -82,6 +82,6 @@ def test_no_main_cluster_is_made_meanwhile_and_the_users_settings_stay(tmp_path:
     assert list(own.parent.iterdir()) == [own]
 
 
-def test_a_package_that_is_not_there_has_no_version() -> None:
+def test_a_package_that_is_not_installed_has_no_version() -> None:
     assert debian.installed_version("no-such-package-anywhere") is None
     assert debian.installed_version("dpkg") is not None

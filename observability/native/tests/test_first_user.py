@@ -1,4 +1,4 @@
-"""The console's first user is made once, and only where there is a database to make it in."""
+"""The console's first user is created once, and only if the database has its tables."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def ensure(platform: Platform) -> FirstUser | None:
 
 
 class Runs:
-    """Stands in for subprocess.run: answers what manage.py would, and counts."""
+    """A fake subprocess.run that returns what manage.py would and counts the calls."""
 
     def __init__(self, output: str = "admin secret\n", code: int = 0) -> None:
         self.answer = subprocess.CompletedProcess(["manage.py"], code, output, "Traceback\nOperationalError: away")
@@ -37,7 +37,7 @@ class Runs:
 
 
 def clone(folder: Path, *, migrated: bool = True) -> Platform:
-    """As much of a platform as it takes."""
+    """The minimum of a platform that the test needs."""
     if migrated:
         OneShots(folder / "one-shots").succeeded(MIGRATE)
     stand_in = SimpleNamespace(
@@ -48,7 +48,7 @@ def clone(folder: Path, *, migrated: bool = True) -> Platform:
     return cast(Platform, stand_in)
 
 
-def test_the_first_user_is_told_of_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_user_is_reported_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     runs = Runs()
     monkeypatch.setattr(subprocess, "run", runs)
     assert ensure(clone(tmp_path)) == FirstUser("http://127.0.0.1:8000/", "admin", "secret")
@@ -57,19 +57,19 @@ def test_the_first_user_is_told_of_once(tmp_path: Path, monkeypatch: pytest.Monk
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and "secret" in path.read_text()]
 
 
-def test_a_database_that_has_users_gets_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_with_users_gets_no_first_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subprocess, "run", Runs(output=""))
     assert ensure(clone(tmp_path)) is None
 
 
-def test_without_its_tables_nothing_is_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_tables_no_first_user_is_created(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     runs = Runs()
     monkeypatch.setattr(subprocess, "run", runs)
     assert ensure(clone(tmp_path, migrated=False)) is None
     assert runs.count == 0
 
 
-def test_a_failure_is_told_and_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_is_reported_and_retried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subprocess, "run", Runs(code=1))
     with pytest.raises(PlatformError, match="first user of console could not be created"):
         ensure(clone(tmp_path))

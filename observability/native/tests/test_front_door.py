@@ -1,4 +1,4 @@
-"""What a visitor of the repository relies on: license, versions and commands in the texts are right."""
+"""The license, versions and commands in the repository's texts are correct."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""Files that are made from the catalogue are those that the catalogue makes."""
+"""Generated files match the catalogue."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_committed_files_are_current(platform: Platform) -> None:
     assert generate.stale(platform) == [], "run `make generate`"
 
 
-def test_a_file_that_was_edited_is_noticed_and_written_again(root: Path, tmp_path: Path) -> None:
+def test_an_edited_file_is_detected_and_regenerated(root: Path, tmp_path: Path) -> None:
     clone = tmp_path / "clone"
     (clone / "services" / "catalogue").mkdir(parents=True)
     (clone / "observability").mkdir()

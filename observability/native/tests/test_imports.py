@@ -10,7 +10,7 @@ from string import Template
 import pytest
 from platformctl.dev import imports
 
-# Contract of .importlinter → what its packages may import of ours, beside themselves.
+# Contract of .importlinter → our other packages that its packages may import.
 ALLOWED = {
     "ground-floor": set(),
     "alerts-and-dashboards": {"catalogue"},
@@ -30,7 +30,7 @@ def listed(parser: configparser.ConfigParser, section: str, option: str) -> set[
 
 @pytest.fixture
 def ours(root: Path) -> set[str]:
-    """Every importable package of the workspace that is no service's."""
+    """Every importable package of the workspace that doesn't belong to a service."""
     workspace = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["uv"]["workspace"]["members"]
     members = [path for member in workspace for path in root.glob(member)]
     installed = {path.parent.name for member in members for path in member.glob("src/*/__init__.py")}

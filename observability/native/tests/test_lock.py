@@ -1,4 +1,4 @@
-"""requirements.lock: no addresses, every hash there, and none of our own packages fetched from a registry."""
+"""requirements.lock: no URLs, every hash present, and none of our own packages from a registry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ports that are taken: who holds them, and which variable moves them."""
+"""Ports that are in use: the process that holds them, and the variable that changes them."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_our_own_process_may_hold_its_port() -> None:
         ports.check_free([needing(port)], "us")
 
 
-def test_a_port_that_nobody_listens_on_is_free() -> None:
+def test_a_port_without_a_listener_is_free() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
     ports.check_free([needing(port)], "us")

@@ -1,4 +1,4 @@
-"""The probe: what it takes for success, and what it says when something is missing. The platform is a stand-in."""
+"""The probe: its criteria for success, and its messages when a signal is missing. The platform is a stub."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PRODUCT = {"id": "p1", "available": 7}
 
 
 class World:
-    """A platform that answers as it should; tests take something away from it."""
+    """A platform where every request succeeds; tests remove parts of it."""
 
     def __init__(self, platform: Platform) -> None:
         self.platform = platform
@@ -43,7 +43,7 @@ class World:
         return f"{HOST}:{self.platform.settings.port(service, use)}{path}"
 
     def install(self) -> None:
-        """Make all of it answer."""
+        """Add a response for every request."""
         responses.post(self.url("users", "/api/v1/users"), json={"id": "u1"}, status=201)
         responses.post(self.url("users", "/api/v1/token"), json={"access": "token", "refresh": "r"})
         responses.get(self.url("inventory", "/api/v1/products"), json={"results": self.products})
@@ -92,7 +92,7 @@ def run(world: World) -> probe.Result:
 
 
 @responses.activate
-def test_it_succeeds_when_every_signal_is_there(world: World) -> None:
+def test_it_succeeds_when_every_signal_is_present(world: World) -> None:
     result = run(world)
     assert (result.order_id, result.trace_id, result.span_count) == (ORDER, TRACE, 4)
     assert result.log_lines == 2 * len(EXPECTED_SERVICES)
@@ -130,6 +130,6 @@ def test_a_missing_signal_fails_with_its_step_the_log_to_read_and_what_to_do(
 
 
 @responses.activate
-def test_a_service_that_is_not_there_is_named(world: World) -> None:
+def test_an_unavailable_service_is_named(world: World) -> None:
     with pytest.raises(ProbeFailed, match="the probe failed at: sign up"):
         probe.run(probe.Native(world.platform), Console(file=io.StringIO()))

@@ -1,4 +1,4 @@
-"""The list of what runs, against the catalogue."""
+"""The list of processes, compared with the catalogue."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from platformctl.secret_store import SecretStore
 @pytest.fixture
 def platform(root: Path, tmp_path: Path) -> Platform:
     made = Platform(root, environ={})
-    # Its secrets are this test's own.
+    # Secrets for this test only.
     made.secrets._folder = tmp_path / "secrets"
     return made
 
@@ -54,21 +54,21 @@ def test_no_two_processes_listen_on_one_port(platform: Platform) -> None:
     assert len(ports) == len(set(ports))
 
 
-def test_whatever_a_process_waits_for_exists_and_nothing_waits_for_itself(platform: Platform) -> None:
+def test_every_dependency_exists_and_no_process_waits_for_itself(platform: Platform) -> None:
     everything = platform.processes
     for process in everything.values():
         assert set(process.after) <= set(everything)
         assert process.name not in _all_needs(process.name, platform)
 
 
-def test_a_service_starts_after_its_migrations_and_those_after_the_database(platform: Platform) -> None:
+def test_a_service_starts_after_its_migrations_and_they_start_after_the_database(platform: Platform) -> None:
     for service in platform.catalogue.services:
         assert "postgres" in _all_needs(f"{service}-migrate", platform)
         for process in platform.catalogue.services[service].processes:
             assert f"{service}-migrate" in platform.processes[process.name].after
 
 
-def test_a_service_waits_for_the_database_also_when_its_migrations_are_left_out(platform: Platform) -> None:
+def test_a_service_waits_for_the_database_even_when_its_migrations_are_left_out(platform: Platform) -> None:
     names = {name for name, process in platform.processes.items() if not process.one_shot}
     assert "postgres" in needs_among(platform.processes["users"], names, platform.processes)
 
@@ -81,7 +81,7 @@ def test_callers_get_the_proxys_address_not_the_callees(platform: Platform, the_
     assert orders["INVENTORY_GRPC_TARGET"] == f"127.0.0.1:{proxy['inventory']}"
 
 
-def test_a_service_knows_no_credential_of_another(platform: Platform, the_catalogue: Catalogue) -> None:
+def test_a_service_has_no_credential_of_another(platform: Platform, the_catalogue: Catalogue) -> None:
     for process in the_catalogue.processes():
         text = "\n".join(platform.processes[process.name].environment.values())
         for other in set(the_catalogue.services) - {process.service}:
@@ -89,7 +89,7 @@ def test_a_service_knows_no_credential_of_another(platform: Platform, the_catalo
                 assert platform.secrets.get(secret) not in text, f"{process.name} knows {secret}"
 
 
-def test_an_internal_api_knows_the_tokens_of_its_callers_only(platform: Platform) -> None:
+def test_an_internal_api_has_only_the_tokens_of_its_callers(platform: Platform) -> None:
     accepted = {
         name: {pair.partition("=")[0] for pair in process.environment.get("SERVICE_TOKENS", "").split(",") if pair}
         for name, process in platform.processes.items()
@@ -136,7 +136,7 @@ SHIPPING = """
 """
 
 
-def test_a_service_that_is_only_in_the_catalogue_is_run_with_all_that_it_needs(root: Path, tmp_path: Path) -> None:
+def test_a_service_that_is_only_in_the_catalogue_runs_with_all_its_dependencies(root: Path, tmp_path: Path) -> None:
     text = catalogue.default_path().read_text()
     changed = tmp_path / "catalogue.yaml"
     changed.write_text(text.replace("services:\n", f"services:{SHIPPING}", 1))
@@ -171,19 +171,19 @@ def test_a_one_shot_serves_no_metrics_and_sends_no_spans(platform: Platform) -> 
             assert process.environment["OTEL_SDK_DISABLED"] == "true"
 
 
-def test_choosing_a_service_brings_what_it_needs(platform: Platform) -> None:
+def test_selecting_a_service_includes_its_dependencies(platform: Platform) -> None:
     names = {process.name for process in processes.select(platform.processes, ["orders"])}
     assert {"orders", "orders-relay", "orders-migrate", "postgres", "rabbitmq", "epmd", "toxiproxy"} <= names
     assert not {"users", "elasticsearch", "traffic"} & names
 
 
-def test_choosing_a_group_takes_all_of_it_and_no_other(platform: Platform) -> None:
+def test_selecting_a_group_includes_all_of_it_and_no_other(platform: Platform) -> None:
     chosen = processes.select(platform.processes, ["backends"])
     assert {process.group for process in chosen} == {Group.BACKEND}
     assert len(chosen) == sum(1 for p in platform.processes.values() if p.group is Group.BACKEND)
 
 
-def test_an_unknown_name_is_refused_with_those_that_are_known(platform: Platform) -> None:
+def test_an_unknown_name_is_refused_with_the_known_ones(platform: Platform) -> None:
     with pytest.raises(PlatformError) as caught:
         processes.select(platform.processes, ["order"])
     assert "'order'" in str(caught.value)

@@ -1,4 +1,4 @@
-"""The process runner with the real process-compose: what the drills and `make up` rely on."""
+"""The process runner with the real process-compose, as the drills and `make up` use it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SERVER = "import http.server as h; h.HTTPServer(('127.0.0.1', {port}), h.SimpleH
 
 @pytest.fixture
 def start(root: Path, tmp_path: Path) -> Iterator[Start]:
-    """Starts a process-compose of this test's own with these processes, none of them running yet."""
+    """Starts a process-compose for this test with these processes, none of them running yet."""
     binary = Locations(Paths(root, Path(os.environ.get("CACHE_DIR", DEFAULT_CACHE)))).process_compose
     assert binary.exists(), f"{binary} is missing: run `make up` first"
     instance = f"test-{uuid.uuid4().hex[:8]}"
@@ -43,7 +43,7 @@ def start(root: Path, tmp_path: Path) -> Iterator[Start]:
     def run(*processes: Process) -> Runner:
         configuration = tmp_path / "process-compose.yaml"
         configuration.write_text(supervisor.configuration(processes, paths.log))
-        # pytest's folders are too long for a socket's path.
+        # pytest's paths are too long for a socket.
         socket_path = Path(f"/tmp/{instance}.sock")
         made.append(Supervisor(binary, configuration, socket_path, tmp_path / "process-compose.log", instance))
         made[0].start(os.environ["PATH"])
@@ -100,13 +100,13 @@ def test_rotation_keeps_every_line_whole(start: Start, tmp_path: Path, monkeypat
     assert text == "".join(f"{i} {'x' * (i % 900)}\n" for i in range(9000))
 
 
-def test_the_pid_is_the_processs_own(start: Start) -> None:
+def test_the_pid_is_that_of_the_process(start: Start) -> None:
     runner = start(sleeper("one"))
     runner.start("one")
     assert psutil.Process(runner.pid("one")).cmdline() == ["sleep", "300"]
 
 
-def test_a_killed_process_is_back_by_itself(start: Start) -> None:
+def test_a_killed_process_is_restarted(start: Start) -> None:
     runner = start(sleeper("one"))
     runner.start("one")
     first = runner.pid("one")
@@ -129,7 +129,7 @@ def test_a_stopped_process_stays_stopped_until_it_is_started(start: Start) -> No
     assert runner.status("one").health == "running"
 
 
-def test_stopping_a_process_that_waits_to_be_restarted_works(start: Start) -> None:
+def test_a_process_that_waits_for_its_restart_can_be_stopped(start: Start) -> None:
     runner = start(sleeper("one"))
     runner.start("one")
     runner.signal("one", signal.SIGKILL)
@@ -143,7 +143,7 @@ def test_stopping_a_process_that_waits_to_be_restarted_works(start: Start) -> No
     assert runner.pid("one") == 0
 
 
-def test_restarting_gives_another_pid(start: Start) -> None:
+def test_a_restart_changes_the_pid(start: Start) -> None:
     runner = start(sleeper("one"))
     runner.start("one")
     first = runner.pid("one")
@@ -151,7 +151,7 @@ def test_restarting_gives_another_pid(start: Start) -> None:
     assert runner.pid("one") not in (0, first)
 
 
-def test_a_one_shot_can_be_run_again_and_its_last_run_counts(start: Start, tmp_path: Path) -> None:
+def test_a_one_shot_can_run_again_and_its_last_run_counts(start: Start, tmp_path: Path) -> None:
     marker = tmp_path / "marker"
     code = f"import pathlib, time; time.sleep(0.3); p = pathlib.Path({str(marker)!r}); raise SystemExit(p.exists())"
     runner = start(python("once", code, one_shot=True))
@@ -164,7 +164,7 @@ def test_a_one_shot_can_be_run_again_and_its_last_run_counts(start: Start, tmp_p
     assert runner.status("once").health == "done"
 
 
-def test_restarting_a_quick_process_over_and_over_works(start: Start) -> None:
+def test_a_process_that_ends_quickly_can_be_restarted_repeatedly(start: Start) -> None:
     runner = start(sleeper("one", probe=ExecProbe(("true",))))
     runner.start("one")
     pids = set()
@@ -174,7 +174,7 @@ def test_restarting_a_quick_process_over_and_over_works(start: Start) -> None:
     assert len(pids) == 5
 
 
-def test_starting_what_waits_to_be_restarted_waits_with_it(start: Start) -> None:
+def test_starting_a_process_that_waits_for_its_restart_waits_for_it(start: Start) -> None:
     runner = start(sleeper("one"))
     runner.start("one")
     runner.signal("one", signal.SIGKILL)
@@ -193,7 +193,7 @@ def test_a_command_that_does_not_exist_is_named(start: Start) -> None:
         runner.start("bad")
 
 
-def test_stop_and_continue_reach_the_whole_family_and_a_frozen_process_can_be_stopped(start: Start) -> None:
+def test_stop_and_continue_reach_all_descendants_and_a_frozen_process_can_be_stopped(start: Start) -> None:
     code = "import subprocess; subprocess.run(['sleep', '300'])"
     runner = start(python("parent", code, stop_timeout=5))
     runner.start("parent")
@@ -246,7 +246,7 @@ def test_other_signals_reach_the_process_alone(start: Start) -> None:
     assert len(psutil.Process(runner.pid("parent")).children()) == 1
 
 
-def test_what_depends_on_another_starts_when_that_is_ready(start: Start, tmp_path: Path) -> None:
+def test_a_dependent_process_starts_when_its_dependency_is_ready(start: Start, tmp_path: Path) -> None:
     ready, port = tmp_path / "ready", free_port()
     late = f"import pathlib, time; time.sleep(1); pathlib.Path({str(ready)!r}).touch(); {SERVER.format(port=port)}"
     seen = f"import pathlib, time; print(pathlib.Path({str(ready)!r}).exists()); time.sleep(300)"
@@ -263,7 +263,7 @@ def test_what_depends_on_another_starts_when_that_is_ready(start: Start, tmp_pat
     assert runner.log_tail("second") == ["True"]
 
 
-def test_bringing_up_what_runs_leaves_it_alone(start: Start) -> None:
+def test_bringing_up_a_running_process_does_not_restart_it(start: Start) -> None:
     runner = start(sleeper("one"), Process("once", Group.SERVICE, ("true",), one_shot=True))
     started: list[str] = []
     for _ in range(2):
@@ -272,7 +272,7 @@ def test_bringing_up_what_runs_leaves_it_alone(start: Start) -> None:
     assert sorted(started) == ["once", "one"]
 
 
-def test_a_failing_process_is_named_with_its_last_lines_and_what_to_do(start: Start) -> None:
+def test_a_failing_process_is_named_with_its_last_lines_and_advice(start: Start) -> None:
     runner = start(python("bad", "raise SystemExit('the reason')", one_shot=True), sleeper("next", after=("bad",)))
     with pytest.raises(ProcessFailed) as caught:
         runner.bring_up(list(runner.processes.values()), {}, lambda *_: None, threading.Event())
@@ -282,7 +282,7 @@ def test_a_failing_process_is_named_with_its_last_lines_and_what_to_do(start: St
     assert runner.pid("next") == 0
 
 
-def test_a_process_that_never_becomes_ready_is_given_up_with_what_its_probe_says(start: Start) -> None:
+def test_waiting_for_a_process_that_never_becomes_ready_ends_with_its_probes_result(start: Start) -> None:
     port = free_port()
     runner = start(sleeper("deaf", probe=HttpProbe(port, "/readyz"), ready_within=1.0))
     with pytest.raises(ProcessFailed) as caught:
@@ -291,7 +291,7 @@ def test_a_process_that_never_becomes_ready_is_given_up_with_what_its_probe_says
     assert f"GET http://127.0.0.1:{port}/readyz" in str(caught.value)
 
 
-def test_a_process_that_crashes_again_and_again_is_given_up_early(
+def test_waiting_for_a_process_that_crashes_repeatedly_ends_early(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(supervisor, "RESTART_BACKOFF_SECONDS", 1)
@@ -302,7 +302,7 @@ def test_a_process_that_crashes_again_and_again_is_given_up_early(
     assert time.monotonic() - began < 30
 
 
-def test_a_process_whose_probe_fails_for_long_is_not_killed_for_it(start: Start) -> None:
+def test_a_process_whose_probe_fails_for_long_is_not_killed(start: Start) -> None:
     runner = start(sleeper("one", probe=ExecProbe(("false",)), probe_seconds=1))
     with pytest.raises(ProcessFailed):
         runner.start("one", ready_within=0.1)
@@ -312,7 +312,7 @@ def test_a_process_whose_probe_fails_for_long_is_not_killed_for_it(start: Start)
     assert runner.pid("one") == first
 
 
-def test_whoever_ignores_the_stop_signal_is_killed_in_time(start: Start) -> None:
+def test_a_process_that_ignores_the_stop_signal_is_killed_in_time(start: Start) -> None:
     code = "import signal, subprocess; signal.signal(signal.SIGTERM, signal.SIG_IGN); subprocess.run(['sleep', '300'])"
     runner = start(python("stubborn", code, stop_timeout=60), sleeper("one"))
     for name in ("stubborn", "one"):
@@ -340,7 +340,7 @@ def test_the_callers_environment_does_not_leak_into_processes(start: Start, monk
     assert runner.log_tail("one") == ["[]", "a $HOME ${PATH} {{.x}} %s"]
 
 
-def test_a_release_changes_the_environment_until_it_is_taken_back(start: Start) -> None:
+def test_a_release_changes_the_environment_until_it_is_reverted(start: Start) -> None:
     show = "import os, time; print(os.environ['VERSION'], os.environ['OTHER']); time.sleep(300)"
     runner = start(python("one", show, environment={"VERSION": "1", "OTHER": "a $HOME {{.x}} %s"}))
     runner.start("one")
@@ -354,7 +354,7 @@ def test_a_release_changes_the_environment_until_it_is_taken_back(start: Start) 
     assert {line[2:] for line in runner.log_tail("one")} == {"a $HOME {{.x}} %s"}
 
 
-def test_nothing_is_left_when_all_has_been_stopped(start: Start) -> None:
+def test_no_process_is_left_after_stopping_all(start: Start) -> None:
     runner = start(sleeper("one"), sleeper("two"))
     runner.start("one")
     runner.start("two")
@@ -364,7 +364,7 @@ def test_nothing_is_left_when_all_has_been_stopped(start: Start) -> None:
     assert runner.leftovers() == []
 
 
-def test_it_can_be_ended_and_started_again(start: Start) -> None:
+def test_the_runner_can_be_stopped_and_started_again(start: Start) -> None:
     runner = start(sleeper("one"))
     for _ in range(2):
         runner.start("one")

@@ -1,4 +1,4 @@
-"""Settings: what may be set, and what is said about what may not."""
+"""Settings: the allowed values, and the messages about wrong ones."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_without_any_setting_the_ports_are_those_of_the_catalogue(
         assert settings.port(edge.proxy_name, "proxy") == edge.proxy_port
 
 
-def test_the_environment_comes_before_the_file(load_settings: Load) -> None:
+def test_the_environment_overrides_the_file(load_settings: Load) -> None:
     assert load_settings("POSTGRES_PORT=6000").ports["POSTGRES_PORT"] == 6000
     assert load_settings("POSTGRES_PORT=6000", {"POSTGRES_PORT": "6001"}).ports["POSTGRES_PORT"] == 6001
 
@@ -95,7 +95,7 @@ def test_a_misspelt_variable_in_the_file_is_refused(load_settings: Load) -> None
         load_settings("POSTGRE_PORT=6000")
 
 
-def test_foreign_variables_of_the_shell_are_none_of_our_business(load_settings: Load) -> None:
+def test_unknown_variables_of_the_shell_are_ignored(load_settings: Load) -> None:
     assert load_settings(environ={"HOME": "/somewhere", "POSTGRE_PORT": "1"}) == load_settings()
 
 

@@ -1,4 +1,4 @@
-"""The log shipper, a real rsyslog: every line arrives, whatever is killed meanwhile. Elasticsearch is a stand-in."""
+"""The log shipper, a real rsyslog: every line arrives, even if processes are killed. Elasticsearch is a stub."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PROCESS = "orders"
 
 
 class Store:
-    """Elasticsearch's /_bulk, as far as a shipper sees it: `create` only, by id, refusing what it is told to."""
+    """Elasticsearch's /_bulk as a shipper uses it: `create` by id, with configurable refusals."""
 
     def __init__(self) -> None:
         self.documents: dict[str, dict[str, Any]] = {}
@@ -60,7 +60,7 @@ class Store:
 
 
 class Shipper:
-    """rsyslog on one process's log."""
+    """rsyslog reading the log of one process."""
 
     def __init__(self, root: Path, folder: Path, port: int) -> None:
         self.log = folder / "log"
@@ -108,12 +108,12 @@ class Shipper:
                 file.write(json.dumps({"event.id": f"e{number}", "message": "x" * 200}) + "\n")
 
     def write_raw(self, text: str) -> None:
-        """Append text as it is."""
+        """Append text unchanged."""
         with (self.log / f"{PROCESS}.log").open("a") as file:
             file.write(text)
 
     def rotate(self, stamp: str) -> None:
-        """As process-compose does: rename, and a new file under the old name."""
+        """Rotate as process-compose does: rename, and a new file under the old name."""
         current = self.log / f"{PROCESS}.log"
         current.rename(self.log / f"{PROCESS}-2026-01-01T00-00-{stamp}.log")
         current.touch()
@@ -142,7 +142,7 @@ def ids(count: int) -> set[str]:
     return {f"e{number}" for number in range(count)}
 
 
-def test_every_line_arrives_as_it_was_written_with_its_own_id(store: Store, shipper: Shipper) -> None:
+def test_every_line_arrives_unchanged_with_its_own_id(store: Store, shipper: Shipper) -> None:
     shipper.start()
     line = {"event.id": "e0", "message": '100 % "quoted" \\ ünï 🎉 \x1b[0m', "http.response.status_code": 200}
     shipper.write_raw(json.dumps(line, ensure_ascii=False) + "\n")
@@ -150,7 +150,7 @@ def test_every_line_arrives_as_it_was_written_with_its_own_id(store: Store, ship
     assert store.documents["e0"] == line | {"process": {"name": PROCESS}}
 
 
-def test_a_line_that_is_no_json_becomes_a_document_of_its_service(store: Store, shipper: Shipper) -> None:
+def test_a_line_that_is_not_json_becomes_a_document_of_its_service(store: Store, shipper: Shipper) -> None:
     shipper.start()
     shipper.write_raw("Segmentation fault (core dumped)\n\n   \n{not json\n")
     eventually(arrived(store, 2), "both lines")
@@ -163,14 +163,14 @@ def test_a_line_that_is_no_json_becomes_a_document_of_its_service(store: Store, 
     assert document["@timestamp"].startswith("20")
 
 
-def test_a_long_line_arrives_whole(store: Store, shipper: Shipper) -> None:
+def test_a_long_line_arrives_complete(store: Store, shipper: Shipper) -> None:
     shipper.start()
     shipper.write_raw(json.dumps({"event.id": "long", "message": "y" * 200_000}) + "\n")
     eventually(arrived(store, 1), "the line")
     assert len(store.documents["long"]["message"]) == 200_000
 
 
-def test_rotation_loses_nothing_and_sends_next_to_nothing_twice(store: Store, shipper: Shipper) -> None:
+def test_rotation_loses_no_line_and_resends_very_few(store: Store, shipper: Shipper) -> None:
     shipper.start()
     for turn in range(10):
         shipper.write(turn * 500, 500)
@@ -193,7 +193,7 @@ def test_lines_written_and_rotated_while_it_was_stopped_arrive(store: Store, shi
     assert set(store.documents) == ids(300)
 
 
-def test_killed_again_and_again_with_elasticsearch_away_every_line_arrives(store: Store, shipper: Shipper) -> None:
+def test_every_line_arrives_after_repeated_kills_during_an_elasticsearch_outage(store: Store, shipper: Shipper) -> None:
     shipper.start()
     shipper.write(0, 1000)
     store.server.stop()
@@ -211,7 +211,7 @@ def test_killed_again_and_again_with_elasticsearch_away_every_line_arrives(store
     assert set(store.documents) == ids(5000)
 
 
-def test_what_was_read_before_a_stop_with_elasticsearch_away_is_sent_after_the_start(
+def test_lines_read_before_a_stop_during_an_elasticsearch_outage_are_sent_after_the_start(
     store: Store, shipper: Shipper
 ) -> None:
     store.server.stop()
@@ -225,7 +225,7 @@ def test_what_was_read_before_a_stop_with_elasticsearch_away_is_sent_after_the_s
     assert set(store.documents) == ids(500)
 
 
-def test_what_is_refused_for_now_is_sent_again(store: Store, shipper: Shipper) -> None:
+def test_a_temporary_refusal_is_retried(store: Store, shipper: Shipper) -> None:
     store.refusals = {"e3": [429, 503], "e7": [429]}
     shipper.start()
     shipper.write(0, 10)
@@ -234,7 +234,9 @@ def test_what_is_refused_for_now_is_sent_again(store: Store, shipper: Shipper) -
     assert store.attempts["e3"] == 3
 
 
-def test_what_is_refused_for_good_is_kept_with_the_reason_and_holds_nothing_up(store: Store, shipper: Shipper) -> None:
+def test_a_permanent_refusal_is_stored_with_its_reason_and_does_not_block_the_queue(
+    store: Store, shipper: Shipper
+) -> None:
     store.refusals = {"e3": [400]}
     shipper.start()
     shipper.write(0, 10)
@@ -249,7 +251,7 @@ def test_what_is_refused_for_good_is_kept_with_the_reason_and_holds_nothing_up(s
     assert store.attempts["e3"] == 1
 
 
-def test_the_logs_of_two_processes_of_a_service_are_told_apart(store: Store, shipper: Shipper) -> None:
+def test_the_logs_of_two_processes_of_a_service_are_distinguished(store: Store, shipper: Shipper) -> None:
     (shipper.log / "orders-relay.log").write_text('{"event.id": "relay"}\n')
     shipper.start()
     shipper.write(0, 1)

@@ -47,7 +47,7 @@ def test_services_of_the_catalogue_are_scopes() -> None:
     assert {"orders", "console", "telemetry"} <= set(subjects.scopes())
 
 
-def test_a_message_is_judged_by_its_first_line_that_is_no_comment(
+def test_a_message_is_checked_by_its_first_line_that_is_not_a_comment(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     message = tmp_path / "COMMIT_EDITMSG"
@@ -60,7 +60,7 @@ def test_a_message_is_judged_by_its_first_line_that_is_no_comment(
 
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Three commits: one of before the rule, which is on main, a good one, a bad one."""
+    """Three commits: one from before the rule, which is on main, a valid one, an invalid one."""
     monkeypatch.chdir(tmp_path)
     git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.com"]
     subprocess.run([*git, "init", "--quiet"], check=True)

@@ -1,4 +1,4 @@
-"""Running the suites: what is counted, and when it is a failure."""
+"""Running the suites: the counts, and the criteria for failure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def report(tmp_path: Path, text: str) -> Path:
     return file
 
 
-def test_passed_failed_and_skipped_are_told_apart(tmp_path: Path) -> None:
+def test_passed_failed_and_skipped_are_counted_separately(tmp_path: Path) -> None:
     good = suites.read_report("a", report(tmp_path, GOOD), 0, 1.0)
     assert (good.passed, good.failed, good.skipped, good.is_good) == (3, 0, 2, True)
     bad = suites.read_report("a", report(tmp_path, BAD), 1, 1.0)
@@ -62,7 +62,7 @@ def test_an_unknown_suite_is_refused_with_those_that_are_known(platform: Platfor
 
 
 def small_suites(platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **tests: str) -> tuple[int, str]:
-    """Run suites of these test modules; returns the exit code and what was printed."""
+    """Run suites of these test modules; returns the exit code and the output."""
     made = []
     for name, text in tests.items():
         folder = tmp_path / name
@@ -98,7 +98,7 @@ def test_a_failing_suite_does_not_stop_the_next_and_the_last_line_has_the_totals
     assert "assert False" in printed
 
 
-def test_all_good_is_exit_code_zero(platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_success_has_exit_code_zero(platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     code, printed = small_suites(platform, tmp_path, monkeypatch, good="def test_a():\n    pass\n")
     assert (code, printed.splitlines()[-1]) == (0, "1 passed, 0 failed, 0 skipped")
 
@@ -110,7 +110,7 @@ def test_a_suite_without_tests_fails_the_run(
     assert (code, printed.splitlines()[-1]) == (1, "1 passed, 1 failed, 0 skipped")
 
 
-# Passes only when the other has begun too: pytest itself would wait for ever if they ran one after the other.
+# Passes only if both suites run at the same time: pytest itself would wait for ever if they ran in sequence.
 MEETS = """
 import pathlib, time
 def test_meets_the_other():
@@ -129,7 +129,7 @@ def test_the_others_have_ended():
 """
 
 
-def test_suites_run_side_by_side_and_one_that_is_alone_after_them(
+def test_suites_run_in_parallel_and_those_marked_alone_run_after_them(
     platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     code, printed = small_suites(

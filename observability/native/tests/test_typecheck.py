@@ -42,7 +42,7 @@ WRONG = {
 
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
-    """A Django project's folder, in a project with this one's configuration of mypy."""
+    """A Django project's folder, inside a project with this one's mypy configuration."""
     folder = tmp_path / "package"
     (folder / "shop").mkdir(parents=True)
     (tmp_path / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text())
@@ -75,5 +75,5 @@ def test_wrong_uses_of_models_and_settings_are_found(package: Path, capfd: pytes
         ("alerts", typecheck.NO_DJANGO),
     ],
 )
-def test_the_settings_are_those_of_the_package_s_tests(folder: str, module: str) -> None:
+def test_the_settings_are_those_of_the_packages_tests(folder: str, module: str) -> None:
     assert typecheck.settings_module(ROOT / folder) == module

@@ -1,4 +1,4 @@
-"""One place for versions: what it says is what is installed."""
+"""The installed versions are those of versions.env."""
 
 from __future__ import annotations
 

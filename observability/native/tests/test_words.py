@@ -1,4 +1,4 @@
-"""The wording check finds retired words and phrases wherever people read them."""
+"""The wording check finds retired words and phrases in all texts."""
 
 import shutil
 import subprocess
@@ -21,7 +21,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def found(capfd: pytest.CaptureFixture[str], *paths: str) -> list[str]:
-    """What is printed for the paths; fails when the exit code doesn't agree."""
+    """The output for the paths; fails if the exit code doesn't match it."""
     code = words.main(paths)
     lines = [line for line in capfd.readouterr().out.splitlines() if ":" in line]
     assert code == (1 if lines else 0)
@@ -59,7 +59,7 @@ def test_a_retired_word_or_phrase_is_found(
         "alert: ConsumerGone\n",
     ],
 )
-def test_what_is_allowed_is_not_found(repository: Path, capfd: pytest.CaptureFixture[str], text: str) -> None:
+def test_allowed_text_is_not_found(repository: Path, capfd: pytest.CaptureFixture[str], text: str) -> None:
     (repository / "a.txt").write_text(text)
     assert found(capfd) == []
 

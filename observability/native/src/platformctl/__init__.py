@@ -1,1 +1,1 @@
-"""Installs, starts, watches and stops the whole platform as ordinary processes, without Docker."""
+"""Installs, starts, monitors and stops the whole platform as ordinary processes, without Docker."""

@@ -1,4 +1,4 @@
-"""The platform of one clone, put together: what the command line and the tests work with."""
+"""The platform of one clone: the entry point for the command line and the tests."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ from platformctl.run.supervisor import Supervisor
 from platformctl.secret_store import SecretStore
 from platformctl.settings import Settings
 
-# Backends with state keep it here, as the account.
+# Backends keep their state here, owned by the system account.
 STATEFUL = ("postgres", "rabbitmq", "elasticsearch", "prometheus", "alertmanager", "spotlight")
-# Who must be there until the others have said their last word. Everything else of the backends goes before them.
+# These stop last, because the others still need them while they stop. All other backends stop before them.
 STORES = ("postgres", "rabbitmq", "epmd", "elasticsearch")
-# Seconds that `down` gives each phase: with what it needs itself, in all less than 15.
+# Seconds that `down` gives each phase; less than 15 in all, its own work included.
 SERVICES_STOP_SECONDS = 4.5
 PIPELINE_STOP_SECONDS = 2.5
 STORES_STOP_SECONDS = 4.0
 
 
 class Platform:
-    """One clone's platform."""
+    """The platform of one clone."""
 
     def __init__(self, root: Path | None = None, environ: Mapping[str, str] | None = None) -> None:
         root = (root or repository_root()).resolve()
@@ -56,17 +56,17 @@ class Platform:
 
     @cached_property
     def environment(self) -> ServiceEnvironment:
-        """Builds services' environments."""
+        """Builds the environments of services."""
         return ServiceEnvironment(self.paths, self.settings, self.secrets, self.catalogue)
 
     @cached_property
     def backends(self) -> Backends:
-        """Builds backends' processes."""
+        """Builds the processes of backends."""
         return Backends(self.paths, self.settings, self.secrets, self.account)
 
     @cached_property
     def processes(self) -> dict[str, Process]:
-        """Everything that can run."""
+        """All processes, by name."""
         return processes.build(self.paths, self.settings, self.catalogue, self.backends, self.environment)
 
     @cached_property
@@ -93,7 +93,7 @@ class Platform:
     def up(self, names: Sequence[str], console: Console, uv: Path) -> None:
         """Install what is missing and start `names` (everything when empty). Raises PlatformError.
 
-        When it fails or is interrupted, what it started itself is stopped again if nothing ran before.
+        If it fails or is interrupted, it stops everything that it started, provided that nothing ran before.
         """
         with self.exclusive():
             account.prepare_var(self.paths.var_link, self.paths.instance)
@@ -118,36 +118,36 @@ class Platform:
                 raise
 
     def down(self) -> int:
-        """Stop everything; what doesn't stop in time is killed. Returns the number of processes that were running."""
+        """Stop everything and kill what doesn't stop in time. Returns the number of processes that were running."""
         with self.exclusive():
             return self._stop()
 
     def reset(self) -> None:
-        """Stop everything and drop all data. Builds and downloads stay in the cache."""
+        """Stop everything and delete all data. Builds and downloads stay in the cache."""
         with self.exclusive():
             self._stop()
             for folder in (self.paths.lib, self.paths.log, self.paths.mail, self.paths.etc, self.paths.test_results):
                 shutil.rmtree(folder, ignore_errors=True)
-            # Passwords live as long as the data that knows them.
+            # Passwords have the same lifetime as the data that they protect.
             shutil.rmtree(self.paths.secrets, ignore_errors=True)
 
     def process(self, name: str) -> Process:
-        """A process by name. Raises PlatformError when there is none."""
+        """A process by name. Raises PlatformError for an unknown name."""
         if name not in self.processes:
             raise PlatformError(f"there is no process named {name!r}", advice=f"known are: {', '.join(self.processes)}")
         return self.processes[name]
 
     def traffic_wanted(self) -> bool:
-        """Whether background traffic belongs to `everything`."""
+        """Whether background traffic is part of the full platform."""
         return self.settings.traffic
 
     def url(self, variable: str, path: str = "") -> str:
-        """The address of a backend by its port variable."""
+        """The URL of a backend, by its port variable."""
         return f"http://{HOST}:{self.settings.ports[variable]}{path}"
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
-        """One command that starts or stops things at a time. The lock falls with its process."""
+        """Hold the lock that lets only one command start or stop processes. It is released when the process ends."""
         lock_file = Path(f"/run/django-observability-{self.paths.instance}.lock")
         with lock_file.open("a+") as lock:
             try:
@@ -168,14 +168,14 @@ class Platform:
         return [group.value for group in groups]
 
     def _prepare(self) -> None:
-        """Folders, secrets, configuration. Harmless while everything runs."""
+        """Create folders, secrets and configuration. Safe while the platform runs."""
         for folder in (self.paths.log, self.paths.run, self.paths.lib, self.paths.mail):
             folder.mkdir(parents=True, exist_ok=True)
         for backend in STATEFUL:
             account.ensure_private_folder(self.paths.lib / backend, self.account)
         for part in ("data", "logs", "tmp"):
             account.ensure_private_folder(self.paths.lib / "elasticsearch" / part, self.account)
-        # The log shipper watches files that are there.
+        # The log shipper watches only files that exist.
         for process in self.catalogue.processes():
             self.paths.log_of(process.name).touch(mode=0o600)
         self._erlang_cookie()
@@ -188,7 +188,7 @@ class Platform:
             self.account.own(cookie)
 
     def _apply(self, console: Console) -> tuple[bool, set[str]]:
-        """Write the configuration. Returns whether the platform runs, and which processes must read theirs again."""
+        """Write the configuration. Returns whether the platform runs, and which processes must restart to read it."""
         before = self._read(self.renderer.process_compose_file)
         self.renderer.render(self.processes.values())
         after = self._read(self.renderer.process_compose_file)
@@ -198,7 +198,7 @@ class Platform:
         applied.write_text(json.dumps(fingerprints, indent=2))
         if not self.supervisor.is_running():
             return False, set()
-        # The names too: an interrupted up may have written the file without restarting the runner.
+        # Compare the names too: an interrupted `up` may have written the file without restarting the runner.
         if before != after or set(self.processes) != set(self.supervisor.states()):
             console.print("Settings or processes have changed: restarting everything.")
             self._stop()
@@ -280,7 +280,7 @@ class Platform:
 
 
 class _Progress:
-    """One line for each process that is ready."""
+    """Prints one line for each process that becomes ready."""
 
     def __init__(self, total: int, console: Console) -> None:
         self._total = total

@@ -1,4 +1,4 @@
-"""The command line: what the Makefile's targets call."""
+"""The command line behind the Makefile's targets."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from platformctl.errors import PlatformError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command. Returns the exit code: 0 done, 1 failed, 130 interrupted."""
+    """Run a command. Exit codes: 0 success, 1 failure, 130 interrupted."""
     parsed = _parser().parse_args(arguments)
-    # Into a file or a pipe: wide enough for every table.
+    # Output to a file or a pipe: wide enough for every table.
     console = Console(soft_wrap=True, width=None if sys.stdout.isatty() else 200)
     command: Callable[[Platform, argparse.Namespace, Console], int] = parsed.run
-    # A terminated command cleans up just as an interrupted one does.
+    # A terminated command cleans up as an interrupted one does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return command(Platform(), parsed, console)
@@ -102,7 +102,7 @@ def _up(platform: Platform, arguments: argparse.Namespace, console: Console) -> 
     began = time.monotonic()
     names = [name for name in arguments.only.split(",") if name]
     if arguments.for_suite:
-        # A suite that needs nothing running still needs what is installed.
+        # A suite that needs no running process still needs the installed programs.
         names = suites.needs(suites.select(platform, [arguments.for_suite])) or ["postgres"]
     uv = Path(arguments.uv or shutil.which("uv") or "uv")
     platform.up(names, console, uv)
@@ -212,7 +212,7 @@ def _run(platform: Platform, arguments: argparse.Namespace, _: Console) -> int:
     process = platform.process(arguments.name)
     path = {"PATH": f"{platform.paths.python.parent}:/usr/bin:/bin", "LANG": "C.UTF-8"}
     command = arguments.argv[1:] if arguments.argv[:1] == ["--"] else arguments.argv
-    # Beside the running process: it must not want the same port.
+    # Runs beside the process, so it must not listen on the same port.
     environment = {k: v for k, v in process.environment.items() if k != "TELEMETRY_METRICS_PORT"}
     return subprocess.run(command, env=path | environment, cwd=process.working_dir, check=False).returncode
 
@@ -232,7 +232,7 @@ def _test(platform: Platform, arguments: argparse.Namespace, console: Console) -
 
 
 def _names(platform: Platform, name: str) -> list[str]:
-    """A process's own name, or all processes of a service or group; one-shots first, as they are listed."""
+    """The process of that name, or all processes of a service or group; one-shots first, in the order of the list."""
     if name in platform.processes and not any(p.service == name for p in platform.processes.values()):
         return [name]
     found = [p.name for p in platform.processes.values() if name in (p.name, p.service, p.group, f"{p.group}s")]

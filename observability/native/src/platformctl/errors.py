@@ -1,4 +1,4 @@
-"""What can go wrong in a way that a person can act on."""
+"""Errors that the operator can act on."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 class PlatformError(Exception):
-    """Stops the command. `detail` is shown below the message, `advice` says what to do."""
+    """Stops the command. `detail` is shown below the message; `advice` states what to do."""
 
     def __init__(self, message: str, *, detail: Sequence[str] = (), advice: str = "") -> None:
         super().__init__(message)
@@ -30,11 +30,11 @@ class InstallError(PlatformError):
 
 
 class PortsTaken(PlatformError):
-    """Another process listens where one of ours must."""
+    """Another process listens on one of the platform's ports."""
 
 
 class SupervisorError(PlatformError):
-    """The process runner doesn't answer, or refuses."""
+    """The process runner doesn't respond, or refuses a request."""
 
 
 class ProcessFailed(PlatformError):
@@ -42,4 +42,4 @@ class ProcessFailed(PlatformError):
 
 
 class ProbeFailed(PlatformError):
-    """The probe order, or one of its signals, didn't come through."""
+    """The probe order failed, or one of its signals is missing."""

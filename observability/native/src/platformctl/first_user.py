@@ -1,4 +1,4 @@
-"""A service's first user: created once for each database, the password shown once and kept nowhere."""
+"""A service's first user: created once for each database; the password is shown once and not stored."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DEADLINE_SECONDS = 60
 
 @dataclass(frozen=True)
 class FirstUser:
-    """Who can log in, and where."""
+    """The credentials of the first user, and the URL to log in."""
 
     url: str
     name: str
@@ -25,9 +25,9 @@ class FirstUser:
 
 
 def ensure(platform: Platform, service: Service) -> FirstUser | None:
-    """Create the first user when the service's database has none; None when there was nothing to create.
+    """Create the first user if the service's database has none; returns None if it already has users.
 
-    Raises PlatformError when the command fails.
+    Raises PlatformError if the command fails.
     """
     mark = platform.paths.lib / "one-shots" / f"{service.name}-first-user"
     migrated = OneShots(mark.parent).is_current(platform.process(f"{service.name}-migrate"))

@@ -1,4 +1,4 @@
-"""Where everything is."""
+"""The paths of one clone."""
 
 from __future__ import annotations
 
@@ -7,35 +7,35 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-# sockaddr_un holds 108 bytes, the closing zero among them.
+# sockaddr_un holds 108 bytes, including the closing zero.
 LONGEST_SOCKET_PATH = 107
 
 
 def repository_root() -> Path:
-    """The checkout this package belongs to."""
+    """The checkout that contains this package."""
     return Path(__file__).resolve().parents[4]
 
 
 @dataclass(frozen=True)
 class Paths:
-    """The folders of one clone. Everything with state is below `var`; `cache` is shared among clones."""
+    """The folders of one clone. All state is below `var`; `cache` is shared by all clones."""
 
     root: Path
     cache: Path
 
     @cached_property
     def instance(self) -> str:
-        """Tells this clone's processes from those of every other clone on the machine."""
+        """An identifier that distinguishes this clone's processes from those of other clones on the machine."""
         return hashlib.sha256(str(self.root.resolve()).encode()).hexdigest()[:12]
 
     @property
     def var(self) -> Path:
-        """Without links: where `var` is one, backends' account can't follow it."""
+        """`var` with links resolved, because the backends' account can't follow a link in a closed folder."""
         return self.var_link.resolve()
 
     @property
     def var_link(self) -> Path:
-        """`var` as the clone has it: a folder, or a link to one elsewhere."""
+        """`var` in the clone: a folder, or a link to one elsewhere."""
         return self.root / "var"
 
     @property
@@ -56,7 +56,7 @@ class Paths:
 
     @property
     def secrets(self) -> Path:
-        """By the clone's own path, which stays the same when `var` becomes a link; only root reads it."""
+        """By the clone's own path, which stays the same when `var` becomes a link; only root can read it."""
         return self.var_link / "secrets"
 
     @property
@@ -81,7 +81,7 @@ class Paths:
 
     @cached_property
     def socket(self) -> Path:
-        """The process runner's API. Moves to /run where the clone's own path is too long for a socket."""
+        """The socket of the process runner's API. It is in /run if the clone's path is too long for a socket."""
         inside = self.run / "process-compose.sock"
         if len(str(inside).encode()) <= LONGEST_SOCKET_PATH:
             return inside

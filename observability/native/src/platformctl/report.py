@@ -1,4 +1,4 @@
-"""What people see: the table of processes, the result of the probe."""
+"""Output for the operator: the table of processes and the result of the probe."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MEBIBYTE = 1024 * 1024
 
 
 def status(statuses: Sequence[Status], platform: Platform, console: Console) -> None:
-    """One line for each process, and the sum of their memory."""
+    """Print one line for each process, and the sum of their memory."""
     table = Table(box=None, pad_edge=False)
     for heading in ("PROCESS", "HEALTH", "PID", "AGE"):
         table.add_column(heading, no_wrap=True)
@@ -42,7 +42,7 @@ def status(statuses: Sequence[Status], platform: Platform, console: Console) -> 
 
 
 def probe(result: Result, platform: Platform, console: Console) -> None:
-    """What the probe order left in each signal, and where to look at it."""
+    """Print what the probe order left in each signal, with links."""
     kibana_like = f"{platform.url('ELASTICSEARCH_PORT')}/{LOGS}/_search?q=trace.id:{result.trace_id}&sort=@timestamp"
     exemplar = ", and a latency exemplar that points at the trace" if result.exemplar else ""
     jaeger = platform.url("JAEGER_QUERY_PORT")
@@ -66,7 +66,7 @@ def probe(result: Result, platform: Platform, console: Console) -> None:
 
 
 def front_page(service: Service, process: Process, created: FirstUser | None, console: Console) -> None:
-    """Where a service for operators is, and its first user when that was created just now."""
+    """Print the URL of a service for operators, and its first user if it was just created."""
     console.print(f"{service.title}: {process.url}", highlight=False, markup=False)
     if created is not None:
         console.print(f"  user {created.name}, password {created.password}", highlight=False, markup=False)

@@ -1,4 +1,4 @@
-"""Random secrets, made once for each clone and kept below var/secrets, readable by root only."""
+"""Random secrets, created once for each clone and stored below var/secrets, readable by root only."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class SecretStore:
         self._folder = folder
 
     def get(self, name: str) -> str:
-        """The secret of that name; made at its first use."""
+        """The secret with that name; created on first use."""
         return self._read_or_make(name, lambda: secrets.token_hex(24))
 
     def private_key_file(self, name: str) -> Path:
-        """The file of an RSA private key (PEM, 2048 bit); made at its first use."""
+        """The file of an RSA private key (PEM, 2048 bit); created on first use."""
         self._read_or_make(f"{name}.pem", _new_private_key)
         return self._folder / f"{name}.pem"
 
@@ -36,12 +36,12 @@ class SecretStore:
     def _write(self, path: Path, value: str) -> None:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._folder.chmod(0o700)
-        # Made with mode 0600, under a name of its own.
+        # Created with mode 0600, under a unique name.
         descriptor, partial = tempfile.mkstemp(dir=self._folder, prefix=f".{path.name}.")
         with os.fdopen(descriptor, "w") as file:
             file.write(value)
         try:
-            # A link, not a rename: whoever else made it meanwhile keeps theirs.
+            # A link, not a rename: if another process has created the secret meanwhile, that one is kept.
             os.link(partial, path)
         except FileExistsError:
             pass

@@ -1,4 +1,4 @@
-"""What can be set in .env or the environment, read once into one frozen object."""
+"""The settings of .env and the environment, read once into one frozen object."""
 
 from __future__ import annotations
 

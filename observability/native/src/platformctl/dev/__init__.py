@@ -1,1 +1,1 @@
-"""Tasks of developers: lint, test suites, generated files, the probe order."""
+"""Tasks for developers: lint, test suites, generated files, the probe."""

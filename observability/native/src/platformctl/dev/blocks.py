@@ -1,4 +1,4 @@
-"""Generated blocks in files that are otherwise written by hand, between two markers."""
+"""Generated blocks between two markers, in files that are otherwise written by hand."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from platformctl.errors import PlatformError
 
 
 def filled(text: str, begin: str, end: str, content: str) -> str:
-    """`text` with `content` on the lines after the one that starts with `begin`, up to `end`.
+    """Replace the lines of `text` between the line that starts with `begin` and the one that starts with `end`.
 
-    Raises PlatformError where a marker is missing.
+    Raises PlatformError if a marker is missing.
     """
     before, opened, rest = text.partition(begin)
     inside, closed, after = rest.partition(end)

@@ -1,4 +1,4 @@
-"""Files that are made from the catalogue and committed: written here, and compared by a test."""
+"""Files that are generated from the catalogue and committed. A test checks that they are current."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TABLE_ENDS = "<!-- end of what is generated -->"
 
 
 class _Placeholders(SecretStore):
-    """Names in place of secrets."""
+    """Returns names in place of secrets."""
 
     def __init__(self) -> None:
         super().__init__(Path("${SECRETS}"))
@@ -59,7 +59,7 @@ def files(platform: Platform) -> dict[Path, str]:
 
 
 def stale(platform: Platform) -> list[Path]:
-    """Generated files that are missing or not current, relative to the repository."""
+    """Generated files that are missing or out of date, relative to the repository."""
     return [
         path.relative_to(platform.paths.root)
         for path, content in files(platform).items()
@@ -68,7 +68,7 @@ def stale(platform: Platform) -> list[Path]:
 
 
 def write(platform: Platform) -> list[Path]:
-    """Write those that are not current; returns which."""
+    """Write the files that are out of date and return their paths."""
     outdated = stale(platform)
     for path, content in files(platform).items():
         if path.relative_to(platform.paths.root) in outdated:
@@ -133,7 +133,7 @@ def env_example(platform: Platform) -> str:
 
 
 def services_table(catalogue: Catalogue) -> str:
-    """The table in services/README.md: what each does, for whom, and the ports of its processes."""
+    """The table in services/README.md: each service's purpose, users and ports."""
     lines = ["", "| service | does | owner | HTTP | metrics | other processes |", "| --- " * 6 + "|"]
     for name, service in catalogue.services.items():
         web = service.web()
@@ -160,7 +160,7 @@ def _process_list(platform: Platform, defaults: settings.Settings) -> str:
 
 
 class _NamedPaths(Paths):
-    """The clone's paths; the generated text gets a name in their place."""
+    """The paths of the clone, with a placeholder for the clone's folder in generated text."""
 
     @property
     def var(self) -> Path:

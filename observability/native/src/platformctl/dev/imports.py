@@ -1,7 +1,7 @@
-"""`python -m platformctl.dev.imports`: import-linter's contracts of all packages (.importlinter) and of each service.
+"""`python -m platformctl.dev.imports`: checks import-linter's contracts.
 
-Every service has a package named `config`, so each is checked in its own folder, with the contracts of
-services/importlinter.ini. The exit code is 1 when a contract is broken.
+All packages are checked with .importlinter. Every service has a package named `config`, so each service is checked in
+its own folder, with services/importlinter.ini. The exit code is 1 when a contract is broken.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def packages(folder: Path) -> list[str]:
 
 
 def check(folder: Path, contracts: str) -> bool:
-    """Check contracts over the packages that can be imported in `folder`. Prints what is broken; True when it is."""
+    """Check contracts for the packages in `folder`. Prints violations; returns True if there are any."""
     program = Path(sys.executable).parent / "lint-imports"
     with tempfile.NamedTemporaryFile("w", suffix=".ini") as file:
         file.write(contracts)

@@ -1,4 +1,4 @@
-"""What `make lint` checks: style, types, imports, shell scripts, workflows, generated files."""
+"""The checks of `make lint`: style, types, imports, shell scripts, workflows, generated files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.console import Console
 from platformctl.app import Platform
 from platformctl.dev import generate
 
-# Folders whose `config` packages share a name are checked one by one.
+# Folders with a `config` package each, which must be checked one by one.
 PACKAGES = (
     "services/catalogue",
     "services/settings",
@@ -30,12 +30,12 @@ PACKAGES = (
     "testing",
     "tests",
 )
-# With --check they fail when a file that they generate is stale.
+# With --check they fail when a file that they generate is out of date.
 GENERATORS = ("alerts.generator", "dashboards.builder")
 
 
 def run(platform: Platform, console: Console) -> int:
-    """Run every check, past failures. Returns the exit code."""
+    """Run every check, even after failures. Returns the exit code."""
     root = platform.paths.root
     tools = platform.paths.python.parent
     checks: list[tuple[str, Path, Sequence[str]]] = [
@@ -62,7 +62,7 @@ def run(platform: Platform, console: Console) -> int:
 
 
 def shell_scripts(root: Path) -> list[Path]:
-    """Every file of the repository whose first line calls a shell."""
+    """Every file of the repository whose first line names a shell."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
         cwd=root,

@@ -1,4 +1,4 @@
-"""The probe: one order through the public API, followed through traces, logs, metrics and mail."""
+"""The probe: places one order through the public API and follows it through traces, logs, metrics and mail."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Found = TypeVar("Found")
 
 REQUEST_SECONDS = 15.0
 SIGNAL_SECONDS = 45.0
-# One scrape. Not required: under load another request may have taken the exemplar's place.
+# One scrape. The exemplar is optional: under load another request may have replaced it.
 EXEMPLAR_SECONDS = 6.0
 POLL_SECONDS = 0.25
 CARD = "tok_ok"
@@ -36,7 +36,7 @@ LATENCY = "django_http_requests_latency_seconds_by_view_method_bucket"
 
 @dataclass(frozen=True)
 class Result:
-    """What the probe saw. Seconds count from the moment at which the order was sent."""
+    """The result of the probe. Seconds count from the moment at which the order was sent."""
 
     order_id: str
     trace_id: str
@@ -51,17 +51,17 @@ class Result:
 
 
 class Target(Protocol):
-    """The running platform that is probed."""
+    """The running platform under test."""
 
     @property
     def mail_folder(self) -> Path | None:
-        """Where sent mail is written to; None where it leaves by SMTP."""
+        """The folder of sent mails; None if they are sent by SMTP."""
 
     def url(self, variable: str, path: str = "") -> str:
-        """The address behind a port variable such as ORDERS_PORT, with the login if the server needs one."""
+        """The URL behind a port variable such as ORDERS_PORT, with the login if the server needs one."""
 
     def log_tail(self, process: str) -> Sequence[str]:
-        """The last lines of a process's log, as far as they can be read from here."""
+        """The last lines of a process's log, if they can be read from here."""
 
     def advice(self, process: str) -> str:
         """What to do when a signal of this process is missing."""
@@ -152,7 +152,7 @@ class _Probe:
         return trace["spans"] if is_whole else None
 
     def _log_lines(self, trace_id: str) -> dict[str, int] | None:
-        """Lines by service, once every service has written some."""
+        """The number of lines by service, once every service has written at least one."""
         query = {
             "size": 0,
             "query": {"term": {"trace.id": trace_id}},
@@ -167,7 +167,7 @@ class _Probe:
         return counts if set(counts) >= EXPECTED_SERVICES else None
 
     def _counted(self) -> float:
-        """What orders itself counts, the probe's order included."""
+        """The order counter of the orders service itself, the probe's order included."""
         text = self._http.get(self._target.url("ORDERS_METRICS_PORT", "/metrics"), timeout=REQUEST_SECONDS).text
         values = [line.split()[1] for line in text.splitlines() if line.startswith(f"{COUNTER} ")]
         if not values:
@@ -175,7 +175,7 @@ class _Probe:
         return float(values[0])
 
     def _sample(self, counted: float, sent_at: float) -> str | None:
-        """The counter's sample, once Prometheus has one that was taken after the order."""
+        """The counter's sample in Prometheus, once it has one that was scraped after the order."""
         selector = f'{COUNTER}{{process="orders"}}'
         value, taken = self._query(selector), self._query(f"timestamp({selector})")
         if value is None or taken is None or taken < sent_at or value < counted:
@@ -189,7 +189,7 @@ class _Probe:
         return float(result[0]["value"][1]) if result else None
 
     def _has_exemplar(self, trace_id: str) -> bool:
-        """Whether a latency bucket of orders points at this trace."""
+        """Whether a latency bucket of orders has an exemplar with this trace."""
         now = datetime.now(UTC)
         params = {
             "query": f'{LATENCY}{{service="orders"}}',
@@ -202,7 +202,7 @@ class _Probe:
         return any(label.get("trace_id") == trace_id for label in labels)
 
     def _mail(self, order_id: str) -> str | None:
-        """Where the mail is: a file, or (by SMTP) what notifications says it sent."""
+        """The location of the mail: a file, or (by SMTP) the mail that notifications reports as sent."""
         answer = self._http.get(
             self._url("notifications", "/api/v1/notifications"), headers=self._authorization(), timeout=REQUEST_SECONDS
         )

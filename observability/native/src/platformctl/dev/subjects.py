@@ -1,10 +1,10 @@
 """Checks the subject lines of commits: `scope: Imperative subject`.
 
-    python -m platformctl.dev.subjects --message FILE     the message that git is about to commit (hook commit-msg)
-    python -m platformctl.dev.subjects --since BASE       the commits after BASE; where BASE is unknown: after main
-    python -m platformctl.dev.subjects --scopes           lists the scopes
+python -m platformctl.dev.subjects --message FILE     the message that git is about to commit (hook commit-msg)
+python -m platformctl.dev.subjects --since BASE       the commits after BASE; if BASE is unknown: after main
+python -m platformctl.dev.subjects --scopes           lists the scopes
 
-The exit code is 1 when a subject is not as it should be.
+The exit code is 1 when a subject is invalid.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ AREAS = (
 )
 MAX_LENGTH = 90
 MAIN = "origin/main"
-# What git itself writes.
+# Subjects that git generates.
 _BY_GIT = re.compile(r"(Merge |Revert \"|fixup! |squash! )")
 _SUBJECT = re.compile(r"(?P<scope>[^:\s]+): (?P<first>\S+)")
 _SCISSORS = "# ------------------------ >8 ------------------------"
 
 
 def problems(subject: str, scopes: Sequence[str]) -> list[str]:
-    """What is wrong with a subject; empty when nothing is."""
+    """The problems of a subject; empty if it is valid."""
     if _BY_GIT.match(subject):
         return []
     match = _SUBJECT.match(subject)
@@ -43,7 +43,7 @@ def problems(subject: str, scopes: Sequence[str]) -> list[str]:
     first = match["first"]
     if not first[0].isupper():
         found.append(f"{first!r} begins with a small letter")
-    # Words such as "Add" or "Press" are imperatives, "Added", "Adding" and "Adds" are not.
+    # Words such as "Add" or "Press" are imperatives; "Added", "Adding" and "Adds" are not.
     if re.search(r"([^e]ed|ing|[^s]s)$", first):
         found.append(f"{first!r} is not an imperative")
     if subject.endswith("."):
@@ -54,7 +54,7 @@ def problems(subject: str, scopes: Sequence[str]) -> list[str]:
 
 
 def scopes() -> list[str]:
-    """The services of the catalogue and the areas beside them."""
+    """The services of the catalogue and the other areas of the repository."""
     return sorted({*AREAS, *catalogue.load().services})
 
 
@@ -85,7 +85,7 @@ def _subject(message: str) -> str:
 
 
 def _subjects(base: str) -> list[str]:
-    # The first push of a branch has no commit before it, a forced one a commit that was not fetched.
+    # The first push of a branch has no previous commit; after a forced push the previous commit wasn't fetched.
     known = subprocess.run(["git", "cat-file", "-e", f"{base}^{{commit}}"], check=False, capture_output=True)
     commits = f"{base if known.returncode == 0 else MAIN}..HEAD"
     command = ["git", "log", "--no-merges", "--format=%s", commits, "--"]

@@ -1,4 +1,4 @@
-"""The test suites: each package's tests in a pytest of its own, one summary at the end."""
+"""The test suites: runs each package's tests in a separate pytest and prints one summary."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from platformctl.run.environment import HOST
 END_TO_END = "e2e"
 # pytest's exit code for "no tests collected".
 NO_TESTS = 5
-# Suites that run side by side: one more than two cores, since all of them wait now and then.
+# Suites that run in parallel: one more than two cores, because all of them wait for I/O now and then.
 LANES = 3
 SAY_EVERY_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
 class Suite:
-    """A folder with tests. `needs` are the processes, services or groups that they use, `arguments` go to pytest.
+    """A folder with tests. `needs` are the required processes, services or groups; `arguments` are passed to pytest.
 
-    A suite that is `alone` breaks or measures the running platform, so no other runs meanwhile. One that isn't `usual`
-    takes minutes more: it runs only when it is named.
+    A suite that is `alone` breaks or measures the running platform, so no other suite runs at the same time. One that
+    isn't `usual` takes minutes longer and runs only when it is named.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Suite:
 
 @dataclass(frozen=True)
 class Result:
-    """What came of one suite. Seconds are wall clock."""
+    """The result of one suite. Seconds are wall-clock time."""
 
     suite: str
     passed: int
@@ -63,7 +63,7 @@ class Result:
 
 
 def all_suites(platform: Platform) -> list[Suite]:
-    """Every suite that this checkout has. The longest begins first, so that it isn't what all wait for in the end."""
+    """Every suite of this checkout. The longest starts first, so that it doesn't delay the end of the run."""
     stores = ("postgres", "rabbitmq")
     operators = platform.catalogue.for_operators()
     known = [
@@ -72,7 +72,7 @@ def all_suites(platform: Platform) -> list[Suite]:
         Suite("settings", "services/settings"),
         Suite("contracts", "services/contracts", stores),
         *(Suite(name, service.folder, stores) for name, service in platform.catalogue.for_customers().items()),
-        # Those marked live are the browser's, below.
+        # Tests marked live belong to the browser suite below.
         *(Suite(name, service.folder, stores, ("-m", "not live")) for name, service in operators.items()),
         Suite("testing", "testing"),
         Suite("native", "observability/native"),
@@ -80,11 +80,11 @@ def all_suites(platform: Platform) -> list[Suite]:
         Suite("log_pipeline", "observability/log_pipeline"),
         Suite("retention", "observability/retention"),
         Suite("watchdog", "observability/watchdog"),
-        # The mutants take several minutes of two cores: `make test-alerts` runs them.
+        # The mutation tests take several minutes on two cores; `make test-alerts` runs them.
         Suite("alerts", "alerts", ("backends", "services"), ("--ignore=tests/test_mutants.py", "-m", "not live")),
         Suite("compose", "observability/compose"),
         Suite("load", "load", ("rabbitmq",)),
-        # Those marked live run the commands of the documentation's pages, and freeze a service meanwhile.
+        # Tests marked live run the commands of the documentation's pages and freeze a service.
         Suite("docs", "docs", arguments=("-m", "not live")),
         Suite("docs-commands", "docs", ("backends", "services"), ("-m", "live"), alone=True),
         Suite(END_TO_END, "tests", ("backends", "services"), alone=True),
@@ -99,14 +99,14 @@ def all_suites(platform: Platform) -> list[Suite]:
             )
             for name, service in operators.items()
         ),
-        # After the end-to-end tests, which make most of what panels about failures show.
+        # After the end-to-end tests, which produce most of the data of the panels about failures.
         Suite("dashboards", "dashboards", ("backends", "services"), alone=True),
     ]
     return [suite for suite in known if (platform.paths.root / suite.folder).is_dir()]
 
 
 def select(platform: Platform, names: Sequence[str], *, end_to_end_only: bool = False) -> list[Suite]:
-    """The suites of those names; the usual ones without names. Raises PlatformError for one that isn't there."""
+    """The suites with those names, or the usual ones. Raises PlatformError for an unknown name."""
     suites = all_suites(platform)
     if end_to_end_only:
         names = [END_TO_END]
@@ -119,12 +119,12 @@ def select(platform: Platform, names: Sequence[str], *, end_to_end_only: bool = 
 
 
 def needs(suites: Sequence[Suite]) -> list[str]:
-    """What must run for these suites."""
+    """The processes that these suites need."""
     return list(dict.fromkeys(need for suite in suites for need in suite.needs))
 
 
 def environment(platform: Platform) -> dict[str, str]:
-    """Where tests and benchmarks find servers on which they may make databases and virtual hosts of their own."""
+    """Variables for tests and benchmarks: servers on which they may create databases and virtual hosts."""
     ports = platform.settings.ports
     broker_password = platform.secrets.get(f"rabbitmq_{ADMIN}")
     database_password = platform.secrets.get(f"postgres_{TESTS_ROLE}")
@@ -153,7 +153,7 @@ def environment(platform: Platform) -> dict[str, str]:
 
 
 def _of_operators(platform: Platform, service: Service) -> dict[str, str]:
-    """Where tests in a browser find a service for operators: its address, database and assets."""
+    """Variables for browser tests of an operators' service: its URL, database and assets."""
     own = platform.environment.of_command(service.name)
     found = {
         service.url_variable: f"http://{HOST}:{platform.settings.port(service.name)}",
@@ -163,10 +163,10 @@ def _of_operators(platform: Platform, service: Service) -> dict[str, str]:
 
 
 def run(platform: Platform, names: Sequence[str], console: Console, *, end_to_end_only: bool = False) -> int:
-    """Run suites, past failures, and print a table with the totals last. Returns the exit code.
+    """Run suites, continuing after failures, and print a table with the totals. Returns the exit code.
 
-    Several run side by side, each printed as a whole when it ends. One that is `alone`, or the only one, prints as it
-    goes.
+    Suites run in parallel and each prints its output when it ends. A suite that is `alone`, or the only one, prints
+    while it runs.
     """
     suites = select(platform, names, end_to_end_only=end_to_end_only)
     together = [suite for suite in suites if not suite.alone]
@@ -183,7 +183,7 @@ def run(platform: Platform, names: Sequence[str], console: Console, *, end_to_en
 
 
 def _side_by_side(platform: Platform, suites: Sequence[Suite], console: Console) -> dict[str, Result]:
-    """Run these in LANES lanes; say now and then which are under way."""
+    """Run these in LANES parallel lanes; report periodically which ones are running."""
     running: list[str] = []
     ended = threading.Event()
 
@@ -210,7 +210,7 @@ def _side_by_side(platform: Platform, suites: Sequence[Suite], console: Console)
             console.rule(f"{result.suite}, {result.seconds:.0f} s", align="left")
             console.print(_output(platform, result.suite).read_text().rstrip(), highlight=False, markup=False)
     finally:
-        # Interrupted: pytest has heard of it as well, and what hasn't begun doesn't begin.
+        # Interrupted: pytest gets the signal as well, and the remaining suites don't start.
         lanes.shutdown(cancel_futures=True)
         ended.set()
         teller.join()
@@ -222,7 +222,7 @@ def _output(platform: Platform, suite: str) -> Path:
 
 
 def _run(platform: Platform, suite: Suite, console: Console, *, quietly: bool = False) -> Result:
-    """One suite in a pytest of its own; `quietly`: what it prints goes to a file."""
+    """Run one suite in a separate pytest; `quietly` sends its output to a file."""
     report = platform.paths.test_results / f"{suite.name}.xml"
     report.parent.mkdir(parents=True, exist_ok=True)
     report.unlink(missing_ok=True)
@@ -245,7 +245,7 @@ def _run(platform: Platform, suite: Suite, console: Console, *, quietly: bool = 
 
 
 def read_report(suite: str, report: Path, code: int, seconds: float) -> Result:
-    """The counts of a JUnit file, with what pytest's exit code says about it."""
+    """The counts of a JUnit file, combined with pytest's exit code."""
     if code == NO_TESTS:
         return Result(suite, 0, 0, 0, seconds, "no tests")
     if not report.exists():

@@ -1,8 +1,8 @@
-"""`python -m platformctl.dev.words [PATH...]`: wording that this repository retired, and common misspellings.
+"""`python -m platformctl.dev.words [PATH...]`: finds retired wording and common misspellings.
 
-Words are codespell's, with its own dictionary and `.codespell/dictionary.txt`; phrases are those of
-`.codespell/phrases.txt`. Without a path every file that git tracks is read, but for those that `[tool.codespell]` in
-`pyproject.toml` skips. The exit code is 1 when something is found.
+codespell checks the words, with its own dictionary and `.codespell/dictionary.txt`. Phrases are those of
+`.codespell/phrases.txt`. Without a path it checks every file that git tracks, except those that `[tool.codespell]` in
+`pyproject.toml` skips. The exit code is 1 if there are findings.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 
 _PHRASES = Path(".codespell/phrases.txt")
 _IGNORE = "codespell:ignore"
-# What may stand between two words of a phrase: names join them by underscores, comments wrap.
+# Separators between two words of a phrase: names use underscores, comments wrap.
 _BETWEEN = r"[\s_#*]+"
 
 
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
 def _files(root: Path, paths: Sequence[str], skip: Sequence[str]) -> Iterator[str]:
     listed = _git(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *paths).split("\0")
     for name in sorted(set(filter(None, listed))):
-        # codespell matches a pattern with the path or with the last part of it.
+        # codespell matches a pattern against the path or its last part.
         if not any(fnmatch(name, glob) or fnmatch(Path(name).name, glob) for glob in skip) and (root / name).is_file():
             yield name
 

@@ -1,7 +1,7 @@
-"""`python -m platformctl.dev.workflows`: actionlint on the GitHub workflows, with shellcheck on their scripts.
+"""`python -m platformctl.dev.workflows`: runs actionlint on the GitHub workflows, with shellcheck on their scripts.
 
-Builds actionlint into the cache when it is missing, which needs the network once. The exit code is 1 when there are
-findings or when actionlint can't be built.
+Builds actionlint into the cache if it is missing, which needs the network once. The exit code is 1 if there are
+findings or if actionlint can't be built.
 """
 
 from __future__ import annotations

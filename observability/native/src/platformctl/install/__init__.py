@@ -1,1 +1,1 @@
-"""Brings every backend onto the machine: verified, resumable, shared among clones."""
+"""Installs every backend: verified, resumable, shared by all clones on the machine."""

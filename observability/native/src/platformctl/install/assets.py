@@ -1,4 +1,4 @@
-"""What a service's pages load in the browser, from npm; package-lock.json verifies every package."""
+"""The browser assets of a service's pages, from npm; package-lock.json verifies every package."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from platformctl.paths import Paths
 
 
 class Assets(Step):
-    """`npm ci` into the cache."""
+    """Runs `npm ci` into the cache."""
 
     typical_seconds = 10
     needs = ("packages",)
@@ -33,7 +33,7 @@ class Assets(Step):
             for name in ("package.json", "package-lock.json"):
                 shutil.copy(self._source / name, folder / name)
             shell.run(
-                # No package's own install script runs: nothing here needs one.
+                # Install scripts of packages are disabled: no package here needs one.
                 ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--cache", str(self._cache)],
                 folder=folder,
             )

@@ -1,4 +1,4 @@
-"""Packages of Debian or Ubuntu, installed without starting a daemon or touching a running one."""
+"""Installs packages of Debian or Ubuntu without starting a daemon or changing a running one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CLUSTER_CONFIGURATION = f"{MARK}\ncreate_main_cluster = false\n"
 
 @dataclass(frozen=True)
 class Package:
-    """A package, the key of its series in versions.env, and a program that shows it is there."""
+    """A package, the key of its version series in versions.env, and a program that proves it is installed."""
 
     name: str
     program: str
@@ -31,7 +31,7 @@ class Package:
 
 
 def packages(paths: Paths) -> list[Package]:
-    """What is needed on every machine."""
+    """The packages that every machine needs."""
     postgres = versions.load(paths.root)["POSTGRES_VERSION"]
     return [
         Package(
@@ -63,7 +63,7 @@ def packages(paths: Paths) -> list[Package]:
 
 
 def tools(paths: Paths) -> list[Package]:
-    """Java, Maven, Node, npm and a browser for the tests, only those that the machine lacks (or has too old)."""
+    """Java, Maven, Node, npm and a browser for the tests: only those that are missing or too old."""
     pinned = versions.load(paths.root)
     wanted = []
     if not _is_recent(["java", "-version"], pinned["JAVA_MINIMUM"]):
@@ -80,7 +80,7 @@ def tools(paths: Paths) -> list[Package]:
 
 
 class DebianPackages(Step):
-    """Everything that comes from apt, in one transaction."""
+    """Installs everything that comes from apt, in one transaction."""
 
     name = "packages"
     title = "Debian packages"
@@ -96,7 +96,7 @@ class DebianPackages(Step):
     def install(self, shell: Shell) -> None:
         missing = self._missing()
         environment = {"DEBIAN_FRONTEND": "noninteractive", "NEEDRESTART_SUSPEND": "1"}
-        # Without the recommended ones (a graphical RabbitMQ client, mail servers); nothing that is there is upgraded.
+        # Without recommended packages (a graphical RabbitMQ client, mail servers); installed packages are not upgraded.
         options = ["--yes", "--no-install-recommends", "--no-upgrade", "-o", "DPkg::Lock::Timeout=300"]
         new_units = [unit for package in missing for unit in package.units if not _is_known(unit)]
         with no_daemons(self._root), no_main_cluster(self._root):
@@ -125,7 +125,7 @@ class DebianPackages(Step):
 
 
 def installed_version(package: str) -> str | None:
-    """The upstream version of an installed package, None when dpkg doesn't have it."""
+    """The upstream version of an installed package; None if dpkg doesn't have it."""
     answer = subprocess.run(
         ["dpkg-query", "-W", "-f=${db:Status-Status} ${Version}", package], capture_output=True, text=True, check=False
     )
@@ -135,10 +135,10 @@ def installed_version(package: str) -> str | None:
 
 @contextmanager
 def no_daemons(root: Path = Path("/")) -> Iterator[None]:
-    """While this lasts, installing a package starts no daemon (policy-rc.d). What was there before is there after.
+    """Prevent installed packages from starting daemons (policy-rc.d) inside the block. Restores the previous state.
 
-    A policy that somebody else put there and that denies everything is used as it is. One that this function left
-    behind, because it was killed, is recognised by its mark and taken away.
+    An existing policy that denies everything is used unchanged. A policy that a killed run of this function left behind
+    is recognised by its mark and removed.
     """
     policy = root / "usr" / "sbin" / "policy-rc.d"
     saved = policy.with_name("policy-rc.d.before-django-observability")
@@ -159,7 +159,7 @@ def no_daemons(root: Path = Path("/")) -> Iterator[None]:
 
 @contextmanager
 def no_main_cluster(root: Path = Path("/")) -> Iterator[None]:
-    """While this lasts, installing a PostgreSQL server makes no cluster `main`. A file of the user's stays as it is."""
+    """Prevent PostgreSQL's package from creating the cluster `main` inside the block. Keeps the user's own files."""
     folder = root / "etc" / "postgresql-common" / "createcluster.d"
     drop_in = folder / "zz-django-observability.conf"
     folder.mkdir(parents=True, exist_ok=True)
@@ -186,7 +186,7 @@ def _is_known(unit: str) -> bool:
 
 
 def _disable(units: Sequence[str]) -> None:
-    """Units that were not there before must not start at the next boot either, on our ports."""
+    """Keep newly installed units from starting at the next boot on the platform's ports."""
     systemctl = shutil.which("systemctl")
     if systemctl is not None and units:
         with suppress(OSError):

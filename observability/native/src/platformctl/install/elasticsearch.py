@@ -1,4 +1,4 @@
-"""Elasticsearch: the server as its own project publishes it on Maven, verified by checksum, and a plugin of ours."""
+"""Installs Elasticsearch: the server that its project publishes on Maven, verified by checksum, and our plugin."""
 
 from __future__ import annotations
 
@@ -50,15 +50,15 @@ class Elasticsearch(Step):
         archive.unlink()
 
     def _add_plugin(self, shell: Shell, server: Path) -> None:
-        """Compile the plugin against the server; its folder in plugins/ is all that the server asks for."""
+        """Compile the plugin against the server. A folder in plugins/ is enough to install it."""
         sources = self._locations.elasticsearch_plugin
         plugin = server / "plugins" / "alive"
         plugin.mkdir(parents=True)
-        # The whole server is readable for all, the plugin must be too, whatever root's umask is.
+        # Every account can read the server, so the plugin must be readable too, whatever root's umask is.
         plugin.chmod(0o755)
         libraries = os.pathsep.join(str(jar) for jar in sorted((server / "lib").glob("*.jar")))
         with tempfile.TemporaryDirectory() as classes:
-            # The runtime has the compiler as a module; javac itself is another package.
+            # The runtime contains the compiler as a module; javac itself is in another package.
             java = str(system_java_home() / "bin" / "java")
             compiler = [java, "--module", "jdk.compiler/com.sun.tools.javac.Main", "-proc:none"]
             shell.run([*compiler, "-d", classes, "-cp", libraries, str(sources / "AlivePlugin.java")])
@@ -93,7 +93,7 @@ def sha512(file: Path) -> str:
 
 
 def verify(archive: Path, checksum: str) -> None:
-    """Raise InstallError, and delete the archive, when its SHA-512 isn't the pinned one."""
+    """Raise InstallError and delete the archive if its SHA-512 isn't the pinned one."""
     found = sha512(archive)
     if found != checksum:
         archive.unlink()
@@ -105,14 +105,14 @@ def verify(archive: Path, checksum: str) -> None:
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Unpack without the archive's top folder; everything in bin/ can be run."""
+    """Unpack without the archive's top folder, and make everything in bin/ executable."""
     with zipfile.ZipFile(archive) as opened:
         opened.extractall(folder)
     (top,) = folder.iterdir()
     for entry in top.iterdir():
         entry.rename(folder / entry.name)
     top.rmdir()
-    # It complains about a missing folder, and can't make it: the cache belongs to root.
+    # The server logs an error if this folder is missing, and can't create it: the cache belongs to root.
     (folder / "plugins").mkdir(exist_ok=True)
     for program in (folder / "bin").iterdir():
         program.chmod(0o755)

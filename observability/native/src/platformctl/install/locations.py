@@ -1,4 +1,4 @@
-"""Where installed things lie in the cache. Each has a folder named after what went into it."""
+"""The locations of installed programs in the cache. Each folder's name contains the versions that it was built from."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GO_TOOLS = ("jaeger", "process-compose", "toxiproxy", "actionlint")
 
 @dataclass(frozen=True)
 class Locations:
-    """Paths of installed programs; none of them is checked to exist."""
+    """Paths of installed programs; they may not exist yet."""
 
     paths: Paths
 
@@ -50,7 +50,7 @@ class Locations:
 
     @property
     def elasticsearch_plugin(self) -> Path:
-        """The committed sources of the plugin that the server gets."""
+        """The committed sources of the server's plugin."""
         return self.paths.native / "tools" / "elasticsearch"
 
     @property
@@ -67,12 +67,12 @@ class Locations:
         return self.paths.cache / service.name / _digest(lock)
 
     def assets(self, service: Service) -> Path:
-        """What a service's pages load in the browser."""
+        """The browser assets of a service's pages."""
         return self.assets_folder(service) / "node_modules"
 
     @property
     def go_toolchain(self) -> Path:
-        """The folder of a Go that came from PyPI, used where the machine has none."""
+        """The folder of the Go from PyPI, used if the machine has none."""
         requirements = self.paths.native / "tools" / "go" / "requirements.txt"
         return self.paths.cache / "go" / f"toolchain-{_digest(requirements)}"
 
@@ -81,7 +81,7 @@ class Locations:
         return self.paths.native / "tools" / tool
 
     def go_tool(self, tool: str) -> Path:
-        """The folder of a built Go tool: other pins, another folder."""
+        """The folder of a built Go tool; other pins have another folder."""
         module = self.go_module(tool)
         variable = f"{tool.replace('-', '_').upper()}_VERSION"
         return self.paths.cache / tool / f"{self._version(variable)}-{_digest(module / 'go.mod', module / 'go.sum')}"
@@ -97,7 +97,7 @@ class Locations:
         return self.paths.run / "node"
 
     def link_system_programs(self) -> None:
-        """Make the links to Java and node. Which ones they are is known only once everything is installed."""
+        """Create the links to Java and node, which are known only after the installation."""
         self.paths.run.mkdir(parents=True, exist_ok=True)
         _link(self.java_home, system_java_home())
         _link(self.node, system_node())
@@ -107,13 +107,13 @@ class Locations:
 
 
 def system_java_home() -> Path:
-    """The folder of the Java that is on PATH, else the one of Debian's package."""
+    """The folder of the Java on PATH, else that of Debian's package."""
     java = shutil.which("java")
     return Path(java).resolve().parents[1] if java else Path("/usr/lib/jvm/default-java")
 
 
 def system_node() -> Path:
-    """The node that is on PATH, else the one of Debian's package."""
+    """The node on PATH, else that of Debian's package."""
     return Path(shutil.which("node") or "/usr/bin/node").resolve()
 
 

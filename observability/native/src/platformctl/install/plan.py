@@ -1,4 +1,4 @@
-"""Installs what is missing: steps side by side where one doesn't need the other, with progress and an estimate."""
+"""Installs what is missing: independent steps in parallel, with progress and an estimate."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from platformctl.install.steps import Clock, Shell, Step
 from platformctl.paths import Paths
 
 SECONDS_BETWEEN_REPORTS = 15.0
-# Before this share of a build the rate says nothing yet.
+# Below this share of a build the rate is not meaningful yet.
 LEAST_TELLING_PROGRESS = 0.1
-# One build keeps both cores busy; downloads and apt fit beside it.
+# One build uses both cores; downloads and apt run beside it.
 AT_ONCE = 3
 
 
 def steps(paths: Paths, catalogue: Catalogue, uv: Path) -> list[Step]:
-    """Everything, in the order in which it is shown. Jaeger first: it takes longest."""
+    """Every step, in the order in which they are shown. Jaeger first, because it takes longest."""
     return [
         GoToolchain(paths, uv),
         GoTool(paths, "jaeger", 400),
@@ -46,7 +46,7 @@ def steps(paths: Paths, catalogue: Catalogue, uv: Path) -> list[Step]:
 
 
 class Installation:
-    """One run over all steps."""
+    """One run of all steps."""
 
     def __init__(self, all_steps: Sequence[Step], cache: Path, console: Console) -> None:
         self._steps = all_steps
@@ -56,7 +56,7 @@ class Installation:
         self._durations = _Durations(cache / "durations.json")
 
     def run(self) -> int:
-        """Install what is missing and return how many steps that were. Raises InstallError at the first that fails."""
+        """Install what is missing and return the number of steps that ran. Raises InstallError at the first failure."""
         if all(step.is_done() for step in self._steps):
             return 0
         with _exclusive(self._cache, self._console):
@@ -122,7 +122,7 @@ class Installation:
         self._say(f"  {_minutes(clock.seconds)} gone, about {_minutes(total)} left: {', '.join(parts)}")
 
     def _left(self, step: Step, gone: float) -> tuple[float, str]:
-        """Seconds left for a running step, and its state in words."""
+        """Seconds left for a running step, and its state as text."""
         done = step.progress()
         if done is not None and done > LEAST_TELLING_PROGRESS:
             return gone * (1 - done) / done, f"{done:.0%}"
@@ -140,7 +140,7 @@ class Installation:
         return max(builds, others)
 
     def _tidy(self) -> None:
-        """Drop the compilers' caches, 3 GB, once everything is built. It takes a minute, for which nobody waits."""
+        """Delete the compilers' caches (3 GB) once everything is built. Runs in the background: it takes a minute."""
         caches = self._cache / "go"
         rubbish = self._cache / f".rubbish.{os.getpid()}"
         rubbish.mkdir(exist_ok=True)
@@ -155,7 +155,7 @@ class Installation:
 
 
 class _Durations:
-    """How long each step took on this machine."""
+    """The duration of each step on this machine."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -176,7 +176,7 @@ class _Durations:
 
 @contextmanager
 def _exclusive(cache: Path, console: Console) -> Iterator[None]:
-    """One installation at a time: clones share the cache. The lock falls with its process, however that ends."""
+    """Hold the lock on the cache, which clones share. It is released when the process ends, however that happens."""
     cache.mkdir(parents=True, exist_ok=True)
     cache.chmod(0o755)
     with (cache / "lock").open("a") as lock:

@@ -1,4 +1,4 @@
-"""Spotlight, Sentry's local viewer, from npm; package-lock.json verifies every package."""
+"""Installs Spotlight, Sentry's local viewer, from npm; package-lock.json verifies every package."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from platformctl.paths import Paths
 
 
 class Spotlight(Step):
-    """`npm ci` into the cache."""
+    """Runs `npm ci` into the cache."""
 
     name = "spotlight"
     typical_seconds = 20
@@ -31,7 +31,7 @@ class Spotlight(Step):
             for name in ("package.json", "package-lock.json"):
                 shutil.copy(self._source / name, folder / name)
             shell.run(
-                # No package's own install script runs: nothing here needs one.
+                # Install scripts of packages are disabled: no package here needs one.
                 ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--cache", str(self._cache)],
                 folder=folder,
             )

@@ -1,4 +1,4 @@
-"""One thing to install: what it needs first, whether it is there, how it gets there."""
+"""One installation step: its dependencies, whether it is complete, how to install it."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ LINES_SHOWN = 20
 
 
 class Interrupted(InstallError):
-    """Another step failed, or somebody pressed Ctrl-C."""
+    """Another step failed, or the user pressed Ctrl-C."""
 
 
 class Step(ABC):
-    """One thing to install. `typical_seconds` is what it took on two cores, until this machine has its own figure."""
+    """One installation step. `typical_seconds` is its duration on two cores, used until there is a measured one."""
 
     name: str
     title: str
@@ -32,19 +32,19 @@ class Step(ABC):
 
     @abstractmethod
     def is_done(self) -> bool:
-        """Whether it is there, whole."""
+        """Whether it is installed completely."""
 
     @abstractmethod
     def install(self, shell: Shell) -> None:
-        """Bring it there. Whatever is half-done when this is interrupted is never taken for done."""
+        """Install it. An interrupted installation must never look complete."""
 
     def progress(self) -> float | None:
-        """The share that is done, 0 to 1, while it is being installed; None where that can't be told."""
+        """The completed share, 0 to 1, during the installation; None if it isn't known."""
         return None
 
 
 class Shell:
-    """Runs a step's commands with their output in a log, and ends them when the installation is cancelled."""
+    """Runs a step's commands with their output in a log, and stops them when the installation is cancelled."""
 
     def __init__(self, log: Path, cancelled: threading.Event) -> None:
         self._log = log
@@ -54,13 +54,13 @@ class Shell:
     def run(
         self, command: Sequence[str], *, environment: Mapping[str, str] | None = None, folder: Path | None = None
     ) -> None:
-        """Run to the end. Raises InstallError with the last lines when it fails, Interrupted when cancelled."""
+        """Run a command to its end. Raises InstallError with its last lines if it fails, Interrupted if cancelled."""
         self._log.parent.mkdir(parents=True, exist_ok=True)
         with self._log.open("ab") as output:
             output.write(f"$ {' '.join(command)}\n".encode())
             output.flush()
             self._began_at = output.tell()
-            # A session of its own: Ctrl-C reaches it through us, once, and then all of it.
+            # A new session, so that Ctrl-C reaches the command once, through us, and with all its children.
             process = subprocess.Popen(
                 command,
                 env={**os.environ, **(environment or {})},
@@ -82,7 +82,7 @@ class Shell:
             )
 
     def count_lines(self) -> int:
-        """How many lines the running command has written."""
+        """The number of lines that the running command has written."""
         with self._log.open("rb") as output:
             output.seek(self._began_at)
             return output.read().count(b"\n")
@@ -106,7 +106,7 @@ class Shell:
 
 
 class Staging:
-    """A folder that appears in its place only when it is complete. Use as a context manager."""
+    """A folder that appears at its final path only when it is complete. Use as a context manager."""
 
     def __init__(self, target: Path) -> None:
         self._target = target
@@ -127,7 +127,7 @@ class Staging:
 
 
 class Clock:
-    """Seconds since it was made."""
+    """Seconds since its creation."""
 
     def __init__(self) -> None:
         self._began = time.monotonic()

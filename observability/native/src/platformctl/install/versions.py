@@ -1,4 +1,4 @@
-"""observability/versions.env: the one place where versions are pinned."""
+"""Reads observability/versions.env, the only place where versions are pinned."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from platformctl.errors import SettingsError
 
 @cache
 def load(root: Path) -> Mapping[str, str]:
-    """Every KEY=value of versions.env. Raises SettingsError for a key without a value."""
+    """Read every KEY=value of versions.env. Raises SettingsError for a key without a value."""
     path = root / "observability" / "versions.env"
     versions: dict[str, str] = {}
     for key, value in dotenv_values(path, interpolate=False).items():
@@ -25,7 +25,7 @@ def load(root: Path) -> Mapping[str, str]:
 
 
 def as_tuple(version: str) -> tuple[int, ...]:
-    """The leading numbers of a version, comparable: "v1.24.6-rc1" is (1, 24, 6)."""
+    """The leading numbers of a version, for comparison: "v1.24.6-rc1" is (1, 24, 6)."""
     match = re.match(r"v?(\d+(?:\.\d+)*)", version)
     return tuple(int(part) for part in match.group(1).split(".")) if match else ()
 

@@ -1,1 +1,1 @@
-"""Runs the platform: its processes, their configuration and environment, and the supervisor that starts them."""
+"""Runs the platform: processes, their configuration and environment, and the supervisor."""

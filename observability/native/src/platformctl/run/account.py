@@ -1,4 +1,4 @@
-"""The ordinary system account under which backends run: several of them refuse to run as root, none needs to."""
+"""The system account that runs the backends: several of them refuse to run as root, none needs root."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Account:
     name: str
 
     def command(self, *argv: str) -> tuple[str, ...]:
-        """The command, run as this account in the same process (setpriv replaces itself)."""
+        """The command line that runs `argv` as this account in the same process (setpriv replaces itself)."""
         return (
             "setpriv",
             f"--reuid={self.name}",
@@ -40,7 +40,7 @@ BACKENDS = Account("django-observability")
 
 
 def ensure_account(account: Account) -> None:
-    """Create the account unless the machine has it. Needs root. Raises PlatformError."""
+    """Create the account if it is missing. Needs root. Raises PlatformError."""
     try:
         pwd.getpwnam(account.name)
     except KeyError:
@@ -62,10 +62,10 @@ def _create(name: str) -> None:
 
 
 def prepare_var(var: Path, instance: str) -> None:
-    """Make sure that `var` exists where the account can reach it.
+    """Create `var` where the account can reach it.
 
-    A clone below a folder that only root may enter (/root) keeps its state in /var/lib/django-observability instead,
-    and `var` becomes a link to it.
+    If only root may enter a parent folder of the clone (/root), its state is in /var/lib/django-observability instead,
+    and `var` is a link to it.
     """
     if var.is_symlink():
         var.resolve().mkdir(parents=True, exist_ok=True)
@@ -75,7 +75,7 @@ def prepare_var(var: Path, instance: str) -> None:
         outside = OUTSIDE_STATE / instance
         outside.mkdir(parents=True, exist_ok=True)
         if var.is_dir():
-            # Secrets are made by whatever asks for them first.
+            # Secrets are created on first use.
             for entry in var.iterdir():
                 shutil.move(entry, outside / entry.name)
             var.rmdir()

@@ -1,4 +1,4 @@
-"""Alertmanager's notification log, before a cold start."""
+"""Resets Alertmanager's notification log before a cold start."""
 
 from __future__ import annotations
 

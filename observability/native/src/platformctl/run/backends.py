@@ -1,4 +1,4 @@
-"""The backends as processes: what each runs, with which options, on which ports."""
+"""The backends as processes: command, options and ports of each."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Backends:
     account: Account
 
     def all(self) -> Iterator[Process]:
-        """Every backend, in the order in which they are listed and started: what takes long first."""
+        """Every backend, in the order of the list and of the start: the slowest to start comes first."""
         yield self.elasticsearch()
         yield self.epmd()
         yield self.rabbitmq()
@@ -63,7 +63,7 @@ class Backends:
                 *("-c", f"port={port}"),
             ),
             probe=ExecProbe((str(binaries / "pg_isready"), "-q", "-h", HOST, "-p", str(port), "-t", "1")),
-            # Fast shutdown: open transactions are rolled back. SIGTERM would wait for every client to leave.
+            # Fast shutdown: open transactions are rolled back. SIGTERM would wait for every client to disconnect.
             stop_signal=signal.SIGINT,
             probe_seconds=3,
             ports={"POSTGRES_PORT": port},
@@ -121,18 +121,18 @@ class Backends:
                 "RABBITMQ_SCHEMA_DIR": str(home / "schema"),
                 "RABBITMQ_FEATURE_FLAGS_FILE": str(home / "feature_flags"),
                 "RABBITMQ_PID_FILE": str(home / "pid"),
-                # Everything goes to stdout, and from there into var/log/rabbitmq.log.
+                # Everything is logged to stdout, and from there to var/log/rabbitmq.log.
                 "RABBITMQ_LOGS": "-",
                 "RABBITMQ_DIST_PORT": str(distribution),
                 "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": (
                     "-start_epmd false -kernel inet_dist_use_interface {127,0,0,1} +S 2:2 +sbwt none"
-                    # Its data is on disk within 0.1 s; after that it would wait 5 s for idle HTTP connections to close.
+                    # Its data is on disk within 0.1 s; otherwise it would wait 5 s for idle HTTP connections.
                     " -shutdown_time 2500"
                 ),
-                # Makes the start script replace itself by the Erlang VM: signals reach the VM.
+                # Makes the start script exec the Erlang VM, so that signals reach the VM.
                 "RUNNING_UNDER_SYSTEMD": "true",
             },
-            # Its management plugin starts last, and serves this page without a password.
+            # The management plugin starts last and serves this page without a password.
             probe=HttpProbe(self._port("RABBITMQ_MANAGEMENT_PORT"), "/"),
             probe_seconds=3,
             after=("epmd",),
@@ -148,11 +148,11 @@ class Backends:
         )
 
     def rabbitmq_environment(self) -> dict[str, str]:
-        """What both the server and rabbitmqctl need to find each other, apart from any system-wide broker."""
+        """Variables that the server and rabbitmqctl need to find each other, isolated from any system-wide broker."""
         return {
             "HOME": str(self.paths.lib / "rabbitmq"),
             "RABBITMQ_NODENAME": f"platform-{self.paths.instance}@localhost",
-            # A file that isn't there, so that /etc/rabbitmq of a system-wide broker has no say here.
+            # This file doesn't exist, so that /etc/rabbitmq of a system-wide broker has no effect.
             "RABBITMQ_CONF_ENV_FILE": str(self.paths.etc / "rabbitmq" / "no-rabbitmq-env.conf"),
             "RABBITMQ_LOG_BASE": str(self.paths.lib / "rabbitmq"),
             "ERL_EPMD_ADDRESS": HOST,
@@ -179,7 +179,7 @@ class Backends:
                 "ES_PATH_CONF": str(self.paths.etc / "elasticsearch"),
                 "ES_TMPDIR": str(data / "tmp"),
                 "ES_JAVA_HOME": str(Locations(self.paths).java_home),
-                # The launcher's own VM stays for as long as the server: it needs next to nothing.
+                # The launcher's VM runs as long as the server does, but needs little memory.
                 "CLI_JAVA_OPTS": (
                     "-Xms4m -Xmx32m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:-UsePerfData"
                     f" -Djava.io.tmpdir={data / 'tmp'}"
@@ -250,7 +250,7 @@ class Backends:
                 "--enable-feature=exemplar-storage",
                 f"--web.listen-address={HOST}:{port}",
                 "--web.enable-lifecycle",
-                # The default of 1 min makes Alertmanager keep a dead Prometheus's Watchdog alive for 4 minutes.
+                # With the default of 1 min, Alertmanager keeps the Watchdog alert of a dead Prometheus for 4 minutes.
                 "--rules.alert.resend-delay=10s",
                 "--log.format=json",
             ),
@@ -270,7 +270,7 @@ class Backends:
                 f"--config.file={self.paths.etc / 'alertmanager' / 'alertmanager.yml'}",
                 f"--storage.path={self.paths.lib / 'alertmanager'}",
                 f"--web.listen-address={HOST}:{port}",
-                # No cluster: nothing else listens.
+                # No cluster: disables the listener.
                 "--cluster.listen-address=",
                 "--log.format=json",
             ),
@@ -320,7 +320,7 @@ class Backends:
             name="rsyslog",
             group=Group.BACKEND,
             configuration="rsyslog.conf",
-            # Runs as root: it reads every process's log, which nobody else may.
+            # Runs as root: only root can read every process's log.
             command=(
                 "sh",
                 str(self.paths.observability / "rsyslog" / "start"),
@@ -388,5 +388,5 @@ class Backends:
 
 
 def postgres_binaries(paths: Paths) -> Path:
-    """Where Debian keeps this server version's programs."""
+    """The folder of Debian's programs for this server version."""
     return Path(f"/usr/lib/postgresql/{versions.load(paths.root)['POSTGRES_VERSION']}/bin")

@@ -1,4 +1,4 @@
-"""RabbitMQ's users, virtual host and permissions, imported by the broker at each start."""
+"""RabbitMQ's users, virtual host and permissions, which the broker imports at each start."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ADMIN = "admin"
 
 
 def definitions(catalogue: Catalogue, store: SecretStore) -> str:
-    """RabbitMQ's definitions file. Each service has a user that reaches the topology's names and nothing else."""
+    """RabbitMQ's definitions file. Each service has a user with rights to the topology's names only."""
     services = sorted({edge.caller for edge in catalogue.edges() if edge.protocol == "amqp"})
     topology = topology_pattern()
     document = {
@@ -43,7 +43,7 @@ def topology_pattern() -> str:
 
 def _user(name: str, store: SecretStore, tags: str) -> dict[str, Any]:
     password = store.get(f"rabbitmq_{name}")
-    # Not random, so that the file changes only when a password does; each password is random and used once.
+    # Not random, so that the file changes only when a password does. Each password is random and used once.
     salt = hashlib.sha256(f"{name}:{password}".encode()).digest()[:4]
     return {
         "name": name,
@@ -55,7 +55,7 @@ def _user(name: str, store: SecretStore, tags: str) -> dict[str, Any]:
 
 
 def password_hash(password: str, salt: bytes) -> str:
-    """RabbitMQ's salted SHA-256, with its four bytes of salt in front."""
+    """RabbitMQ's salted SHA-256, prefixed with its four bytes of salt."""
     return base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()
 
 

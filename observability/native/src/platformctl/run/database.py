@@ -1,4 +1,4 @@
-"""PostgreSQL: the cluster, a database and a role for each service, and who may connect to what."""
+"""PostgreSQL: the cluster, a database and a role for each service, and their rights."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TESTS_ROLE = "tests"
 
 
 def create_cluster(data: Path, binaries: Path, account: Account, secrets: SecretStore) -> None:
-    """Make the cluster unless there is one. Built beside its place and renamed, so a half-made one is never used."""
+    """Create the cluster if it is missing. Built under another name and renamed, so a partial one is never used."""
     if (data / "PG_VERSION").exists():
         return
     partial = data.with_name(f"{data.name}.partial")
@@ -53,7 +53,7 @@ def create_cluster(data: Path, binaries: Path, account: Account, secrets: Secret
 
 
 def ensure_roles(port: int, catalogue: Catalogue, secrets: SecretStore) -> None:
-    """Roles, databases and rights. Running it again changes nothing."""
+    """Create roles, databases and rights. Idempotent."""
     with psycopg.connect(
         host=HOST,
         port=port,
@@ -69,10 +69,10 @@ def ensure_roles(port: int, catalogue: Catalogue, secrets: SecretStore) -> None:
         databases.role(POSTGRES_EXPORTER_ROLE, "NOCREATEDB CONNECTION LIMIT 5")
         databases.run("GRANT pg_monitor TO {}", POSTGRES_EXPORTER_ROLE)
         databases.run("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
-        # By default everybody may connect to every database, also to these two.
+        # By default every role may connect to every database, including these two.
         for shared in ("postgres", "template1"):
             databases.run("REVOKE ALL ON DATABASE {} FROM PUBLIC", shared)
-        # Making a test database starts from a connection to this one.
+        # Creating a test database starts with a connection to this one.
         for role in (TESTS_ROLE, POSTGRES_EXPORTER_ROLE):
             databases.run("GRANT CONNECT ON DATABASE postgres TO {}", role)
         for service in catalogue.services.values():
@@ -89,7 +89,7 @@ class _Databases:
         self._connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
 
     def role(self, name: str, attributes: str) -> None:
-        """A role that may log in, with its password from the secrets."""
+        """Create a login role, with its password from the secrets."""
         known = self._connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [name]).fetchone()
         if known is None:
             self.run("CREATE ROLE {}", name)
@@ -98,7 +98,7 @@ class _Databases:
         self._connection.execute(statement.format(sql.Identifier(name), sql.Literal(password)))
 
     def database(self, name: str, owner: str) -> None:
-        """A database that nobody but its owner may connect to."""
+        """Create a database that only its owner may connect to."""
         known = self._connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
         if known is None:
             self.run("CREATE DATABASE {} OWNER {}", name, owner)

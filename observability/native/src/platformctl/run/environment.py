@@ -1,4 +1,4 @@
-"""The environment variables that each service's processes get (12-factor: all configuration comes this way)."""
+"""The environment variables of each service's processes (12-factor: all configuration is in the environment)."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class ServiceEnvironment:
         return environment | self._folders(known)
 
     def of_service(self, service: Service) -> dict[str, str]:
-        """What all processes of a service have in common."""
+        """The variables that all processes of a service share."""
         environment = {
             "ENVIRONMENT": self._settings.environment,
             "DJANGO_SETTINGS_MODULE": "config.settings",
@@ -82,7 +82,7 @@ class ServiceEnvironment:
         return environment
 
     def _access_tokens(self, service: Service) -> dict[str, str]:
-        """What the issuer of people's access tokens and the services that verify them need."""
+        """Variables for the issuer of users' access tokens and for the services that verify them."""
         issuer = self._catalogue.token_issuer(service)
         if issuer is None:
             return {}
@@ -92,11 +92,11 @@ class ServiceEnvironment:
         return environment
 
     def _folders(self, service: Service) -> dict[str, str]:
-        """Where a process of this machine finds what was installed for it; images bring it along."""
+        """The folders of installed programs and assets on this machine; container images have their own."""
         return {service.assets: str(Locations(self._paths).assets(service))} if service.assets else {}
 
     def service_token(self, caller: str) -> str:
-        """The token by which a caller shows who it is."""
+        """The token with which a caller authenticates itself."""
         return self._secrets.get(f"service_token_{caller}")
 
     def _accepted_tokens(self, service: Service) -> str:
@@ -116,7 +116,7 @@ class ServiceEnvironment:
         return f"postgres://{service.name}:{password}@{HOST}:{self._settings.ports['POSTGRES_PORT']}/{service.database}"
 
     def _address(self, service: Service, edge: Dependency) -> str:
-        """How a caller reaches a callee; through Toxiproxy where the catalogue has a proxy on the edge."""
+        """The address that a caller uses for a callee; Toxiproxy's if the catalogue has a proxy on the edge."""
         if edge.protocol == "sql":
             return self._database_url(service)
         if edge.protocol == "amqp":
@@ -133,11 +133,11 @@ class ServiceEnvironment:
         return self._settings.port(self._catalogue.listener(edge))
 
     def rabbitmq_url(self, user: str) -> str:
-        """The broker's address with the credentials of one user."""
+        """The broker's URL with the credentials of one user."""
         password = self._secrets.get(f"rabbitmq_{user}")
         return f"amqp://{user}:{password}@{HOST}:{self._settings.ports['RABBITMQ_PORT']}/{VIRTUAL_HOST}"
 
 
 def webhook_token(service: Service) -> str:
-    """The name of the secret by which Alertmanager shows a service who it is."""
+    """The name of the secret with which Alertmanager authenticates itself to a service."""
     return f"{service.name}_webhook_token"

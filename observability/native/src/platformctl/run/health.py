@@ -1,4 +1,4 @@
-"""Asks a process whether it is healthy, as its probe says."""
+"""Checks the health of a process with its probe."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def is_healthy(probe: Probe, timeout: float = TIMEOUT_SECONDS) -> bool:
 
 
 def explain(probe: Probe, timeout: float = TIMEOUT_SECONDS) -> str:
-    """What the probe answers, for a person: "GET http://… answers 503: {…}"."""
+    """The probe's result as text: "GET http://… answers 503: {…}"."""
     match probe:
         case HttpProbe():
             try:

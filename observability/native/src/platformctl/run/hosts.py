@@ -1,4 +1,4 @@
-"""On which host a process is reached: the one thing in which running with and without Docker may differ here."""
+"""The host of each process: the only difference between native processes and containers in these modules."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from platformctl.run.environment import HOST
 
-# A process's name → the host it is reached at.
+# A process's name → the host that it is reached at.
 HostOf = Callable[[str], str]
 
 
 def on_loopback(process: str) -> str:
-    """Without Docker everything is on this machine."""
+    """Without Docker everything listens on loopback."""
     return HOST

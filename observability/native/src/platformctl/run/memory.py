@@ -1,4 +1,4 @@
-"""What a process and its descendants occupy."""
+"""The memory use of a process and its descendants."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import psutil
 
 
 def tree(pid: int) -> list[psutil.Process]:
-    """The process and all its descendants; empty when it is gone."""
+    """The process and all its descendants; empty if it has ended."""
     try:
         root = psutil.Process(pid)
         return [root, *root.children(recursive=True)]
@@ -19,7 +19,7 @@ def tree(pid: int) -> list[psutil.Process]:
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """Whether it runs, or is stopped; not when it has ended and only waits to be collected."""
+    """Whether it is running or stopped; False for a zombie."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -27,7 +27,7 @@ def is_alive(process: psutil.Process) -> bool:
 
 
 def proportional_bytes(processes: Iterable[psutil.Process]) -> int:
-    """Their resident memory, with shared pages counted by share (PSS), in bytes."""
+    """The sum of their proportional set sizes (PSS: shared pages divided among their users), in bytes."""
     return sum(_pss(process.pid) for process in processes)
 
 

@@ -1,4 +1,4 @@
-"""What a process is, apart from how it is run."""
+"""The description of a process, independent of the process runner."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 class Group(StrEnum):
-    """What a process belongs to. `make up` goes down this list, `make down` up."""
+    """The group of a process. `make up` starts the groups in this order, `make down` stops them in reverse."""
 
     BACKEND = "backend"
     SERVICE = "service"
@@ -19,7 +19,7 @@ class Group(StrEnum):
 
 @dataclass(frozen=True)
 class HttpProbe:
-    """Healthy when GET answers 200."""
+    """Healthy if GET returns 200."""
 
     port: int
     path: str = "/"
@@ -31,7 +31,7 @@ class HttpProbe:
 
 @dataclass(frozen=True)
 class ExecProbe:
-    """Healthy when the command exits with 0."""
+    """Healthy if the command exits with 0."""
 
     command: tuple[str, ...]
 
@@ -41,12 +41,12 @@ Probe = HttpProbe | ExecProbe
 
 @dataclass(frozen=True)
 class Process:
-    """One process: what it runs, with which environment, after what, and how to tell that it is healthy.
+    """One process: command, environment, dependencies and health probe.
 
     `after` names processes that must be healthy (or, for one-shots, have succeeded) before this one starts.
-    `stop_timeout` is in seconds, after it comes SIGKILL. `ports` maps variable names to the ports it listens on.
-    `configuration` is what it reads below var/etc: `make up` restarts it when that has changed. `inputs` are the files
-    that decide what a one-shot does: while they are the same as when it last succeeded, it isn't run again.
+    `stop_timeout` is in seconds; SIGKILL follows. `ports` maps variable names to the ports that it listens on.
+    `configuration` is what it reads below var/etc: `make up` restarts it after a change. `inputs` are the files that
+    decide what a one-shot does: while they are the same as at its last success, it doesn't run again.
     """
 
     name: str

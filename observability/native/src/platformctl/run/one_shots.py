@@ -1,4 +1,4 @@
-"""What each one-shot process had as inputs when it last succeeded, kept beside the data that it worked on."""
+"""Remembers the inputs with which each one-shot process last succeeded, beside the data that it worked on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from platformctl.run.model import Process
 
 
 class OneShots:
-    """Remembers by a digest of command and input files. `reset` forgets it together with the data."""
+    """Stores a digest of command and input files. `reset` deletes it together with the data."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -20,7 +20,7 @@ class OneShots:
         return process.one_shot and record.exists() and record.read_text() == _digest(process)
 
     def succeeded(self, process: Process) -> None:
-        """Remember a one-shot's inputs; other processes are ignored."""
+        """Store a one-shot's inputs; other processes are ignored."""
         if process.one_shot:
             self._folder.mkdir(parents=True, exist_ok=True)
             (self._folder / process.name).write_text(_digest(process))

@@ -1,4 +1,4 @@
-"""Who holds the ports that the platform needs."""
+"""Finds the processes that hold the platform's ports."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ALL_ADDRESSES = (*LOOPBACK, "0.0.0.0", "::")
 
 
 def listeners() -> dict[int, int]:
-    """Port → pid of every process that listens on loopback. The pid is 0 where it can't be told."""
+    """Port → pid of every process that listens on loopback. The pid is 0 if it is unknown."""
     found: dict[int, int] = {}
     for connection in psutil.net_connections(kind="tcp"):
         if connection.status == psutil.CONN_LISTEN and connection.laddr.ip in ALL_ADDRESSES:
@@ -25,7 +25,7 @@ def listeners() -> dict[int, int]:
 
 
 def check_free(processes: Iterable[Process], instance: str) -> None:
-    """Raise PortsTaken, naming port, variable and holder, for every port that a stranger holds."""
+    """Raise PortsTaken, with port, variable and holder, for every port that another process holds."""
     held = listeners()
     problems = []
     for process in processes:
@@ -43,7 +43,7 @@ def check_free(processes: Iterable[Process], instance: str) -> None:
 
 
 def describe(pid: int) -> str:
-    """A process for a person: name, pid, command, and whether it is another clone of this platform."""
+    """A process as text: name, pid, command, and whether it belongs to another clone of this platform."""
     with suppress(psutil.Error):
         process = psutil.Process(pid)
         command = " ".join(process.cmdline())[:100]

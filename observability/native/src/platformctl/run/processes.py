@@ -1,4 +1,4 @@
-"""The list of everything that runs: backends, each service's processes from the catalogue, background traffic."""
+"""The list of all processes: backends, each service's processes from the catalogue, background traffic."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def build(
 
 
 def select(processes: Mapping[str, Process], names: Iterable[str]) -> list[Process]:
-    """The processes meant by `names` and what they need first. A name is a process, a service or a group ("backends").
+    """The processes that `names` select, and their dependencies. A name is a process, service or group ("backends").
 
-    Raises PlatformError for a name that means nothing.
+    Raises PlatformError for an unknown name.
     """
     wanted: dict[str, Process] = {}
     for name in names:
@@ -67,7 +67,7 @@ class _Services:
                 yield self._long_running(service, process)
 
     def traffic(self) -> Process:
-        """Locust in the background. Waits for every web process, or its first minute would be errors."""
+        """Background traffic by Locust. It waits for every web process, to avoid errors in its first minute."""
         product = self._catalogue.for_customers().values()
         urls = {
             service.url_variable: f"http://{HOST}:{self._settings.port(name)}"
@@ -102,7 +102,7 @@ class _Services:
         )
 
     def _inputs(self, service: Service) -> tuple[Path, ...]:
-        """Migrations and commands of the service, and the packages that bring migrations of their own."""
+        """The service's migrations and commands, and the packages with migrations of their own."""
         folder = self._folder(service)
         parts = ("migrations", "management")
         own = [file for part in parts for file in sorted(folder.glob(f"*/{part}/**/*.py"))]
@@ -129,14 +129,14 @@ class _Services:
             working_dir=self._folder(service),
             probe=probe,
             after=self._needed_by(service),
-            # gunicorn gives requests in flight 25 s.
+            # gunicorn gives in-flight requests 25 s.
             stop_timeout=28,
             ports=ports,
             url=url,
         )
 
     def _needed_by(self, service: Service) -> tuple[str, ...]:
-        """What must be there before a service can become ready. Not other services: those it calls when asked to."""
+        """The dependencies of a service's readiness. Not other services, which are needed per request only."""
         one_shots = [f"{service.name}-migrate", *([f"{service.name}-seed"] if service.seed else [])]
         brokers = [self._catalogue.listener(edge) for edge in service.calls("amqp")]
         proxied = ["toxiproxy"] if any(edge.proxy_port for edge in service.depends_on) else []

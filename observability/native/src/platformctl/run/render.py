@@ -1,4 +1,4 @@
-"""Writes var/etc: every backend's configuration as it is to run here, from the committed files."""
+"""Writes var/etc: the configuration of every backend for this clone, from the committed files."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Renderer:
     account: Account
 
     def render(self, processes: Iterable[Process]) -> None:
-        """Write everything below var/etc. Harmless while the platform runs: backends read it at their start."""
+        """Write everything below var/etc. Safe while the platform runs: backends read it only when they start."""
         self.paths.etc.mkdir(parents=True, exist_ok=True)
         self._postgres()
         self._rabbitmq()
@@ -63,11 +63,11 @@ class Renderer:
 
     @property
     def process_compose_file(self) -> Path:
-        """process-compose's configuration. Carries secrets: root only."""
+        """process-compose's configuration. Contains secrets: root only."""
         return self.paths.etc / "process-compose.yaml"
 
     def fingerprints(self, processes: Iterable[Process]) -> dict[str, str]:
-        """Process → a digest of the configuration that it reads, for those that read one."""
+        """Process → a digest of its configuration, for processes that have one."""
         return {
             process.name: _digest(self.paths.etc / process.configuration)
             for process in processes
@@ -107,7 +107,7 @@ class Renderer:
 
     def _alertmanager(self) -> None:
         alerts = self.paths.root / "alerts"
-        # The committed file has the default port and no receivers but the watchdog.
+        # The committed file has the default port and only the watchdog as a receiver.
         watchdog = f"http://{HOST}:{self.settings.ports['WATCHDOG_PORT']}"
         console = {}
         if receiver := self.catalogue.alert_receiver():
@@ -123,7 +123,7 @@ class Renderer:
         self._mirror(alerts / "templates", "*.tmpl", "alertmanager/templates")
 
     def _mirror(self, source: Path, pattern: str, target: str) -> None:
-        """Copy a folder's files, and take away those that the source no longer has."""
+        """Copy a folder's files, and delete those that the source no longer has."""
         files = {file.name: file for file in source.glob(pattern)}
         for name, file in files.items():
             self._write(f"{target}/{name}", file.read_text())
@@ -172,7 +172,7 @@ class Renderer:
             self.account.own(path)
 
 
-# Written by Elasticsearch itself, at its first start.
+# Written by Elasticsearch itself when it first starts.
 NOT_OURS = frozenset({"elasticsearch.keystore"})
 
 

@@ -1,4 +1,4 @@
-"""Start, stop, restart, signal and list single processes. What the command line, the tests and the drills use."""
+"""Starts, stops, restarts, signals and lists processes. Used by the command line, the tests and the drills."""
 
 from __future__ import annotations
 
@@ -24,16 +24,20 @@ POLL_SECONDS = 0.2
 AT_ONCE = 3 + (os.cpu_count() or 1) // 2
 LOG_LINES_SHOWN = 15
 BEGIN_SECONDS = 10.0
-# States besides "running" in which a process is there, or about to be.
+# States besides "running" in which a process exists or is about to start.
 STOPPABLE = ("Running", "Restarting", "Terminating", "Launched", "Launching", "Pending")
-# A process that crashed this often on its way up won't get there by itself.
+# A process that crashed this often while starting won't become ready without intervention.
 CRASHES_TOLERATED = 3
 
 
 @dataclass(frozen=True)
 class Status:
-    """One process as it is now. `health` is ready, not ready, starting, running (no probe), restarting or stopped;
-    of a one-shot running, done, failed or not due (its inputs are those of its last success)."""
+    """The current state of one process.
+
+    `health` is ready, not ready, starting, running (no probe), restarting or stopped; of a one-shot running, done,
+    failed or not due (its inputs are those of its last success).
+
+    """
 
     name: str
     group: str
@@ -52,7 +56,7 @@ class Status:
 
 
 class Runner:
-    """One clone's processes. Every call that waits has a time limit in seconds and raises PlatformError after it."""
+    """The processes of one clone. Calls that wait have a time limit in seconds and raise PlatformError after it."""
 
     def __init__(self, paths: Paths, processes: Mapping[str, Process], supervisor: Supervisor) -> None:
         self._paths = paths
@@ -61,11 +65,11 @@ class Runner:
 
     @property
     def processes(self) -> Mapping[str, Process]:
-        """Every process that can be run, by name."""
+        """Every known process, by name."""
         return self._processes
 
     def is_up(self) -> bool:
-        """Whether anything can be running: whether the process runner answers."""
+        """Whether the process runner responds. If it doesn't, no process can be running."""
         return self._supervisor.is_running()
 
     def list(self, *, with_memory: bool = True) -> Sequence[Status]:
@@ -74,11 +78,11 @@ class Runner:
         return [self._status(process, states[name], with_memory) for name, process in self._processes.items()]
 
     def status(self, name: str, *, with_memory: bool = False) -> Status:
-        """One process."""
+        """The status of one process."""
         return self._status(self._known(name), self._supervisor.state(name), with_memory)
 
     def pid(self, name: str) -> int:
-        """The process id; 0 when it isn't running."""
+        """The process id; 0 if it isn't running."""
         return self._supervisor.state(self._known(name).name).pid
 
     def start(self, name: str, *, ready_within: float | None = None, cancelled: Event | None = None) -> None:
@@ -92,18 +96,18 @@ class Runner:
         self.wait_ready(name, within=within, cancelled=cancelled)
 
     def stop(self, name: str) -> None:
-        """Stop one process, SIGKILL at the end of its stop timeout; it stays stopped until it is started again."""
+        """Stop one process, with SIGKILL after its stop timeout. It stays stopped until it is started again."""
         process = self._known(name)
         state = self._supervisor.state(name)
         if not self._is_stoppable(state):
             return
         family = memory.tree(state.pid) if state.pid else []
-        # A frozen process couldn't act on its stop signal.
+        # A frozen process couldn't handle its stop signal.
         self.signal(name, signal.SIGCONT)
         self._supervisor.stop_process(name)
         deadline = time.monotonic() + process.stop_timeout
         while not self._are_gone([name], within=0.5):
-            # An orphaned child keeps the output open, and process-compose waits for its end.
+            # An orphaned child keeps the output open, and process-compose waits for it to end.
             if time.monotonic() > deadline or not (family and memory.is_alive(family[0])):
                 _kill(family)
             if time.monotonic() > deadline + 5.0:
@@ -115,17 +119,17 @@ class Runner:
         self.start(name, ready_within=ready_within)
 
     def release(self, name: str, overrides: Mapping[str, str]) -> None:
-        """Restart with other environment variables beside the usual ones; with none, as usual again."""
+        """Restart with environment variables added to the usual ones; with none, the usual environment."""
         process = self._known(name)
         self.stop(name)
         self._supervisor.set_environment(name, {**process.environment, **overrides})
         self.start(name)
 
     def signal(self, name: str, number: signal.Signals) -> Sequence[int]:
-        """Send a signal, and return the pids that got it.
+        """Send a signal, and return the pids that received it.
 
-        SIGSTOP, SIGCONT and SIGKILL go to all descendants too: gunicorn's worker would go on answering while its frozen
-        parent can't replace it. Any other signal goes to the process itself.
+        SIGSTOP, SIGCONT and SIGKILL are sent to all descendants too: gunicorn's worker would keep responding while its
+        frozen parent can't replace it. Any other signal is sent to the process itself only.
         """
         pid = self.pid(name)
         family = memory.tree(pid) if pid else []
@@ -139,7 +143,7 @@ class Runner:
         return reached
 
     def wait_ready(self, name: str, *, within: float, cancelled: Event | None = None) -> None:
-        """Return when the process is ready. Raises ProcessFailed with the end of its log when it isn't in time."""
+        """Return when the process is ready. Raises ProcessFailed with the end of its log after `within` seconds."""
         process = self._known(name)
         deadline = time.monotonic() + within
         restarts = self._supervisor.state(name).restarts
@@ -164,16 +168,16 @@ class Runner:
         started: Callable[[str, float], None],
         cancelled: Event,
     ) -> None:
-        """Start `wanted`, each as soon as what it needs is ready. Those that are ready already are left alone.
+        """Start `wanted`, each as soon as its dependencies are ready. Processes that are ready already are skipped.
 
-        `prepare[name]` runs when the process of that name is ready, before what depends on it starts; `started` is told
-        of each process that had to be started, with its seconds. Raises the first failure, after which nothing more is
+        `prepare[name]` runs when that process is ready, before those that depend on it start. `started` is called with
+        each process that had to be started and its seconds. Raises the first failure, after which nothing more is
         started.
         """
         names = {process.name for process in wanted}
         waiting = {process.name: needs_among(process, names, self._processes) for process in wanted}
         running: dict[Future[None], str] = {}
-        # A few at a time, in the order in which they are listed: all at once would only make the slowest ones slower.
+        # A few at a time, in the order of the list: starting all at once would only delay the slowest ones.
         with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
             try:
                 while waiting or running:
@@ -189,18 +193,18 @@ class Runner:
                         for needs in waiting.values():
                             needs.discard(name)
             except BaseException:
-                # A failure or Ctrl-C: those still on their way give up, or leaving the pool would wait for them.
+                # After a failure or Ctrl-C, stop waiting: leaving the pool waits for its threads.
                 cancelled.set()
                 raise
 
     def stop_all(self, phases: Iterable[tuple[Sequence[str], float]]) -> None:
-        """Stop the processes of each phase at once, one phase after the other.
+        """Stop the processes of each phase in parallel, one phase after the other.
 
-        A phase is (names, seconds); what hasn't gone by then is killed.
+        A phase is (names, seconds); processes that still run after that are killed.
         """
         for names, seconds in phases:
             states = self._supervisor.states()
-            # A process that this revision has added isn't known to a runner that was started before.
+            # A runner that was started before this revision doesn't know the processes that it adds.
             stopping = [name for name in names if name in states and self._is_stoppable(states[name])]
             if stopping:
                 self._stop_phase(stopping, seconds)
@@ -210,11 +214,11 @@ class Runner:
         return tail(self._paths, name, lines)
 
     def leftovers(self) -> Sequence[psutil.Process]:
-        """Every process of this clone that exists, the process runner among them."""
+        """Every existing process of this clone, including the process runner."""
         return processes_of(self._paths.instance)
 
     def _wait_begun(self, name: str, last_pid: int) -> None:
-        """Return when the state is that of the new start, not of the run before; or when there won't be one."""
+        """Return when the state is that of the new start, or when there won't be a new start."""
         deadline = time.monotonic() + BEGIN_SECONDS
         while (state := self._supervisor.state(name)).last_pid == last_pid and state.status != "Error":
             if time.monotonic() > deadline:
@@ -246,7 +250,7 @@ class Runner:
             _kill(family)
 
     def _stop_quietly(self, name: str) -> None:
-        # Whatever doesn't stop in order is killed by its pid right after.
+        # Processes that don't stop by themselves are killed by their pid right after.
         with suppress(PlatformError):
             self.signal(name, signal.SIGCONT)
             self._supervisor.stop_process(name)
@@ -270,7 +274,7 @@ class Runner:
             return state.status == "Completed" and state.exit_code == 0
         if not state.running or state.pid == 0:
             return False
-        # Without a probe, surviving the first moment has to do.
+        # Without a probe, surviving the first moment counts as ready.
         return health.is_healthy(process.probe) if process.probe is not None else state.age_seconds > 1.0
 
     def _status(self, process: Process, state: State, with_memory: bool) -> Status:
@@ -307,7 +311,7 @@ class Runner:
 
 
 def needs_among(process: Process, names: set[str], processes: Mapping[str, Process]) -> set[str]:
-    """Which of `names` must be ready before `process`: what it needs, or, where that is left out, what that needs."""
+    """Which of `names` must be ready before `process`: its dependencies, or the dependencies of those left out."""
     needs: set[str] = set()
     for name in process.after:
         needs |= {name} if name in names else needs_among(processes[name], names, processes)

@@ -1,4 +1,4 @@
-"""Elasticsearch: index templates, put in place before anything is written."""
+"""Elasticsearch's index templates, stored before any document is written."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import requests
 
 from platformctl.errors import PlatformError
 
-# Its first requests take long on a machine where everything else starts as well.
+# The first requests take long while everything else is starting as well.
 TIMEOUT_SECONDS = 30.0
-# The data stream of every service's log lines.
+# The data stream of all services' log lines.
 LOGS = "logs-django-default"
 
 
 def ensure_templates(url: str, folder: Path) -> None:
-    """Put every index template of `folder` (file name = template name). Raises PlatformError."""
+    """Store every index template of `folder` (file name = template name). Raises PlatformError."""
     for file in sorted(folder.glob("*.json")):
         address = f"{url}/_index_template/{file.stem}"
         try:

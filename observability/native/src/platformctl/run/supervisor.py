@@ -21,23 +21,23 @@ import yaml
 from platformctl.errors import SupervisorError
 from platformctl.run.model import ExecProbe, HttpProbe, Probe, Process
 
-# Marks every process of a clone in its environment: whatever they fork can be found by it.
+# Marks every process of a clone in its environment, so that its descendants can be found too.
 INSTANCE_VARIABLE = "PLATFORM_INSTANCE"
 # process-compose stops a process whose readiness probe failed this often. A process that isn't ready because
-# something else is down must stay: so, never.
+# something else is down must keep running, so the limit is never reached.
 NEVER = 2_000_000_000
 LOG_FILE_MEGABYTES = 20
 LOG_FILES_KEPT = 10
 RESTART_BACKOFF_SECONDS = 2
 OPEN_FILES = 65536
 FORGET_SECONDS = 3.0
-# What process-compose logs once it is set up.
+# What process-compose logs when it has started.
 READY = b"Spinning up"
 
 
 @dataclass(frozen=True)
 class State:
-    """What process-compose knows of one process. `pid` is 0 while it isn't running, `last_pid` stays."""
+    """process-compose's state of one process. `pid` is 0 while it isn't running; `last_pid` stays."""
 
     name: str
     status: str
@@ -53,8 +53,8 @@ class State:
 def configuration(processes: Iterable[Process], log: Path) -> str:
     """process-compose's configuration as YAML.
 
-    Every process is disabled: platformctl starts each one, in order of health. (Its own depends_on forgets that a
-    process which was stopped once has been started again.)
+    Every process is disabled: platformctl starts each one, in order of health. (Its own depends_on doesn't notice that
+    a process which was stopped once has been started again.)
     """
     document = {
         "version": "0.5",
@@ -76,7 +76,7 @@ def _process(process: Process, log: Path) -> dict[str, Any]:
         "environment": _variables(process.environment),
         "is_dotenv_disabled": True,
         "log_location": str(log / f"{process.name}.log"),
-        # These four together give the lines as they were written.
+        # These four options together keep the lines as they were written.
         "log_configuration": {
             "disable_json": True,
             "no_metadata": True,
@@ -91,7 +91,7 @@ def _process(process: Process, log: Path) -> dict[str, Any]:
         "shutdown": {
             "signal": int(process.stop_signal),
             "timeout_seconds": process.stop_timeout,
-            # Children are their parent's business: gunicorn's workers finish their requests, PostgreSQL's its own.
+            # Parents stop their own children: gunicorn lets its workers finish their requests, PostgreSQL its backends.
             "parent_only": True,
         },
     }
@@ -112,7 +112,7 @@ def _probe(probe: Probe, period: int) -> dict[str, Any]:
 
 
 class Supervisor:
-    """One clone's process-compose."""
+    """process-compose of one clone."""
 
     def __init__(
         self, binary: Path, configuration_file: Path, socket_path: Path, log_file: Path, instance: str
@@ -124,7 +124,7 @@ class Supervisor:
         self._instance = instance
 
     def is_running(self) -> bool:
-        """Whether it answers."""
+        """Whether it responds."""
         try:
             self._call("GET", "/live", timeout=2.0)
         except SupervisorError:
@@ -132,14 +132,14 @@ class Supervisor:
         return True
 
     def start(self, path: str, timeout: float = 15.0) -> None:
-        """Start it in the background, apart from the caller's terminal. No process is started yet."""
+        """Start it in the background, detached from the caller's terminal. It starts no process yet."""
         self._socket.unlink(missing_ok=True)
         _allow_open_files()
         command = [str(self._binary), "-f", str(self._configuration), "-t=false", "--keep-project", "--disable-dotenv"]
-        # Measuring memory and CPU of each process, which nobody asks it for, would cost it half a core.
+        # Measuring memory and CPU of each process, which is not used here, would cost half a core.
         command += ["--slow-ref-rate", "86400s", "-U", "-u", str(self._socket), "-L", str(self._log)]
         self._log.unlink(missing_ok=True)
-        # Nothing of the caller's environment leaks into the processes: they get what is written down for them.
+        # The caller's environment must not leak into the processes: they get only the configured variables.
         environment = {"PATH": path, "LANG": "C.UTF-8", "TZ": "UTC", "HOME": "/nonexistent"}
         with self._log.with_suffix(".stderr").open("ab") as errors:
             process = subprocess.Popen(
@@ -152,7 +152,7 @@ class Supervisor:
                 start_new_session=True,
             )
         deadline = time.monotonic() + timeout
-        # Its API answers a moment before it can take orders, and a start in that moment locks it up for good.
+        # Its API responds a moment before it can start processes; a start in that moment blocks it for good.
         while not (self._has_logged(READY) and self.is_running()):
             if process.poll() is not None or time.monotonic() > deadline:
                 tail = self._log.read_text(errors="replace").splitlines()[-20:] if self._log.exists() else []
@@ -173,35 +173,35 @@ class Supervisor:
         return _state(self._call("GET", f"/process/{name}"))
 
     def start_process(self, name: str) -> None:
-        """Start a process that isn't running. It may still be on its way to ready when this returns."""
+        """Start a process that isn't running. It may not be ready yet when this returns."""
         deadline = time.monotonic() + FORGET_SECONDS
         while True:
             try:
                 self._call("POST", f"/process/start/{name}")
                 return
             except SupervisorError as error:
-                # It takes a moment to forget one that has just ended.
+                # A process that has just ended is still known as running for a moment.
                 if "already running" not in error.message or time.monotonic() > deadline:
                     raise
             time.sleep(0.05)
 
     def set_environment(self, name: str, environment: Mapping[str, str]) -> None:
-        """Give a stopped process other variables, from its next start on, until the platform is started again."""
+        """Set other variables for a stopped process. They apply from its next start until the platform is restarted."""
         entry = self._call("GET", f"/process/info/{name}")
         entry["Environment"] = _variables(environment)
         self._call("POST", "/process", body=entry)
 
     def stop_process(self, name: str) -> None:
-        """Tell a process to stop; it stays stopped. SIGKILL follows after its stop timeout. Doesn't wait for its end.
+        """Stop a process; it stays stopped. SIGKILL follows after its stop timeout. Doesn't wait for the end.
 
-        process-compose answers when the process has ended, but misses the end of one that is quick, and then answers
-        only after the stop timeout. So nobody waits for the answer: the state tells.
+        process-compose responds when the process has ended, but misses the end of a process that stops quickly and then
+        responds only after the stop timeout. So this ignores the response; the state shows the end.
         """
         with suppress(_NoAnswerYet):
             self._call("PATCH", f"/process/stop/{name}", timeout=0.5)
 
     def shut_down(self, timeout: float = 5.0) -> None:
-        """End process-compose itself. Its processes should have been stopped before."""
+        """Stop process-compose itself. Its processes should have been stopped before."""
         pids = [process.pid for process in self._processes()]
         with suppress(SupervisorError):
             self._call("POST", "/project/stop", timeout=timeout)
@@ -244,7 +244,7 @@ def _variables(environment: Mapping[str, str]) -> list[str]:
 
 
 def _allow_open_files() -> None:
-    """Elasticsearch wants many; a container's limit is often lower, and root there may not be allowed to raise it."""
+    """Raise the limit for Elasticsearch. Containers often have a lower one that even root may not raise."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     for soft, most in ((OPEN_FILES, max(hard, OPEN_FILES)), (min(OPEN_FILES, hard), hard)):
         with suppress(ValueError, OSError):
@@ -253,7 +253,7 @@ def _allow_open_files() -> None:
 
 
 def processes_of(instance: str) -> list[psutil.Process]:
-    """Every process on the machine that carries the clone's mark in its environment, whoever its parent is now."""
+    """Every process on the machine with the clone's mark in its environment, whatever its parent is."""
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
@@ -263,7 +263,7 @@ def processes_of(instance: str) -> list[psutil.Process]:
 
 
 class _NoAnswerYet(SupervisorError):
-    """The time for an answer was over."""
+    """No response within the timeout."""
 
 
 def _state(entry: Mapping[str, Any]) -> State:

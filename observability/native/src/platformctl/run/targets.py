@@ -1,4 +1,4 @@
-"""Prometheus's scrape targets, made from the catalogue. The committed ones have the default ports."""
+"""Prometheus's scrape targets, generated from the catalogue. The committed ones have the default ports."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BACKEND_TARGETS: Mapping[str, tuple[str, str, str]] = {
     "prometheus": ("prometheus", "PROMETHEUS_PORT", "prometheus"),
     "alertmanagers": ("alertmanager", "ALERTMANAGER_PORT", "alertmanager"),
     "watchdog": ("watchdog", "WATCHDOG_PORT", "watchdog"),
-    # Its series carry a `service` of their own: whose log lines they are about.
+    # Its series have their own `service` label: the service whose log lines they describe.
     "log-pipeline": ("log-pipeline-exporter", "LOG_PIPELINE_PORT", ""),
 }
 

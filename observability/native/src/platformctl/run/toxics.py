@@ -1,4 +1,4 @@
-"""Toxiproxy's proxies, one for each edge that the catalogue gives a proxy port."""
+"""Toxiproxy's proxies, one for each edge that has a proxy port in the catalogue."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from platformctl.settings import Settings
 def proxies(catalogue: Catalogue, settings: Settings, host_of: HostOf, *, listen: str) -> str:
     """Toxiproxy's configuration file: `<caller>-<callee>` listens, the callee's own port is upstream.
 
-    `listen` is the address that Toxiproxy binds.
+    `listen` is the address that Toxiproxy binds to.
     """
     entries = [
         {
