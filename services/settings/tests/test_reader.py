@@ -1,4 +1,4 @@
-"""The reader: values, defaults, secrets' files, and every wrong variable named at once without its value."""
+"""The reader: values, defaults, secret files, and all wrong variables named at once without their values."""
 
 from __future__ import annotations
 
@@ -111,11 +111,11 @@ def test_every_wrong_variable_is_named_with_what_is_allowed_and_the_problem() ->
     }
 
 
-def test_an_error_of_a_parser_is_a_problem_and_its_text_stays_out_of_the_message() -> None:
+def test_a_parser_error_is_a_problem_and_its_text_stays_out_of_the_message() -> None:
     assert problems(APP_EVEN="many") == {"APP_EVEN": "allowed is an even number (not valid)"}
 
 
-def test_a_check_sees_the_other_values_and_those_that_are_well_formed_only() -> None:
+def test_a_check_receives_only_the_other_well_formed_values() -> None:
     assert set(problems(APP_USER="reader")) == {"APP_PASSWORD"}
     assert set(problems(APP_USER="reader", APP_PASSWORD="p" * 41)) == {"APP_PASSWORD"}
     assert load(APP_USER="reader", APP_PASSWORD=SECRET).password == SECRET
@@ -131,17 +131,17 @@ def test_a_variable_without_a_default_must_be_set() -> None:
     assert read(Needed, {"URL": "http://a"}).url == "http://a"
 
 
-def test_a_blank_variable_counts_as_not_set_only_where_that_is_asked_for() -> None:
+def test_a_blank_variable_counts_as_not_set_only_on_request() -> None:
     assert set(problems(APP_PORT="", APP_TITLE="")) == {"APP_PORT", "APP_TITLE"}
     blank = read(Settings, {"APP_PORT": "", "APP_TITLE": "  ", "MODE": " fast "}, prefix="APP_", blank_is_unset=True)
     assert (blank.port, blank.title, blank.mode) == (9095, "title", "fast")
 
 
 class TestSecrets:
-    def test_they_stay_out_of_the_repr(self) -> None:
+    def test_secrets_stay_out_of_the_repr(self) -> None:
         assert SECRET not in repr(load(APP_API_KEY=SECRET, APP_PASSWORD=SECRET))
 
-    def test_one_may_come_from_a_file(self, tmp_path: Path) -> None:
+    def test_a_secret_may_be_read_from_a_file(self, tmp_path: Path) -> None:
         (tmp_path / "secret").write_text(f"{SECRET}\n")
         assert load(APP_API_KEY_FILE=str(tmp_path / "secret")).api_key == SECRET
 
@@ -151,7 +151,7 @@ class TestSecrets:
         assert set(found) == {"APP_API_KEY"}
         assert "hunter2" not in str(found)
 
-    def test_a_file_that_cannot_be_read_is_named_with_all_other_problems(self, tmp_path: Path) -> None:
+    def test_an_unreadable_file_is_named_with_all_other_problems(self, tmp_path: Path) -> None:
         (tmp_path / "binary").write_bytes(b"\xff\xfe\xfd")
         found = problems(
             APP_API_KEY_FILE=str(tmp_path / "none"), APP_PASSWORD_FILE=str(tmp_path / "binary"), APP_PORT="0"
@@ -159,12 +159,12 @@ class TestSecrets:
         assert set(found) == {"APP_API_KEY", "APP_PASSWORD", "APP_PORT"}
         assert "APP_API_KEY_FILE is not a readable text file" in found["APP_API_KEY"]
 
-    def test_a_value_and_a_file_at_once_are_refused(self, tmp_path: Path) -> None:
+    def test_a_value_and_a_file_together_are_refused(self, tmp_path: Path) -> None:
         (tmp_path / "secret").write_text(SECRET)
         found = problems(APP_API_KEY=SECRET, APP_API_KEY_FILE=str(tmp_path / "secret"))
         assert "APP_API_KEY_FILE is set as well" in found["APP_API_KEY"]
 
-    def test_what_is_no_secret_comes_from_no_file(self, tmp_path: Path) -> None:
+    def test_a_variable_that_is_not_secret_is_not_read_from_a_file(self, tmp_path: Path) -> None:
         (tmp_path / "port").write_text("80")
         assert load(APP_PORT_FILE=str(tmp_path / "port")).port == 9095
 
@@ -178,14 +178,14 @@ def test_any_wrong_value_of_any_variable_stops_the_start_with_its_name(data: Dat
 
 @GENERATED
 @given(st.dictionaries(st.sampled_from(list(variables(Settings, "APP_"))), st.text(max_size=30)), st.booleans())
-def test_any_text_is_either_read_or_refused_by_name(environ: dict[str, str], blank_is_unset: bool) -> None:
+def test_any_text_is_either_parsed_or_refused_by_name(environ: dict[str, str], blank_is_unset: bool) -> None:
     declared = variables(Settings, "APP_")
     values, refused = parse(declared, environ, blank_is_unset=blank_is_unset)
     assert {*values, *refused} == set(declared)
     assert set(refused) <= {*environ, "APP_PASSWORD"}
 
 
-def test_variables_that_only_the_program_knows_are_parsed_in_the_same_way() -> None:
+def test_variables_known_only_at_runtime_are_parsed_in_the_same_way() -> None:
     declared = {"USERS_PORT": kinds.port(8001), "ORDERS_PORT": kinds.port(8003)}
     assert parse(declared, {"USERS_PORT": "1", "ORDERS_PORT": "x"}) == (
         {"USERS_PORT": 1},
@@ -193,7 +193,7 @@ def test_variables_that_only_the_program_knows_are_parsed_in_the_same_way() -> N
     )
 
 
-def test_importing_it_brings_neither_django_nor_another_package_of_this_repository() -> None:
+def test_importing_it_imports_neither_django_nor_another_package_of_this_repository() -> None:
     code = "import sys, platform_settings; print(*{name.partition('.')[0] for name in sys.modules})"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "environs" in loaded

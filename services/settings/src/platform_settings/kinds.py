@@ -1,6 +1,6 @@
-"""The usual kinds of variables. Each function declares a dataclass field, typed as the value that it will hold.
+"""The usual kinds of variables. Each function declares a dataclass field, typed as the parsed value.
 
-`**how` goes to `variable`: name, allowed, secret, check.
+`**how` is passed to `variable`: name, allowed, secret, check.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MAX_PORT = 65_535
 def text(
     default: OptionalText, *, shortest: int = 0, longest: int | None = None, allowed: str = "", **how: Any
 ) -> OptionalText:
-    """Text of a length."""
+    """Text with a limited length."""
     lengths = f"{shortest} to {longest}" if longest else f"{shortest} or more"
     length = validate.Length(min=shortest, max=longest)
     allowed = allowed or f"{lengths} characters"
@@ -40,19 +40,19 @@ def integer(default: int, low: int, high: int, *, allowed: str = "", **how: Any)
 
 
 def port(default: int, *, low: int = 1, allowed: str = "", **how: Any) -> int:
-    """A TCP port; 0, where `low` lets it be, takes a free one."""
+    """A TCP port; 0, if `low` allows it, selects a free one."""
     return integer(default, low, MAX_PORT, allowed=allowed or f"a port from {low} to {MAX_PORT}", **how)
 
 
 def number(default: float, low: float, high: float, *, allowed: str = "", **how: Any) -> float:
-    """A finite number; seconds, where it is a time."""
+    """A finite number; durations are in seconds."""
     allowed = allowed or f"a number from {low:g} to {high:g}"
     value: float = variable("float", default, kind="number", allowed=allowed, validate=validate.Range(low, high), **how)
     return value
 
 
 def choice(default: str, options: Sequence[str], *, allowed: str = "", **how: Any) -> str:
-    """One of a few words, in upper or lower case."""
+    """One of a few words, case-insensitive."""
 
     def parse(given: str) -> str:
         if given.lower() not in options:
@@ -64,7 +64,7 @@ def choice(default: str, options: Sequence[str], *, allowed: str = "", **how: An
 
 
 def switch(default: bool, *, allowed: str = "on, off", **how: Any) -> bool:
-    """on or off, in upper or lower case."""
+    """on or off, case-insensitive."""
 
     def parse(given: str) -> bool:
         if given.lower() not in ("on", "off"):
@@ -82,7 +82,7 @@ def email(default: str, *, allowed: str = "an e-mail address", **how: Any) -> st
 
 
 def url(default: str = REQUIRED, *, or_none: bool = False, allowed: str = "", **how: Any) -> str:
-    """An HTTP URL without a query or the slash at its end. With `or_none` it may be empty."""
+    """An HTTP URL without a query or a trailing slash. With `or_none` it may be empty."""
     allowed = allowed or f"http(s)://host[:port][/path]{', or empty: none' if or_none else ''}"
 
     def parse(given: str) -> str:
@@ -104,7 +104,7 @@ def origin(default: str, *, allowed: str = "http(s)://host[:port], without a pat
 
 
 def host_port(default: str, *, allowed: str = "host:port", **how: Any) -> str:
-    """The host and port of a server that speaks something else than HTTP."""
+    """The host and port of a server that doesn't speak HTTP."""
 
     def parse(given: str) -> str:
         if not re.fullmatch(r"[A-Za-z0-9.\-_\[\]:]+:[0-9]{1,5}", given):
@@ -126,13 +126,13 @@ def file(default: OptionalPath, *, allowed: str = "a file", **how: Any) -> Optio
 
 
 def readable_file(*, allowed: str = "a readable file", **how: Any) -> Path | None:
-    """A file that can be read now, or none."""
+    """A readable file, or none."""
     value: Path | None = variable(parse_readable_file, "", kind="readable_file", allowed=allowed, **how)
     return value
 
 
 def parse_readable_file(given: str) -> Path | None:
-    """The path of a file that can be read. Raises ValidationError."""
+    """Return the path of a readable file. Raises ValidationError."""
     if not given:
         return None
     path = Path(given)
@@ -144,7 +144,7 @@ def parse_readable_file(given: str) -> Path | None:
 
 
 def parse_origin(given: str) -> str:
-    """An HTTP server's scheme, host and port, without the slash at the end. Raises ValidationError."""
+    """Return an HTTP server's scheme, host and port, without a trailing slash. Raises ValidationError."""
     parts = split_url(given, "http", "https")
     if parts.path.rstrip("/") or parts.query or parts.fragment:
         raise ValidationError("more than scheme, host and port")
@@ -152,7 +152,7 @@ def parse_origin(given: str) -> str:
 
 
 def split_url(given: str, *schemes: str) -> SplitResult:
-    """The parts of a URL with one of the schemes, a host and a valid port. Raises ValidationError."""
+    """Split a URL with one of the schemes, a host and a valid port. Raises ValidationError."""
     try:
         parts = urlsplit(given)
         _ = parts.port

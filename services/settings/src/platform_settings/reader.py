@@ -13,7 +13,7 @@ from environs import Env, EnvValidationError, ValidationError
 
 T = TypeVar("T")
 
-# A value and the well-formed values of all variables by name; returns what is wrong with it, or None.
+# Takes a value and the well-formed values of all variables by name; returns the problem, or None.
 Check = Callable[[Any, Mapping[str, Any]], str | None]
 
 _KEY = "platform_settings"
@@ -34,9 +34,9 @@ class SettingsError(ValueError):
 class Variable:
     """One environment variable.
 
-    `parse` is the name of one of environs' own parsers, which `options` go to, or a function that raises
+    `parse` is the name of one of environs' own parsers, which receives `options`, or a function that raises
     ValidationError or ValueError. `default` is the parsed value for the former and text for the latter. `name` is empty
-    where the field's name in upper case is the variable's. A secret may also come from the file <name>_FILE.
+    if the variable is the field's name in upper case. A secret may also be read from the file <name>_FILE.
     """
 
     kind: str
@@ -49,14 +49,14 @@ class Variable:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def read(self, env: Env, name: str) -> Any:
-        """The parsed value; None where it is wrong, which `env` keeps."""
+        """Return the parsed value; None when it is wrong, with the error stored in `env`."""
         if isinstance(self.parse, str):
             return getattr(env, self.parse)(name, self.default, **self.options)
         env.add_parser(name, _refusing(self.parse))
         return getattr(env, name)(name, self.default)
 
     def default_value(self) -> Any:
-        """The default, parsed."""
+        """Return the parsed default."""
         return self.default if isinstance(self.parse, str) else self.parse(self.default)
 
 
@@ -71,7 +71,7 @@ def variable(
     check: Check | None = None,
     **options: Any,
 ) -> Any:
-    """A dataclass field that is read from an environment variable; without a default it must be set. See Variable."""
+    """Declare a dataclass field read from an environment variable; without a default it must be set. See Variable."""
     declared = Variable(
         kind=kind or (parse if isinstance(parse, str) else parse.__name__.strip("_")),
         parse=parse,
@@ -89,16 +89,16 @@ def variable(
 
 
 def variables(settings: type, prefix: str = "") -> dict[str, Variable]:
-    """The variables of a dataclass by name, in order. `prefix` goes before names that are derived from the field's."""
+    """Return the variables of a dataclass by name, in order. `prefix` is prepended to names derived from fields."""
     return {name: declared for name, _, declared in _declared(settings, prefix)}
 
 
 def read(
     settings: type[T], environ: Mapping[str, str] = os.environ, *, prefix: str = "", blank_is_unset: bool = False
 ) -> T:
-    """The dataclass with the environment's values. Raises SettingsError naming every variable that is wrong.
+    """Read the dataclass from the environment. Raises SettingsError naming every variable that is wrong.
 
-    With `blank_is_unset`, space around values is cut off, and a variable without a value counts as not set.
+    With `blank_is_unset`, values are stripped of spaces, and a variable without a value counts as not set.
     """
     values, problems = parse(variables(settings, prefix), environ, blank_is_unset=blank_is_unset)
     if problems:
@@ -107,16 +107,16 @@ def read(
 
 
 def build(settings: type[T], values: Mapping[str, Any], *, prefix: str = "", **others: Any) -> T:
-    """The dataclass with values that `parse` returned. `others` are for fields that are no variables."""
+    """Build the dataclass from values that `parse` returned. `others` are for fields that aren't variables."""
     return settings(**{field_name: values[name] for name, field_name, _ in _declared(settings, prefix)}, **others)
 
 
 def parse(
     declared: Mapping[str, Any], environ: Mapping[str, str], *, blank_is_unset: bool = False
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """Values and problems by variable, for variables that only the running program knows (else use `read`).
+    """Return values and problems by variable, for variables known only at runtime (otherwise use `read`).
 
-    `declared` maps names to Variables, or to what the functions of `kinds` return. Every variable is in one of the two.
+    `declared` maps names to Variables, or to fields declared by `kinds`. Every variable is in one of the two.
     """
     known = {name: of(entry) for name, entry in declared.items()}
     if blank_is_unset:
@@ -139,7 +139,7 @@ def parse(
 
 
 def of(entry: Any) -> Variable:
-    """The Variable that a field was declared with."""
+    """Return the Variable that a field was declared with."""
     declared: Variable = entry.metadata[_KEY] if isinstance(entry, dataclasses.Field) else entry
     return declared
 
@@ -150,9 +150,9 @@ def _declared(settings: type, prefix: str) -> list[tuple[str, str, Variable]]:
 
 
 def _given(known: Mapping[str, Variable], environ: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-    """The variables that are set, with secrets' files read, and problems with those files.
+    """Return the variables that are set, with the files of secrets read, and the problems with those files.
 
-    environs' FileAwareEnv stops at the first file that it can't read, and lets any variable come from one.
+    environs' FileAwareEnv stops at the first unreadable file, and lets any variable be read from a file.
     """
     given = {name: environ[name] for name in known if name in environ}
     problems = {}
@@ -179,7 +179,7 @@ class _Environ(Env):
 
 
 def _refusing(function: Callable[[str], Any]) -> Callable[[str], Any]:
-    """`function` with the errors that environs collects. A ValueError's own text may have the value in it."""
+    """Wrap `function` to raise the errors that environs collects. A ValueError's own text may contain the value."""
 
     def parse(value: str) -> Any:
         try:
