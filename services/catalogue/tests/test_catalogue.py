@@ -15,18 +15,18 @@ def changed(tmp_path: Path, old: str, new: str) -> Path:
     return path
 
 
-def test_the_graph_reaches_over_several_hops() -> None:
+def test_the_graph_spans_several_hops() -> None:
     assert graph.callers_of(catalogue.load(), "card-provider") == ["orders", "payments"]
 
 
-def test_the_product_is_what_serves_customers() -> None:
+def test_the_product_consists_of_the_services_for_customers() -> None:
     known = catalogue.load()
     assert list(known.for_operators()) == ["console"]
     assert {**known.for_customers(), **known.for_operators()} == dict(known.services)
     assert not graph.callers_of(known, "console")
 
 
-def test_a_caller_finds_a_callee_in_the_variable_of_its_protocol() -> None:
+def test_a_caller_reads_an_address_from_the_variable_of_its_protocol() -> None:
     variables = {(edge.caller, edge.callee): edge.variable for edge in catalogue.load().edges()}
     assert variables["orders", "users"] == "USERS_URL"
     assert variables["orders", "inventory"] == "INVENTORY_GRPC_TARGET"

@@ -1,4 +1,4 @@
-"""Who is affected by whose failure, along which path."""
+"""Affected services, and the paths from them to a cause."""
 
 import catalogue
 import pytest
@@ -55,6 +55,6 @@ def test_a_call_is_preferred_to_an_event_on_a_path_of_equal_length() -> None:
     assert [(hop.affected, hop.cause, hop.protocol) for hop in path] == [("notifications", "users", "http")]
 
 
-def test_an_order_crosses_what_it_calls_and_what_hears_of_its_confirmation() -> None:
+def test_an_order_crosses_the_services_it_calls_and_the_consumers_of_its_confirmation() -> None:
     assert graph.crossed_by(CATALOGUE, "place-order") == ["users", "inventory", "orders", "payments", "notifications"]
     assert graph.crossed_by(CATALOGUE, "browse") == ["inventory"]

@@ -1,4 +1,4 @@
-"""The ground floor: what the platform consists of, from catalogue.yaml. Imports no other package of this repository."""
+"""The components of the platform, from catalogue.yaml. Imports no other package of this repository."""
 
 from .loader import default_path, load, schema
 from .model import (

@@ -1,4 +1,4 @@
-"""What a schema can't say: names that must exist, be unique, or fit each other."""
+"""Checks that a schema can't express: names that must exist, be unique, or match each other."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .model import SERVED_BY, Catalogue, Dependency, Service
 
 
 def problems(catalogue: Catalogue) -> Iterator[str]:
-    """One line for each inconsistency, beginning with the entry that is wrong."""
+    """Return one line per inconsistency, beginning with the wrong entry."""
     for service in catalogue.services.values():
         yield from _processes(service)
         yield from _service(service)
@@ -79,7 +79,7 @@ def _events(catalogue: Catalogue) -> Iterator[str]:
             yield f"services.{service.name}.consumes: {event} is in two queues"
         for queue in queues:
             where = f"services.{service.name}.consumes.{queue.name}"
-            # Alerts and dashboards take a queue's owner from its name.
+            # Alerts and dashboards derive a queue's owner from its name.
             if not queue.name.startswith(f"{service.name}."):
                 yield f"{where}: the queue's name must begin with {service.name}."
             yield from (f"{where}: no service publishes {event}" for event in queue.events if event not in publishers)
@@ -100,7 +100,7 @@ def _references(catalogue: Catalogue) -> Iterator[str]:
 
 
 def _twice(catalogue: Catalogue) -> Iterator[str]:
-    """What two entries can't share."""
+    """Find values that two entries must not share."""
     services = catalogue.services.values()
     for field in ("app", "database"):
         for value in _repeated(getattr(service, field) for service in services):

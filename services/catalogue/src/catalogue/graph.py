@@ -17,7 +17,7 @@ PLATFORM_TEAM = "platform"
 
 @dataclass(frozen=True)
 class Hop:
-    """One step from an affected node towards the cause. `protocol`: http, grpc, sql, amqp, or event (by the broker)."""
+    """One step from an affected node towards the cause. `protocol`: http, grpc, sql, amqp, or event (via broker)."""
 
     affected: str
     cause: str
@@ -25,33 +25,33 @@ class Hop:
 
 
 def nodes(catalogue: Catalogue) -> list[str]:
-    """Every node that can be a cause: services first, then external dependencies."""
+    """Return every node that can be a cause: services first, then external dependencies."""
     return [*catalogue.services, *catalogue.external]
 
 
 def calls(catalogue: Catalogue) -> tuple[Hop, ...]:
-    """Every direct call, from the caller to its dependency."""
+    """Return every direct call, from the caller to its dependency."""
     return tuple(Hop(edge.caller, edge.callee, edge.protocol) for edge in catalogue.edges())
 
 
 def hops(catalogue: Catalogue) -> tuple[Hop, ...]:
-    """Every direct step: calls, then events from a consumer to their publisher."""
+    """Return every direct step: calls, then events from a consumer to their publisher."""
     events = (Hop(consumer, publisher, EVENT) for publisher, consumer in sorted(catalogue.event_edges()))
     return (*calls(catalogue), *events)
 
 
 def callers_of(catalogue: Catalogue, name: str) -> list[str]:
-    """Every other service that reaches `name` by calls, over any number of hops, in the catalogue's order."""
+    """Return every other service that reaches `name` by calls, over any number of hops, in the catalogue's order."""
     return _services(catalogue, _first_hops(calls(catalogue), name), name)
 
 
 def affected_by(catalogue: Catalogue, name: str) -> list[str]:
-    """Every other service that is affected when `name` fails, by calls and events, in the catalogue's order."""
+    """Return every other service affected by a failure of `name`, by calls and events, in the catalogue's order."""
     return _services(catalogue, _first_hops(hops(catalogue), name), name)
 
 
 def path(catalogue: Catalogue, affected: str, cause: str) -> tuple[Hop, ...] | None:
-    """The shortest path from an affected node to the cause: () if they are the same, None if there is none."""
+    """Return the shortest path from an affected node to the cause: () if they are the same, None if there is none."""
     first = _first_hops(hops(catalogue), cause)
     if affected not in first:
         return None
@@ -64,7 +64,7 @@ def path(catalogue: Catalogue, affected: str, cause: str) -> tuple[Hop, ...] | N
 
 
 def crossed_by(catalogue: Catalogue, journey: str) -> list[str]:
-    """The services that a successful journey passes through: the called ones, then consumers of what it publishes."""
+    """Return the services that a successful journey passes through: those called, then consumers of its events."""
     start = catalogue.journeys[journey]
     reached = [start.service]
     for name in reached:
@@ -77,7 +77,7 @@ def crossed_by(catalogue: Catalogue, journey: str) -> list[str]:
 
 
 def owner_of(catalogue: Catalogue, name: str) -> str:
-    """The team that owns a node. An external dependency belongs to its callers' owner if they share one."""
+    """Return the team that owns a node. An external dependency belongs to its callers' owner if they share one."""
     if name in catalogue.services:
         return catalogue.services[name].owner
     owners = {catalogue.services[edge.caller].owner for edge in catalogue.edges() if edge.callee == name}
@@ -85,7 +85,7 @@ def owner_of(catalogue: Catalogue, name: str) -> str:
 
 
 def teams(catalogue: Catalogue) -> list[str]:
-    """Every team, the platform's last."""
+    """Return every team, the platform team last."""
     owners = dict.fromkeys(service.owner for service in catalogue.services.values())
     return [*(owner for owner in owners if owner != PLATFORM_TEAM), PLATFORM_TEAM]
 
@@ -96,7 +96,7 @@ def _services(catalogue: Catalogue, reached: Iterable[str], cause: str) -> list[
 
 
 def _first_hops(every: tuple[Hop, ...], cause: str) -> dict[str, Hop | None]:
-    """For each affected node the first hop of its shortest path to the cause. Calls are preferred to events."""
+    """Return the first hop of each affected node's shortest path to the cause. Prefers calls to events."""
     reached: dict[str, Hop | None] = {cause: None}
     frontier = deque([cause])
     while frontier:

@@ -34,7 +34,7 @@ SCHEMA = "catalogue.schema.json"
 
 
 def default_path() -> Path:
-    """services/catalogue/catalogue.yaml of this checkout."""
+    """Return services/catalogue/catalogue.yaml of this checkout."""
     return Path(__file__).resolve().parents[2] / "catalogue.yaml"
 
 
@@ -58,13 +58,13 @@ def _refuse(file: Path, found: Iterator[str]) -> None:
 
 
 def schema() -> dict[str, Any]:
-    """The JSON Schema of catalogue.yaml."""
+    """Return the JSON Schema of catalogue.yaml."""
     content: dict[str, Any] = json.loads(resources.files(__package__).joinpath(SCHEMA).read_text())
     return content
 
 
 def _malformed(document: Any) -> Iterator[str]:
-    """Where the document departs from its schema."""
+    """Find violations of the document's schema."""
     for error in jsonschema.Draft202012Validator(schema()).iter_errors(document):
         where = ".".join(str(part) for part in error.absolute_path) or "the file"
         yield f"{where}: {error.message}"

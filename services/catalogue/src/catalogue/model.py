@@ -1,4 +1,4 @@
-"""What a catalogue holds, as frozen types."""
+"""The content of a catalogue, as frozen types."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ Protocol = Literal["http", "grpc", "amqp", "sql"]
 ProcessKind = Literal["web", "grpc", "worker"]
 Audience = Literal["customers", "operators"]
 
-# What a process may use, unless its entry says otherwise: the limit of its container, in MiB.
+# Default limit of a process: the memory limit of its container, in MiB.
 MEMORY_MIB: Mapping[ProcessKind, int] = {"web": 160, "grpc": 112, "worker": 112}
 
-# The kind of process that answers a protocol.
+# The kind of process that serves a protocol.
 SERVED_BY: Mapping[Protocol, ProcessKind] = {"http": "web", "grpc": "grpc"}
 
 
 class CatalogueError(ValueError):
-    """The catalogue is inconsistent; the message names every entry that is wrong."""
+    """The catalogue is inconsistent; the message names every wrong entry."""
 
 
 def url_variable(name: str) -> str:
-    """The variable in which callers find the URL of a service or an external system: CARD_PROVIDER_URL."""
+    """Return the variable that holds the URL of a service or an external system, such as CARD_PROVIDER_URL."""
     return f"{name.upper().replace('-', '_')}_URL"
 
 
@@ -44,8 +44,8 @@ class Process:
 class Dependency:
     """A directed edge: `caller` calls `callee`.
 
-    The caller finds the callee's address in `variable`. `proxy_port` is where Toxiproxy listens for the edge, None
-    without a proxy. `token`: the caller identifies itself by its service token; without, it uses the public API only.
+    The caller reads the callee's address from `variable`. `proxy_port` is where Toxiproxy listens for the edge, None
+    without a proxy. `token`: the caller sends its service token; otherwise it uses the public API only.
     """
 
     caller: str
@@ -57,17 +57,17 @@ class Dependency:
 
     @property
     def proxy_name(self) -> str:
-        """The name of its Toxiproxy proxy."""
+        """Return the name of its Toxiproxy proxy."""
         return f"{self.caller}-{self.callee}"
 
 
 @dataclass(frozen=True)
 class Service:
-    """A service of this platform. `audience` says whom it is for: customers, or the people who operate it.
+    """A service of this platform. `audience` is its user group: customers, or operators.
 
     `seed` and `first_user` are manage.py commands that run once after the migrations; the second prints a password.
-    `alert_webhook` is the path that takes Alertmanager's notifications, `assets` the variable that names the folder
-    with what its pages load (package-lock.json in its folder).
+    `alert_webhook` is the path that receives Alertmanager's notifications, `assets` the variable for the folder of its
+    pages' assets (package-lock.json in its folder).
     """
 
     name: str
@@ -92,26 +92,26 @@ class Service:
 
     @property
     def folder(self) -> str:
-        """Where its code is, relative to the repository."""
+        """Return its code folder, relative to the repository."""
         return f"services/{self.name}"
 
     @property
     def url_variable(self) -> str:
-        """The variable in which callers find its URL."""
+        """Return the variable that holds its URL for callers."""
         return url_variable(self.name)
 
     def web(self) -> Process:
-        """The process that serves HTTP; it has the service's name."""
+        """Return the process that serves HTTP; it has the service's name."""
         return next(process for process in self.processes if process.kind == "web")
 
     def calls(self, *protocols: Protocol) -> tuple[Dependency, ...]:
-        """Its dependencies by one of these protocols."""
+        """Return its dependencies by one of these protocols."""
         return tuple(edge for edge in self.depends_on if edge.protocol in protocols)
 
 
 @dataclass(frozen=True)
 class Program:
-    """A program of ours that plays an external system: `python -m module` from the folder and image of a service."""
+    """A program of ours that simulates an external system: `python -m module` in a service's folder and image."""
 
     name: str
     http_port: int
@@ -122,7 +122,7 @@ class Program:
 
 @dataclass(frozen=True)
 class Backend:
-    """A server that the platform runs: the name of its process (and container), and the variable of its port."""
+    """A server of the platform: the name of its process (and container), and the variable of its port."""
 
     process: str
     port: str
@@ -130,7 +130,7 @@ class Backend:
 
 @dataclass(frozen=True)
 class External:
-    """Something that services call but that isn't instrumented: a program of ours or a backend."""
+    """A dependency of services that isn't instrumented: a program of ours or a backend."""
 
     name: str
     title: str
@@ -140,13 +140,13 @@ class External:
 
     @property
     def listener(self) -> str:
-        """The process that answers for it."""
+        """Return the process that serves it."""
         return self.program.name if self.program else self.backend.process if self.backend else self.name
 
 
 @dataclass(frozen=True)
 class Queue:
-    """A queue of events: who consumes it, which event types it carries, and the routing keys that it is bound by."""
+    """A queue of events: its consumer, its event types, and the routing keys of its bindings."""
 
     name: str
     consumer: str
@@ -156,7 +156,7 @@ class Queue:
 
 @dataclass(frozen=True)
 class Event:
-    """An event type, who publishes it, and which queue each consumer reads it from."""
+    """An event type, its publisher, and the queue that each consumer reads it from."""
 
     type: str
     publisher: str
@@ -165,7 +165,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Slo:
-    """An objective (a share, such as 0.995) over a window; latency and delay carry a threshold."""
+    """An objective (a ratio, such as 0.995) over a window; latency and delay have a threshold."""
 
     kind: str
     objective: float
@@ -175,7 +175,7 @@ class Slo:
 
 @dataclass(frozen=True)
 class Journey:
-    """What a user does; carries the SLOs. `publishes` are the events that follow from its success."""
+    """A user journey with its SLOs. `publishes` are the events that follow from its success."""
 
     name: str
     title: str
@@ -197,7 +197,7 @@ class Catalogue:
 
     @property
     def events(self) -> tuple[Event, ...]:
-        """Every event type, by publisher."""
+        """Return every event type, by publisher."""
         return tuple(
             Event(event, service.name, {q.consumer: q.name for q in self.queues.values() if event in q.events})
             for service in self.services.values()
@@ -205,50 +205,50 @@ class Catalogue:
         )
 
     def processes(self) -> Iterator[Process]:
-        """Every process of every service."""
+        """Return every process of every service."""
         for service in self.services.values():
             yield from service.processes
 
     def programs(self) -> tuple[Program, ...]:
-        """Every program of ours that plays an external system."""
+        """Return every program of ours that simulates an external system."""
         return tuple(external.program for external in self.external.values() if external.program)
 
     def for_customers(self) -> dict[str, Service]:
-        """The services that are the product. The others look at it, and nothing of it depends on them."""
+        """Return the services of the product. The others observe it, and the product doesn't depend on them."""
         return {name: service for name, service in self.services.items() if service.audience == "customers"}
 
     def for_operators(self) -> dict[str, Service]:
-        """The services by which the platform is operated."""
+        """Return the services that operate the platform."""
         return {name: service for name, service in self.services.items() if service.audience == "operators"}
 
     def public(self) -> dict[str, Service]:
-        """The services with a public API."""
+        """Return the services with a public API."""
         return {name: service for name, service in self.services.items() if service.public}
 
     def token_issuer(self, service: Service) -> Service | None:
-        """Who signs the access tokens that a service issues or verifies; None for one that sees none.
+        """Return the issuer of the access tokens that a service issues or verifies; None if it handles none.
 
-        A service verifies them by the issuer's public keys, so it depends on it.
+        A service verifies them with the issuer's public keys, so it depends on it.
         """
         issuer = next((each for each in self.services.values() if each.issues_tokens), None)
         seen_by = {service.name, *(edge.callee for edge in service.depends_on)}
         return issuer if issuer is not None and issuer.name in seen_by else None
 
     def alert_receiver(self) -> Service | None:
-        """The service that takes Alertmanager's notifications."""
+        """Return the service that receives Alertmanager's notifications."""
         return next((service for service in self.services.values() if service.alert_webhook), None)
 
     def edges(self) -> Iterator[Dependency]:
-        """Every direct call: caller, callee, protocol."""
+        """Return every direct call: caller, callee, protocol."""
         for service in self.services.values():
             yield from service.depends_on
 
     def proxied_edges(self) -> Iterator[Dependency]:
-        """The edges that go through Toxiproxy."""
+        """Return the edges that pass through Toxiproxy."""
         return (edge for edge in self.edges() if edge.proxy_port is not None)
 
     def listener(self, edge: Dependency) -> str:
-        """The process that answers an edge; its container has the same name."""
+        """Return the process that serves an edge; its container has the same name."""
         external = self.external.get(edge.callee)
         if external is not None:
             return external.listener
@@ -256,10 +256,10 @@ class Catalogue:
         return next(process.name for process in self.services[edge.callee].processes if process.kind == kind)
 
     def internal_callers(self, name: str) -> tuple[str, ...]:
-        """Who may call a service's internal API: callers with a token, and operators wherever there is such an API."""
+        """Return the callers of a service's internal API: those with a token, and operators if there is such an API."""
         callers = dict.fromkeys(edge.caller for edge in self.edges() if edge.callee == name and edge.token)
         return (*callers, *self.for_operators()) if callers else ()
 
     def event_edges(self) -> set[tuple[str, str]]:
-        """(publisher, consumer) for every event: the edges that go through the broker."""
+        """Return (publisher, consumer) for every event: the edges that pass through the broker."""
         return {(event.publisher, consumer) for event in self.events for consumer in event.consumers}
