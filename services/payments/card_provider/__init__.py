@@ -1,1 +1,1 @@
-"""A simulated card provider: an external system, reached over HTTP only, slow and fallible on request."""
+"""A simulated card provider: an external system, reached over HTTP only, slow and faulty on request."""

@@ -17,14 +17,14 @@ GRACE_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Settings:
-    """Where it listens."""
+    """The address that the server listens on."""
 
     http_host: str = kinds.text("127.0.0.1", shortest=1, allowed="the address to listen on")
     http_port: int = kinds.port(8006, low=0)
 
 
 def main() -> None:
-    """Serve until the signal, then finish the requests in hand."""
+    """Serve until the signal, then finish the requests in flight."""
     try:
         settings = read(Settings)
     except SettingsError as error:
@@ -36,7 +36,7 @@ def main() -> None:
         raise SystemExit(f"HTTP_PORT={port}: can't listen on HTTP_HOST={host}: {error.strerror}") from None
 
     def stop(_number: int, _frame: FrameType | None) -> None:
-        # shutdown() waits for serve_forever(), which runs in this very thread.
+        # shutdown() waits for serve_forever(), which runs in this same thread.
         threading.Thread(target=provider.shutdown).start()
 
     signal.signal(signal.SIGTERM, stop)

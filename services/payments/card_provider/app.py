@@ -27,17 +27,17 @@ Answer = tuple[dict[str, Any], int]
 
 
 def create_app(control: Control, ledger: Ledger, in_hand: Callable[[], int]) -> Flask:  # noqa: C901 - a factory: routes
-    """The application. `in_hand` gives the number of requests that aren't answered yet."""
+    """Create the application. `in_hand` returns the number of requests in flight."""
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
 
     def work(answer: Callable[[], Answer]) -> Answer:
-        """Answer as slowly and as unreliably as the behaviour in force asks for."""
+        """Apply the latency and the failures of the current behaviour."""
         latency, fails_before, fails_after = control.draw()
         if fails_before:
             time.sleep(latency)
             return {"code": "internal_error"}, 500
-        # The work is done first and the answer takes its time: a client that hangs up meanwhile has been charged.
+        # The work is done before the delay: a client that disconnects meanwhile has been charged.
         answered = answer()
         time.sleep(latency)
         return ({"code": "internal_error"}, 500) if fails_after else answered
@@ -92,7 +92,7 @@ def create_app(control: Control, ledger: Ledger, in_hand: Callable[[], int]) -> 
 
 
 def _body() -> Any:
-    """The request's JSON; an empty body is an empty object. Raises Refusal."""
+    """Return the request's JSON; an empty body is an empty object. Raises Refusal."""
     if "Transfer-Encoding" in request.headers:
         raise Refusal(411, "length_required")
     raw = request.get_data(cache=False)
@@ -103,7 +103,7 @@ def _body() -> Any:
 
 
 def _strings(*names: str) -> list[str]:
-    """These members of the request's body. Raises Refusal for one that is missing or malformed."""
+    """Return these members of the request body. Raises Refusal for one that is missing or malformed."""
     body = _body()
     if not isinstance(body, dict):
         raise Refusal(400, "invalid_request")

@@ -1,4 +1,4 @@
-"""How slow and how unreliable the provider is at the moment; changed while it runs, for drills."""
+"""The provider's current latency and error ratio; changed at runtime, for drills."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ MAX_LATENCY_MS = 60_000.0
 
 
 class InvalidBehaviour(ValueError):
-    """A behaviour that can't be: says which member is wrong and what is allowed."""
+    """An invalid behaviour: the message names the member and what is allowed."""
 
 
 @dataclass(frozen=True)
 class Behaviour:
     """Latency is log-normal, given by its median and 99th percentile, plus a constant; all in milliseconds.
 
-    `error_ratio` is the share of requests that end in an internal error: half of them before anything was done, half
-    after, as real providers do it. Who was answered 500 doesn't know whether the card was charged.
+    `error_ratio` is the share of requests that end in an internal error: half of them fail before any work, half
+    after it, as with real providers. A client that gets a 500 doesn't know whether the card was charged.
     """
 
     error_ratio: float = 0.0
@@ -33,7 +33,7 @@ class Behaviour:
 
     @classmethod
     def parse(cls, data: Any) -> Behaviour:
-        """Build it from the admin interface's JSON; what is left out takes its default. Raises InvalidBehaviour."""
+        """Parse the admin interface's JSON; omitted members take their defaults. Raises InvalidBehaviour."""
         _refuse_unknown(data, {"error_ratio", "latency_ms", "extra_latency_ms"}, "the body")
         latency = data.get("latency_ms", {"median": cls.median_ms, "p99": cls.p99_ms})
         _refuse_unknown(latency, {"median", "p99"}, "latency_ms")
@@ -48,7 +48,7 @@ class Behaviour:
         return behaviour
 
     def as_json(self) -> dict[str, Any]:
-        """The same shape that `parse` takes."""
+        """Return the behaviour in the format that `parse` accepts."""
         return {
             "error_ratio": self.error_ratio,
             "latency_ms": {"median": self.median_ms, "p99": self.p99_ms},
@@ -56,7 +56,7 @@ class Behaviour:
         }
 
     def draw_latency(self, chance: random.Random) -> float:
-        """How long one request takes, in seconds."""
+        """Draw the latency of one request, in seconds."""
         drawn = 0.0
         if self.median_ms > 0:
             sigma = math.log(self.p99_ms / self.median_ms) / Z99
@@ -65,7 +65,7 @@ class Behaviour:
 
 
 class Control:
-    """The behaviour in force. Safe in threads."""
+    """Holds the current behaviour. Thread-safe."""
 
     def __init__(self, behaviour: Behaviour | None = None, seed: int | None = None) -> None:
         self._behaviour = behaviour or Behaviour()
@@ -74,7 +74,7 @@ class Control:
 
     @property
     def behaviour(self) -> Behaviour:
-        """What is in force now."""
+        """Return the current behaviour."""
         return self._behaviour
 
     @behaviour.setter
@@ -82,7 +82,7 @@ class Control:
         self._behaviour = behaviour
 
     def draw(self) -> tuple[float, bool, bool]:
-        """One request's fate: its latency in seconds, whether it fails before, and whether it fails after its work."""
+        """Draw for one request: its latency in seconds, and whether it fails before or after its work."""
         behaviour = self._behaviour
         with self._lock:
             latency = behaviour.draw_latency(self._chance)

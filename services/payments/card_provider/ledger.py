@@ -1,4 +1,4 @@
-"""What the provider knows: charges by idempotency key. In memory, bounded, safe in threads."""
+"""The provider's data: charges by idempotency key. In memory, bounded, thread-safe."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import uuid
 from collections import OrderedDict
 from dataclasses import dataclass
 
-# About 10 MB. Refunds and cancellations come within minutes of their charge.
+# About 10 MB. Refunds and cancellations follow within minutes of their charge.
 MAX_CHARGES = 20_000
 
 CAPTURED = "captured"
@@ -15,7 +15,7 @@ DECLINED = "declined"
 REFUNDED = "refunded"
 CANCELED = "canceled"
 
-# What each test token does: None captures, else the decline code.
+# The result of each test token: None captures, otherwise the decline code.
 SOURCES: dict[str, str | None] = {
     "tok_ok": None,
     "tok_declined": "card_declined",
@@ -34,7 +34,7 @@ class Refusal(Exception):
 
 @dataclass
 class ProviderCharge:
-    """One attempt to take money, for good or refused. Without an amount: a key cancelled before its charge came."""
+    """One attempt to take money, captured or declined. Without an amount: the key was cancelled before it."""
 
     id: str
     status: str
@@ -44,7 +44,7 @@ class ProviderCharge:
     decline_code: str | None = None
 
     def as_json(self) -> dict[str, str | None]:
-        """The charge as it goes over the wire; the source stays inside."""
+        """Return the charge as sent to clients; the source is left out."""
         return {
             "id": self.id,
             "status": self.status,
@@ -55,7 +55,7 @@ class ProviderCharge:
 
 
 class Ledger:
-    """Charges, refunds and cancellations, each idempotent. Forgets the oldest beyond `limit`."""
+    """Charges, refunds and cancellations, each idempotent. Drops the oldest beyond `limit`."""
 
     def __init__(self, limit: int = MAX_CHARGES) -> None:
         self._limit = limit
@@ -67,12 +67,12 @@ class Ledger:
         return len(self._by_key)
 
     def charges(self) -> list[ProviderCharge]:
-        """All that is remembered, oldest first."""
+        """Return all stored charges, oldest first."""
         with self._lock:
             return list(self._by_key.values())
 
     def charge(self, key: str, amount: str, currency: str, source: str) -> ProviderCharge:
-        """Take the money once for each key; the same key gets the same charge.
+        """Take the money once per key; the same key gets the same charge.
 
         Refusal 400 invalid_source: no such token. 409 canceled: the key was cancelled before. 422
         idempotency_key_reused: the key belongs to another amount, currency or source.
@@ -92,7 +92,7 @@ class Ledger:
             return self._remember(key, ProviderCharge(_new_id(), status, amount, currency, source, decline_code))
 
     def refund(self, charge_id: str) -> ProviderCharge:
-        """Give a captured charge back, once. Refusal 404 unknown_charge, 409 not_captured."""
+        """Refund a captured charge, once. Refusal 404 unknown_charge, 409 not_captured."""
         with self._lock:
             charge = self._by_id.get(charge_id)
             if charge is None:
@@ -103,9 +103,9 @@ class Ledger:
             return charge
 
     def cancel(self, key: str) -> ProviderCharge:
-        """Undo whatever the key stands for, for callers who don't know how their charge ended.
+        """Undo a charge by its key, for clients that don't know how it ended.
 
-        A captured charge is refunded; a key that never came is blocked, so that a late charge can't take money.
+        A captured charge is refunded; an unknown key is blocked, so that a late charge can't take money.
         """
         with self._lock:
             charge = self._by_key.get(key)

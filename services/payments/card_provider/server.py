@@ -1,4 +1,4 @@
-"""The provider's server: one thread for each connection, so that slow answers don't delay the admin interface."""
+"""The provider's server: one thread per connection, so that slow requests don't delay the admin interface."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from card_provider.app import create_app
 from card_provider.behaviour import Control
 from card_provider.ledger import Ledger
 
-# Above any caller's connection pool; beyond it a connection is answered 503 and closed.
+# Above the connection pool of any client; further connections are answered 503 and closed.
 MAX_CONNECTIONS = 256
 IDLE_SECONDS = 30.0
 _BACKLOG = 128
 
 
 class CardProvider(ThreadedWSGIServer):
-    """The server with its state: `serve_forever()` until `shutdown()`, then `finish()`. Raises OSError for its address.
+    """The server and its state: `serve_forever()` until `shutdown()`, then `finish()`. Raises OSError for its address.
 
     Its threads are daemons: a connection that an idle client keeps open doesn't delay the exit.
     """
@@ -33,13 +33,13 @@ class CardProvider(ThreadedWSGIServer):
         self._in_hand = 0
         self._connections = threading.BoundedSemaphore(MAX_CONNECTIONS)
         app = create_app(self.control, self.ledger, lambda: self._in_hand)
-        # Werkzeug itself ends the process when it can't listen.
+        # Werkzeug itself exits the process when it can't listen.
         with socket.create_server((host, port), backlog=_BACKLOG) as listener:
             super().__init__(host, port, app, _Handler, fd=listener.fileno())
 
     @contextmanager
     def request_in_hand(self) -> Iterator[None]:
-        """Count a request from its head to the last byte of its answer."""
+        """Count a request from its head to the last byte of its response."""
         with self._changed:
             self._in_hand += 1
         try:
@@ -50,7 +50,7 @@ class CardProvider(ThreadedWSGIServer):
                 self._changed.notify_all()
 
     def finish(self, seconds: float) -> None:
-        """Wait at most so long for the requests in hand."""
+        """Wait for the requests in flight, at most this many seconds."""
         with self._changed:
             self._changed.wait_for(lambda: self._in_hand == 0, timeout=seconds)
 
@@ -71,7 +71,7 @@ class CardProvider(ThreadedWSGIServer):
 class _Handler(WSGIRequestHandler):
     server: CardProvider
     timeout = IDLE_SECONDS
-    # Answers are small and complete: send them at once.
+    # Responses are small and complete: send them at once.
     disable_nagle_algorithm = True
 
     def run_wsgi(self) -> None:
@@ -79,4 +79,4 @@ class _Handler(WSGIRequestHandler):
             super().run_wsgi()
 
     def log(self, type: str, message: str, *args: Any) -> None:
-        """Nothing: an external system's log is not ours to read."""
+        """Disabled: the log of an external system isn't available to us."""

@@ -1,1 +1,1 @@
-"""Charges: money taken for an order, at most once, and given back."""
+"""Charges: money taken for an order, at most once, and refunded when the order is cancelled."""

@@ -1,4 +1,4 @@
-"""The card provider: the only dependency that this service calls. Tolerant of everything that it may answer."""
+"""The card provider: the only dependency that this service calls. Handles every answer, including malformed ones."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 DEPENDENCY = "card-provider"
 CHARGE, REFUND, CANCEL = "/v1/charges", "/v1/charges/{id}/refund", "/v1/cancellations"
 OPERATIONS = tuple(f"POST {template}" for template in (CHARGE, REFUND, CANCEL))
-# The provider's own p99 is about 0.6 s: who waits five times that waits for nothing.
+# The provider's own p99 is about 0.6 s: waiting longer than five times that is pointless.
 TIMEOUT_SECONDS = 3.0
 # One answer is a few hundred bytes.
 MAX_ANSWER_BYTES = 64 * 1024
@@ -29,26 +29,26 @@ _CODE = re.compile(r"[a-z_]{1,64}")
 
 @dataclass(frozen=True)
 class Captured:
-    """The money was taken; `reference` is the provider's id of it."""
+    """The money was taken; `reference` is the provider's id for it."""
 
     reference: str
 
 
 @dataclass(frozen=True)
 class Declined:
-    """The card's bank said no."""
+    """The card's bank declined."""
 
     code: str
 
 
 @dataclass(frozen=True)
 class InvalidSource:
-    """The provider doesn't know such a payment token."""
+    """The provider doesn't know this payment token."""
 
 
 @dataclass(frozen=True)
 class KeyCancelled:
-    """The key was cancelled before; nothing was or will be taken under it."""
+    """The key was cancelled before; no money was or will be taken under it."""
 
 
 ChargeAnswer = Captured | Declined | InvalidSource | KeyCancelled
@@ -56,14 +56,14 @@ ChargeAnswer = Captured | Declined | InvalidSource | KeyCancelled
 
 @dataclass(frozen=True)
 class Cancellation:
-    """What a cancelled key had come to: `refunded`, `cancelled`, or declined anyway (with its code)."""
+    """The result of a cancelled key: `refunded`, `cancelled`, or declined anyway (with its code)."""
 
     status: str
     decline_code: str = ""
 
 
 class ProviderUnavailable(Exception):
-    """No usable answer, so what the provider did is unknown.
+    """No usable answer, so the result at the provider is unknown.
 
     `reason` is timeout, refused, rejected, error or malformed.
     """
@@ -74,7 +74,7 @@ class ProviderUnavailable(Exception):
 
 
 class RefundRefused(Exception):
-    """The provider won't refund: asking again won't help. `code` is its reason."""
+    """The provider refuses the refund permanently. `code` is its reason."""
 
     def __init__(self, code: str) -> None:
         super().__init__(f"the card provider refuses the refund: {code}")
@@ -82,9 +82,9 @@ class RefundRefused(Exception):
 
 
 class CardProvider:
-    """The provider's HTTP interface. Every call is idempotent, and takes at most `timeout` seconds with its retry.
+    """Client of the provider's HTTP API. Calls are idempotent, and take at most `timeout` seconds including the retry.
 
-    So a refused connection is tried again at once, and a call that timed out is not: the time is used up.
+    A refused connection is therefore retried at once, and a call that timed out is not: its time is used up.
     """
 
     def __init__(self, base_url: str, timeout: float = TIMEOUT_SECONDS) -> None:
@@ -98,7 +98,7 @@ class CardProvider:
         )
 
     def charge(self, key: str, amount: Decimal, currency: str, source: str) -> ChargeAnswer:
-        """Take money once for each key. Raises ProviderUnavailable when it is unknown whether it was taken."""
+        """Take money once per key. Raises ProviderUnavailable when it is unknown whether it was taken."""
         body = {"idempotency_key": key, "amount": f"{amount:.2f}", "currency": currency, "source": source}
         answer = self._post(CHARGE, key, body)
         data = _object(answer)
@@ -115,7 +115,7 @@ class CardProvider:
         raise _unusable(answer)
 
     def refund(self, reference: str) -> None:
-        """Give a captured charge back. Raises RefundRefused, ProviderUnavailable."""
+        """Refund a captured charge. Raises RefundRefused, ProviderUnavailable."""
         answer = self._post(REFUND, f"refund-{reference}", {}, id=reference)
         data = _object(answer)
         if answer.status_code == 200 and data.get("status") == "refunded":
@@ -125,7 +125,7 @@ class CardProvider:
         raise _unusable(answer)
 
     def cancel(self, key: str) -> Cancellation:
-        """Undo whatever the key came to, and block it for good. Raises ProviderUnavailable."""
+        """Undo a charge by its key, and block the key permanently. Raises ProviderUnavailable."""
         answer = self._post(CANCEL, f"cancel-{key}", {"idempotency_key": key})
         data = _object(answer)
         if answer.status_code == 200:
@@ -154,12 +154,12 @@ class CardProvider:
 
 @cache
 def card_provider() -> CardProvider:
-    """The process's client, of settings.CARD_PROVIDER_URL."""
+    """Return the process's client for settings.CARD_PROVIDER_URL."""
     return CardProvider(settings.CARD_PROVIDER_URL)
 
 
 def _object(answer: requests.Response) -> dict[str, Any]:
-    """The answer's JSON object; an empty one for anything else, which then fits no case."""
+    """Return the answer's JSON object; an empty one for any other content, which then matches no case."""
     try:
         data = answer.json()
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""What the consumer does with a cancelled order: voids its charge, once."""
+"""Consumes cancelled orders: voids the charge of each, once."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class OrderCancelledHandler:
     def __call__(self, message: Message) -> None:
         """Void the order's charge.
 
-        Raises Reject for what can never succeed; any other exception puts the message back, after a pause.
+        Raises Reject for permanent failures; any other exception requeues the message after a pause.
         """
         try:
             event = decode(message.body)

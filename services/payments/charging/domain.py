@@ -1,8 +1,8 @@
-"""Charging an order at most once, and giving the money back, whatever happens in between.
+"""Charges an order at most once and refunds it, with every interruption in between accounted for.
 
-A charge is `pending` from before the provider is asked until its answer is known. No transaction and no lock is held
-while the provider works; what keeps two requests apart is `claimed_until`, and what keeps money safe is that the
-provider gets the same idempotency key each time. Every later change is conditional on the status that it replaces.
+A charge is `pending` from before the call to the provider until its answer is known. No transaction and no lock is held
+during the call. `claimed_until` keeps concurrent requests apart, and sending the provider the same idempotency key each
+time prevents a double charge. Every later change is conditional on the status that it replaces.
 """
 
 from __future__ import annotations
@@ -36,29 +36,29 @@ from charging.models import Charge, InboxEvent, Status
 
 logger = logging.getLogger(__name__)
 
-# Longer than the provider's client may take with its retry; a claim older than this belongs to a process that died.
+# Longer than the provider client takes with its retry; an older claim belongs to a process that died.
 CLAIM = timedelta(seconds=10)
 
 
 class KeyReused(Exception):
-    """The idempotency key came before with another request."""
+    """The idempotency key was used before with another request."""
 
 
 class InProgress(Exception):
-    """Another request with this key is busy with the provider right now."""
+    """Another request with this key is calling the provider."""
 
 
 class OrderCancelled(Exception):
-    """The order was cancelled; it can't be charged any more."""
+    """The order was cancelled; it can no longer be charged."""
 
 
 class OrderAlreadyCharged(Exception):
-    """The order has its charge, under another idempotency key."""
+    """The order already has a charge, under another idempotency key."""
 
 
 @dataclass(frozen=True)
 class ChargeRequest:
-    """What a caller wants charged."""
+    """A requested charge."""
 
     order_id: UUID
     amount: Decimal
@@ -68,14 +68,14 @@ class ChargeRequest:
 
     @property
     def fingerprint(self) -> str:
-        """Equal for equal requests."""
+        """Return a hash that is equal for equal requests."""
         members = [str(self.order_id), str(self.amount), self.currency, self.payment_token]
         return hashlib.sha256(json.dumps(members).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
 class Receipt:
-    """The event that caused a change; kept together with the change."""
+    """The event that caused a change; stored together with the change."""
 
     event_id: UUID
     type: str
@@ -83,7 +83,7 @@ class Receipt:
 
 @dataclass(frozen=True)
 class ChargeResult:
-    """The charge and whether it was known already before this request."""
+    """The charge, and whether it was known before this request."""
 
     charge: Charge
     replayed: bool
@@ -93,7 +93,7 @@ def charge(request: ChargeRequest, provider: CardProvider) -> ChargeResult:
     """Charge the order once; the same key gets the same result.
 
     The result's status is captured, declined or failed. Raises KeyReused, InProgress, OrderCancelled,
-    OrderAlreadyCharged; ProviderUnavailable leaves the charge pending, and a repetition asks the provider again.
+    OrderAlreadyCharged; ProviderUnavailable leaves the charge pending, and a repetition calls the provider again.
     """
     row = _claim(request)
     if row.status == Status.PENDING:
@@ -113,12 +113,12 @@ def charge(request: ChargeRequest, provider: CardProvider) -> ChargeResult:
 
 
 def void(order_id: UUID, provider: CardProvider, *, receipt: Receipt | None = None) -> Charge:
-    """See to it that nothing is taken for the order, now and later. Repeating it does nothing more.
+    """Ensure that no money is taken for the order, now or later. Idempotent.
 
-    A captured charge is refunded; one that is pending is cancelled at the provider by its key, whatever it came to
-    there; an order without a charge gets a tombstone that refuses a late one; a declined charge stays as it is.
-    `receipt` is stored in one transaction with the change. Raises ProviderUnavailable (try again) and RefundRefused
-    (somebody must look).
+    A captured charge is refunded; a pending one is cancelled at the provider by its key, whatever its result there; an
+    order without a charge gets a tombstone that refuses a late one; a declined charge stays unchanged.
+    `receipt` is stored in one transaction with the change. Raises ProviderUnavailable (retry) and RefundRefused
+    (needs an operator).
     """
     with transaction.atomic():
         tombstone = Charge(order_id=order_id, status=Status.VOIDED)
@@ -144,14 +144,14 @@ def void(order_id: UUID, provider: CardProvider, *, receipt: Receipt | None = No
         raise
     changes = _changes(Declined(cancellation.decline_code)) if cancellation.decline_code else {"status": Status.VOIDED}
     with transaction.atomic():
-        # The charge's own request may have settled it meanwhile: the cancellation came after that at the provider.
+        # The charge's own request may have settled it meanwhile; the provider received the cancellation after that.
         _update(row, changes, Status.PENDING, Status.CAPTURED)
         _keep(receipt)
     return _voided(row, "nothing_taken" if cancellation.decline_code else cancellation.status)
 
 
 def _claim(request: ChargeRequest) -> Charge:
-    """The order's charge: settled already, or pending and claimed for this request."""
+    """Return the order's charge: already settled, or pending and claimed for this request."""
     now = timezone.now()
     new = Charge(
         order_id=request.order_id,
@@ -165,7 +165,7 @@ def _claim(request: ChargeRequest) -> Charge:
         Charge.objects.bulk_create([new], ignore_conflicts=True)
         row = Charge.objects.select_for_update().filter(idempotency_key=request.idempotency_key).first()
         if row is None:
-            # The insert met the order's own row, under another key or none.
+            # The insert conflicted with the order's own row, under another key or none.
             other = Charge.objects.get(order_id=request.order_id)
             raise OrderCancelled if other.status == Status.VOIDED else OrderAlreadyCharged
         if row.fingerprint != request.fingerprint:
@@ -180,12 +180,12 @@ def _claim(request: ChargeRequest) -> Charge:
 
 
 def _release(row: Charge) -> None:
-    """Give the claim back, if it is still this request's own."""
+    """Release the claim, if this request still holds it."""
     Charge.objects.filter(pk=row.pk, claimed_until=row.claimed_until).update(claimed_until=None)
 
 
 def _settle(row: Charge, answer: ChargeAnswer) -> Charge:
-    """Write down how the charge ended, unless a void was faster: then that stands."""
+    """Store the result of the charge, unless a void was faster: then the void stays."""
     changes = _changes(answer)
     if _update(row, changes, Status.PENDING):
         outcome = "cancelled" if row.status == Status.VOIDED else str(row.status)
@@ -209,7 +209,7 @@ def _changes(answer: ChargeAnswer) -> Mapping[str, Any]:
 
 
 def _update(row: Charge, changes: Mapping[str, Any], *expected: Status) -> bool:
-    """Apply `changes` if the row has one of the expected statuses; read it anew. Whether it was applied."""
+    """Apply `changes` if the row has one of the expected statuses, and refresh it. Returns whether it did."""
     done = Charge.objects.filter(pk=row.pk, status__in=expected).update(
         **changes, claimed_until=None, updated_at=timezone.now()
     )
@@ -220,7 +220,7 @@ def _update(row: Charge, changes: Mapping[str, Any], *expected: Status) -> bool:
 def _keep(receipt: Receipt | None) -> None:
     if receipt is not None:
         event = InboxEvent(event_id=receipt.event_id, type=receipt.type)
-        # Two consumers may have had the event at once; the effect of both is the same.
+        # Two consumers may have received the event concurrently; both have the same effect.
         InboxEvent.objects.bulk_create([event], ignore_conflicts=True)
 
 

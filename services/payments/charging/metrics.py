@@ -1,13 +1,13 @@
-"""Business metrics: what became of payments and voids. Every series starts at 0."""
+"""Business metrics: results of payments and voids. Every series starts at 0."""
 
 from django_telemetry import edges, metrics
 
 from charging.clients import DEPENDENCY, OPERATIONS
 
-# Counted once for each answer of the provider, or its absence; not for repetitions out of our own table.
+# Counted once per answer of the provider, or its absence; not for repetitions answered from our own table.
 PAYMENT_OUTCOMES = ("captured", "declined", "failed", "cancelled", "unavailable")
 VOID_OUTCOMES = ("refunded", "cancelled", "nothing_taken", "recorded", "repeated", "refused", "unavailable")
-# What the provider may say, and `other` for codes that it invents tomorrow.
+# The known decline codes of the provider, and `other` for future ones.
 DECLINE_CODES = ("card_declined", "insufficient_funds", "invalid_source", "other")
 
 payments_total = metrics.counter("payments_total", "Charges by what became of them.", ["outcome"])

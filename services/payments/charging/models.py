@@ -1,4 +1,4 @@
-"""What is kept: one charge for each order, and the events that were handled."""
+"""One charge per order, and the inbox of handled events."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.db.models import Q
 
 
 class Status(models.TextChoices):
-    """Where a charge stands. Only `pending` is open: how it ends is not known yet."""
+    """The status of a charge. Only `pending` is open: its result isn't known yet."""
 
     PENDING = "pending"
     CAPTURED = "captured"
@@ -21,7 +21,7 @@ class Status(models.TextChoices):
 class Charge(models.Model):
     """The one charge of an order.
 
-    A void that comes before its charge leaves a row too, voided and without an amount: it refuses the late charge.
+    A void that arrives before its charge leaves a row too, voided and without an amount: it refuses the late charge.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -29,13 +29,13 @@ class Charge(models.Model):
     amount = models.DecimalField(max_digits=12, decimal_places=2, null=True)
     currency = models.CharField(max_length=3, default="")
     status = models.CharField(max_length=10, choices=Status, default=Status.PENDING)
-    # Why the provider refused; its own code where it isn't one of the known ones.
+    # Why the provider declined; its own code where it isn't a known one.
     decline_code = models.CharField(max_length=64, default="")
     provider_ref = models.CharField(max_length=64, default="")
     idempotency_key = models.CharField(max_length=255, null=True)  # noqa: DJ001  (unique, and NULL in a tombstone)
-    # SHA-256 of the request: tells a repetition from another request under the same key, without keeping the token.
+    # SHA-256 of the request: detects another request under the same key, without storing the token.
     fingerprint = models.CharField(max_length=64, default="")
-    # Until then one request is busy with the provider; after it, or when NULL, a repetition may ask again.
+    # Until then one request is calling the provider; afterwards, or when NULL, a repetition may call it again.
     claimed_until = models.DateTimeField(null=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
@@ -65,7 +65,7 @@ class Charge(models.Model):
 
 
 class InboxEvent(models.Model):
-    """An event that was handled, written in one transaction with its effect: its repetition does nothing."""
+    """A handled event, written in one transaction with its effect: its repetition has no effect."""
 
     event_id = models.UUIDField(primary_key=True)
     type = models.CharField(max_length=100)

@@ -1,4 +1,4 @@
-"""Django's settings. What differs between places comes from the environment (config/environment.py)."""
+"""Django settings. Values that differ between deployments come from the environment (config/environment.py)."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ RABBITMQ_URL = ENV.rabbitmq_url
 CARD_PROVIDER_URL = ENV.card_provider_url
 
 SERVICE_TOKENS = ENV.service_tokens
-# Only other services continue their traces here; a public request starts its own.
+# Only other services continue their traces here; a public request starts a new one.
 TELEMETRY_TRUSTED_TOKENS = ENV.service_tokens
 
-# No path here is for people.
+# No endpoint accepts user tokens.
 REST_FRAMEWORK = REST_FRAMEWORK_FOR_SERVICES
 SPECTACULAR_SETTINGS = spectacular(
     "Payments", "Charges cards once for each order, and gives back.", ENV.service_version

@@ -1,4 +1,4 @@
-"""Addresses of the payments service."""
+"""URL patterns of the payments service."""
 
 from django.urls import include, path
 

@@ -1,4 +1,4 @@
-"""What the tests share: a card provider over real HTTP, callers with tokens, and requests that are right."""
+"""Fixtures: a card provider over real HTTP, callers with tokens, and valid requests."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ AT_ONCE = Behaviour(median_ms=0, p99_ms=0)
 
 @pytest.fixture
 def simulator() -> Iterator[Simulator]:
-    """The real simulator, answering at once; `simulator.control.behaviour` makes it slow or faulty."""
+    """The real simulator, without latency; `simulator.control.behaviour` makes it slow or faulty."""
     server = Simulator("127.0.0.1", 0, Control(AT_ONCE, seed=1), Ledger())
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
@@ -36,7 +36,7 @@ def simulator() -> Iterator[Simulator]:
 
 @pytest.fixture
 def provider_at(settings: Any) -> Iterator[Callable[[str], clients.CardProvider]]:
-    """Makes the service use the card provider at an address; returns its client."""
+    """Points the service at a card provider by its address; returns the client."""
 
     def use(address: str) -> clients.CardProvider:
         settings.CARD_PROVIDER_URL = address
@@ -49,7 +49,7 @@ def provider_at(settings: Any) -> Iterator[Callable[[str], clients.CardProvider]
 
 @pytest.fixture
 def provider(simulator: Simulator, provider_at: Callable[[str], clients.CardProvider]) -> clients.CardProvider:
-    """The client of the simulator, which the views use too."""
+    """The simulator's client, which the views use too."""
     return provider_at(url_of(simulator))
 
 
@@ -61,7 +61,7 @@ def api(provider: clients.CardProvider) -> Client:
 
 @pytest.fixture
 def answering() -> Iterator[Callable[[int, bytes], str]]:
-    """Starts a server that gives every request one and the same answer; returns its address."""
+    """Starts a server that gives every request the same response; returns its address."""
     with ExitStack() as started:
 
         def start(status: int, content: bytes) -> str:
@@ -72,7 +72,7 @@ def answering() -> Iterator[Callable[[int, bytes], str]]:
 
 @pytest.fixture
 def broker(broker_url: str) -> Iterator[Broker]:
-    """The run's broker, with the consumer's queue empty."""
+    """The test run's broker, with the consumer's queue empty."""
     broker = Broker(broker_url)
     broker.prepare(QUEUE)
     yield broker
@@ -80,18 +80,18 @@ def broker(broker_url: str) -> Iterator[Broker]:
 
 
 def url_of(server: Any) -> str:
-    """The address of a server that listens on a port of its own choice."""
+    """Return the URL of a server that chose its own port."""
     return f"http://127.0.0.1:{server.server_address[1]}"
 
 
 def body(**changes: Any) -> dict[str, Any]:
-    """A charge's body that is right, but for `changes`; None leaves a member out."""
+    """Return a valid charge body with `changes`; None leaves a member out."""
     right = {"order_id": str(uuid.uuid4()), "amount": "19.90", "currency": "EUR", "payment_token": "tok_ok"}
     return {name: value for name, value in {**right, **changes}.items() if value is not None}
 
 
 def post_charge(client: Client, data: Any, key: str | None = "") -> Any:
-    """POST a charge; without `key` the order's id is the key, None sends none."""
+    """POST a charge; without `key` the order id is the key, None sends none."""
     if key == "":
         key = str(data["order_id"])
     headers = {"Idempotency-Key": key} if key is not None else {}
@@ -99,5 +99,4 @@ def post_charge(client: Client, data: Any, key: str | None = "") -> Any:
 
 
 def post_void(client: Client, order_id: Any) -> Any:
-    """POST a void."""
     return client.post(f"/internal/v1/charges/{order_id}/void")

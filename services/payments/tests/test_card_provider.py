@@ -1,4 +1,4 @@
-"""The simulated provider over real HTTP: idempotent, slow and faulty as told, bounded, and clean in its end."""
+"""The simulated provider over real HTTP: idempotent, slow and faulty as configured, bounded, with a clean shutdown."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def post(simulator: Simulator, path: str, data: Any) -> requests.Response:
     return requests.post(url_of(simulator) + path, json=data, timeout=5)
 
 
-def test_a_charge_is_made_once_for_each_key(simulator: Simulator) -> None:
+def test_a_charge_is_made_once_per_key(simulator: Simulator) -> None:
     first, again = post(simulator, "/v1/charges", CHARGE), post(simulator, "/v1/charges", CHARGE)
     assert first.status_code == again.status_code == 201
     assert first.json() == again.json()
@@ -76,13 +76,13 @@ def test_a_refund_is_made_once(simulator: Simulator) -> None:
     assert answers[0].json()["status"] == "refunded"
 
 
-def test_what_was_not_captured_is_not_refunded(simulator: Simulator) -> None:
+def test_a_charge_that_was_not_captured_is_not_refunded(simulator: Simulator) -> None:
     declined = post(simulator, "/v1/charges", {**CHARGE, "source": "tok_declined"}).json()["id"]
     assert post(simulator, f"/v1/charges/{declined}/refund", {}).status_code == 409
     assert post(simulator, f"/v1/charges/ch_{'0' * 32}/refund", {}).status_code == 404
 
 
-def test_a_cancelled_key_takes_no_money_later(simulator: Simulator) -> None:
+def test_a_cancelled_key_never_takes_money(simulator: Simulator) -> None:
     assert post(simulator, "/v1/cancellations", {"idempotency_key": "k"}).json()["status"] == "canceled"
     answer = post(simulator, "/v1/charges", CHARGE)
     assert (answer.status_code, answer.json()["code"]) == (409, "canceled")
@@ -94,7 +94,7 @@ def test_cancelling_a_captured_key_refunds_it(simulator: Simulator) -> None:
         assert post(simulator, "/v1/cancellations", {"idempotency_key": "k"}).json()["status"] == "refunded"
 
 
-def test_the_oldest_charge_is_forgotten_beyond_the_limit() -> None:
+def test_the_oldest_charge_is_dropped_beyond_the_limit() -> None:
     ledger = Ledger(limit=2)
     first = ledger.charge("1", "1.00", "EUR", "tok_ok")
     for key in ("2", "3"):
@@ -123,7 +123,7 @@ def test_a_malformed_charge_is_refused(simulator: Simulator, raw: bytes) -> None
     ("method", "path", "status"),
     [("GET", "/", 404), ("POST", "/v1/refunds", 404), ("PUT", "/v1/charges", 405), ("DELETE", "/v1/charges", 405)],
 )
-def test_an_unknown_address_is_refused(simulator: Simulator, method: str, path: str, status: int) -> None:
+def test_an_unknown_url_is_refused(simulator: Simulator, method: str, path: str, status: int) -> None:
     assert requests.request(method, url_of(simulator) + path, timeout=5).status_code == status
 
 
@@ -148,13 +148,13 @@ def test_malformed_http_is_refused(simulator: Simulator, head: bytes, status: in
 class TestBehaviour:
     """The admin interface."""
 
-    def test_what_is_put_is_in_force(self, simulator: Simulator) -> None:
+    def test_a_new_behaviour_takes_effect(self, simulator: Simulator) -> None:
         url = f"{url_of(simulator)}/admin/behaviour"
         wanted = {"error_ratio": 0.25, "latency_ms": {"median": 5.0, "p99": 9.0}, "extra_latency_ms": 1.0}
         assert requests.put(url, json=wanted, timeout=5).json() == wanted
         assert requests.get(url, timeout=5).json() == wanted
 
-    def test_what_is_left_out_takes_its_default(self, simulator: Simulator) -> None:
+    def test_omitted_members_take_their_defaults(self, simulator: Simulator) -> None:
         answer = requests.put(f"{url_of(simulator)}/admin/behaviour", json={"error_ratio": 0.3}, timeout=5)
         assert answer.json() == {
             "error_ratio": 0.3,
@@ -180,20 +180,22 @@ class TestBehaviour:
             ([], "the body"),
         ],
     )
-    def test_a_wrong_behaviour_is_named_and_changes_nothing(self, simulator: Simulator, wrong: Any, named: str) -> None:
+    def test_an_invalid_behaviour_is_named_and_changes_nothing(
+        self, simulator: Simulator, wrong: Any, named: str
+    ) -> None:
         before = simulator.control.behaviour
         answer = requests.put(f"{url_of(simulator)}/admin/behaviour", data=json.dumps(wrong), timeout=5)
         assert answer.status_code == 400
         assert named in answer.json()["detail"]
         assert simulator.control.behaviour == before
 
-    def test_latency_is_log_normal_with_the_median_and_p99_asked_for(self) -> None:
+    def test_latency_is_log_normal_with_the_configured_median_and_p99(self) -> None:
         chance = Random(7)
         drawn = sorted(Behaviour().draw_latency(chance) * 1000 for _ in range(20_000))
         assert statistics.median(drawn) == pytest.approx(80, rel=0.05)
         assert drawn[int(len(drawn) * 0.99)] == pytest.approx(600, rel=0.1)
 
-    def test_an_error_ratio_is_kept_and_strikes_before_and_after_the_work(self, simulator: Simulator) -> None:
+    def test_an_error_ratio_applies_before_and_after_the_work(self, simulator: Simulator) -> None:
         simulator.control.behaviour = Behaviour(error_ratio=0.3, median_ms=0, p99_ms=0)
         answers = [post(simulator, "/v1/charges", {**CHARGE, "idempotency_key": f"k{number}"}) for number in range(300)]
         errors = sum(answer.status_code == 500 for answer in answers)
@@ -226,7 +228,7 @@ class TestBehaviour:
             connection.close()
 
 
-def test_connections_beyond_the_limit_are_refused_and_the_others_served(simulator: Simulator) -> None:
+def test_connections_beyond_the_limit_are_refused_and_the_others_are_served(simulator: Simulator) -> None:
     idle = [socket.create_connection(address_of(simulator), timeout=5) for _ in range(MAX_CONNECTIONS)]
     try:
         with socket.create_connection(address_of(simulator), timeout=5) as one_too_many:
@@ -257,7 +259,7 @@ class TestProcess:
         process.kill()
         process.communicate()
 
-    def test_it_listens_where_it_is_told_to(self) -> None:
+    def test_it_listens_on_the_configured_address(self) -> None:
         process = subprocess.Popen(
             [sys.executable, "-m", "card_provider"],
             cwd=SERVICE_FOLDER,
@@ -277,7 +279,7 @@ class TestProcess:
             process.kill()
             process.communicate()
 
-    def test_it_copes_with_50_requests_a_second(self, process: tuple[subprocess.Popen[str], int]) -> None:
+    def test_it_handles_50_requests_per_second(self, process: tuple[subprocess.Popen[str], int]) -> None:
         _, port = process
         requests.put(f"http://127.0.0.1:{port}/admin/behaviour", json={}, timeout=5)
         statuses: list[int] = []
@@ -299,7 +301,9 @@ class TestProcess:
         assert rate >= 50, f"expected 50 requests a second with 16 callers, got {rate:.0f}"
 
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-    def test_a_stop_finishes_the_request_in_hand(self, process: tuple[subprocess.Popen[str], int], number: int) -> None:
+    def test_a_stop_finishes_the_request_in_flight(
+        self, process: tuple[subprocess.Popen[str], int], number: int
+    ) -> None:
         running, port = process
         slow = {"latency_ms": {"median": 0, "p99": 0}, "extra_latency_ms": 700}
         requests.put(f"http://127.0.0.1:{port}/admin/behaviour", json=slow, timeout=5)
@@ -319,7 +323,7 @@ class TestProcess:
         idle.close()
 
     @pytest.mark.parametrize("port", ["", "http", "70000", "-1", "8 006"])
-    def test_a_wrong_port_stops_the_start(self, port: str) -> None:
+    def test_an_invalid_port_stops_the_start(self, port: str) -> None:
         ended = subprocess.run(
             [sys.executable, "-m", "card_provider"],
             cwd=SERVICE_FOLDER,
@@ -332,7 +336,7 @@ class TestProcess:
         assert ended.returncode == 1
         assert "HTTP_PORT: allowed is a port from 0 to 65535" in ended.stderr
 
-    def test_a_taken_port_is_named(self, simulator: Simulator) -> None:
+    def test_a_port_in_use_is_named(self, simulator: Simulator) -> None:
         port = str(simulator.server_address[1])
         ended = subprocess.run(
             [sys.executable, "-m", "card_provider"],

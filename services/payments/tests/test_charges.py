@@ -1,4 +1,4 @@
-"""Charging an order over HTTP: results, repetitions, bad input, and a provider that fails."""
+"""Charging an order over HTTP: results, repetitions, invalid input, and provider failures."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ pytestmark = pytest.mark.django_db
 
 
 def taken(simulator: Simulator) -> int:
-    """How many charges the provider has captured."""
+    """Return the number of charges that the provider has captured."""
     return sum(charge.status == CAPTURED for charge in simulator.ledger.charges())
 
 
-def test_a_good_card_is_charged_once(api: Client, simulator: Simulator) -> None:
+def test_a_valid_card_is_charged_once(api: Client, simulator: Simulator) -> None:
     data = body()
     with counted("payments_total", outcome="captured") as captured:
         response = post_charge(api, data)
@@ -161,7 +161,7 @@ def test_a_malformed_body_is_refused(api: Client, wrong: str, raw: bytes, conten
         ("tip", "1.00", "unknown_field"),
     ],
 )
-def test_a_wrong_member_is_named(api: Client, field: str, value: Any, code: str) -> None:
+def test_an_invalid_member_is_named(api: Client, field: str, value: Any, code: str) -> None:
     problem = assert_problem(post_charge(api, body(**{field: value}), key="a key"), 400, "invalid")
     assert (field, code) in {(error["field"], error["code"]) for error in problem["errors"]}, problem["errors"]
     assert not Charge.objects.exists()
@@ -171,7 +171,7 @@ def test_a_wrong_member_is_named(api: Client, field: str, value: Any, code: str)
 @pytest.mark.parametrize(
     ("method", "path"), [("post", ""), ("get", f"/{uuid.uuid4()}"), ("post", f"/{uuid.uuid4()}/void")]
 )
-def test_a_bad_token_is_refused(method: str, path: str, token: str) -> None:
+def test_an_invalid_token_is_refused(method: str, path: str, token: str) -> None:
     client = Client(headers={"Authorization": f"Bearer {token}"})
     response = getattr(client, method)(f"/internal/v1/charges{path}", content_type="application/json")
     assert_problem(response, 401, "token_invalid")
@@ -179,22 +179,22 @@ def test_a_bad_token_is_refused(method: str, path: str, token: str) -> None:
     assert not Charge.objects.exists()
 
 
-def test_a_person_may_not_charge() -> None:
+def test_a_user_token_may_not_charge() -> None:
     client = Client(headers={"Authorization": f"Bearer {access_token()}"})
     assert_problem(post_charge(client, body()), 401, "token_invalid")
 
 
 @pytest.mark.parametrize("header", [{}, {"Authorization": "Basic b3JkZXJzOng="}])
-def test_no_token_is_refused(header: dict[str, str]) -> None:
+def test_a_request_without_a_token_is_refused(header: dict[str, str]) -> None:
     assert_problem(post_charge(Client(headers=header), body()), 401, "not_authenticated")
 
 
-def test_the_console_may_ask_too(provider: clients.CardProvider) -> None:
+def test_the_console_may_call_too(provider: clients.CardProvider) -> None:
     client = Client(headers={"Authorization": f"Bearer {SERVICE_TOKENS['console']}"})
     assert post_charge(client, body()).status_code == 201
 
 
-def test_a_charge_can_be_asked_for(api: Client) -> None:
+def test_a_charge_can_be_read(api: Client) -> None:
     data = body()
     made = post_charge(api, data).json()
     response = api.get(f"/internal/v1/charges/{data['order_id']}")
@@ -210,7 +210,7 @@ def test_an_unknown_charge_is_not_found(api: Client, order_id: str) -> None:
 @pytest.mark.parametrize(
     ("method", "path"), [("get", ""), ("delete", f"/{uuid.uuid4()}"), ("get", f"/{uuid.uuid4()}/void")]
 )
-def test_another_method_is_refused(api: Client, method: str, path: str) -> None:
+def test_an_unsupported_method_is_refused(api: Client, method: str, path: str) -> None:
     response = getattr(api, method)(f"/internal/v1/charges{path}")
     assert_problem(response, 405, "method_not_allowed")
     assert response["Allow"]
@@ -258,7 +258,7 @@ class TestProviderAway:
         assert post_charge(api, data).status_code == 201
         assert taken(simulator) == 1
 
-    def test_a_deadline_that_has_passed_asks_nobody(self, api: Client, simulator: Simulator) -> None:
+    def test_no_call_is_made_after_the_deadline(self, api: Client, simulator: Simulator) -> None:
         data = body()
         headers = {"Idempotency-Key": data["order_id"], "X-Request-Deadline-Ms": "0"}
         response = api.post("/internal/v1/charges", data, content_type="application/json", headers=headers)
@@ -323,9 +323,9 @@ class TestProviderAway:
 
 @pytest.mark.django_db(transaction=True)
 class TestAtOnce:
-    """Several requests at the same moment."""
+    """Concurrent requests."""
 
-    def test_eight_requests_with_one_key_charge_once(self, api: Client, simulator: Simulator) -> None:
+    def test_eight_concurrent_requests_with_one_key_charge_once(self, api: Client, simulator: Simulator) -> None:
         simulator.control.behaviour = Behaviour(median_ms=0, p99_ms=0, extra_latency_ms=200)
         data = body()
         barrier = threading.Barrier(8)
@@ -350,7 +350,7 @@ class TestAtOnce:
         assert Charge.objects.count() == 1
         assert post_charge(api, data)["Idempotent-Replayed"] == "true"
 
-    def test_no_transaction_is_open_while_the_provider_works(self, api: Client, simulator: Simulator) -> None:
+    def test_no_transaction_is_open_during_the_call_to_the_provider(self, api: Client, simulator: Simulator) -> None:
         simulator.control.behaviour = Behaviour(median_ms=0, p99_ms=0, extra_latency_ms=600)
         data = body()
 
@@ -372,10 +372,10 @@ class TestAtOnce:
             assert not answer.done()
             assert answer.result().status_code == 201
 
-    def test_a_claim_of_a_process_that_died_runs_out(self, api: Client, simulator: Simulator) -> None:
+    def test_a_claim_of_a_process_that_died_expires(self, api: Client, simulator: Simulator) -> None:
         data = body()
         assert post_charge(api, data).status_code == 201
-        # As a killed process leaves it: charged at the provider, still pending and claimed here.
+        # The state after a kill: charged at the provider, still pending and claimed here.
         pending = {"status": Status.PENDING, "provider_ref": ""}
         Charge.objects.update(**pending, claimed_until=timezone.now() + timedelta(seconds=5))
         assert_problem(post_charge(api, data), 409, "request_in_progress")

@@ -1,4 +1,4 @@
-"""The consumer on a real broker: every cancelled order is voided once, and nothing gets lost or stuck."""
+"""The consumer on a real broker: every cancelled order is voided once, and no message is lost or stuck."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ SERVICE_FOLDER = Path(__file__).parent.parent
 
 
 def cancelled(order_id: Any = None) -> dict[str, Any]:
-    """An event of a cancelled order."""
+    """Build an event for a cancelled order."""
     order_id = str(order_id or uuid.uuid4())
     data = {
         "order_id": order_id,
@@ -52,7 +52,7 @@ def cancelled(order_id: Any = None) -> dict[str, Any]:
 
 
 class Running:
-    """A consumer in a thread, with shorter pauses than production's."""
+    """A consumer in a thread, with shorter pauses than in production."""
 
     def __init__(self, url: str, provider: clients.CardProvider) -> None:
         handler = OrderCancelledHandler(provider)
@@ -67,7 +67,7 @@ class Running:
             connection.close()
 
     def stop(self) -> None:
-        """Stop and wait for the end."""
+        """Stop the consumer and wait until it has ended."""
         self.consumer.stop()
         self._thread.join(20)
         assert not self._thread.is_alive(), "the consumer doesn't stop"
@@ -86,7 +86,7 @@ def dead_letter(broker: Broker, timeout: float = 15) -> DeadLetter:
 
 
 def put_back() -> AbstractContextManager[Callable[[], float]]:
-    """Counts the messages that are put into the queue again."""
+    """Counts the requeued messages."""
     return counted("messaging_process_duration_seconds_count", destination=QUEUE.name, outcome="requeued")
 
 
@@ -94,9 +94,7 @@ def voided(order_id: Any) -> Callable[[], bool]:
     return lambda: Charge.objects.filter(order_id=order_id, status=Status.VOIDED).exists()
 
 
-def test_a_cancelled_order_is_given_its_money_back(
-    api: Client, broker: Broker, consumer: Running, simulator: Simulator
-) -> None:
+def test_a_cancelled_order_is_refunded(api: Client, broker: Broker, consumer: Running, simulator: Simulator) -> None:
     data = body()
     post_charge(api, data)
     event = cancelled(data["order_id"])
@@ -116,7 +114,7 @@ def test_an_order_that_was_not_charged_gets_a_tombstone(
     assert len(simulator.ledger) == 0
 
 
-def test_an_event_that_comes_twice_is_handled_once(
+def test_an_event_received_twice_is_handled_once(
     broker: Broker, consumer: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     handled: list[Any] = []
@@ -159,7 +157,7 @@ def _changed(**changes: Any) -> bytes:
         (b'{"filling": "' + b"x" * 300_000 + b'"}', "too_large"),
     ],
 )
-def test_a_poison_message_goes_to_the_dead_letters_with_its_reason(
+def test_a_poison_message_is_dead_lettered_with_its_reason(
     broker: Broker, consumer: Running, message: bytes, reason: str
 ) -> None:
     broker.publish(message, ORDER_CANCELLED)
@@ -170,7 +168,7 @@ def test_a_poison_message_goes_to_the_dead_letters_with_its_reason(
     eventually(voided(good["subject"]), "the next message to be handled")
 
 
-def test_another_valid_type_is_not_for_this_queue(broker: Broker, consumer: Running) -> None:
+def test_an_event_type_of_another_queue_is_rejected(broker: Broker, consumer: Running) -> None:
     event = cancelled()
     item = {"sku": "A", "name": "A", "unit_price": "1.00", **event["data"]["items"][0]}
     data = {**event["data"], "items": [item], "total": {"amount": "1.00", "currency": "EUR"}}
@@ -180,7 +178,7 @@ def test_another_valid_type_is_not_for_this_queue(broker: Broker, consumer: Runn
     assert not Charge.objects.exists()
 
 
-def test_a_refused_refund_goes_to_the_dead_letters(api: Client, broker: Broker, consumer: Running) -> None:
+def test_a_refused_refund_is_dead_lettered(api: Client, broker: Broker, consumer: Running) -> None:
     data = body()
     post_charge(api, data)
     Charge.objects.update(provider_ref=f"ch_{'0' * 32}")
@@ -190,7 +188,7 @@ def test_a_refused_refund_goes_to_the_dead_letters(api: Client, broker: Broker, 
     assert not InboxEvent.objects.exists()
 
 
-def test_a_provider_that_comes_back_costs_nothing(
+def test_a_provider_outage_that_ends_loses_no_message(
     api: Client, broker: Broker, consumer: Running, simulator: Simulator
 ) -> None:
     data = body()
@@ -204,7 +202,7 @@ def test_a_provider_that_comes_back_costs_nothing(
     assert broker.dead_letter(QUEUE) is None
 
 
-def test_a_message_that_fails_five_times_goes_to_the_dead_letters(
+def test_a_message_that_fails_five_times_is_dead_lettered(
     api: Client, broker: Broker, consumer: Running, simulator: Simulator
 ) -> None:
     data = body()
@@ -243,7 +241,7 @@ def test_the_effect_and_the_inbox_are_one_transaction(
     assert InboxEvent.objects.count() == 1
 
 
-def test_the_trace_of_the_message_goes_on_at_the_provider(
+def test_the_trace_of_the_message_continues_at_the_provider(
     broker: Broker, consumer: Running, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order_id = uuid.uuid4()
@@ -268,13 +266,13 @@ def test_the_trace_of_the_message_goes_on_at_the_provider(
 
 
 class TestProcess:
-    """`manage.py consume` as a process of its own."""
+    """`manage.py consume` in a separate process."""
 
     @pytest.fixture
     def start(
         self, broker: Broker, broker_url: str, simulator: Simulator
     ) -> Iterator[Callable[[], subprocess.Popen[str]]]:
-        """Starts the command on the test's database; kills what is left at the end."""
+        """Starts the command on the test's database; kills remaining processes at the end."""
         parts = urlsplit(os.environ["DATABASE_URL"])
         database = urlunsplit((parts.scheme, parts.netloc, f"/{connection.settings_dict['NAME']}", "", ""))
         environ = {
@@ -326,7 +324,7 @@ class TestProcess:
         assert InboxEvent.objects.count() == 1
 
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-    def test_a_stop_finishes_the_message_in_hand(
+    def test_a_stop_finishes_the_current_message(
         self, api: Client, broker: Broker, simulator: Simulator, start: Callable[[], subprocess.Popen[str]], number: int
     ) -> None:
         data = body()
@@ -351,7 +349,7 @@ class TestProcess:
         )
         assert not Charge.objects.filter(order_id=later["subject"]).exists()
 
-    def test_a_stop_cuts_a_pause_short(
+    def test_a_stop_interrupts_a_pause(
         self, api: Client, broker: Broker, simulator: Simulator, start: Callable[[], subprocess.Popen[str]]
     ) -> None:
         data = body()

@@ -1,4 +1,4 @@
-"""The tables refuse what must not be, whoever writes; and the migrations match the models."""
+"""Constraints reject invalid rows, and the migrations match the models."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.django_db
 
 
 def row(**changes: Any) -> dict[str, Any]:
-    """A captured charge that is right, but for `changes`."""
+    """Return a valid captured charge with `changes`."""
     key = str(uuid.uuid4())
     right = {
         "order_id": uuid.uuid4(),
@@ -42,7 +42,7 @@ def row(**changes: Any) -> dict[str, Any]:
         ("charge_refused_has_code", {"status": Status.FAILED, "provider_ref": ""}),
     ],
 )
-def test_a_wrong_charge_is_refused(constraint: str, changes: dict[str, Any]) -> None:
+def test_an_invalid_charge_is_refused(constraint: str, changes: dict[str, Any]) -> None:
     with pytest.raises(IntegrityError, match=constraint):
         Charge.objects.create(**row(**changes))
 
@@ -58,7 +58,7 @@ def test_a_second_charge_is_refused(constraint: str, shared: str) -> None:
         Charge.objects.create(**row(**{shared: first[shared]}))
 
 
-def test_a_tombstone_needs_an_order_only() -> None:
+def test_a_tombstone_needs_only_an_order() -> None:
     Charge.objects.create(order_id=uuid.uuid4(), status=Status.VOIDED)
 
 

@@ -1,4 +1,4 @@
-"""The API against its own OpenAPI document, with generated requests."""
+"""Generated requests test the API against its own OpenAPI document."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from schemathesis.config import SchemathesisConfig
 CONFIG = SchemathesisConfig.from_dict(
     {
         "checks": {
-            # A card that is declined, or a key that an earlier example used, is a proper answer to a proper request.
+            # A declined card, or a key used by an earlier example, is a valid response to a valid request.
             "positive_data_acceptance": {"expected-statuses": ["2xx", "402", "404", "409", "422"]},
         }
     }
@@ -28,11 +28,11 @@ class Token:
     """The token of orders."""
 
     def get(self, case: Any, context: Any) -> str:
-        """The token for this request."""
+        """Return the token for this request."""
         return SERVICE_TOKENS["orders"]
 
     def set(self, case: Any, data: str, context: Any) -> None:
-        """Put it into the request."""
+        """Set the token on the request."""
         case.headers["Authorization"] = f"Bearer {data}"
 
 
@@ -41,7 +41,7 @@ class Token:
     max_examples=15, derandomize=True, deadline=None, database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )  # fmt: skip
-# Real transactions: the WSGI application closes its connection after each request, as it does under gunicorn.
+# Real transactions: the WSGI application closes its connection after each request, as under gunicorn.
 @pytest.mark.django_db(transaction=True)
-def test_the_api_keeps_to_its_openapi_document(case: Any, provider: clients.CardProvider) -> None:
+def test_the_api_conforms_to_its_openapi_document(case: Any, provider: clients.CardProvider) -> None:
     case.call_and_validate()

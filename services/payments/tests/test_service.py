@@ -1,4 +1,4 @@
-"""What every service has: health, problems for what no view sees, its OpenAPI document."""
+"""Behaviour common to all services: health, problems for requests that reach no view, the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from django.test import Client
 from tests.metrics import counted
 
 
-def test_livez_asks_nobody() -> None:
+def test_livez_checks_no_dependency() -> None:
     response = Client().get("/livez")
     assert (response.status_code, response.json()) == (200, {"status": "alive"})
 
 
 @pytest.mark.django_db
-def test_readyz_is_ready_with_its_database() -> None:
+def test_readyz_succeeds_while_its_database_is_up() -> None:
     response = Client().get("/readyz")
     assert (response.status_code, response.json()) == (200, {"status": "ready", "checks": ["migrations", "postgresql"]})
 
 
 @pytest.fixture
 def database_away(transactional_db: None) -> Iterator[None]:
-    """The database's address is one where nothing listens."""
+    """Points the database settings at an address where nothing listens."""
     connection = connections["default"]
     right = connection.settings_dict
     options = {**right["OPTIONS"], "pool": {**right["OPTIONS"]["pool"], "timeout": 0.3}}
@@ -42,7 +42,7 @@ def _use(connection: Any, settings: dict[str, Any]) -> None:
 
 
 @pytest.mark.usefixtures("database_away")
-def test_readyz_names_the_database_that_is_missing() -> None:
+def test_readyz_names_the_database_when_it_is_down() -> None:
     response = Client().get("/readyz")
     problem = assert_problem(response, 503, "not_ready")
     assert "postgresql" in problem["missing"]
@@ -50,7 +50,7 @@ def test_readyz_names_the_database_that_is_missing() -> None:
 
 
 @pytest.mark.usefixtures("database_away")
-def test_a_request_without_the_database_answers_503(internal: Client) -> None:
+def test_a_request_while_the_database_is_down_answers_503(internal: Client) -> None:
     problem = assert_problem(internal.get("/internal/v1/charges/a1b2c3d4-0000-4000-8000-000000000000"), 503)
     assert problem["dependency"] == "postgresql"
 
@@ -71,17 +71,17 @@ def test_a_declared_length_over_the_limit_is_a_problem(internal: Client) -> None
 
 
 @pytest.mark.parametrize("path", ["/", "/internal/v1/nothing", "/api/v1/charges", "/internal/v1/charges/", "/%ff"])
-def test_an_unknown_address_is_a_problem(internal: Client, path: str) -> None:
+def test_an_unknown_url_is_a_problem(internal: Client, path: str) -> None:
     assert_problem(internal.get(path), 404, "not_found")
 
 
-def test_every_answer_has_its_ids() -> None:
+def test_every_response_has_its_ids() -> None:
     response = Client(headers={"X-Request-ID": "a-callers.id_1"}).get("/livez")
     assert response["X-Request-ID"] == "a-callers.id_1"
     assert response["traceresponse"].startswith("00-")
 
 
-def test_the_documentation_is_open() -> None:
+def test_the_documentation_is_public() -> None:
     assert Client().get("/api/docs/").status_code == 200
 
 
@@ -104,7 +104,7 @@ def test_every_metric_starts_at_zero() -> None:
 
 @pytest.fixture
 def internal() -> Client:
-    """A caller with a good token, for addresses that ask nobody else."""
+    """A caller with a valid token, for URLs that call no other service."""
     from contracts.testing.plugin import SERVICE_TOKENS
 
     return Client(headers={"Authorization": f"Bearer {SERVICE_TOKENS['orders']}"})

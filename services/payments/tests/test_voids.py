@@ -1,4 +1,4 @@
-"""Voiding a charge over HTTP: in every state that it can be in, repeatedly, and against a charge at the same moment."""
+"""Voiding a charge over HTTP: in every state, repeatedly, and concurrently with a charge."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ ERRORS = Behaviour(error_ratio=1, median_ms=0, p99_ms=0)
 
 
 def at_provider(simulator: Simulator) -> list[str]:
-    """The statuses of all that the provider remembers."""
+    """Return the statuses of all charges stored at the provider."""
     return [charge.status for charge in simulator.ledger.charges()]
 
 
 def left_pending(api: Client, simulator: Simulator, **changes: Any) -> dict[str, Any]:
-    """A charge that reached the provider, but whose answer was lost."""
+    """Create a charge that reached the provider, but whose answer was lost."""
     data = body(**changes)
     response = post_charge(api, data)
     assert response.status_code in {201, 402}
@@ -51,7 +51,7 @@ def test_a_captured_charge_is_refunded(api: Client, simulator: Simulator) -> Non
     assert refunded() == 1
 
 
-def test_a_void_may_be_repeated(api: Client, simulator: Simulator) -> None:
+def test_a_void_can_be_repeated(api: Client, simulator: Simulator) -> None:
     data = body()
     post_charge(api, data)
     first = post_void(api, data["order_id"])
@@ -112,7 +112,7 @@ def test_a_pending_charge_that_was_declined_becomes_declined(api: Client, simula
     assert_problem(post_charge(api, data), 402, "insufficient_funds")
 
 
-def test_a_pending_charge_that_never_arrived_can_not_arrive_later(
+def test_a_pending_charge_that_never_arrived_cannot_arrive_later(
     api: Client, simulator: Simulator, provider_at: Callable[[str], Any]
 ) -> None:
     data = body()
@@ -124,7 +124,7 @@ def test_a_pending_charge_that_never_arrived_can_not_arrive_later(
         assert post_void(api, data["order_id"]).json()["status"] == "voided"
     assert cancelled() == 1
     assert at_provider(simulator) == [CANCELED]
-    # The lost request comes out of the network now, past our own table.
+    # The delayed request now reaches the provider, bypassing our own table.
     late = client._session.request(
         "POST",
         "/v1/charges",
@@ -135,7 +135,7 @@ def test_a_pending_charge_that_never_arrived_can_not_arrive_later(
 
 
 @pytest.mark.parametrize("pending", [True, False])
-def test_a_provider_that_is_away_answers_503_and_a_repetition_voids(
+def test_a_provider_that_is_down_answers_503_and_a_repetition_voids(
     api: Client, simulator: Simulator, pending: bool
 ) -> None:
     data = left_pending(api, simulator) if pending else body()
@@ -155,7 +155,7 @@ def test_a_provider_that_is_away_answers_503_and_a_repetition_voids(
     assert at_provider(simulator) == [REFUNDED]
 
 
-def test_a_refund_that_the_provider_refuses_is_said(api: Client, simulator: Simulator) -> None:
+def test_a_refund_that_the_provider_refuses_is_reported(api: Client, simulator: Simulator) -> None:
     data = body()
     post_charge(api, data)
     Charge.objects.update(provider_ref=f"ch_{'0' * 32}")
@@ -195,19 +195,19 @@ def test_a_malformed_answer_voids_nothing(
 
 
 @pytest.mark.parametrize("order_id", ["not-a-uuid", "1", "%00", "a" * 300])
-def test_no_order_id_is_not_found(api: Client, order_id: str) -> None:
+def test_an_invalid_order_id_is_not_found(api: Client, order_id: str) -> None:
     assert_problem(post_void(api, order_id), 404, "not_found")
     assert not Charge.objects.exists()
 
 
-def test_no_token_is_refused() -> None:
+def test_a_request_without_a_token_is_refused() -> None:
     assert_problem(post_void(Client(), uuid.uuid4()), 401, "not_authenticated")
     assert not Charge.objects.exists()
 
 
 @pytest.mark.django_db(transaction=True)
 class TestAtOnce:
-    """Voids and charges at the same moment: whatever the order, the customer doesn't pay for a cancelled order."""
+    """Concurrent voids and charges: in any sequence, the customer doesn't pay for a cancelled order."""
 
     def test_a_void_during_its_charge_wins(self, api: Client, simulator: Simulator) -> None:
         simulator.control.behaviour = Behaviour(median_ms=0, p99_ms=0, extra_latency_ms=500)
@@ -229,7 +229,7 @@ class TestAtOnce:
         assert at_provider(simulator) == [REFUNDED]
         assert Charge.objects.get().status == Status.VOIDED
 
-    def test_whatever_the_order_nothing_stays_taken(self, api: Client, simulator: Simulator) -> None:
+    def test_in_any_sequence_no_money_stays_taken(self, api: Client, simulator: Simulator) -> None:
         for _ in range(15):
             data = body()
             barrier = threading.Barrier(4)

@@ -1,4 +1,4 @@
-"""Charges as they come in and go out."""
+"""Request and response bodies of charges."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class AmountField(StrictCharField):
         )
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
-        """The amount as a Decimal, once the string is known to be one."""
+        """Return the amount as a Decimal, after checking that the input is a string."""
         value = super().run_validation(data)
         return Decimal(value)
 
 
 class NewChargeSerializer(StrictSerializer):
-    """What a caller wants charged."""
+    """A requested charge."""
 
     order_id = StrictUUIDField()
     amount = AmountField()
@@ -42,7 +42,7 @@ class NewChargeSerializer(StrictSerializer):
 
 
 class ChargeSerializer(serializers.ModelSerializer[Charge]):
-    """The charge of an order. A void that came before any charge has no amount and no currency."""
+    """The charge of an order. A void that arrived before any charge has no amount and no currency."""
 
     status = serializers.ChoiceField(choices=Status.values)
     amount = serializers.DecimalField(max_digits=12, decimal_places=2, allow_null=True, coerce_to_string=True)

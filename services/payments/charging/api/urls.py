@@ -1,4 +1,4 @@
-"""Addresses of charges."""
+"""URL patterns of charges."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""Views: from HTTP to the domain and back. The rules are in charging.domain."""
+"""Views: map HTTP to the domain and back. The rules are in charging.domain."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from charging.api.serializers import ChargeSerializer, NewChargeSerializer
 from charging.clients import DEPENDENCY, ProviderUnavailable, RefundRefused, card_provider
 from charging.models import Charge, Status
 
-# Printable ASCII. No space at the ends: a header loses it on the way.
+# Printable ASCII. No space at either end: HTTP strips it from header values.
 KEY_PATTERN = r"^[!-~]([ -~]{0,253}[!-~])?$"
 
 _KEY = OpenApiParameter(
@@ -53,7 +53,7 @@ class InternalView(APIView):
 
 
 class Charges(InternalView):
-    """Charging orders."""
+    """Charges of orders."""
 
     @extend_schema(
         operation_id="charge_order",
@@ -62,7 +62,7 @@ class Charges(InternalView):
         responses={201: ChargeSerializer, 402: _DECLINED, 409: _CONFLICT, 422: _REUSED},
     )
     def post(self, request: Request) -> Response:
-        """Charge an order once. A 503 leaves it open whether money was taken: repeat with the same key, or void."""
+        """Charge an order once. After a 503 the card may have been charged: retry with the same key, or void."""
         body = NewChargeSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         wanted = domain.ChargeRequest(**body.validated_data, idempotency_key=_idempotency_key(request))
@@ -100,7 +100,7 @@ class ChargeOfOrder(InternalView):
 
     @extend_schema(operation_id="charge_of_order", responses=ChargeSerializer)
     def get(self, request: Request, order_id: UUID) -> Response:
-        """The order's charge as it stands."""
+        """Return the order's charge in its current state."""
         charge = Charge.objects.filter(order_id=order_id).first()
         if charge is None:
             raise Http404
@@ -108,7 +108,7 @@ class ChargeOfOrder(InternalView):
 
 
 class Void(InternalView):
-    """Undoing a charge."""
+    """Void of a charge."""
 
     @extend_schema(
         operation_id="void_charge_of_order",
@@ -116,7 +116,7 @@ class Void(InternalView):
         responses={200: ChargeSerializer, 409: OpenApiResponse(ProblemSerializer, "`refund_refused` by the provider.")},
     )
     def post(self, request: Request, order_id: UUID) -> Response:
-        """See to it that nothing is taken for the order, now and later. Repeating it is harmless."""
+        """Ensure that no money is taken for the order, now or later. Idempotent."""
         try:
             charge = domain.void(order_id, card_provider())
         except ProviderUnavailable:
@@ -140,7 +140,7 @@ def _idempotency_key(request: Request) -> str:
 
 
 def _answer(charge: Charge) -> Response:
-    """201 for a captured charge, 402 for one that was refused: a result like any other, and repeated like it."""
+    """Answer 201 for a captured charge, 402 for a declined one. Both are results and are repeated for the same key."""
     if charge.status == Status.CAPTURED:
         return Response(ChargeSerializer(charge).data, status=status.HTTP_201_CREATED)
     # Callers know two reasons; a token that the provider doesn't know is a card that can't pay.

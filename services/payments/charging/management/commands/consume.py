@@ -24,7 +24,7 @@ class Command(BaseCommand):
             settings.RABBITMQ_URL,
             QUEUE.name,
             OrderCancelledHandler(card_provider()),
-            # The broker counts a delivery when a consumer dies with messages it had only prefetched: have none.
+            # The broker counts a delivery for messages that a dead consumer had only prefetched: prefetch none.
             prefetch=1,
             setup=lambda channel: declare_topology(channel, (QUEUE,)),
             reject_reasons=REJECT_REASONS,
