@@ -12,12 +12,12 @@ from contracts import environment
 from platform_settings import ValidationError, kinds, variable
 
 _MAIL_FOLDER = Path(__file__).resolve().parents[1] / "var" / "mail"
-# Bounds each step of handing a mail over; without it a server that hangs would hang the consumer.
+# Limits each step of sending a mail; without it a hanging mail server would block the consumer.
 SMTP_TIMEOUT_SECONDS = 10
 
 
 def mail_settings(value: str) -> dict[str, Any]:
-    """Django's EMAIL_* settings for an EMAIL_URL. ValidationError when it isn't one of the allowed."""
+    """Return Django's EMAIL_* settings for an EMAIL_URL. Raises ValidationError for a URL that isn't allowed."""
     try:
         parts = urlsplit(value)
         parsed = dj_email_url.parse(value)
@@ -26,7 +26,7 @@ def mail_settings(value: str) -> dict[str, Any]:
     if parts.scheme == "file":
         if parts.netloc or parts.path in ("", "/"):
             raise ValidationError("not an absolute folder")
-        # dj_email_url cuts off the leading slash, which would make the folder relative.
+        # dj_email_url strips the leading slash, which would make the folder relative.
         return {"EMAIL_BACKEND": parsed["EMAIL_BACKEND"], "EMAIL_FILE_PATH": parts.path}
     if parts.scheme not in ("smtp", "submission") or not parts.hostname:
         raise ValidationError("another scheme, or no host")

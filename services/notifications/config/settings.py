@@ -1,4 +1,4 @@
-"""Django's settings. What differs between places comes from the environment (config/environment.py)."""
+"""Django settings. Values that differ between deployments come from the environment (config/environment.py)."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ SECRET_KEY = ENV.secret_key
 ALLOWED_HOSTS = list(ENV.allowed_hosts)
 INSTALLED_APPS = ["django_telemetry", "rest_framework", "drf_spectacular", "mailing"]
 MIDDLEWARE = middleware(ENV.name)
-# A mail is handed over inside its transaction (mailing/domain.py): longer than any SMTP conversation that makes
-# progress, short enough that rows don't stay locked for good.
+# A mail is sent inside its transaction (mailing/domain.py): longer than any SMTP conversation that makes
+# progress, short enough that rows don't stay locked indefinitely.
 DATABASES = databases(ENV, idle_in_transaction_seconds=60)
 
 RABBITMQ_URL = ENV.rabbitmq_url

@@ -1,4 +1,4 @@
-"""Addresses of the notifications service."""
+"""URL patterns of the notifications service."""
 
 from django.urls import include, path
 

@@ -1,1 +1,1 @@
-"""Mails about orders: sent once for each event, and kept."""
+"""Mails about orders: sent once per event, and recorded."""

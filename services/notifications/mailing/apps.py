@@ -11,5 +11,5 @@ class MailingConfig(AppConfig):
     name = "mailing"
 
     def ready(self) -> None:
-        """Make the metrics now: every series is there, at 0, before the first request or message."""
+        """Create the metrics now, so that every series is exported as 0 before the first request or message."""
         import_module("mailing.metrics")

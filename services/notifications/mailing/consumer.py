@@ -1,4 +1,4 @@
-"""What the consumer does with an event about an order: sends its mail, once."""
+"""Consumes order events: sends the mail of each, once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class OrderEventHandler:
     def __call__(self, message: Message) -> None:
         """Send the event's mail.
 
-        Raises Reject for what can never succeed; any other exception puts the message back, after a pause.
+        Raises Reject for permanent failures; any other exception requeues the message after a pause.
         """
         try:
             self._handle(message.body)
@@ -40,7 +40,7 @@ class OrderEventHandler:
             logger.warning("Not a valid event: %s", error, extra={"reason": error.reason})
             raise Reject(error.reason) from None
         if event["type"] not in domain.KINDS:
-            # A type that the contract has, and that binds here, but that nobody wrote a mail for.
+            # A type of the contract that is bound to this queue but has no mail.
             metrics.mails_failed_total.labels("invalid_event").inc()
             raise Reject("unexpected_type")
         ids = context.trace_ids()

@@ -1,16 +1,15 @@
-"""One mail for each event, at least once.
+"""One mail per event, at least once.
 
-A mail and a row can't be one transaction: something is lost or doubled when the process dies between the two. Here the
-mail is never lost, and the moment in which it can be doubled is as short as it gets:
+A mail and a row can't share a transaction: something is lost or duplicated when the process dies between the two. This
+code never loses a mail, and keeps the window for a duplicate as short as possible:
 
-- the row is written first, but not committed: what could fail in the database has failed before the mail goes out, and
-  another consumer with the same event waits at the unique event id until this one is through;
-- then the mail is handed over, then the commit follows at once. Only who dies between the server's "250" and the end
+- the row is inserted first, but not committed: database failures happen before the mail is sent, and another consumer
+  with the same event waits at the unique event id until this one is done;
+- then the mail is sent, and the commit follows at once. Only a process that dies between the server's "250" and the end
   of the commit sends twice, and the second mail has the same Message-ID;
-- connecting to the mail server comes before the transaction, saying goodbye after it.
+- the connection to the mail server is opened before the transaction and closed after it.
 
-Recording first and sending then would make it at most once: a mail about money that is silently missing is worse than
-one that comes twice.
+Committing first and sending afterwards would be at most once: a missing mail about money is worse than a duplicate.
 """
 
 from __future__ import annotations
@@ -34,9 +33,9 @@ KINDS = {ORDER_CONFIRMED: Kind.ORDER_CONFIRMED, ORDER_CANCELLED: Kind.ORDER_CANC
 
 
 def notify(event: Mapping[str, Any], trace_id: str) -> bool:
-    """Send the mail that a valid event asks for, unless it was sent. Whether it was sent now.
+    """Send the mail for a valid event, unless it was sent before. Returns whether it was sent now.
 
-    Raises mails.MailRefused (final) and mails.MailUnavailable (try again).
+    Raises mails.MailRefused (final) and mails.MailUnavailable (retry).
     """
     event_id = UUID(event["id"])
     data = event["data"]
@@ -67,12 +66,12 @@ def notify(event: Mapping[str, Any], trace_id: str) -> bool:
 
 
 def _first(notification: Notification) -> bool:
-    """Insert the row, waiting for another transaction that has inserted its event. False when that one committed."""
+    """Insert the row; waits for a concurrent transaction with the same event. Returns False when that one committed."""
     notification.sent_at = timezone.now()
     Notification.objects.bulk_create([notification], ignore_conflicts=True)
     return Notification.objects.filter(pk=notification.pk).exists()
 
 
 def _seconds_since(moment: str) -> float:
-    """Seconds since an event's time; clocks of two machines may differ, so never below 0."""
+    """Return the seconds since an event's time, at least 0 because the clocks of two machines may differ."""
     return max(0.0, (timezone.now() - datetime.fromisoformat(moment)).total_seconds())

@@ -1,4 +1,4 @@
-"""Mails: what stands in them, and handing them over."""
+"""Mails: their content, and their transfer to the mail server."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ _REASONS = {
 _PERMANENT = 500
 
 
-# Every reason that MailRefused can have.
+# All reasons of MailRefused.
 REFUSALS = ("invalid_recipient", "recipient_refused", "message_refused")
 
 
 class MailRefused(Exception):
-    """The mail will never be taken. `reason` is one of mailing.metrics.FAILURES."""
+    """The mail is permanently refused. `reason` is one of mailing.metrics.FAILURES."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -46,15 +46,15 @@ class MailRefused(Exception):
 
 
 class MailUnavailable(Exception):
-    """The mail server can't take it now; later it may."""
+    """The mail server can't accept the mail now; a later attempt may succeed."""
 
 
 def compose(event: Mapping[str, Any], kind: Kind, trace_id: str) -> EmailMessage:
-    """The mail about an order's event. MailRefused (invalid_recipient) when its address can't be one."""
+    """Build the mail about an order's event. Raises MailRefused (invalid_recipient) for an impossible address."""
     data = event["data"]
     recipient = data["customer"]["email"]
     try:
-        # Stricter than the event's schema: an address goes into a header, and to the server as a command.
+        # Stricter than the event's schema: the address is used in a header, and in an SMTP command.
         validate_email(recipient)
     except ValidationError:
         raise MailRefused("invalid_recipient") from None
@@ -65,7 +65,7 @@ def compose(event: Mapping[str, Any], kind: Kind, trace_id: str) -> EmailMessage
         from_email=sender,
         to=[recipient],
         headers={
-            # The same event always makes the same id: a mail that was sent twice can be recognised as one.
+            # The same event always gets the same id, which identifies a mail that was sent twice.
             "Message-ID": f"<{event['id']}@{sender.rpartition('@')[2]}>",
             "X-Order-ID": data["order_id"],
             "X-Trace-ID": trace_id,
@@ -76,9 +76,9 @@ def compose(event: Mapping[str, Any], kind: Kind, trace_id: str) -> EmailMessage
 
 @contextmanager
 def connection() -> Iterator[BaseEmailBackend]:
-    """A connection to the mail server, open. Raises MailUnavailable.
+    """Open a connection to the mail server. Raises MailUnavailable.
 
-    Its end is not part of sending: a server that doesn't say goodbye has taken the mail all the same.
+    Closing it isn't part of sending: a server that doesn't answer QUIT has still accepted the mail.
     """
     backend = get_connection()
     try:
@@ -95,7 +95,7 @@ def connection() -> Iterator[BaseEmailBackend]:
 
 
 def hand_over(mail: EmailMessage, backend: BaseEmailBackend) -> None:
-    """Give the mail to the server. Raises MailRefused for what is final, MailUnavailable for what isn't."""
+    """Send the mail to the server. Raises MailRefused for final refusals, MailUnavailable for temporary ones."""
     try:
         backend.send_messages([mail])
     except smtplib.SMTPRecipientsRefused as error:
@@ -107,7 +107,7 @@ def hand_over(mail: EmailMessage, backend: BaseEmailBackend) -> None:
             raise MailRefused("message_refused") from error
         raise MailUnavailable from error
     except (OSError, smtplib.SMTPException) as error:
-        # A sender or login that the server refuses is our own configuration: later, put right, it will pass.
+        # A refused sender or login is our own configuration error: once fixed, the mail will be accepted.
         raise MailUnavailable from error
 
 
@@ -132,5 +132,5 @@ def _item(item: Mapping[str, Any]) -> str:
 
 
 def _line(text: str) -> str:
-    """What can be printed, on one line: no control characters, no lone surrogates that couldn't be encoded."""
+    """Return the printable text on one line: no control characters, no lone surrogates, which can't be encoded."""
     return "".join(character for character in text if character.isprintable())

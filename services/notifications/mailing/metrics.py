@@ -1,4 +1,4 @@
-"""Business metrics: mails sent, failed, and how late. Every series starts at 0."""
+"""Business metrics: mails sent, mails failed, and delay. Every series starts at 0."""
 
 from django_telemetry import edges, metrics
 
@@ -6,7 +6,7 @@ from mailing.clients import DEPENDENCY, KEY_SET
 from mailing.mails import REFUSALS
 from mailing.models import Kind
 
-# `unavailable` counts attempts, which are made again; the others are messages that went to the dead letters.
+# `unavailable` counts attempts, which are retried; the other reasons count dead-lettered messages.
 FAILURES = ("invalid_event", *REFUSALS, "unavailable")
 
 mails_sent_total = metrics.counter("mails_sent_total", "Mails handed over, by what they are about.", ["kind"])

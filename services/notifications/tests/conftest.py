@@ -1,4 +1,4 @@
-"""What the tests share: events, a mail server, the broker, people with tokens."""
+"""Fixtures: events, a mail server, the broker, users with tokens."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 
 @pytest.fixture
 def smtp(settings: Any) -> Iterator[MailServer]:
-    """A mail server over real SMTP, which this service uses."""
+    """A real SMTP server, which this service uses."""
     with mail_server() as server:
         for name, value in settings_of(server).items():
             setattr(settings, name, value)
@@ -30,7 +30,7 @@ def smtp(settings: Any) -> Iterator[MailServer]:
 
 @pytest.fixture
 def broker(broker_url: str) -> Iterator[Broker]:
-    """The run's broker, with the consumer's queue empty."""
+    """The test run's broker, with the consumer's queue empty."""
     broker = Broker(broker_url)
     broker.prepare(QUEUE)
     yield broker
@@ -38,7 +38,7 @@ def broker(broker_url: str) -> Iterator[Broker]:
 
 
 def order_event(event_type: str = ORDER_CONFIRMED, **changes: Any) -> dict[str, Any]:
-    """An event about an order; `changes` replace members of its data."""
+    """Build an event about an order; `changes` replace members of its data."""
     order_id = str(uuid.uuid4())
     item = {"product_id": str(uuid.uuid4()), "sku": "MUG-1", "name": "Blue mug", "quantity": 2, "unit_price": "9.95"}
     data: dict[str, Any] = {
@@ -54,17 +54,17 @@ def order_event(event_type: str = ORDER_CONFIRMED, **changes: Any) -> dict[str, 
 
 
 def customer(**changes: Any) -> dict[str, Any]:
-    """A customer of an event."""
+    """Build the customer of an event."""
     return {"id": str(uuid.uuid4()), "email": "ann@example.com", "name": "Ann Example", **changes}
 
 
 def person(user_id: Any) -> Client:
-    """An HTTP client with a person's token."""
+    """An HTTP client with a user's token."""
     return Client(headers={"Authorization": f"Bearer {access_token(str(user_id))}"})
 
 
 def kept(user_id: Any, **changes: Any) -> Notification:
-    """A row of a mail that was sent."""
+    """Create the row of a sent mail."""
     from django.utils import timezone
 
     row = {

@@ -1,4 +1,4 @@
-"""Counters, as the difference that a block makes."""
+"""Counter increases within a block."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django_telemetry.metrics import registry
 
 @contextmanager
 def counted(name: str, **labels: str) -> Iterator[Callable[[], float]]:
-    """Yield a function that says by how much the series has grown since the block began."""
+    """Yield a function that returns the increase of the series since the block began."""
 
     def value() -> float:
         sample = registry.get_sample_value(name, labels)

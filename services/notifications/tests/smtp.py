@@ -1,4 +1,4 @@
-"""A mail server on a real socket (aiosmtpd) that takes, refuses, hangs or breaks off as a test arranges it."""
+"""A mail server on a real socket (aiosmtpd) that accepts, refuses, hangs or disconnects as a test arranges."""
 
 from __future__ import annotations
 
@@ -17,33 +17,32 @@ HANGS_AT_MOST_SECONDS = 20
 
 
 class MailServer(Controller):
-    """What was taken is in `mails`; `offered` counts also what was not. Settings may be changed at any time."""
+    """`mails` holds the accepted mails; `offered` also counts refused ones. Settings may change at any time."""
 
     def __init__(self) -> None:
         self.mails: list[Message] = []
         self.offered = 0
         self.recipient_answer = "250 ok"
         self.data_answer = "250 ok"
-        # Waited for between a mail's arrival and its answer; cleared, it makes the server hang there.
+        # Awaited between a mail's arrival and the response; cleared, it makes the server hang there.
         self.answer_mails = threading.Event()
         self.answer_mails.set()
-        # So many of the next mails are taken, but the connection breaks off before the answer.
+        # The number of following mails that are accepted, but whose connection is closed before the response.
         self.break_off_after_data = 0
         self.say_goodbye = True
         super().__init__(self, hostname="127.0.0.1", port=0)
 
     @property
     def url(self) -> str:
-        """The EMAIL_URL of this server."""
         return f"smtp://127.0.0.1:{self.port}"
 
     def _trigger_server(self) -> None:
-        """Connect once, as the controller does after its start; by then the free port is known."""
+        """Connect once, as the controller does after its start; by then the port is known."""
         assert isinstance(self.server, asyncio.Server)
         self.port = self.server.sockets[0].getsockname()[1]
         super()._trigger_server()
 
-    # aiosmtpd calls these by their names.
+    # aiosmtpd calls these methods by name.
 
     async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
@@ -71,7 +70,7 @@ class MailServer(Controller):
 
 
 async def _break_off(server: SMTP) -> NoReturn:
-    """Close the connection without an answer. Its end cancels what handles it, which waits here."""
+    """Close the connection without a response. Closing cancels this handler, which waits here."""
     assert server.transport is not None
     server.transport.close()
     await asyncio.Event().wait()
@@ -91,7 +90,7 @@ def mail_server() -> Iterator[MailServer]:
 
 
 def settings_of(server: MailServer) -> dict[str, Any]:
-    """Django's settings for this server, as the service makes them of an EMAIL_URL."""
+    """Return the Django settings that the service derives from this server's EMAIL_URL."""
     from config.environment import mail_settings
 
     return mail_settings(server.url)

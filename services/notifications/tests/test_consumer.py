@@ -1,4 +1,4 @@
-"""The consumer on a real broker with a real mail server: one mail for each event, and nothing lost or stuck."""
+"""The consumer on a real broker with a real mail server: one mail per event, and no message lost or stuck."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ HEADERS = {"traceparent": f"00-{TRACE_ID}-b7ad6b7169203331-01"}
 
 
 class Running:
-    """A consumer in a thread, with shorter pauses than production's."""
+    """A consumer in a thread, with shorter pauses than in production."""
 
     def __init__(self, url: str) -> None:
         self.consumer = Consumer(url, QUEUE.name, OrderEventHandler(), prefetch=1, backoff=Backoff(first=0.2))
@@ -48,7 +48,7 @@ class Running:
             connection.close()
 
     def stop(self) -> None:
-        """Stop and wait for the end."""
+        """Stop the consumer and wait until it has ended."""
         self.consumer.stop()
         self._thread.join(20)
         assert not self._thread.is_alive(), "the consumer doesn't stop"
@@ -83,7 +83,7 @@ def test_an_event_is_mailed_and_listed_with_its_trace(
     assert (entry["order_id"], entry["trace_id"]) == (event["subject"], TRACE_ID)
 
 
-def test_an_event_that_comes_twice_sends_one_mail(broker: Broker, consumer: Running, smtp: MailServer) -> None:
+def test_an_event_received_twice_sends_one_mail(broker: Broker, consumer: Running, smtp: MailServer) -> None:
     event, last = order_event(), order_event()
     for message in (event, event, last):
         broker.publish(message, ORDER_CONFIRMED)
@@ -108,7 +108,7 @@ def _changed(**changes: Any) -> bytes:
         (b'{"filling": "' + b"x" * 300_000 + b'"}', "too_large"),
     ],
 )
-def test_a_poison_message_goes_to_the_dead_letters_with_its_reason(
+def test_a_poison_message_is_dead_lettered_with_its_reason(
     broker: Broker, consumer: Running, smtp: MailServer, message: bytes, reason: str
 ) -> None:
     with counted("mails_failed_total", reason="invalid_event") as failed:
@@ -122,7 +122,7 @@ def test_a_poison_message_goes_to_the_dead_letters_with_its_reason(
     assert len(smtp.mails) == 1
 
 
-def test_a_refused_recipient_goes_to_the_dead_letters(broker: Broker, consumer: Running, smtp: MailServer) -> None:
+def test_a_refused_recipient_is_dead_lettered(broker: Broker, consumer: Running, smtp: MailServer) -> None:
     smtp.recipient_answer = "550 no such user"
     with counted("mails_failed_total", reason="recipient_refused") as failed:
         broker.publish(order_event(), ORDER_CONFIRMED)
@@ -132,15 +132,15 @@ def test_a_refused_recipient_goes_to_the_dead_letters(broker: Broker, consumer: 
     assert not Notification.objects.exists()
 
 
-def test_an_impossible_address_goes_to_the_dead_letters(broker: Broker, consumer: Running, smtp: MailServer) -> None:
-    # The schema's pattern takes it; a header must not.
+def test_an_impossible_address_is_dead_lettered(broker: Broker, consumer: Running, smtp: MailServer) -> None:
+    # The schema's pattern accepts it; a header must not.
     event = order_event(customer=customer(email="ann@example..com"))
     broker.publish(event, ORDER_CONFIRMED)
     assert dead_letter(broker).reason == "invalid_recipient"
     assert smtp.mails == []
 
 
-def test_a_mail_server_that_comes_back_costs_nothing(broker: Broker, consumer: Running, smtp: MailServer) -> None:
+def test_a_mail_server_outage_that_ends_loses_no_message(broker: Broker, consumer: Running, smtp: MailServer) -> None:
     smtp.recipient_answer = "450 come again"
     event = order_event()
     with counted("mails_failed_total", reason="unavailable") as failed:
@@ -153,9 +153,7 @@ def test_a_mail_server_that_comes_back_costs_nothing(broker: Broker, consumer: R
     assert broker.dead_letter(QUEUE) is None
 
 
-def test_a_message_that_fails_five_times_goes_to_the_dead_letters(
-    broker: Broker, consumer: Running, smtp: MailServer
-) -> None:
+def test_a_message_that_fails_five_times_is_dead_lettered(broker: Broker, consumer: Running, smtp: MailServer) -> None:
     smtp.recipient_answer = "450 come again"
     event = order_event()
     with counted("mails_failed_total", reason="unavailable") as failed:
@@ -167,11 +165,11 @@ def test_a_message_that_fails_five_times_goes_to_the_dead_letters(
 
 
 class TestProcess:
-    """`manage.py consume` as a process of its own."""
+    """`manage.py consume` in a separate process."""
 
     @pytest.fixture
     def start(self, broker: Broker, broker_url: str, smtp: MailServer) -> Iterator[Callable[[], subprocess.Popen[str]]]:
-        """Starts the command on the test's database; kills what is left at the end."""
+        """Starts the command on the test's database; kills remaining processes at the end."""
         parts = urlsplit(os.environ["DATABASE_URL"])
         database = urlunsplit((parts.scheme, parts.netloc, f"/{connection.settings_dict['NAME']}", "", ""))
         environ = {**os.environ, "DATABASE_URL": database, "EMAIL_URL": smtp.url, "RABBITMQ_URL": broker_url}
@@ -192,7 +190,7 @@ class TestProcess:
             process.kill()
             process.communicate()
 
-    def test_a_consumer_killed_before_the_mail_is_taken_loses_nothing(
+    def test_a_consumer_killed_before_the_mail_is_accepted_loses_nothing(
         self, broker: Broker, smtp: MailServer, start: Callable[[], subprocess.Popen[str]]
     ) -> None:
         smtp.data_answer = "451 not taken"
@@ -213,7 +211,7 @@ class TestProcess:
         eventually(kept(event), "the mail to be sent by the next consumer", timeout=20)
         assert len(smtp.mails) == 1
 
-    def test_a_mail_doubled_by_a_kill_has_the_same_message_id(
+    def test_a_mail_duplicated_by_a_kill_has_the_same_message_id(
         self, broker: Broker, smtp: MailServer, start: Callable[[], subprocess.Popen[str]]
     ) -> None:
         smtp.answer_mails.clear()
@@ -230,7 +228,7 @@ class TestProcess:
         assert Notification.objects.count() == 1
 
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-    def test_a_stop_finishes_the_message_in_hand(
+    def test_a_stop_finishes_the_current_message(
         self, broker: Broker, smtp: MailServer, start: Callable[[], subprocess.Popen[str]], number: int
     ) -> None:
         smtp.answer_mails.clear()
@@ -252,7 +250,7 @@ class TestProcess:
         )
         assert not kept(later)()
 
-    def test_a_folder_that_can_not_be_written_stops_the_start(self, broker_url: str, tmp_path: Path) -> None:
+    def test_a_folder_that_is_not_writable_stops_the_start(self, broker_url: str, tmp_path: Path) -> None:
         file = tmp_path / "a-file"
         file.touch()
         ended = subprocess.run(
@@ -268,7 +266,7 @@ class TestProcess:
         assert str(file) in ended.stderr
 
 
-def test_the_order_of_a_mail_is_somebodys_own(broker: Broker, consumer: Running) -> None:
+def test_the_order_of_a_mail_belongs_to_its_recipient(broker: Broker, consumer: Running) -> None:
     event = order_event()
     broker.publish(event, ORDER_CONFIRMED)
     eventually(kept(event), "the mail to be kept")

@@ -32,7 +32,7 @@ def key_set() -> dict[str, Any]:
 
 @dataclass
 class Users:
-    """The users service's JWKS: answers `status` and `content`, and keeps the paths of the requests."""
+    """The users service's JWKS: answers `status` and `content`, and records the paths of the requests."""
 
     status: int = 200
     content: bytes = field(default_factory=lambda: json.dumps(key_set()).encode())
@@ -65,7 +65,7 @@ def test_tokens_are_verified_by_users_keys_fetched_once(users: Users) -> None:
 
 
 @pytest.mark.django_db
-def test_known_keys_stay_in_use_while_users_is_away(users: Users) -> None:
+def test_known_keys_stay_in_use_while_users_is_down(users: Users) -> None:
     me = uuid.uuid4()
     assert person(me).get("/api/v1/notifications").status_code == 200
     users.status = 500
@@ -76,7 +76,7 @@ def test_known_keys_stay_in_use_while_users_is_away(users: Users) -> None:
     ("status", "content"),
     [(500, b""), (404, b"{}"), (200, b"no json"), (200, b"{}"), (200, b"[]"), (200, b'{"keys": [{}]}')],
 )
-def test_without_any_key_the_answer_is_503_and_names_users(users: Users, status: int, content: bytes) -> None:
+def test_without_any_key_the_response_is_503_and_names_users(users: Users, status: int, content: bytes) -> None:
     users.status, users.content = status, content
     response = person(uuid.uuid4()).get("/api/v1/notifications")
     assert assert_problem(response, 503, "dependency_unavailable")["dependency"] == "users"
@@ -89,11 +89,11 @@ def test_users_refusing_connections_answers_503(users: Users, settings: Any) -> 
 
 
 @pytest.mark.django_db
-def test_health_needs_no_users(users: Users) -> None:
+def test_health_does_not_depend_on_users(users: Users) -> None:
     users.status = 500
     assert Client().get("/readyz").status_code == 200
     assert users.paths == []
 
 
-def test_the_client_is_made_of_the_settings(users: Users) -> None:
+def test_the_client_is_created_from_the_settings(users: Users) -> None:
     assert user_keys().key(KEY_ID).public_numbers() == private_key().public_key().public_numbers()

@@ -1,4 +1,4 @@
-"""What a mail says, and what becomes of it at the mail server."""
+"""The content of mails, and the handling of the mail server's responses."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def text_of(server: MailServer) -> str:
     return payload.decode()
 
 
-def test_a_confirmed_order_is_mailed_and_kept(smtp: MailServer) -> None:
+def test_a_confirmed_order_is_mailed_and_recorded(smtp: MailServer) -> None:
     event = order_event()
     with (
         counted("mails_sent_total", kind="order_confirmed") as sent,
@@ -64,7 +64,7 @@ def test_a_confirmed_order_is_mailed_and_kept(smtp: MailServer) -> None:
 
 
 @pytest.mark.parametrize("reason", mails._REASONS)
-def test_a_cancelled_order_says_why(smtp: MailServer, reason: str) -> None:
+def test_a_cancelled_order_shows_the_reason(smtp: MailServer, reason: str) -> None:
     event = order_event(ORDER_CANCELLED, reason=reason)
     with counted("mails_sent_total", kind="order_cancelled") as sent:
         domain.notify(event, TRACE_ID)
@@ -73,7 +73,7 @@ def test_a_cancelled_order_says_why(smtp: MailServer, reason: str) -> None:
     assert sent() == 1
 
 
-def test_every_reason_of_the_contract_has_its_words() -> None:
+def test_every_reason_of_the_contract_has_its_text() -> None:
     from contracts.events.envelope import schema
 
     allowed = schema(ORDER_CANCELLED)["properties"]["data"]["properties"]["reason"]["enum"]
@@ -87,7 +87,7 @@ def test_a_cancelled_order_may_lack_prices(smtp: MailServer) -> None:
     assert f"3 x {event['data']['items'][0]['product_id']}\r\n" in text_of(smtp)
 
 
-def test_the_delay_is_measured_from_the_events_time(smtp: MailServer) -> None:
+def test_the_delay_is_measured_from_the_time_of_the_event(smtp: MailServer) -> None:
     event = order_event()
     event["time"] = (timezone.now() - timedelta(seconds=40)).isoformat()
     with counted("order_mail_delay_seconds_sum") as seconds:
@@ -95,7 +95,7 @@ def test_the_delay_is_measured_from_the_events_time(smtp: MailServer) -> None:
     assert 40 <= seconds() < 45
 
 
-def test_a_clock_ahead_of_ours_is_no_negative_delay(smtp: MailServer) -> None:
+def test_a_clock_that_is_ahead_causes_no_negative_delay(smtp: MailServer) -> None:
     event = order_event()
     event["time"] = (timezone.now() + timedelta(seconds=40)).isoformat()
     with counted("order_mail_delay_seconds_sum") as seconds:
@@ -130,7 +130,7 @@ def test_two_events_of_one_order_send_two_mails(smtp: MailServer) -> None:
     "name",
     ["Zoë Łukasz 王", "line\nbreak\r\nBcc: eve@example.com", "nul\x00", "\ud800 alone", "", "\x1b[31mred", "x" * 150],
 )
-def test_any_name_makes_a_proper_mail(smtp: MailServer, name: str) -> None:
+def test_any_name_makes_a_valid_mail(smtp: MailServer, name: str) -> None:
     domain.notify(order_event(customer=customer(name=name)), TRACE_ID)
     (mail,) = smtp.mails
     assert mail["Bcc"] is None
@@ -152,7 +152,7 @@ def test_any_name_makes_a_proper_mail(smtp: MailServer, name: str) -> None:
         "ä@\ud800.de",
     ],
 )
-def test_an_address_that_can_not_be_one_is_refused_before_anything_is_sent(smtp: MailServer, address: str) -> None:
+def test_an_impossible_address_is_refused_before_anything_is_sent(smtp: MailServer, address: str) -> None:
     event = order_event()
     event["data"]["customer"]["email"] = address
     with pytest.raises(MailRefused) as refused:
@@ -162,7 +162,7 @@ def test_an_address_that_can_not_be_one_is_refused_before_anything_is_sent(smtp:
 
 
 class TestServer:
-    """Answers of the mail server."""
+    """Responses of the mail server."""
 
     @pytest.mark.parametrize(
         ("setting", "answer", "reason"),
@@ -173,7 +173,7 @@ class TestServer:
             ("data_answer", "552 too large", "message_refused"),
         ],
     )
-    def test_a_final_no_is_final(self, smtp: MailServer, setting: str, answer: str, reason: str) -> None:
+    def test_a_permanent_refusal_is_final(self, smtp: MailServer, setting: str, answer: str, reason: str) -> None:
         setattr(smtp, setting, answer)
         with pytest.raises(MailRefused) as refused:
             domain.notify(order_event(), TRACE_ID)
@@ -189,7 +189,7 @@ class TestServer:
             ("break_off_after_data", 1),
         ],
     )
-    def test_a_no_for_now_is_tried_again(self, smtp: MailServer, setting: str, answer: Any) -> None:
+    def test_a_temporary_refusal_is_retried(self, smtp: MailServer, setting: str, answer: Any) -> None:
         event = order_event()
         before = getattr(smtp, setting)
         setattr(smtp, setting, answer)
@@ -200,13 +200,13 @@ class TestServer:
         assert domain.notify(event, TRACE_ID) is True
         assert len({mail["Message-ID"] for mail in smtp.mails}) == 1, "a doubled mail must be recognisable"
 
-    def test_a_server_that_is_away_is_tried_again(self, settings: Any, smtp: MailServer) -> None:
+    def test_a_server_that_is_down_is_retried(self, settings: Any, smtp: MailServer) -> None:
         settings.EMAIL_PORT = 9
         with pytest.raises(MailUnavailable):
             domain.notify(order_event(), TRACE_ID)
         assert not Notification.objects.exists()
 
-    def test_a_server_that_hangs_is_left_after_the_timeout(self, settings: Any, smtp: MailServer) -> None:
+    def test_a_server_that_hangs_is_abandoned_after_the_timeout(self, settings: Any, smtp: MailServer) -> None:
         assert settings.EMAIL_TIMEOUT == 10
         settings.EMAIL_TIMEOUT = 0.3
         smtp.answer_mails.clear()
@@ -216,12 +216,12 @@ class TestServer:
         assert time.monotonic() - started < 2
         assert not Notification.objects.exists()
 
-    def test_a_server_that_does_not_say_goodbye_has_the_mail(self, smtp: MailServer) -> None:
+    def test_a_server_that_does_not_answer_quit_has_accepted_the_mail(self, smtp: MailServer) -> None:
         smtp.say_goodbye = False
         assert domain.notify(order_event(), TRACE_ID) is True
         assert Notification.objects.count() == 1
 
-    def test_the_database_fails_before_the_mail_goes_out(self, smtp: MailServer) -> None:
+    def test_the_database_fails_before_the_mail_is_sent(self, smtp: MailServer) -> None:
         with pytest.raises(DatabaseError):
             domain.notify(order_event(), "no trace id, which the table refuses")
         assert smtp.mails == []
@@ -282,7 +282,7 @@ def _somebody_waits_for_a_lock() -> bool:
         return cursor.fetchone() is not None
 
 
-def test_the_file_backend_writes_a_mail_that_can_be_read(settings: Any, tmp_path: Path) -> None:
+def test_the_file_backend_writes_a_readable_mail(settings: Any, tmp_path: Path) -> None:
     from config.environment import mail_settings
 
     for name, value in mail_settings(f"file://{tmp_path}/mail").items():

@@ -1,4 +1,4 @@
-"""The list of one's own notifications."""
+"""The list of the caller's own notifications."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db
 ADDRESS = "/api/v1/notifications"
 
 
-def test_ones_own_notifications_are_listed_newest_first() -> None:
+def test_a_user_lists_their_notifications_newest_first() -> None:
     me, now = uuid.uuid4(), timezone.now()
     older = kept(me, sent_at=now - timedelta(hours=1))
     newer = kept(me, sent_at=now, kind=Kind.ORDER_CANCELLED)
@@ -42,7 +42,7 @@ def test_ones_own_notifications_are_listed_newest_first() -> None:
     }
 
 
-def test_nobody_elses_notification_can_be_seen() -> None:
+def test_notifications_of_other_users_are_not_visible() -> None:
     somebody = uuid.uuid4()
     kept(somebody)
     other = person(uuid.uuid4())
@@ -52,7 +52,7 @@ def test_nobody_elses_notification_can_be_seen() -> None:
 
 def test_pages_show_each_notification_once() -> None:
     me, now = uuid.uuid4(), timezone.now()
-    # Several of one moment: a page may end among them.
+    # Several with the same timestamp: a page may end among them.
     rows = {str(kept(me, sent_at=now - timedelta(seconds=number // 3)).id) for number in range(25)}
     client = person(me)
     seen: list[str] = []
@@ -66,7 +66,7 @@ def test_pages_show_each_notification_once() -> None:
 
 
 @pytest.mark.parametrize("size", ["0", "-1", "101", "many", "", "1.0", "9" * 30, "\x00"])
-def test_a_wrong_page_size_is_refused(size: str) -> None:
+def test_an_invalid_page_size_is_refused(size: str) -> None:
     problem = assert_problem(person(uuid.uuid4()).get(f"{ADDRESS}?{urlencode({'page_size': size})}"), 400, "invalid")
     assert problem["errors"][0]["field"] == "page_size"
 
@@ -94,7 +94,7 @@ def test_a_forged_cursor_is_not_found(cursor: str) -> None:
 
 
 @pytest.mark.parametrize("token", bad_tokens().items(), ids=lambda item: item[0])
-def test_a_bad_token_is_refused(token: tuple[str, str]) -> None:
+def test_an_invalid_token_is_refused(token: tuple[str, str]) -> None:
     wrong, value = token
     response = Client(headers={"Authorization": f"Bearer {value}"}).get(ADDRESS)
     assert_problem(response, 401, "token_expired" if wrong == "expired" else "token_invalid")
@@ -102,7 +102,7 @@ def test_a_bad_token_is_refused(token: tuple[str, str]) -> None:
 
 
 @pytest.mark.parametrize("user_id", ["7", "somebody", "x" * 100])
-def test_a_token_of_no_user_id_is_refused(user_id: str) -> None:
+def test_a_token_without_a_valid_user_id_is_refused(user_id: str) -> None:
     assert_problem(person(user_id).get(ADDRESS), 401, "token_invalid")
 
 
@@ -112,7 +112,7 @@ def test_a_service_token_is_refused() -> None:
 
 
 @pytest.mark.parametrize("header", [{}, {"Authorization": f"Basic {access_token()}"}])
-def test_no_token_is_refused(header: dict[str, str]) -> None:
+def test_a_request_without_a_token_is_refused(header: dict[str, str]) -> None:
     assert_problem(Client(headers=header).get(ADDRESS), 401, "not_authenticated")
 
 
@@ -122,11 +122,11 @@ def test_a_malformed_header_is_refused(header: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
-def test_another_method_is_refused(method: str) -> None:
+def test_an_unsupported_method_is_refused(method: str) -> None:
     response: Any = getattr(person(uuid.uuid4()), method)(ADDRESS, {}, content_type="application/json")
     assert_problem(response, 405, "method_not_allowed")
     assert "GET" in response["Allow"]
 
 
-def test_another_media_type_can_not_be_asked_for() -> None:
+def test_another_media_type_is_refused() -> None:
     assert_problem(person(uuid.uuid4()).get(ADDRESS, headers={"Accept": "text/html"}), 406)

@@ -1,4 +1,4 @@
-"""The API against its own OpenAPI document, with generated requests."""
+"""Generated requests test the API against its own OpenAPI document."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ schema = schemathesis.openapi.from_wsgi("/api/schema/?format=json", application)
 
 @schema.auth(refresh_interval=None)
 class Token:
-    """A person's token."""
+    """A user's token."""
 
     def get(self, case: Any, context: Any) -> str:
-        """The token for this request."""
+        """Return the token for this request."""
         return access_token(str(USER_ID))
 
     def set(self, case: Any, data: str, context: Any) -> None:
-        """Put it into the request."""
+        """Set the token on the request."""
         case.headers["Authorization"] = f"Bearer {data}"
 
 
@@ -36,9 +36,9 @@ class Token:
     max_examples=15, derandomize=True, deadline=None, database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )  # fmt: skip
-# Real transactions: the WSGI application closes its connection after each request, as it does under gunicorn.
+# Real transactions: the WSGI application closes its connection after each request, as under gunicorn.
 @pytest.mark.django_db(transaction=True)
-def test_the_api_keeps_to_its_openapi_document(case: Any) -> None:
+def test_the_api_conforms_to_its_openapi_document(case: Any) -> None:
     for _ in range(3):
         kept(USER_ID)
     case.call_and_validate()

@@ -1,4 +1,4 @@
-"""What every service has: health, problems for what no view sees, its OpenAPI document."""
+"""Behaviour common to all services: health, problems for requests that reach no view, the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from tests.conftest import person
 from tests.metrics import counted
 
 
-def test_livez_asks_nobody() -> None:
+def test_livez_checks_no_dependency() -> None:
     response = Client().get("/livez")
     assert (response.status_code, response.json()) == (200, {"status": "alive"})
 
 
 @pytest.mark.django_db
-def test_readyz_is_ready_with_its_database() -> None:
+def test_readyz_succeeds_while_its_database_is_up() -> None:
     response = Client().get("/readyz")
     assert (response.status_code, response.json()) == (200, {"status": "ready", "checks": ["migrations", "postgresql"]})
 
 
 @pytest.fixture
 def database_away(transactional_db: None) -> Iterator[None]:
-    """The database's address is one where nothing listens."""
+    """Points the database settings at an address where nothing listens."""
     connection = connections["default"]
     right = connection.settings_dict
     options = {**right["OPTIONS"], "pool": {**right["OPTIONS"]["pool"], "timeout": 0.3}}
@@ -44,7 +44,7 @@ def _use(connection: Any, settings: dict[str, Any]) -> None:
 
 
 @pytest.mark.usefixtures("database_away")
-def test_readyz_names_the_database_that_is_missing() -> None:
+def test_readyz_names_the_database_when_it_is_down() -> None:
     response = Client().get("/readyz")
     problem = assert_problem(response, 503, "not_ready")
     assert "postgresql" in problem["missing"]
@@ -52,7 +52,7 @@ def test_readyz_names_the_database_that_is_missing() -> None:
 
 
 @pytest.mark.usefixtures("database_away")
-def test_a_request_without_the_database_answers_503() -> None:
+def test_a_request_while_the_database_is_down_answers_503() -> None:
     problem = assert_problem(person(uuid.uuid4()).get("/api/v1/notifications"), 503)
     assert problem["dependency"] == "postgresql"
 
@@ -74,17 +74,17 @@ def test_a_declared_length_over_the_limit_is_a_problem() -> None:
 @pytest.mark.parametrize(
     "path", ["/", "/api/v1/nothing", "/internal/v1/notifications", "/api/v1/notifications/", "/%ff"]
 )
-def test_an_unknown_address_is_a_problem(path: str) -> None:
+def test_an_unknown_url_is_a_problem(path: str) -> None:
     assert_problem(person(uuid.uuid4()).get(path), 404, "not_found")
 
 
-def test_every_answer_has_its_ids() -> None:
+def test_every_response_has_its_ids() -> None:
     response = Client(headers={"X-Request-ID": "a-callers.id_1"}).get("/livez")
     assert response["X-Request-ID"] == "a-callers.id_1"
     assert response["traceresponse"].startswith("00-")
 
 
-def test_the_documentation_is_open() -> None:
+def test_the_documentation_is_public() -> None:
     assert Client().get("/api/docs/").status_code == 200
 
 

@@ -1,4 +1,4 @@
-"""Notifications as they go out: without the address that they went to."""
+"""Response bodies of notifications, without the recipient's address."""
 
 from rest_framework import serializers
 
@@ -6,7 +6,7 @@ from mailing.models import Kind, Notification
 
 
 class NotificationSerializer(serializers.ModelSerializer[Notification]):
-    """A mail that was sent, and the trace that leads to its order."""
+    """A sent mail, and the trace of its order."""
 
     kind = serializers.ChoiceField(choices=Kind.values)
 

@@ -1,4 +1,4 @@
-"""Addresses of notifications."""
+"""URL patterns of notifications."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""Views."""
+"""The API: the caller's notifications."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from mailing.models import Notification
 
 
 class NewestFirst(Pages):
-    """Pages of mails, the last one first."""
+    """Pages of mails, newest first."""
 
     ordering = ("-sent_at", "id")
 
 
 class Notifications(ListAPIView[Notification]):
-    """One's own mails."""
+    """The caller's own mails."""
 
     serializer_class = NotificationSerializer
     pagination_class = NewestFirst
     queryset = Notification.objects.none()
 
     def get_queryset(self) -> QuerySet[Notification]:
-        """The caller's own; nobody else's can be asked for."""
+        """Return the caller's own notifications only."""
         try:
             user_id = UUID(self.request.user.pk)
         except ValueError:
@@ -39,5 +39,5 @@ class Notifications(ListAPIView[Notification]):
 
     @extend_schema(operation_id="list_notifications")
     def get(self, request: Request, *args: object, **kwargs: object) -> Response:
-        """The mails that were sent to you about your orders, newest first."""
+        """List the mails sent to the caller about their orders, newest first."""
         return super().get(request, *args, **kwargs)

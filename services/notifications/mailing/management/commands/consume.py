@@ -20,13 +20,13 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def handle(self, *args: Any, **options: Any) -> None:
-        # A mail folder that can't be written stops the start, not the first mail.
+        # A mail folder that isn't writable stops the start, rather than failing the first mail.
         get_connection()
         consumer = Consumer(
             settings.RABBITMQ_URL,
             QUEUE.name,
             OrderEventHandler(),
-            # The broker counts a delivery when a consumer dies with messages it had only prefetched: have none.
+            # The broker counts a delivery for messages that a dead consumer had only prefetched: prefetch none.
             prefetch=1,
             setup=lambda channel: declare_topology(channel, (QUEUE,)),
             reject_reasons=REJECT_REASONS,
