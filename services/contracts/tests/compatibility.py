@@ -1,4 +1,4 @@
-"""What would break a consumer: a promise of the old contract that the new one no longer makes."""
+"""Finds changes that break consumers: guarantees of the old contract that the new one lacks."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from google.protobuf.descriptor import FieldDescriptor, FileDescriptor
 
 
 def schema_breaks(old: dict[str, Any], new: dict[str, Any], path: str = "") -> list[str]:
-    """Breaks between two versions of an event's JSON Schema, seen by who reads the event."""
+    """Return the breaks between two versions of an event's JSON Schema, from the consumer's perspective."""
     breaks: list[str] = []
     if old.get("type") != new.get("type"):
         return [f"{path}: type changed from {old.get('type')} to {new.get('type')}"]
@@ -31,7 +31,7 @@ def schema_breaks(old: dict[str, Any], new: dict[str, Any], path: str = "") -> l
 
 
 def proto_surface(file: FileDescriptor) -> dict[str, str]:
-    """Everything of a proto file that is on the wire, as {path: what it is}. Additions are fine, changes are breaks."""
+    """Return everything that is on the wire of a proto file, as {path: description}. Additions are compatible."""
     surface: dict[str, str] = {}
     for service in file.services_by_name.values():
         for method in service.methods:
@@ -59,5 +59,5 @@ def _type(field: FieldDescriptor) -> str:
 
 
 def surface_breaks(old: dict[str, str], new: dict[str, str]) -> list[str]:
-    """What the old surface had and the new one lacks or changed."""
+    """Return what the old surface had and the new one lacks or changed."""
     return [f"{path}: was {what}, now {new.get(path, 'gone')}" for path, what in old.items() if new.get(path) != what]

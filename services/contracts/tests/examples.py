@@ -1,4 +1,4 @@
-"""Golden events: what producers of version 1 have sent. Never changed, only added to."""
+"""Golden events, as producers of version 1 have sent them. Append only."""
 
 import copy
 from typing import Any

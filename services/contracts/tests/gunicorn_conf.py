@@ -1,4 +1,4 @@
-"""gunicorn with the conventions, few threads so that few slow clients suffice. PORT says where."""
+"""gunicorn with the conventions, and few threads so that few slow clients suffice. PORT sets the port."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""The least a Django project needs to show the HTTP conventions: no database."""
+"""A minimal Django project that uses the HTTP conventions, without a database."""
 
 import os
 
@@ -6,7 +6,7 @@ from contracts.api.settings import DATA_UPLOAD_MAX_MEMORY_SIZE, MIDDLEWARE, REST
 
 SECRET_KEY = "for tests"
 ALLOWED_HOSTS = ["testserver"]
-# Ids are made, nothing is sent.
+# Ids are generated, nothing is exported.
 os.environ["OTEL_TRACES_EXPORTER"] = "none"
 os.environ["OTEL_SERVICE_NAME"] = "contracts"
 INSTALLED_APPS = ["django_telemetry", "rest_framework", "drf_spectacular"]

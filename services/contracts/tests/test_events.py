@@ -1,4 +1,4 @@
-"""Events keep their schema, and a schema keeps its consumers."""
+"""Events conform to their schema, and schemas stay compatible with their consumers."""
 
 import copy
 import json
@@ -17,7 +17,7 @@ BASELINE = Path(__file__).parent / "baseline"
 
 
 @pytest.mark.parametrize("event", [CONFIRMED, CANCELLED], ids=lambda event: event["type"])
-def test_a_golden_event_survives_the_wire(event: dict[str, Any]) -> None:
+def test_a_golden_event_survives_encoding_and_decoding(event: dict[str, Any]) -> None:
     assert events.decode(events.encode(event)) == event
 
 
@@ -35,14 +35,14 @@ def test_a_golden_event_survives_the_wire(event: dict[str, Any]) -> None:
         (b"x" * (envelope.MAX_BODY_BYTES + 1), "too_large"),
     ],
 )
-def test_what_is_not_an_event_is_refused_with_its_reason(body: bytes, reason: str) -> None:
+def test_an_invalid_event_is_refused_with_its_reason(body: bytes, reason: str) -> None:
     with pytest.raises(events.InvalidEvent) as caught:
         events.decode(body)
     assert caught.value.reason == reason
     assert reason in events.INVALID_REASONS
 
 
-def test_a_refusal_names_the_place_but_not_the_value() -> None:
+def test_a_refusal_names_the_member_but_not_the_value() -> None:
     event = copy.deepcopy(CONFIRMED)
     event["data"]["customer"]["email"] = "someone private"
     with pytest.raises(events.InvalidEvent) as caught:
@@ -50,7 +50,7 @@ def test_a_refusal_names_the_place_but_not_the_value() -> None:
     assert str(caught.value) == "schema_violation: data/customer/email: pattern"
 
 
-def test_a_new_event_gets_an_id_of_its_own() -> None:
+def test_a_new_event_gets_a_unique_id() -> None:
     first, second = (
         events.new_event(events.ORDER_CONFIRMED, service="orders", subject=CONFIRMED["subject"], data=CONFIRMED["data"])
         for _ in range(2)
@@ -74,7 +74,7 @@ def _without(schema: dict[str, Any], *path: str) -> dict[str, Any]:
     return changed
 
 
-def test_the_compatibility_check_sees_a_break() -> None:
+def test_the_compatibility_check_detects_a_break() -> None:
     schema = envelope.schema("order.confirmed.v1")
     no_longer_required = copy.deepcopy(schema)
     no_longer_required["properties"]["data"]["required"].remove("customer")

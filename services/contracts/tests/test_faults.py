@@ -1,4 +1,4 @@
-"""Faults on purpose: off unless a drill asks, refused anywhere else, and then what they say."""
+"""Injected faults: off by default, refused outside of drills, and observable when enabled."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def test_without_the_variable_nothing_is_installed(environment: str) -> None:
     assert faults.middleware(environment, {"FAULTS": " "}) == []
 
 
-def test_a_drill_installs_what_it_names() -> None:
+def test_a_drill_installs_the_named_faults() -> None:
     assert faults.middleware("drill", {"FAULTS": WHOLE}) == ["contracts.faults.FaultMiddleware"]
     assert faults.load("drill", {"FAULTS": WHOLE}) == Faults(0.2, 1.5, 2.0)
 
 
 @pytest.mark.parametrize("environment", ["development", "test", "production"])
-def test_outside_of_a_drill_the_service_does_not_start_with_it(environment: str) -> None:
+def test_outside_of_a_drill_faults_stop_the_start(environment: str) -> None:
     with pytest.raises(ImproperlyConfigured, match=f"FAULTS.*{environment}, allowed is drill"):
         faults.middleware(environment, {"FAULTS": "error_ratio=0.2"})
 
@@ -62,7 +62,7 @@ def test_outside_of_a_drill_the_service_does_not_start_with_it(environment: str)
         "error_ratio=0.1,,",
     ],
 )
-def test_a_wrong_value_is_refused_with_what_is_allowed(text: str) -> None:
+def test_an_invalid_value_is_refused_with_what_is_allowed(text: str) -> None:
     with pytest.raises(ImproperlyConfigured, match=r"FAULTS: .*error_ratio=0\.\.1"):
         faults.load("drill", {"FAULTS": text})
 
@@ -71,7 +71,7 @@ def test_every_fault_has_its_limit() -> None:
     assert {field.name for field in dataclasses.fields(Faults)} == set(faults.LIMITS)
 
 
-def test_a_failing_request_is_answered_as_any_other_crash(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_request_is_answered_like_any_other_crash(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAULTS", "error_ratio=1")
     with override_settings(MIDDLEWARE=WITH_FAULTS):
         client = Client(raise_request_exception=False)
@@ -80,7 +80,7 @@ def test_a_failing_request_is_answered_as_any_other_crash(monkeypatch: pytest.Mo
     assert health.status_code == 200
 
 
-def test_the_share_of_errors_is_the_one_that_was_asked_for() -> None:
+def test_the_share_of_errors_is_the_configured_one() -> None:
     middleware, failed = made(error_ratio=0.2), 0
     for _ in range(2000):
         try:
@@ -90,7 +90,7 @@ def test_the_share_of_errors_is_the_one_that_was_asked_for() -> None:
     assert 300 < failed < 500
 
 
-def test_a_leak_takes_memory_and_ends_before_the_machine_does(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_leak_takes_memory_and_stops_before_the_machine_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(faults, "LEAK_AT_MOST_MIB", 32.0)
     middleware, before = made(leak_mib_per_request=4), psutil.Process(os.getpid()).memory_info().rss
     for _ in range(20):
@@ -99,13 +99,13 @@ def test_a_leak_takes_memory_and_ends_before_the_machine_does(monkeypatch: pytes
     assert 24 < grown < 48, f"{grown:.0f} MiB were taken, expected were 32"
 
 
-def test_a_hog_takes_processor_time() -> None:
+def test_a_hog_takes_cpu_time() -> None:
     before = time.thread_time()
     visit(made(cpu_seconds_per_request=0.1))
     assert time.thread_time() - before >= 0.1
 
 
-def test_the_wrong_key_set_can_be_read_and_verifies_nothing() -> None:
+def test_the_wrong_key_set_is_readable_and_verifies_nothing() -> None:
     middleware = made(wrong_key_set=1)
     answer = middleware.process_view(RequestFactory().get(faults.KEY_SET), None, (), {})
     assert answer is not None
@@ -117,7 +117,7 @@ def test_the_wrong_key_set_can_be_read_and_verifies_nothing() -> None:
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz"])
-def test_health_checks_are_spared(path: str) -> None:
+def test_health_checks_are_excluded(path: str) -> None:
     before = time.thread_time()
     visit(made(error_ratio=1, cpu_seconds_per_request=5), path)
     assert time.thread_time() - before < 1

@@ -1,4 +1,4 @@
-"""What reaches gunicorn but never Django is answered as a problem, and slow clients don't keep the threads."""
+"""Requests that gunicorn rejects are answered with a problem, and slow clients don't occupy the threads."""
 
 import json
 import os
@@ -42,7 +42,7 @@ def _connects(port: int) -> bool:
 
 
 def _exchange(address: tuple[str, int], request: bytes, *, half_close: bool = False) -> tuple[int, str, dict[str, str]]:
-    """Send bytes, read until the server closes: status, Content-Type, JSON body."""
+    """Send bytes, and read until the server closes: status, Content-Type, JSON body."""
     with closing(socket.create_connection(address, timeout=20)) as connection:
         connection.sendall(request)
         if half_close:
@@ -84,14 +84,14 @@ def test_malformed_http_is_a_problem_with_ids(address: tuple[str, int], request_
     assert problem["request_id"], problem
 
 
-def test_a_body_that_was_cut_off_is_not_taken_for_whole(address: tuple[str, int]) -> None:
+def test_a_truncated_body_is_not_accepted_as_complete(address: tuple[str, int]) -> None:
     head = b"POST /open HTTP/1.1\r\nHost: testserver\r\nContent-Type: application/json\r\nContent-Length: 99\r\n"
     request = head + b'Connection: close\r\n\r\n{"name": "a", "count": 1}'
     status, _, problem = _exchange(address, request, half_close=True)
     assert (status, problem["code"]) == (400, "parse_error"), problem
 
 
-def test_clients_that_stop_half_way_do_not_keep_the_threads(address: tuple[str, int]) -> None:
+def test_clients_that_stall_during_a_request_do_not_occupy_the_threads(address: tuple[str, int]) -> None:
     begun = (
         b"POST /things HTTP/1.1\r\nHost: testserver\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{"
     )

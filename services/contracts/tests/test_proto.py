@@ -1,4 +1,4 @@
-"""The gRPC contract: stubs are current, and no change breaks who was built against the baseline."""
+"""The gRPC contract: stubs are current, and no change breaks clients built against the baseline."""
 
 import json
 import os
@@ -26,12 +26,12 @@ def test_the_stubs_are_current(tmp_path: Path) -> None:
     assert not stale, f"{stale} differ from inventory.proto; run services/contracts/generate.sh"
 
 
-def test_the_proto_keeps_everything_that_clients_were_built_against() -> None:
+def test_the_proto_keeps_everything_of_the_baseline() -> None:
     baseline = json.loads((ROOT / "tests/baseline/inventory.v1.json").read_text())
     assert surface_breaks(baseline, proto_surface(inventory_pb2.DESCRIPTOR)) == []
 
 
-def test_the_check_sees_a_renumbered_field_and_a_lost_method() -> None:
+def test_the_check_detects_a_renumbered_field_and_a_removed_method() -> None:
     now = proto_surface(inventory_pb2.DESCRIPTOR)
     changed = dict(now)
     changed["inventory.v1.Item#3"] = changed.pop("inventory.v1.Item#2")

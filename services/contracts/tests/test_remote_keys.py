@@ -1,4 +1,4 @@
-"""Keys are fetched rarely, kept when users is away, and never asked for in a storm."""
+"""Keys are fetched rarely, cached while users is down, and never fetched by many requests at once."""
 
 import json
 import threading
@@ -18,7 +18,7 @@ from contracts.testing.tokens import private_key
 
 
 class Users:
-    """Stands where the users service's JWKS would be."""
+    """A stub of the users service's JWKS."""
 
     def __init__(self, *key_ids: str) -> None:
         self.key_ids = key_ids
@@ -37,14 +37,14 @@ class Users:
         return RemoteKeys(self.fetch, clock=lambda: self.now)
 
 
-def test_keys_are_fetched_once_and_then_known() -> None:
+def test_keys_are_fetched_once_and_then_cached() -> None:
     users = Users("a")
     keys = users.keys()
     assert [keys.key("a") is not None for _ in range(5)] == [True] * 5
     assert users.calls == 1
 
 
-def test_keys_are_fetched_again_after_their_time() -> None:
+def test_keys_are_fetched_again_after_their_ttl() -> None:
     users = Users("a")
     keys = users.keys()
     keys.key("a")
@@ -53,7 +53,7 @@ def test_keys_are_fetched_again_after_their_time() -> None:
     assert users.calls == 2
 
 
-def test_known_keys_stay_in_use_while_users_is_away() -> None:
+def test_cached_keys_stay_in_use_while_users_is_down() -> None:
     users = Users("a")
     keys = users.keys()
     keys.key("a")
@@ -62,7 +62,7 @@ def test_known_keys_stay_in_use_while_users_is_away() -> None:
     assert keys.key("a") is not None
 
 
-def test_without_any_key_and_without_users_it_says_so_and_recovers() -> None:
+def test_without_any_key_and_without_users_the_error_is_keys_unavailable_and_it_recovers() -> None:
     users = Users("a")
     users.away = True
     keys = users.keys()
@@ -73,7 +73,7 @@ def test_without_any_key_and_without_users_it_says_so_and_recovers() -> None:
     assert keys.key("a") is not None
 
 
-def test_a_new_key_is_found_after_a_roll_over() -> None:
+def test_a_new_key_is_found_after_a_rotation() -> None:
     users = Users("old")
     keys = users.keys()
     keys.key("old")
@@ -82,7 +82,7 @@ def test_a_new_key_is_found_after_a_roll_over() -> None:
     assert keys.key("new") is not None
 
 
-def test_a_forged_key_id_asks_at_most_once_in_the_cooldown() -> None:
+def test_forged_key_ids_trigger_at_most_one_fetch_per_cooldown() -> None:
     users = Users("a")
     keys = users.keys()
     keys.key("a")
@@ -93,7 +93,7 @@ def test_a_forged_key_id_asks_at_most_once_in_the_cooldown() -> None:
     assert users.calls == 2
 
 
-def test_requests_do_not_each_ask_while_users_is_away_and_nothing_is_known() -> None:
+def test_requests_do_not_each_fetch_while_users_is_down_and_no_key_is_cached() -> None:
     users = Users("a")
     users.away = True
     keys = users.keys()
@@ -103,7 +103,7 @@ def test_requests_do_not_each_ask_while_users_is_away_and_nothing_is_known() -> 
     assert users.calls == 1
 
 
-def test_requests_that_come_while_the_first_keys_are_fetched_wait_for_them() -> None:
+def test_requests_during_the_first_fetch_wait_for_its_result() -> None:
     users = Users("a")
     asked, answer = threading.Event(), threading.Event()
 

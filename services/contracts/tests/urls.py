@@ -22,14 +22,14 @@ def check() -> None:
 
 
 class Body(StrictSerializer):
-    """What the endpoint takes."""
+    """The request body of the endpoints."""
 
     name = StrictCharField(max_length=10)
     count = StrictIntegerField(min_value=1, max_value=5)
 
 
 class Things(APIView):
-    """Takes a body from a person."""
+    """Accepts a body from a user."""
 
     def post(self, request: Request) -> Response:
         """Echo the validated body."""
@@ -39,7 +39,7 @@ class Things(APIView):
 
 
 class Open(APIView):
-    """Takes a body from anybody."""
+    """Accepts a body without authentication."""
 
     authentication_classes: tuple[Any, ...] = ()
     permission_classes: tuple[Any, ...] = ()
@@ -50,13 +50,13 @@ class Open(APIView):
 
 
 class Internal(APIView):
-    """Takes services only."""
+    """Accepts services only."""
 
     authentication_classes = (ServiceTokenAuthentication,)
     permission_classes = (IsService,)
 
     def get(self, request: Request) -> Response:
-        """Say who called."""
+        """Return the caller's name."""
         return Response({"service": request.user.pk})
 
 
@@ -67,7 +67,6 @@ class Failing(APIView):
     permission_classes: tuple[Any, ...] = ()
 
     def get(self, request: Request, how: str) -> Response:
-        """Raise."""
         if how == "problem":
             raise Problem(409, "out_of_stock", "Nothing left.", retry_after=3, extra={"product_ids": ["a"]})
         if how == "database":

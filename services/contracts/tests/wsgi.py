@@ -1,4 +1,4 @@
-"""The test project as gunicorn serves it."""
+"""The test project's WSGI application for gunicorn."""
 
 import os
 

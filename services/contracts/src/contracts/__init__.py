@@ -1,4 +1,4 @@
-"""Wire-level conventions that every service follows: gRPC and event schemas, problems, tokens, health, the catalogue.
+"""Wire-level conventions of all services: gRPC and event schemas, problems, tokens, health, the catalogue.
 
-Nothing here knows a service's models or rules. What one service alone needs stays in that service.
+This package contains no models or rules of a service. Code that only one service needs stays in that service.
 """

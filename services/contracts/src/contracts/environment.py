@@ -1,6 +1,6 @@
-"""The environment variables that services share: a base for each service's dataclass, and the fields that some have.
+"""Environment variables shared by the services: a base for each service's dataclass, and optional common fields.
 
-Production refuses development's defaults, and secrets that are short or easy to guess.
+Production refuses the defaults of development, and secrets that are short or easy to guess.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ E = TypeVar("E")
 
 
 def in_production(is_weak: Callable[[Any], bool], problem: str) -> Check:
-    """A check that refuses weak values where ENVIRONMENT is production."""
+    """Return a check that refuses weak values when ENVIRONMENT is production."""
 
     def check(value: Any, others: Mapping[str, Any]) -> str | None:
         return problem if others.get("ENVIRONMENT") == "production" and is_weak(value) else None
@@ -35,7 +35,7 @@ def in_production(is_weak: Callable[[Any], bool], problem: str) -> Check:
 
 
 def database_url(role: str) -> DBConfig:
-    """DATABASE_URL as Django has it in DATABASES; by default the role's own on this machine."""
+    """DATABASE_URL as an entry of Django's DATABASES; by default the role's own database on this machine."""
     value: DBConfig = variable(
         _database,
         f"postgres://{role}:{role}@127.0.0.1:5432/{role}",
@@ -48,7 +48,7 @@ def database_url(role: str) -> DBConfig:
 
 
 def broker_url(user: str) -> str:
-    """RABBITMQ_URL, by default the user's own on this machine."""
+    """RABBITMQ_URL, by default the user's own broker account on this machine."""
 
     def is_weak(url: str) -> bool:
         parts = urlsplit(url)
@@ -79,7 +79,7 @@ def own_token(default: str, meaning: str = "this service's own token") -> str:
 
 
 def accepted_tokens() -> Mapping[str, str]:
-    """The tokens of the services that may call this one, by the caller's name; by default none may."""
+    """The tokens of the services that may call this one, by the caller's name; by default none."""
     value: Mapping[str, str] = variable(
         _tokens,
         "",
@@ -98,7 +98,7 @@ def token_issuer() -> str:
 
 
 def token_audience() -> str:
-    """JWT_AUDIENCE: all services are one audience."""
+    """JWT_AUDIENCE: all services share one audience."""
     return kinds.text("platform", shortest=1, longest=200, allowed="the aud of access tokens, 1 to 200 characters")
 
 
@@ -141,7 +141,7 @@ def _tokens(value: str) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class ServiceEnvironment:
-    """The variables of every service. `http_port` and `database` are declared by the service, with its own defaults."""
+    """The variables of all services. Each service declares `http_port` and `database` with its own defaults."""
 
     name: str = kinds.choice("development", ENVIRONMENTS, name="ENVIRONMENT")
     secret_key: str = kinds.text(
@@ -169,7 +169,7 @@ class ServiceEnvironment:
 
 
 def load(settings: type[E], environ: Mapping[str, str] = os.environ) -> E:
-    """A service's environment. Raises ImproperlyConfigured that names every variable that is wrong."""
+    """Load a service's environment. Raises ImproperlyConfigured that names every wrong variable."""
     try:
         return platform_settings.read(settings, environ)
     except platform_settings.SettingsError as error:

@@ -1,7 +1,7 @@
-"""Faults that a drill switches on inside a service, because they can't be brought about from outside.
+"""Faults that a drill enables inside a service, because they can't be caused from outside.
 
-FAULTS, as `error_ratio=0.2,leak_mib_per_request=1`, is refused unless ENVIRONMENT is drill. Without it nothing of this
-is installed: no middleware, no cost.
+FAULTS, as `error_ratio=0.2,leak_mib_per_request=1`, is refused unless ENVIRONMENT is drill. Without it nothing is
+installed: no middleware, no cost.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ENVIRONMENT = "drill"
 HEALTH = ("/livez", "/readyz")
 KEY_SET = "/.well-known/jwks.json"
 MIB = 1024 * 1024
-# What each fault may be. Ends before it harms the machine that the drill runs on.
+# The limits of each fault. They stop it before it harms the machine that the drill runs on.
 LIMITS: Mapping[str, float] = {
     "error_ratio": 1.0,
     "leak_mib_per_request": 16.0,
@@ -36,15 +36,15 @@ _ALLOWED = ", ".join(f"{name}=0..{most:g}" for name, most in LIMITS.items())
 
 
 class InjectedFault(RuntimeError):
-    """A request that fails because a drill wants it to."""
+    """A request that fails because a drill injected a fault."""
 
 
 @dataclass(frozen=True)
 class Faults:
-    """What goes wrong with each request that isn't a health check.
+    """The faults of each request that isn't a health check.
 
-    `error_ratio` is the share of requests that crash, `wrong_key_set` (0 or 1) publishes a key that signs nothing, as
-    after a roll-over of which the key set heard nothing.
+    `error_ratio` is the share of requests that crash; `wrong_key_set` (0 or 1) publishes a key that signs nothing, as
+    after a key rotation that the key set missed.
     """
 
     error_ratio: float = 0.0
@@ -54,7 +54,7 @@ class Faults:
 
 
 def load(environment: str, environ: Mapping[str, str] = os.environ) -> Faults | None:
-    """The faults that FAULTS names; None without it.
+    """Return the faults in FAULTS; None without it.
 
     Raises ImproperlyConfigured outside of a drill's environment, and for a fault or a value that isn't allowed.
     """
@@ -77,12 +77,12 @@ def load(environment: str, environ: Mapping[str, str] = os.environ) -> Faults | 
 
 
 def middleware(environment: str, environ: Mapping[str, str] = os.environ) -> list[str]:
-    """What a service adds to the end of its MIDDLEWARE: nothing, but for a drill. Raises as `load` does."""
+    """Return what a service appends to its MIDDLEWARE: nothing, except in a drill. Raises as `load` does."""
     return [f"{__name__}.{FaultMiddleware.__name__}"] if load(environment, environ) else []
 
 
 class FaultMiddleware:
-    """Last in MIDDLEWARE, so that what goes wrong looks as if the view had done it."""
+    """Last in MIDDLEWARE, so that a fault appears to come from the view."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase], faults: Faults | None = None) -> None:
         self._get_response = get_response
@@ -94,7 +94,7 @@ class FaultMiddleware:
         return self._get_response(request)
 
     def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponse | None:
-        """Runs where the view is known already, and metrics name it. Raises InjectedFault."""
+        """Runs when the view is already known, so that metrics name it. Raises InjectedFault."""
         if request.path in HEALTH:
             return None
         if request.path == KEY_SET and self._key_set:
@@ -108,12 +108,12 @@ class FaultMiddleware:
     def _leak(self) -> None:
         size = self._faults.leak_mib_per_request
         if size and len(self._leaked) * size < LEAK_AT_MOST_MIB:
-            # Not zeros: the kernel gives memory only for what was written.
+            # Not zeros: the kernel allocates memory only for written pages.
             self._leaked.append(b"\xff" * int(size * MIB))
 
     def _burn(self) -> None:
         if self._faults.cpu_seconds_per_request:
-            # The thread's own processor time: what others take meanwhile doesn't count.
+            # The thread's own CPU time: concurrent work of other threads doesn't count.
             until = time.thread_time() + self._faults.cpu_seconds_per_request
             while time.thread_time() < until:
                 pass

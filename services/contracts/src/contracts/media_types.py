@@ -1,3 +1,3 @@
-"""Media types that the wire knows, free of Django so that gunicorn's master can import them."""
+"""Media types of the API, without Django imports so that gunicorn's master can import them."""
 
 PROBLEM = "application/problem+json"

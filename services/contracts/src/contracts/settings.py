@@ -1,4 +1,4 @@
-"""Django settings of every service, for `from contracts.settings import *` in its settings.py."""
+"""Django settings of all services, for `from contracts.settings import *` in their settings.py."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LOGGING_CONFIG = "django_telemetry.logs.configure"
 
 
 def databases(environment: ServiceEnvironment, *, idle_in_transaction_seconds: int = 30) -> dict[str, Any]:
-    """DATABASES of a service: PostgreSQL through a pool, with a limit for everything that could wait."""
+    """Return DATABASES of a service: PostgreSQL through a pool, with a limit on everything that could wait."""
     config = environment.database
     limits_ms = {
         "statement_timeout": 10_000,
@@ -32,9 +32,9 @@ def databases(environment: ServiceEnvironment, *, idle_in_transaction_seconds: i
     default = {
         **config,
         "ENGINE": "django_prometheus.db.backends.postgresql",
-        # The pool keeps connections; Django hands them back after each request.
+        # The pool keeps connections; Django returns them after each request.
         "CONN_MAX_AGE": 0,
-        # A connection that died with its server is replaced before it is handed out.
+        # A connection that died with its server is replaced before it is used.
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {
             **config.get("OPTIONS", {}),
@@ -42,8 +42,8 @@ def databases(environment: ServiceEnvironment, *, idle_in_transaction_seconds: i
                 "min_size": 1,
                 "max_size": environment.database_pool_max_size,
                 "timeout": 5,
-                # The pool's pauses between attempts double until this many seconds: keep them short, so that the
-                # service is back soon after its database is.
+                # The pool's pauses between attempts double up to this many seconds: keep them short, so that the
+                # service recovers soon after its database does.
                 "reconnect_timeout": 5,
             },
             "connect_timeout": 3,

@@ -1,1 +1,1 @@
-"""HTTP conventions of every service: problem+json, strict JSON, authentication, health, paging, OpenAPI."""
+"""HTTP conventions of all services: problem+json, strict JSON, authentication, health, paging, OpenAPI."""

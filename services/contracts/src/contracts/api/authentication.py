@@ -1,4 +1,4 @@
-"""Who is calling: a person with an access token (RS256, verified offline), or a service with its own token."""
+"""Authentication: users by access token (RS256, verified offline), services by their own token."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ logger = logging.getLogger(__name__)
 
 ALGORITHM = "RS256"
 KEYS_TTL_SECONDS = 300.0
-# An unknown key id asks again at most this often: forged tokens must not become load on users.
+# Unknown key ids trigger a fetch at most this often: forged tokens must not cause load on users.
 KEYS_COOLDOWN_SECONDS = 10.0
-# While no key is known at all, every request needs one: ask more often, but not with each of them.
+# While no key is known at all, every request needs one: fetch more often, but not for each request.
 EMPTY_COOLDOWN_SECONDS = 1.0
 
 
@@ -41,13 +41,13 @@ class Person:
 
     @property
     def pk(self) -> str:
-        """The id, under the name that Django's permission code asks for."""
+        """Return the id under the name that Django's permission code uses."""
         return self.id
 
 
 @dataclass(frozen=True)
 class CallingService:
-    """A service that showed a valid service token."""
+    """A service that sent a valid service token."""
 
     name: str
     is_authenticated: bool = True
@@ -55,25 +55,25 @@ class CallingService:
 
     @property
     def pk(self) -> str:
-        """The name, under the name that Django's permission code asks for."""
+        """Return the name under the name that Django's permission code uses."""
         return self.name
 
 
 class KeysUnavailable(Exception):
-    """No key set could be fetched and none is known from before."""
+    """No key set could be fetched and none is cached."""
 
 
 class KeySource(Protocol):
-    """Finds the public key of a key id. Raises KeyError (no such key) or KeysUnavailable."""
+    """Finds the public key of a key id. Raises KeyError (unknown id) or KeysUnavailable."""
 
     def key(self, key_id: str) -> Any: ...
 
 
 class RemoteKeys:
-    """The keys of the users service: fetched when needed, kept for KEYS_TTL_SECONDS, and longer while users is down.
+    """The keys of the users service: fetched on demand, cached for KEYS_TTL_SECONDS, and longer while users is down.
 
-    `fetch` returns the JWKS document and must be bounded in time. Safe in threads: one fetches, the others go on with
-    what is known, or wait for it when they need a key that isn't.
+    `fetch` returns the JWKS document and must have a deadline. Thread-safe: one thread fetches; the others continue
+    with the cached keys, or wait when the key they need isn't cached.
     """
 
     def __init__(self, fetch: Callable[[], Mapping[str, Any]], clock: Callable[[], float] = time.monotonic) -> None:
@@ -84,7 +84,7 @@ class RemoteKeys:
         self._lock = threading.Lock()
 
     def key(self, key_id: str) -> Any:
-        """The public key. KeyError: users doesn't know that id. KeysUnavailable: nothing known and users is away."""
+        """Return the public key. KeyError: users doesn't know the id. KeysUnavailable: users is down; no key cached."""
         known = key_id in self._keys
         patience = KEYS_TTL_SECONDS if known else KEYS_COOLDOWN_SECONDS if self._keys else EMPTY_COOLDOWN_SECONDS
         if self._clock() - self._tried_at > patience:
@@ -107,25 +107,25 @@ class RemoteKeys:
                 if entry.get("kty") == "RSA" and entry.get("use", "sig") == "sig"
             }
         except Exception as error:
-            # Yesterday's keys are better than none: people stay logged in while users is down.
+            # Old keys are better than none: users stay logged in while the users service is down.
             logger.warning(
                 "Token keys could not be refreshed; %d known keys stay in use", len(self._keys), exc_info=error
             )
         finally:
-            # Only now: who comes meanwhile and doesn't know the key waits for the answer instead of going without.
+            # Only now: concurrent requests with an unknown key wait for the result instead of failing.
             self._tried_at = self._clock()
             self._lock.release()
 
 
 @cache
 def key_source() -> KeySource:
-    """The process's key source: settings.ACCESS_TOKEN_KEY_SOURCE names a callable that makes it."""
+    """Return the process's key source: settings.ACCESS_TOKEN_KEY_SOURCE names a callable that creates it."""
     make: Callable[[], KeySource] = import_string(settings.ACCESS_TOKEN_KEY_SOURCE)
     return make()
 
 
 def bearer_token(request: Request) -> str | None:
-    """The token of `Authorization: Bearer <token>`; None when the header is missing or of another scheme.
+    """Return the token of `Authorization: Bearer <token>`; None when the header is missing or of another scheme.
 
     Raises AuthenticationFailed when the scheme is Bearer and the rest is malformed.
     """
@@ -140,10 +140,10 @@ def bearer_token(request: Request) -> str | None:
 
 
 class AccessTokenAuthentication(BaseAuthentication):
-    """A person's access token, verified offline by users' public keys. No database, no call for each request."""
+    """A user's access token, verified offline with users' public keys: no database query and no call per request."""
 
     def authenticate(self, request: Request) -> tuple[Person, str] | None:
-        """The person and the token. 401 when expired, forged or not an access token; 503 when no key is known."""
+        """Return the user and the token. 401 when expired, forged or not an access token; 503 when no key is known."""
         token = bearer_token(request)
         if token is None:
             return None
@@ -171,12 +171,12 @@ class AccessTokenAuthentication(BaseAuthentication):
         return Person(id=str(claims["user_id"])), token
 
     def authenticate_header(self, request: Request) -> str:
-        """What a 401 answers in WWW-Authenticate."""
+        """Return the WWW-Authenticate header of a 401."""
         return 'Bearer realm="api"'
 
 
 def service_of(token: str, accepted: Mapping[str, str]) -> str | None:
-    """The name of the service that owns `token`, or None. Compares with each in constant time."""
+    """Return the name of the service that owns `token`, or None. Compares with each token in constant time."""
     found = None
     for name, known in accepted.items():
         if hmac.compare_digest(token.encode(), known.encode()):
@@ -188,7 +188,7 @@ class ServiceTokenAuthentication(BaseAuthentication):
     """Another service's token, against settings.SERVICE_TOKENS ({service: token})."""
 
     def authenticate(self, request: Request) -> tuple[CallingService, None] | None:
-        """The calling service; 401 when the token is nobody's."""
+        """Return the calling service; 401 when the token belongs to no service."""
         token = bearer_token(request)
         if token is None:
             return None
@@ -198,21 +198,21 @@ class ServiceTokenAuthentication(BaseAuthentication):
         return CallingService(name), None
 
     def authenticate_header(self, request: Request) -> str:
-        """What a 401 answers in WWW-Authenticate."""
+        """Return the WWW-Authenticate header of a 401."""
         return 'Bearer realm="internal"'
 
 
 class IsPerson(BasePermission):
-    """Only people with an access token."""
+    """Allows only users with an access token."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        """Whether the caller is a person."""
+        """Return whether the caller is a user."""
         return isinstance(request.user, Person)
 
 
 class IsService(BasePermission):
-    """Only services."""
+    """Allows only services."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        """Whether the caller is a service."""
+        """Return whether the caller is a service."""
         return isinstance(request.user, CallingService)

@@ -1,4 +1,4 @@
-"""gunicorn as every service runs it: one worker process with threads, problem+json for what never reaches Django."""
+"""gunicorn configuration of all services: one worker with threads, problem+json for errors outside of Django."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from contracts import media_types
 
 
 def settings(host: str, port: int, threads: int = 8) -> dict[str, Any]:
-    """The settings of config/gunicorn.py. One worker: exemplars and per-replica metrics need one process for a port."""
+    """Return the settings of config/gunicorn.py. Exemplars and per-replica metrics need one process per port."""
     return {
         "bind": f"{host}:{port}",
         "workers": 1,
@@ -39,8 +39,8 @@ def settings(host: str, port: int, threads: int = 8) -> dict[str, Any]:
     }
 
 
-# A client that takes longer to send its request is cut off: a few slow ones must not keep all threads. Sooner when no
-# thread is free.
+# A client that takes longer to send its request is disconnected: a few slow clients must not occupy all threads.
+# The limit is shorter when no thread is free.
 SLOW_CLIENT_SECONDS = 10.0
 SLOW_CLIENT_SECONDS_WHEN_BUSY = 1.0
 
@@ -48,7 +48,7 @@ SLOW_CLIENT_SECONDS_WHEN_BUSY = 1.0
 class ProblemWorker(ThreadWorker):
     """Answers malformed HTTP (bad request line, bad Content-Length) with a problem instead of HTML.
 
-    Reads from a client for a limited time: the stock worker waits for the rest of a request for ever.
+    Limits the time for reading a request: the stock worker waits indefinitely for the rest of it.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -56,7 +56,7 @@ class ProblemWorker(ThreadWorker):
         self._began: dict[Any, float] = {}
 
     def handle(self, conn: Any) -> Any:
-        """One request, in a thread; remembers when it began."""
+        """Handle one request in a thread, and record when it began."""
         self._began[conn] = time.monotonic()
         try:
             return super().handle(conn)
@@ -64,15 +64,15 @@ class ProblemWorker(ThreadWorker):
             del self._began[conn]
 
     def handle_request(self, req: Any, conn: Any) -> Any:
-        """Refuse HTTP/1.1 with no Host or two (RFC 9112, 3.2): Django would take the server's own name."""
+        """Refuse HTTP/1.1 with no Host or two (RFC 9112, 3.2): Django would use the server's own name."""
         if req.version >= (1, 1) and sum(name == "HOST" for name, _ in req.headers) != 1:
             raise InvalidHeader("HOST", req=req)
         return super().handle_request(req, conn)
 
     def murder_pending(self) -> None:
-        """Called by the main loop every second: also end the reading side of connections that take too long.
+        """Called by the main loop every second: also close the reading side of connections that take too long.
 
-        A request that was read whole is answered all the same; an incomplete one ends as if the client had gone.
+        A completely read request is still answered; an incomplete one ends as if the client had disconnected.
         """
         super().murder_pending()
         busy = len(self._began) >= self.cfg.threads
@@ -83,7 +83,7 @@ class ProblemWorker(ThreadWorker):
                     conn.sock.shutdown(socket.SHUT_RD)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
-        """Let gunicorn decide on the status and log it, then say it as a problem."""
+        """Let gunicorn choose the status and log it, then answer with a problem."""
         captured = _Capture()
         super().handle_error(req, captured, addr, exc)
         answer = _as_problem(captured.data)
@@ -95,7 +95,7 @@ class ProblemWorker(ThreadWorker):
 
 
 class _Capture:
-    """Stands in for the socket that gunicorn writes its HTML error to."""
+    """Replaces the socket that gunicorn writes its HTML error to."""
 
     def __init__(self) -> None:
         self.data = b""
@@ -104,7 +104,7 @@ class _Capture:
         return 0.0
 
     def setblocking(self, flag: bool) -> None:
-        """Nothing to block on."""
+        """No-op: there is no socket."""
 
     def sendall(self, data: bytes) -> None:
         self.data += data
@@ -115,7 +115,7 @@ def _as_problem(html_answer: bytes) -> bytes:
     if len(status_line) < 2:
         return b""
     status = HTTPStatus(int(status_line[1]))
-    # No span exists for what isn't a request; the id still joins this answer with its log line.
+    # A malformed request has no span; the id still joins this response with its log line.
     request_id = str(uuid.uuid4())
     trace_id = uuid.uuid4().hex
     logging.getLogger("gunicorn.error").warning(

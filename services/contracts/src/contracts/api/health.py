@@ -1,4 +1,4 @@
-"""`/livez`: the process answers. `/readyz`: it can do its work; names each dependency that is missing."""
+"""`/livez`: the process responds. `/readyz`: its dependencies are available; names each one that isn't."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Check = Callable[[], None]
 
 
 def database() -> None:
-    """The service's own database answers. Raises what the driver raises."""
+    """Check that the service's own database responds. Raises the driver's exception."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
 
@@ -30,7 +30,7 @@ _migrated = False
 
 
 def migrations() -> None:
-    """Every migration is applied; asked until it is so once. Raises RuntimeError naming the first that is missing."""
+    """Check that every migration is applied, until that was true once. Raises RuntimeError with the first missing."""
     global _migrated
     if _migrated:
         return
@@ -44,14 +44,14 @@ def migrations() -> None:
 @require_safe
 @never_cache
 def livez(request: HttpRequest) -> HttpResponseBase:
-    """200 while the process can answer at all; asks nobody else."""
+    """200 while the process can respond at all; checks no dependency."""
     return JsonResponse({"status": "alive"})
 
 
 @require_safe
 @never_cache
 def readyz(request: HttpRequest) -> HttpResponseBase:
-    """200 when all of settings.READINESS_CHECKS ({dependency: dotted path}) pass, else 503 naming the missing."""
+    """200 when all settings.READINESS_CHECKS ({dependency: dotted path}) pass, otherwise 503 naming those that fail."""
     missing: dict[str, str] = {}
     for dependency, path in settings.READINESS_CHECKS.items():
         check: Check = import_string(path)

@@ -1,4 +1,4 @@
-"""Turns what REST framework never sees (bad Host, unknown path, oversized body, crash) into problem+json."""
+"""Turns errors outside of REST framework (bad Host, unknown path, oversized body, crash) into problem+json."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CODES = {
 
 
 class ProblemMiddleware:
-    """Second in MIDDLEWARE, below the telemetry: refuses a bad Content-Length, rewrites Django's own HTML errors."""
+    """Second in MIDDLEWARE, after the telemetry: refuses a bad Content-Length, rewrites Django's own HTML errors."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
@@ -48,7 +48,7 @@ class ProblemMiddleware:
 
 def _refuse_content_length(request: HttpRequest) -> HttpResponse | None:
     if "HTTP_TRANSFER_ENCODING" in request.META:
-        # Django doesn't read a body without a length: it would seem empty.
+        # Django doesn't read a body without a length: it would appear empty.
         return problem_response(411, "length_required", "Send the body with a Content-Length, not in chunks.")
     declared = request.META.get("CONTENT_LENGTH") or "0"
     if not (declared.isascii() and declared.isdigit()):

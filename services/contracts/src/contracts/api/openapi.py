@@ -1,4 +1,4 @@
-"""OpenAPI: adds the error answers that the conventions give every operation."""
+"""OpenAPI: adds the error responses that the conventions define for every operation."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from contracts.api.serializers import ProblemSerializer, StrictSerializer
 
 
 class ConventionSchema(AutoSchema):
-    """Every operation may answer a problem; which statuses follows from its method, body, authentication and path."""
+    """Adds problem responses; the statuses follow from an operation's method, body, authentication and path."""
 
     def _get_response_bodies(self, direction: Any = "response") -> Any:
         responses = super()._get_response_bodies(direction)
         for status in self._problem_statuses():
             if status not in responses:
                 responses[status] = self._get_response_for_code(ProblemSerializer, status, [CONTENT_TYPE], direction)
-        # An operation documents an own error (402, 409) by its serializer: same media type.
+        # An operation documents its own error (402, 409) by its serializer: same media type.
         for status, response in responses.items():
             if status >= "400" and "application/json" in response.get("content", {}):
                 response["content"][CONTENT_TYPE] = response["content"].pop("application/json")

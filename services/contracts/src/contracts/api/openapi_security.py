@@ -1,4 +1,4 @@
-"""Tells drf-spectacular how the two kinds of token are shown."""
+"""Describes the two kinds of token to drf-spectacular."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class AccessTokenScheme(OpenApiAuthenticationExtension):
     name = "accessToken"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
-        """OpenAPI's security scheme object."""
+        """Return OpenAPI's security scheme object."""
         return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
 
 
@@ -25,5 +25,5 @@ class ServiceTokenScheme(OpenApiAuthenticationExtension):
     name = "serviceToken"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
-        """OpenAPI's security scheme object."""
+        """Return OpenAPI's security scheme object."""
         return {"type": "http", "scheme": "bearer"}

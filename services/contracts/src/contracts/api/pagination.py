@@ -1,4 +1,4 @@
-"""Paging of every list: {results, next, previous}."""
+"""Paging of all lists: {results, next, previous}."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class Pages(CursorPagination):
     ordering: Any = ("-created_at", "id")
 
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> Any:
-        """The page's rows. 404 for a forged cursor: its position may be no value of the ordering's field at all."""
+        """Return the page's rows. 404 for a forged cursor: its position may be no valid value of the ordering field."""
         try:
             return super().paginate_queryset(queryset, request, view)
         except (InvalidValue, ValueError, DataError):
             raise NotFound(self.invalid_cursor_message) from None
 
     def get_page_size(self, request: Request) -> int | None:
-        """The size asked for, else the default. ValidationError outside of 1 to max_page_size."""
+        """Return the requested size, or the default. Raises ValidationError outside of 1 to max_page_size."""
         asked = request.query_params.get(self.page_size_query_param)
         if asked is None:
             return self.page_size
@@ -38,7 +38,7 @@ class Pages(CursorPagination):
         raise ValidationError({self.page_size_query_param: [ErrorDetail(message, code="invalid")]})
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
-        """The query parameters, with the bounds of page_size."""
+        """Return the query parameters, with the bounds of page_size."""
         parameters = super().get_schema_operation_parameters(view)
         for parameter in parameters:
             if parameter["name"] == self.page_size_query_param:
@@ -46,5 +46,5 @@ class Pages(CursorPagination):
         return parameters
 
     def get_paginated_response(self, data: Any) -> Response:
-        """The page with its neighbours' addresses."""
+        """Return the page with the URLs of its neighbours."""
         return Response({"results": data, "next": self.get_next_link(), "previous": self.get_previous_link()})

@@ -1,4 +1,4 @@
-"""JSON bodies, strictly: bounded, UTF-8, no NaN, no lone surrogates, no absurd nesting."""
+"""Strict parsing of JSON bodies: bounded, UTF-8, no NaN, no lone surrogates, limited nesting."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class StrictJSONParser(BaseParser):
         if len(body) > limit:
             raise PayloadTooLarge(f"The request body is over {limit} bytes.")
         if declared and len(body) != int(declared):
-            # What did arrive may be valid JSON, but it isn't what was sent.
+            # The received part may be valid JSON, but it isn't the complete body.
             raise ParseError("The body ended before its Content-Length.")
         try:
             data = json.loads(body.decode(), parse_constant=_refuse_constant, object_pairs_hook=_unique_keys)
@@ -63,7 +63,7 @@ def _position(error: ValueError) -> str:
 
 
 def _check(value: Any, depth: int = 0) -> None:
-    """Refuse what PostgreSQL or the answer's encoder would choke on later: lone surrogates, deep nesting."""
+    """Reject input on which PostgreSQL or the response encoder would fail later: lone surrogates, deep nesting."""
     if depth > MAX_DEPTH:
         raise RecursionError
     if isinstance(value, str):

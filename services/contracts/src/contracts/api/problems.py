@@ -22,9 +22,9 @@ CONTENT_TYPE = media_types.PROBLEM
 
 
 class Problem(exceptions.APIException):
-    """An error answer. `code` is stable and for programs, `detail` is for people.
+    """An error response. `code` is stable and for programs, `detail` is for people.
 
-    `retry_after` (seconds) becomes the Retry-After header; `extra` becomes members beside the standard ones.
+    `retry_after` (seconds) becomes the Retry-After header; `extra` becomes additional members.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class PayloadTooLarge(exceptions.APIException):
 
 
 class DependencyUnavailable(Problem):
-    """503 with Retry-After: something that this service needs doesn't answer. Names it."""
+    """503 with Retry-After: a dependency of this service is unavailable. Names it."""
 
     def __init__(self, dependency: str, *, retry_after: int = 2, code: str = "dependency_unavailable") -> None:
         super().__init__(
@@ -65,7 +65,7 @@ class DependencyUnavailable(Problem):
 
 
 def problem_body(status_code: int, code: str, detail: str, **extra: Any) -> dict[str, Any]:
-    """The members of a problem: standard ones, `code`, and the ids that lead to its trace and logs."""
+    """Return the members of a problem: the standard ones, `code`, and the ids of its trace and logs."""
     ids = context.trace_ids()
     return {
         "type": "about:blank",
@@ -80,16 +80,16 @@ def problem_body(status_code: int, code: str, detail: str, **extra: Any) -> dict
 
 
 def problem_response(status_code: int, code: str, detail: str, **extra: Any) -> HttpResponse:
-    """A problem outside of REST framework."""
+    """Build a problem response outside of REST framework."""
     body = json.dumps(problem_body(status_code, code, detail, **extra)).encode()
-    # CommonMiddleware, which sets the length, may be below whoever answers this.
+    # CommonMiddleware, which sets the length, may be below the caller.
     headers = {"Content-Length": str(len(body))}
     return HttpResponse(body, status=status_code, content_type=CONTENT_TYPE, headers=headers)
 
 
 def exception_handler(exc: Exception, handler_context: dict[str, Any]) -> Response | None:
-    """REST framework's EXCEPTION_HANDLER: every expected error as a problem; the rest stays an exception (500)."""
-    # Here, since rest_framework.views itself imports this module by way of the default authentication class.
+    """REST framework's EXCEPTION_HANDLER: expected errors become problems; all others stay exceptions (500)."""
+    # Imported here because rest_framework.views imports this module through the default authentication class.
     from rest_framework.views import set_rollback
 
     if isinstance(exc, Http404):
@@ -97,7 +97,7 @@ def exception_handler(exc: Exception, handler_context: dict[str, Any]) -> Respon
     elif isinstance(exc, PermissionDenied):
         exc = exceptions.PermissionDenied()
     elif isinstance(exc, OperationalError | InterfaceError):
-        # Away, out of connections, or a lock or statement that took too long: none of it is the request's fault.
+        # Database down, no free connection, or a lock or statement timeout: none is the client's fault.
         logger.error("The database can't serve this request", exc_info=exc)
         exc = DependencyUnavailable("postgresql")
     if not isinstance(exc, exceptions.APIException):
@@ -114,7 +114,7 @@ def exception_handler(exc: Exception, handler_context: dict[str, Any]) -> Respon
     elif isinstance(exc, exceptions.ValidationError):
         code, detail = "invalid", "The request is not valid. See `errors`."
         extra["errors"] = _flatten(exc.detail)
-    elif isinstance(exc.detail, dict):  # simplejwt gives {"detail", "code", ...}
+    elif isinstance(exc.detail, dict):  # simplejwt raises {"detail", "code", ...}
         code, detail = str(exc.detail.get("code", exc.default_code)), str(exc.detail.get("detail", exc.default_detail))
     else:
         code, detail = str(exc.get_codes()), str(exc.detail)
@@ -123,7 +123,7 @@ def exception_handler(exc: Exception, handler_context: dict[str, Any]) -> Respon
 
 
 def _flatten(detail: Any, path: str = "") -> list[dict[str, str]]:
-    """REST framework's nested errors as a flat list of {field, code, message}; field: items.0.quantity."""
+    """Flatten REST framework's nested errors to a list of {field, code, message}; field: items.0.quantity."""
     if isinstance(detail, dict):
         parts = [(f"{path}.{key}" if path else str(key), value) for key, value in detail.items()]
     elif isinstance(detail, list) and any(isinstance(item, dict | list) for item in detail):

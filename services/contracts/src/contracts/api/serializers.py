@@ -1,4 +1,4 @@
-"""Serializers that take exactly what the schema says: unknown members and coerced types are errors."""
+"""Serializers that accept exactly the schema: unknown members and values of another type are errors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class StrictCharField(serializers.CharField):
     """A string; numbers and booleans are not coerced."""
 
     def to_internal_value(self, data: Any) -> str:
-        """Refuse what isn't a JSON string."""
+        """Reject values that aren't JSON strings."""
         if not isinstance(data, str):
             self.fail("invalid")
         return super().to_internal_value(data)
@@ -25,7 +25,7 @@ class StrictUUIDField(serializers.UUIDField):
     """A UUID as a JSON string; integers are not coerced."""
 
     def to_internal_value(self, data: Any) -> Any:
-        """Refuse what isn't a JSON string."""
+        """Reject values that aren't JSON strings."""
         if not isinstance(data, str):
             self.fail("invalid", value=data)
         return super().to_internal_value(data)
@@ -35,7 +35,7 @@ class StrictEmailField(serializers.EmailField):
     """An e-mail address as a JSON string."""
 
     def to_internal_value(self, data: Any) -> str:
-        """Refuse what isn't a JSON string."""
+        """Reject values that aren't JSON strings."""
         if not isinstance(data, str):
             self.fail("invalid")
         return super().to_internal_value(data)
@@ -45,14 +45,14 @@ class StrictIntegerField(serializers.IntegerField):
     """An integer; "5", 5.0 and true are not coerced."""
 
     def to_internal_value(self, data: Any) -> int:
-        """Refuse what isn't a JSON integer."""
+        """Reject values that aren't JSON integers."""
         if not isinstance(data, int) or isinstance(data, bool):
             self.fail("invalid")
         return super().to_internal_value(data)
 
 
 class StrictSerializer(serializers.Serializer[Any]):
-    """Refuses members that it doesn't know."""
+    """Rejects unknown members."""
 
     def to_internal_value(self, data: Any) -> Any:
         """Fail with code `unknown_field` for each unknown member, together with the other errors."""
@@ -92,17 +92,17 @@ class MoneyField(serializers.Field[Any, Any, Any, Any]):
         super().__init__(source="*", read_only=True, **kwargs)
 
     def to_representation(self, value: Any) -> dict[str, str]:
-        """The amount with two places and its currency."""
+        """Return the amount with two decimal places, and its currency."""
         return money(getattr(value, self.attribute), value.currency)
 
 
 def money(amount: Decimal, currency: str) -> dict[str, str]:
-    """An amount as it goes over the wire: {"amount": "19.90", "currency": "EUR"}."""
+    """Return an amount in its wire format: {"amount": "19.90", "currency": "EUR"}."""
     return {"amount": str(amount.quantize(CENT)), "currency": currency}
 
 
 class ProblemSerializer(serializers.Serializer[Any]):
-    """The shape of every error answer (RFC 9457), for the OpenAPI schema."""
+    """The format of every error response (RFC 9457), for the OpenAPI schema."""
 
     type = serializers.CharField()
     title = serializers.CharField()
@@ -111,7 +111,7 @@ class ProblemSerializer(serializers.Serializer[Any]):
     detail = serializers.CharField()
     trace_id = serializers.CharField()
     request_id = serializers.CharField()
-    # The base class has a property of that name; here it is a member of the answer.
+    # The base class has a property of that name; here it is a member of the response.
     errors = serializers.ListField(  # type: ignore[assignment]
         child=serializers.DictField(child=serializers.CharField()), required=False
     )

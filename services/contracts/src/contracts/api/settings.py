@@ -1,4 +1,4 @@
-"""Django settings of every service with an API, for `from contracts.api.settings import *` in its settings.py."""
+"""Django settings of all services with an API, for `from contracts.api.settings import *` in their settings.py."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.common.CommonMiddleware",
 ]
-# For the page of /api/docs/ only.
+# Only for the page at /api/docs/.
 TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
 
-# In the process's own memory: nothing in it needs to be shared or to outlive the process. Counted by django-prometheus.
+# In process memory: the content needn't be shared or outlive the process. Counted by django-prometheus.
 CACHES: dict[str, Any] = {"default": {"BACKEND": "django_prometheus.cache.backends.locmem.LocMemCache"}}
 
 REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["contracts.api.authentication.AccessTokenAuthentication"],
-    # Closed by default: a view that forgets to say is refused, not open.
+    # Closed by default: a view without permission settings is refused, not open.
     "DEFAULT_PERMISSION_CLASSES": ["contracts.api.authentication.IsPerson"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["contracts.api.parsers.StrictJSONParser"],
@@ -34,7 +34,7 @@ REST_FRAMEWORK: dict[str, Any] = {
     "UNAUTHENTICATED_USER": None,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
-# Where no path is for people: services only, with their own tokens.
+# For services without endpoints for users: only other services, with their own tokens.
 REST_FRAMEWORK_FOR_SERVICES: dict[str, Any] = {
     **REST_FRAMEWORK,
     "DEFAULT_AUTHENTICATION_CLASSES": ["contracts.api.authentication.ServiceTokenAuthentication"],
@@ -43,12 +43,12 @@ REST_FRAMEWORK_FOR_SERVICES: dict[str, Any] = {
 
 
 def middleware(environment: str) -> list[str]:
-    """MIDDLEWARE in that ENVIRONMENT: a drill may add faults. Raises ImproperlyConfigured for a wrong FAULTS."""
+    """Return MIDDLEWARE for that ENVIRONMENT: a drill may add faults. Raises ImproperlyConfigured (wrong FAULTS)."""
     return [*MIDDLEWARE, *faults.middleware(environment)]
 
 
 def spectacular(title: str, description: str, version: str) -> dict[str, Any]:
-    """SPECTACULAR_SETTINGS of a service."""
+    """Return the SPECTACULAR_SETTINGS of a service."""
     return {
         "TITLE": title,
         "DESCRIPTION": description,

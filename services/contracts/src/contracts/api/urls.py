@@ -1,4 +1,4 @@
-"""Addresses that every service has: health and its OpenAPI document."""
+"""URLs common to all services: health and the OpenAPI document."""
 
 from django.urls import path
 from django.views.decorators.cache import cache_page
@@ -6,7 +6,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from contracts.api import health, openapi_security  # noqa: F401  (registers the security schemes)
 
-# Making the document takes a good part of a second of CPU, and it is the same until the next release.
+# Generating the document takes a large part of a second of CPU, and it doesn't change until the next release.
 SCHEMA_CACHE_SECONDS = 3600
 
 urlpatterns = [

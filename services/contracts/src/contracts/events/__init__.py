@@ -1,4 +1,4 @@
-"""Events between services: CloudEvents 1.0 envelopes, their JSON Schemas, and the broker topology they travel on."""
+"""Events between services: CloudEvents 1.0 envelopes, their JSON Schemas, and the broker topology."""
 
 from contracts.events.envelope import INVALID_REASONS, InvalidEvent, decode, encode, new_event
 from contracts.events.topology import (

@@ -15,10 +15,10 @@ from typing import Any
 from jsonschema import Draft202012Validator, FormatChecker
 
 SOURCE_PREFIX = "/services/"
-# Far above any order's event; a larger body is somebody's mistake and isn't worth parsing.
+# Far above any order's event; a larger body is a mistake of its sender and isn't worth parsing.
 MAX_BODY_BYTES = 256 * 1024
 
-# jsonschema checks `date-time` only with an extra package, and is silent without it.
+# jsonschema checks `date-time` only with an extra package, and silently skips it otherwise.
 _formats = FormatChecker()
 
 
@@ -27,12 +27,12 @@ def _is_date_time(value: object) -> bool:
     return not isinstance(value, str) or datetime.fromisoformat(value).tzinfo is not None
 
 
-# Every reason that InvalidEvent can have.
+# All reasons of InvalidEvent.
 INVALID_REASONS = ("too_large", "malformed_json", "not_an_object", "unknown_type", "schema_violation")
 
 
 class InvalidEvent(ValueError):
-    """A message that can't be an event of the contract. `reason` is short, closed in vocabulary and safe to log."""
+    """A message that isn't an event of the contract. `reason` is short, from a closed vocabulary and safe to log."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
         self.reason = reason
@@ -42,11 +42,11 @@ class InvalidEvent(ValueError):
 
 @cache
 def schema(event_type: str) -> dict[str, Any]:
-    """The JSON Schema of an event type.
+    """Return the JSON Schema of an event type.
 
     Raises InvalidEvent (unknown_type) when there is none.
     """
-    # Types come from the wire: only names that exist as files may reach the file system.
+    # Types come from clients: only names of existing schema files may reach the file system.
     if event_type not in event_types():
         raise InvalidEvent("unknown_type", event_type[:100])
     return json.loads(resources.files("contracts.events").joinpath(f"schemas/{event_type}.json").read_text())
@@ -54,7 +54,7 @@ def schema(event_type: str) -> dict[str, Any]:
 
 @cache
 def event_types() -> frozenset[str]:
-    """Every event type that has a schema."""
+    """Return every event type that has a schema."""
     folder = resources.files("contracts.events").joinpath("schemas")
     return frozenset(entry.name.removesuffix(".json") for entry in folder.iterdir() if entry.name.endswith(".json"))
 
@@ -65,7 +65,7 @@ def _validator(event_type: str) -> Draft202012Validator:
 
 
 def new_event(event_type: str, *, service: str, subject: str, data: dict[str, Any]) -> dict[str, Any]:
-    """Build a valid event about `subject` (an id). Raises InvalidEvent when `data` breaks the schema."""
+    """Build a valid event about `subject` (an id). Raises InvalidEvent when `data` violates the schema."""
     event = {
         "specversion": "1.0",
         "id": str(uuid.uuid4()),
@@ -81,7 +81,7 @@ def new_event(event_type: str, *, service: str, subject: str, data: dict[str, An
 
 
 def encode(event: dict[str, Any]) -> bytes:
-    """The event as a message body."""
+    """Return the event as a message body."""
     return json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode()
 
 
@@ -103,12 +103,12 @@ def decode(body: bytes) -> dict[str, Any]:
 
 
 def validate(event: dict[str, Any]) -> None:
-    """Raise InvalidEvent (unknown_type or schema_violation) unless the event keeps its type's schema."""
+    """Raise InvalidEvent (unknown_type or schema_violation) unless the event conforms to its type's schema."""
     event_type = event.get("type")
     if not isinstance(event_type, str):
         raise InvalidEvent("unknown_type")
     error = next(iter(_validator(event_type).iter_errors(event)), None)
     if error is not None:
-        # The path and the rule, never the value: it may be somebody's address.
+        # The path and the rule, never the value: it may be a customer's address.
         path = "/".join(str(part) for part in error.absolute_path) or "."
         raise InvalidEvent("schema_violation", f"{path}: {error.validator}")

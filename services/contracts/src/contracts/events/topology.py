@@ -1,4 +1,4 @@
-"""Exchanges, and the catalogue's queues. Each side declares what it needs at start; declaring again is harmless."""
+"""Exchanges, and the catalogue's queues. Each side declares what it needs at start; declaring is idempotent."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import catalogue
 
 EVENT_EXCHANGE = "events"
 DEAD_LETTER_EXCHANGE = "dead-letters"
-# A message that failed five times won't succeed by itself: keep it with its reason and go on.
+# A message that failed five times won't succeed by itself: dead-letter it with its reason and continue.
 DELIVERY_LIMIT = 5
 
 
 @dataclass(frozen=True)
 class Queue:
-    """A consumer's queue, bound to the event exchange; what it can't handle goes to `dead_letter_queue`."""
+    """A consumer's queue, bound to the event exchange; messages it can't handle are sent to `dead_letter_queue`."""
 
     name: str
     bindings: tuple[str, ...]
@@ -29,7 +29,7 @@ QUEUES = tuple(Queue(queue.name, queue.bindings) for queue in catalogue.load().q
 
 
 def queue_named(name: str) -> Queue:
-    """A queue of the catalogue. KeyError when there is none of that name."""
+    """Return a queue of the catalogue. Raises KeyError for an unknown name."""
     try:
         return next(queue for queue in QUEUES if queue.name == name)
     except StopIteration:
@@ -37,7 +37,7 @@ def queue_named(name: str) -> Queue:
 
 
 class Channel(Protocol):
-    """The part of pika's BlockingChannel that is needed here."""
+    """The subset of pika's BlockingChannel used here."""
 
     def exchange_declare(self, exchange: str, exchange_type: str, *, durable: bool) -> Any: ...
     def queue_declare(self, queue: str, *, durable: bool, arguments: dict[str, Any]) -> Any: ...
@@ -47,7 +47,7 @@ class Channel(Protocol):
 def declare_topology(channel: Channel, queues: tuple[Queue, ...] = QUEUES) -> None:
     """Declare the exchanges, and for each queue the queue, its bindings and its dead-letter queue.
 
-    Publishers declare everything too: an event published before its consumer's first start must wait, not vanish.
+    Publishers declare everything too: an event published before its consumer's first start must wait, not be dropped.
     """
     channel.exchange_declare(EVENT_EXCHANGE, "topic", durable=True)
     channel.exchange_declare(DEAD_LETTER_EXCHANGE, "direct", durable=True)
@@ -59,7 +59,7 @@ def declare_topology(channel: Channel, queues: tuple[Queue, ...] = QUEUES) -> No
             durable=True,
             arguments={
                 "x-queue-type": "quorum",
-                # The broker's own limit is the net below the consumer's: it catches what kills the consumer itself.
+                # The broker's own limit backs up the consumer's: it catches messages that kill the consumer itself.
                 "x-delivery-limit": DELIVERY_LIMIT,
                 "x-dead-letter-exchange": DEAD_LETTER_EXCHANGE,
                 "x-dead-letter-routing-key": queue.name,

@@ -1,1 +1,1 @@
-"""What every service's tests need: a run's own database and broker vhost, tokens, and the table of bad bodies."""
+"""Shared test support: a database and broker vhost per run, tokens, and the table of invalid bodies."""

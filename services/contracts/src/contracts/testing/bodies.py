@@ -1,4 +1,4 @@
-"""Bodies that no JSON endpoint may accept, and the check of the answer that they must get."""
+"""Bodies that every JSON endpoint must reject, and the check of the response."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from contracts.api.problems import CONTENT_TYPE
 
-# (what is wrong, body, content type, status that must come)
+# (what is wrong, body, content type, expected status)
 BAD_BODIES: list[tuple[str, bytes, str, int]] = [
     ("empty", b"", "application/json", 400),
     ("cut off", b'{"a": ', "application/json", 400),
@@ -28,7 +28,7 @@ BAD_BODIES: list[tuple[str, bytes, str, int]] = [
 
 
 def assert_problem(response: Any, status: int, code: str | None = None) -> dict[str, Any]:
-    """Assert that `response` (Django's test client's) is a problem with that status and code; return its members."""
+    """Assert that a response (of Django's test client) is a problem with that status and code; return its members."""
     shown = f"{response.status_code} {response.get('Content-Type')} {response.content[:500]!r}"
     assert response.status_code == status, f"expected {status}, got {shown}"
     assert response["Content-Type"].startswith(CONTENT_TYPE), f"expected {CONTENT_TYPE}, got {shown}"

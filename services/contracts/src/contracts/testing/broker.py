@@ -1,4 +1,4 @@
-"""The broker as tests see it from outside: publish, count, and read the dead letters."""
+"""The broker as seen from outside: publish, count, and read the dead letters."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class DeadLetter:
 
     @property
     def reason(self) -> str:
-        """Why it went there."""
+        """Return why it was dead-lettered."""
         return str(self.headers.get("x-error-reason", ""))
 
 
 class Broker:
-    """A connection of the test's own. Not for several threads."""
+    """The test's own connection. Not thread-safe."""
 
     def __init__(self, url: str) -> None:
         self._connection = pika.BlockingConnection(pika.URLParameters(url))
@@ -33,7 +33,7 @@ class Broker:
         self._channel.confirm_delivery()
 
     def prepare(self, queue: Queue) -> None:
-        """Declare the queue with all that belongs to it, and empty it."""
+        """Declare the queue with its dependent objects, and purge it."""
         declare_topology(self._channel, (queue,))
         self._channel.queue_purge(queue.name)
         self._channel.queue_purge(queue.dead_letter_queue)
@@ -41,27 +41,26 @@ class Broker:
     def publish(
         self, message: Mapping[str, Any] | bytes, routing_key: str, headers: Mapping[str, Any] | None = None
     ) -> None:
-        """Publish an event, or any body, to the event exchange; return when the broker has confirmed it."""
+        """Publish an event, or any body, to the event exchange; returns once the broker has confirmed it."""
         body = message if isinstance(message, bytes) else encode(dict(message))
         message_id = str(message["id"]) if isinstance(message, Mapping) else "no-event"
         properties = pika.BasicProperties(message_id=message_id, headers=dict(headers or {}), delivery_mode=2)
         self._channel.basic_publish(EVENT_EXCHANGE, routing_key, body, properties, mandatory=True)
 
     def ready(self, queue: Queue) -> int:
-        """How many messages wait to be delivered; those in a consumer's hand don't count."""
+        """Return the number of messages that wait for delivery, without unacknowledged ones."""
         return int(self._channel.queue_declare(queue.name, passive=True).method.message_count)
 
     def consumers(self, queue: Queue) -> int:
-        """How many consumers the queue has."""
+        """Return the number of the queue's consumers."""
         return int(self._channel.queue_declare(queue.name, passive=True).method.consumer_count)
 
     def dead_letter(self, queue: Queue) -> DeadLetter | None:
-        """Take the oldest message out of the dead-letter queue; None when there is none."""
+        """Remove and return the oldest message of the dead-letter queue; None when it is empty."""
         method, properties, body = self._channel.basic_get(queue.dead_letter_queue, auto_ack=True)
         if method is None:
             return None
         return DeadLetter(body, properties.headers or {})
 
     def close(self) -> None:
-        """Close the connection."""
         self._connection.close()

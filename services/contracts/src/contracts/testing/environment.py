@@ -1,4 +1,4 @@
-"""What the tests of each service's environment have in common: subclass EnvironmentTests with the service's own cases.
+"""Environment tests common to all services: subclass EnvironmentTests with the service's own cases.
 
 Variables that every service has need no cases there.
 """
@@ -53,7 +53,7 @@ WEAK: Sequence[tuple[str, str | None]] = [
     ("DATABASE_URL", "postgres://role:role@db/name"),
     ("DATABASE_URL", "postgres://role@db/name"),
 ]
-# The same for variables that some services have.
+# The same for variables that only some services have.
 WRONG_WHERE_DECLARED: Sequence[Case] = [
     ("RABBITMQ_URL", "http://broker"),
     ("RABBITMQ_URL", "amqp://user:hunter2@broker:port/platform"),
@@ -89,19 +89,19 @@ KINDS: Mapping[str, Wrong] = {
 
 
 class EnvironmentTests:
-    """`sound` are the variables that the service needs in production beside those that all need."""
+    """`sound` are the variables that the service needs in production in addition to the common ones."""
 
     settings: ClassVar[type[ServiceEnvironment]]
     default_port: ClassVar[int]
     sound: ClassVar[Mapping[str, str]] = {}
     wrong: ClassVar[Sequence[Case]] = []
     weak: ClassVar[Sequence[tuple[str, str | None]]] = []
-    # Of variables of the service's own kinds.
+    # For variables of the service's own kinds.
     kinds: ClassVar[Mapping[str, Wrong]] = {}
 
     @pytest.fixture
     def production(self) -> dict[str, str]:
-        """An environment that starts in production."""
+        """Return an environment that is valid in production."""
         return self._production()
 
     def _production(self) -> dict[str, str]:
@@ -114,7 +114,7 @@ class EnvironmentTests:
         }
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """The cases of all services, and the service's own."""
+        """Add the cases of all services, and the service's own."""
         declared = variables(self.settings)
         if "wrong_case" in metafunc.fixturenames:
             wrong = [*WRONG, *(case for case in WRONG_WHERE_DECLARED if case[0] in declared), *self.wrong]
@@ -124,7 +124,7 @@ class EnvironmentTests:
             metafunc.parametrize("weak_case", weak, ids="{0[0]}={0[1]}".format)
 
     def refused(self, environ: Mapping[str, str]) -> str:
-        """The message with which the service doesn't start."""
+        """Return the message with which the service refuses to start."""
         with pytest.raises(ImproperlyConfigured) as caught:
             load(self.settings, environ)
         return str(caught.value)
@@ -134,7 +134,7 @@ class EnvironmentTests:
         assert (environment.name, environment.http_host) == ("development", "127.0.0.1")
         assert environment.http_port == self.default_port
 
-    def test_a_sound_production_environment_starts(self, production: dict[str, str]) -> None:
+    def test_a_valid_production_environment_starts(self, production: dict[str, str]) -> None:
         assert load(self.settings, production).name == "production"
 
     def test_a_wrong_value_stops_the_start(self, production: dict[str, str], wrong_case: Case) -> None:
@@ -146,7 +146,7 @@ class EnvironmentTests:
         assert len(value) < 4 or value not in message.replace(allowed, "")
         assert "hunter2" not in message
 
-    def test_production_refuses_what_is_weak_or_missing(
+    def test_production_refuses_weak_and_missing_values(
         self, production: dict[str, str], weak_case: tuple[str, str | None]
     ) -> None:
         name, value = weak_case
@@ -155,7 +155,7 @@ class EnvironmentTests:
         assert named(message) == {name}
         assert "hunter2" not in message
 
-    def test_development_takes_what_production_calls_weak(self, weak_case: tuple[str, str | None]) -> None:
+    def test_development_accepts_values_that_are_weak_in_production(self, weak_case: tuple[str, str | None]) -> None:
         name, value = weak_case
         assert load(self.settings, {name: value} if value is not None else {}).name == "development"
 
@@ -191,5 +191,5 @@ class EnvironmentTests:
 
 
 def named(message: str) -> set[str]:
-    """The variables that a message names."""
+    """Return the variables that a message names."""
     return {line.strip().split(":")[0] for line in message.splitlines()[1:]}

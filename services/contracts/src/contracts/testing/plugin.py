@@ -1,8 +1,8 @@
 """pytest plugin (`-p contracts.testing.plugin`): gives each run its own PostgreSQL database and RabbitMQ vhost.
 
-The servers are the running platform's; `make test` says where they are by TEST_DATABASE_URL (a role that may create
-databases) and TEST_RABBITMQ_ADMIN_URL (the management API, with credentials). Names carry the run's id, so that two
-runs at once don't meet; a run removes what it made.
+The servers are those of the running platform; `make test` passes TEST_DATABASE_URL (a role that may create databases)
+and TEST_RABBITMQ_ADMIN_URL (the management API, with credentials). Names contain the run's id, so that concurrent runs
+don't conflict; a run deletes what it created.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _scratch = tempfile.TemporaryDirectory(prefix="contracts-test-")
 # First: pytest-django sets Django up in the same hook.
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config, parser: pytest.Parser, args: list[str]) -> None:
-    """Set the environment before Django's settings are imported (they read it once)."""
+    """Set the environment before Django's settings, which read it once, are imported."""
     service = Path(early_config.invocation_params.dir).name
     key_file = Path(_scratch.name) / "private.pem"
     key_file.write_text(private_key_pem())
@@ -53,7 +53,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config, parser: pytest.Pa
         "JWT_PRIVATE_KEY_FILE": str(key_file),
         "EMAIL_URL": f"file://{mail}",
         "OTEL_SERVICE_NAME": service,
-        # No exporter: tests look at what the process made, not at a backend.
+        # No exporter: tests read the recorded telemetry directly, not from a backend.
         "OTEL_TRACES_EXPORTER": "none",
         "OTEL_SDK_DISABLED": os.environ.get("OTEL_SDK_DISABLED", "false"),
         "TEST_DATABASE_NAME": f"test_{service}_{RUN_ID}",
@@ -66,13 +66,13 @@ def pytest_load_initial_conftests(early_config: pytest.Config, parser: pytest.Pa
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let services that fetch the keys of access tokens trust this run's key; the one that holds keys has its own."""
+    """Make services that fetch keys trust this run's key; the service that issues tokens has its own."""
     if hasattr(settings, "ACCESS_TOKEN_KEY_SOURCE") and not hasattr(settings, "JWT_PRIVATE_KEY_FILE"):
         settings.ACCESS_TOKEN_KEY_SOURCE = "contracts.testing.tokens.TestKeys"
 
 
 def _dependencies() -> dict[str, str]:
-    """Nothing listens there: a test that calls a dependency without arranging for it fails at once."""
+    """Addresses where nothing listens: a test that calls a dependency without a stub fails at once."""
     addresses = {"http": "http://127.0.0.1:9", "grpc": "127.0.0.1:9"}
     edges = catalogue.load().edges()
     return {edge.variable: addresses[edge.protocol] for edge in edges if edge.protocol in addresses}
@@ -86,7 +86,7 @@ def _vhost_url() -> str:
 
 @pytest.fixture(scope="session")
 def broker_url() -> Iterator[str]:
-    """The URL of a vhost that exists for this run only; also what RABBITMQ_URL says."""
+    """Return the URL of a vhost created for this run; RABBITMQ_URL has the same value."""
     admin = os.environ.get("TEST_RABBITMQ_ADMIN_URL")
     if not admin:
         pytest.fail("TEST_RABBITMQ_ADMIN_URL is not set. Run these tests by `make test`.")

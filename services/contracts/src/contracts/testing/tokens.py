@@ -1,4 +1,4 @@
-"""Access tokens for tests: good, expired, forged, of another audience."""
+"""Access tokens for tests: valid, expired, forged, of another audience."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ KEY_ID = "test-key"
 
 @cache
 def private_key() -> rsa.RSAPrivateKey:
-    """The key that signs this run's tokens."""
+    """Return the key that signs this run's tokens."""
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
 @cache
 def foreign_key() -> rsa.RSAPrivateKey:
-    """A key that nobody trusts."""
+    """Return a key that no service trusts."""
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
 def private_key_pem() -> str:
-    """The signing key as PKCS #8 PEM."""
+    """Return the signing key as PKCS #8 PEM."""
     return (
         private_key()
         .private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
@@ -38,7 +38,7 @@ def private_key_pem() -> str:
 
 
 def access_token(user_id: str | None = None, *, key: rsa.RSAPrivateKey | None = None, **claims: Any) -> str:
-    """A token as users issues them. `claims` replace the usual ones; None leaves one out."""
+    """Return a token as users issues it. `claims` replace the usual ones; None omits one."""
     now = int(time.time())
     body: dict[str, Any] = {
         "token_type": "access",
@@ -55,7 +55,7 @@ def access_token(user_id: str | None = None, *, key: rsa.RSAPrivateKey | None = 
 
 
 def bad_tokens() -> dict[str, str]:
-    """Every token that must be refused, by what is wrong with it."""
+    """Return every token that must be refused, by its defect."""
     return {
         "expired": access_token(exp=int(time.time()) - 10),
         "forged": access_token(key=foreign_key()),
@@ -71,10 +71,10 @@ def bad_tokens() -> dict[str, str]:
 
 
 class TestKeys:
-    """A key source that knows this run's key only; what ACCESS_TOKEN_KEY_SOURCE names under test."""
+    """A key source with this run's key only; the target of ACCESS_TOKEN_KEY_SOURCE in tests."""
 
     __test__ = False
 
     def key(self, key_id: str) -> Any:
-        """The public key; KeyError for any other id."""
+        """Return the public key; KeyError for any other id."""
         return {KEY_ID: private_key().public_key()}[key_id]
