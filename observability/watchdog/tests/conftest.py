@@ -1,4 +1,4 @@
-"""A watchdog of its own for each test, on a free port."""
+"""A separate watchdog for each test, on a free port."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from platform_watchdog.settings import Settings
 
 @dataclass
 class Running:
-    """A watchdog and where it listens."""
+    """A watchdog and its address."""
 
     watchdog: Watchdog
     url: str

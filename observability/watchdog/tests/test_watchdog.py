@@ -1,4 +1,4 @@
-"""The switch, the alarm and the HTTP side."""
+"""The switch, the alarm and the HTTP server."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Clock:
         return self.now
 
 
-def test_a_heartbeat_in_time_keeps_the_alarm_down() -> None:
+def test_a_heartbeat_in_time_raises_no_alarm() -> None:
     clock = Clock()
     switch = Switch(45, clock)
     clock.now += 44
@@ -49,7 +49,7 @@ def test_a_heartbeat_in_time_keeps_the_alarm_down() -> None:
     assert not switch.is_silent
 
 
-def test_silence_is_told_once_and_its_end_once() -> None:
+def test_silence_and_its_end_are_notified_once_each() -> None:
     clock = Clock()
     switch = Switch(45, clock)
     clock.now += 45
@@ -68,7 +68,7 @@ def test_a_start_counts_as_a_heartbeat() -> None:
 
 
 def test_silence_raises_a_notification_and_a_heartbeat_resolves_it(running: Running) -> None:
-    time.sleep(0.31)  # the silence itself is what is tested
+    time.sleep(0.31)  # the silence itself is under test
     running.watchdog.announce(running.watchdog.switch.check())
     running.post("/heartbeat", FIRING)
     found = [(entry["source"], entry["notification"]["status"]) for entry in running.notifications()]
@@ -78,12 +78,12 @@ def test_silence_raises_a_notification_and_a_heartbeat_resolves_it(running: Runn
     assert alert["labels"]["severity"] == "page"
 
 
-def test_prometheus_gone_is_told_by_the_resolved_heartbeat(running: Running) -> None:
+def test_a_resolved_heartbeat_notifies_that_prometheus_is_down(running: Running) -> None:
     running.post("/heartbeat", {**FIRING, "status": "resolved"})
     assert [entry["notification"]["status"] for entry in running.notifications()] == ["firing"]
 
 
-def test_notifications_are_kept_in_order_and_on_disk(running: Running) -> None:
+def test_notifications_are_stored_in_order_and_on_disk(running: Running) -> None:
     for status in ("firing", "resolved"):
         assert running.post("/notifications", {"status": status}).status_code == 204
     assert [entry["number"] for entry in running.notifications()] == [1, 2]
@@ -93,33 +93,33 @@ def test_notifications_are_kept_in_order_and_on_disk(running: Running) -> None:
 
 
 @pytest.mark.parametrize("body", ["", "no json", "[1]", '"text"'])
-def test_what_is_no_json_object_is_refused_and_not_written_down(running: Running, body: str) -> None:
+def test_a_body_that_is_not_a_json_object_is_refused_and_not_recorded(running: Running, body: str) -> None:
     answer = requests.post(f"{running.url}/notifications", data=body, timeout=5)
     assert answer.status_code == 400
     assert running.notifications() == []
 
 
 @pytest.mark.parametrize("length", ["-1", "x", "99999999999", "²"])
-def test_a_strange_length_is_refused(running: Running, length: str) -> None:
+def test_an_invalid_length_is_refused(running: Running, length: str) -> None:
     host, port = running.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=5) as connection:
         connection.sendall(f"POST /heartbeat HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n".encode())
         assert connection.recv(100).startswith(b"HTTP/1.1 413")
 
 
-def test_pages_that_are_not_there_are_404(running: Running) -> None:
+def test_unknown_pages_are_404(running: Running) -> None:
     assert running.get("/").status_code == 404
     assert running.post("/other", {}).status_code == 404
     assert running.get("/notifications?after=x").status_code == 400
 
 
-def test_metrics_tell_the_age_and_the_alarm(running: Running) -> None:
+def test_metrics_show_the_age_and_the_alarm(running: Running) -> None:
     lines = dict(line.split() for line in running.get("/metrics").text.splitlines() if not line.startswith("#"))
     assert float(lines["watchdog_silent"]) == 0
     assert float(lines["watchdog_heartbeat_age_seconds"]) < 5
 
 
-def test_metrics_have_types_and_the_format_that_is_asked_for(running: Running) -> None:
+def test_metrics_have_types_and_the_requested_format(running: Running) -> None:
     running.post("/notifications", {"status": "firing"})
     text = running.get("/metrics")
     families = {family.name: family for family in text_string_to_metric_families(text.text)}
@@ -149,7 +149,7 @@ def test_the_alarm_goes_to_the_webhook_with_its_token(tmp_path: Path) -> None:
     assert request.get_json()["status"] == "firing"
 
 
-def test_a_receiver_that_is_away_stops_nothing(tmp_path: Path) -> None:
+def test_an_unavailable_receiver_does_not_stop_the_watchdog(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -1,1 +1,1 @@
-"""The dead man's switch: Alertmanager tells it all the time that alerting is alive, and its silence is the alarm."""
+"""The dead man's switch: Alertmanager sends it a continuous heartbeat, and a missing heartbeat raises an alarm."""

@@ -12,7 +12,7 @@ from platform_watchdog.server import Server, Watchdog
 
 
 def main() -> int:
-    """Exit code 2 when a setting is wrong."""
+    """Run until SIGTERM. Returns 2 if a setting is wrong."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stdout)
     try:
         chosen = settings.load()

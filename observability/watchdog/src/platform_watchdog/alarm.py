@@ -1,4 +1,4 @@
-"""The watchdog's own notification, in the shape of Alertmanager's webhook, so that one receiver takes both."""
+"""The watchdog's own notification, in the format of Alertmanager's webhook, so that one receiver handles both."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TIMEOUT_SECONDS = 5.0
 
 
 class Alarm:
-    """Writes the notification down first, then sends it wherever the settings say. One failing stops no other."""
+    """Records the notification, then sends it to each configured receiver. A failing one doesn't stop the others."""
 
     def __init__(self, settings: Settings, record: Record) -> None:
         self._settings = settings
@@ -29,12 +29,12 @@ class Alarm:
         self._since = ""
 
     def raise_(self, age: float) -> None:
-        """Alerting has been silent for `age` seconds."""
+        """Notify that alerting has been silent for `age` seconds."""
         self._since = datetime.now(UTC).isoformat()
         self._send("firing", f"No heartbeat from Alertmanager for {age:.0f} s")
 
     def resolve(self) -> None:
-        """The heartbeat is back."""
+        """Send the resolved notification."""
         self._send("resolved", "The heartbeat is back")
 
     def _send(self, status: str, description: str) -> None:

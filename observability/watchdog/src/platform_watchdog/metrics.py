@@ -1,4 +1,4 @@
-"""What Prometheus reads from the watchdog."""
+"""The watchdog's Prometheus metrics."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from platform_watchdog.switch import Switch
 
 
 class _State(Collector):
-    """Reads the watchdog's parts at scrape time."""
+    """Reads the state of the switch and the record at scrape time."""
 
     def __init__(self, switch: Switch, record: Record) -> None:
         self._switch = switch
@@ -33,7 +33,7 @@ class _State(Collector):
 
 
 def registry(switch: Switch, record: Record) -> CollectorRegistry:
-    """A registry with the watchdog's own metrics, and nothing of the process."""
+    """A registry with the watchdog's own metrics, without those of the process."""
     made = CollectorRegistry()
     made.register(_State(switch, record))
     return made

@@ -1,4 +1,4 @@
-"""Every notification that arrived or was raised, in order: a file of JSON lines, and the latest in memory."""
+"""Every notification that was received or raised, in order: a file of JSON lines, and the latest in memory."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 KEPT = 2000
-# One generation of the file is kept besides the current one.
+# One previous generation of the file is kept.
 LARGEST_FILE_BYTES = 20 * 1024 * 1024
 
 
 class Record:
-    """Thread-safe. Each entry has a number that only grows, and the time of its arrival in Unix seconds."""
+    """Thread-safe. Each entry has an increasing number and the time of its arrival in Unix seconds."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -26,7 +26,7 @@ class Record:
 
     @property
     def count(self) -> int:
-        """How many entries there have been since the start."""
+        """The number of entries since the start."""
         return self._number
 
     def add(self, source: str, notification: dict[str, Any]) -> dict[str, Any]:
@@ -42,6 +42,6 @@ class Record:
         return entry
 
     def after(self, number: int, since: float = 0.0) -> list[dict[str, Any]]:
-        """The entries kept in memory with a higher number and not older than `since`."""
+        """The entries in memory with a higher number and not older than `since` (Unix seconds)."""
         with self._lock:
             return [entry for entry in self._entries if entry["number"] > number and entry["at"] >= since]

@@ -1,4 +1,4 @@
-"""The HTTP side: heartbeats and notifications in, the record and metrics out."""
+"""The HTTP server: receives heartbeats and notifications, serves the record and the metrics."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from platform_watchdog.switch import Change, Switch
 
 LARGEST_BODY_BYTES = 2 * 1024 * 1024
 READ_SECONDS = 10.0
-# How often the clock is looked at.
+# The interval between two checks of the clock.
 TICK_SECONDS = 1.0
 
 
 @dataclass
 class Watchdog:
-    """The parts together. `watch` runs until `stop` is set."""
+    """Connects switch, record and alarm. `watch` runs until `stop` is set."""
 
     settings: Settings
 
@@ -36,24 +36,24 @@ class Watchdog:
         self.registry = metrics.registry(self.switch, self.record)
 
     def heartbeat(self, notification: dict[str, Any]) -> None:
-        """Alertmanager has sent the Watchdog alert: firing is alive; resolved, Prometheus has stopped sending it."""
+        """Handle Alertmanager's Watchdog alert. Firing: alerting works. Resolved: Prometheus has stopped sending it."""
         self.announce(self.switch.stopped() if notification.get("status") == "resolved" else self.switch.heartbeat())
 
     def announce(self, change: Change | None) -> None:
-        """Tell of a change."""
+        """Notify of a change of the alarm."""
         if change == "silent":
             self.alarm.raise_(self.switch.age)
         elif change == "heard":
             self.alarm.resolve()
 
     def watch(self, stop: threading.Event) -> None:
-        """Look at the clock every second."""
+        """Check the clock every second."""
         while not stop.wait(TICK_SECONDS):
             self.announce(self.switch.check())
 
 
 class Server(ThreadingHTTPServer):
-    """The watchdog's server, which listens at once."""
+    """The watchdog's server, which listens from its creation."""
 
     daemon_threads = True
 
@@ -63,7 +63,7 @@ class Server(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers one connection's requests."""
+    """Handles the requests of one connection."""
 
     server: Server
     timeout = READ_SECONDS
@@ -130,4 +130,4 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(encoded)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Heartbeats come every ten seconds: no access log."""
+        """No access log: heartbeats arrive every ten seconds."""

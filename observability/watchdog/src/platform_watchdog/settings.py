@@ -1,4 +1,4 @@
-"""What can be set, read once from the environment."""
+"""The watchdog's settings, read once from the environment."""
 
 from __future__ import annotations
 
@@ -36,5 +36,5 @@ class Settings:
 
 
 def load(environ: Mapping[str, str] = os.environ) -> Settings:
-    """Settings from WATCHDOG_* variables. Raises SettingsError naming every variable that is wrong."""
+    """Read the WATCHDOG_* variables. Raises SettingsError naming every variable that is wrong."""
     return read(Settings, environ, prefix="WATCHDOG_", blank_is_unset=True)

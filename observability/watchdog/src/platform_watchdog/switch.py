@@ -1,4 +1,4 @@
-"""The switch itself: when was the last heartbeat, and is that too long ago?"""
+"""The switch: decides whether the last heartbeat was too long ago."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Change = Literal["silent", "heard"]
 
 
 class Switch:
-    """Thread-safe. At the start the heartbeat counts as heard, so a restart doesn't raise an alarm."""
+    """Thread-safe. The start counts as a heartbeat, so that a restart doesn't raise an alarm."""
 
     def __init__(self, silence: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._silence = silence
@@ -31,7 +31,7 @@ class Switch:
         return self._silent
 
     def heartbeat(self) -> Change | None:
-        """Note a heartbeat; "heard" when it ends a silence."""
+        """Record a heartbeat; returns "heard" if it ends a silence."""
         with self._lock:
             self._last = self._clock()
             if not self._silent:
@@ -40,13 +40,13 @@ class Switch:
             return "heard"
 
     def stopped(self) -> Change | None:
-        """Note that alerting itself says the heartbeat has ended: no need to wait for the silence to last."""
+        """Record that alerting itself reports the end of the heartbeat: no need to wait for the timeout."""
         with self._lock:
             self._last = min(self._last, self._clock() - self._silence)
         return self.check()
 
     def check(self) -> Change | None:
-        """Look at the clock; "silent" when the silence has just become too long."""
+        """Check the clock; returns "silent" if the silence has just exceeded the limit."""
         with self._lock:
             if self._silent or self._clock() - self._last < self._silence:
                 return None
