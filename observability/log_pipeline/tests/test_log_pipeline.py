@@ -1,4 +1,4 @@
-"""Reading Elasticsearch's, rsyslog's and Filebeat's figures."""
+"""Reading the counters of Elasticsearch, rsyslog and Filebeat."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ Sun Nov 22 12:17:19 2026: { "name": "main Q", "origin": "core.que"""
 
 
 class Stub:
-    """Answers as Elasticsearch does."""
+    """Responds as Elasticsearch does."""
 
     def __init__(self) -> None:
         self.services: dict[str, tuple[float, int]] = {"orders": (1_700_000_000_000.0, 12)}
         self.blocks: dict[str, str] = {}
-        # The part of Filebeat 8's answer that is read.
+        # The part of Filebeat 8's response that is read.
         self.filebeat: Any = {
             "libbeat": {
                 "output": {"events": {"acked": 90, "active": 4, "dropped": 1, "failed": 2, "total": 97}},
@@ -62,28 +62,28 @@ def stub() -> Iterator[Stub]:
         yield found
 
 
-def test_a_look_finds_lines_blocks_and_disk(stub: Stub) -> None:
+def test_a_query_returns_lines_blocks_and_disk(stub: Stub) -> None:
     stub.blocks = {"index.blocks.read_only_allow_delete": "true"}
     seen = elasticsearch.look(stub.url, requests.Session())
     assert seen == elasticsearch.Snapshot(True, 1, 0.75, {"orders": 1_700_000_000.0}, {"orders": 12})
 
 
-def test_elasticsearch_away_is_not_up() -> None:
+def test_an_unavailable_elasticsearch_is_not_up() -> None:
     assert elasticsearch.look("http://127.0.0.1:1", requests.Session()) == elasticsearch.Snapshot()
 
 
-def test_the_last_figures_of_the_shipper_count(tmp_path: Path) -> None:
+def test_the_last_counters_of_the_shipper_are_used(tmp_path: Path) -> None:
     (tmp_path / "stats").write_text(STATS)
     found = shipper.read(tmp_path / "stats")
     assert (found.queues, found.processed, found.failed) == ({"main Q": 7}, {"elasticsearch": 8}, {"elasticsearch": 2})
     assert found.at > 0
 
 
-def test_a_shipper_without_figures_is_nothing(tmp_path: Path) -> None:
+def test_a_shipper_without_counters_has_no_figures(tmp_path: Path) -> None:
     assert shipper.read(tmp_path / "none") == shipper.Shipper()
 
 
-def test_filebeats_figures_have_the_names_of_rsyslogs(stub: Stub) -> None:
+def test_filebeats_counters_have_the_names_of_rsyslogs(stub: Stub) -> None:
     collector = PipelineCollector(stub.url, _shipper(load({"FILEBEAT_URL": f"{stub.url}/"})))
     families = {family.name: family for family in collector.collect()}
     told = {
@@ -99,12 +99,12 @@ def test_filebeats_figures_have_the_names_of_rsyslogs(stub: Stub) -> None:
 
 
 @pytest.mark.parametrize("answer", [{}, [], {"libbeat": {"pipeline": None}}])
-def test_an_answer_of_filebeats_that_says_nothing_is_no_figures(stub: Stub, answer: Any) -> None:
+def test_an_unusable_response_of_filebeat_has_no_figures(stub: Stub, answer: Any) -> None:
     stub.filebeat = answer
     assert filebeat.read(stub.url, requests.Session()) == shipper.Shipper()
 
 
-def test_filebeat_away_has_no_figures() -> None:
+def test_an_unavailable_filebeat_has_no_figures() -> None:
     assert filebeat.read("http://127.0.0.1:1", requests.Session()) == shipper.Shipper()
 
 
@@ -113,7 +113,7 @@ def test_without_filebeat_rsyslogs_file_is_read(tmp_path: Path) -> None:
     assert _shipper(load({"RSYSLOG_STATS": str(tmp_path / "stats")}))().queues == {"main Q": 7}
 
 
-def test_a_silent_service_keeps_its_last_lines_time(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_service_keeps_the_time_of_its_last_line(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("log_pipeline.__main__.FRESH_SECONDS", 0.0)
     collector = PipelineCollector(stub.url, shipper.Shipper)
     list(collector.collect())

@@ -1,4 +1,4 @@
-"""Files that grow are bounded."""
+"""The size of growing files is limited."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from platform_retention.local_files import empty_when_big, trim_folder
 
 
-def test_only_the_newest_files_stay(tmp_path: Path) -> None:
+def test_only_the_newest_files_are_kept(tmp_path: Path) -> None:
     for number in range(10):
         (tmp_path / f"{9 - number}").touch()
         os.utime(tmp_path / f"{9 - number}", (number, number))
@@ -18,7 +18,7 @@ def test_only_the_newest_files_stay(tmp_path: Path) -> None:
     assert trim_folder(tmp_path / "missing", 3) == 0
 
 
-def test_a_big_file_is_emptied_under_whoever_appends_to_it(tmp_path: Path) -> None:
+def test_a_big_file_is_truncated_while_a_writer_appends_to_it(tmp_path: Path) -> None:
     file = tmp_path / "stats.json"
     with file.open("a") as appending:
         appending.write("x" * 100)

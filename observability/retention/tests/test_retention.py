@@ -1,4 +1,4 @@
-"""What retention drops, and what it keeps."""
+"""What retention deletes, and what it keeps."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ def days_ago(days: float) -> datetime:
     return NOW - timedelta(days=days)
 
 
-def test_a_log_index_goes_when_its_successor_is_older_than_the_limit() -> None:
+def test_a_log_index_is_deleted_when_its_successor_is_older_than_the_limit() -> None:
     created = {"a": days_ago(10), "b": days_ago(8), "c": days_ago(7.1), "d": days_ago(6.9), "e": days_ago(0)}
     assert outdated_logs(created, NOW, 7) == ["a", "b"]
 
 
-def test_the_index_being_written_to_always_stays() -> None:
+def test_the_index_being_written_to_is_always_kept() -> None:
     assert outdated_logs({"only": days_ago(400)}, NOW, 7) == []
     assert outdated_logs({}, NOW, 7) == []
 
 
-def test_indices_made_in_the_same_instant_are_ordered_by_name() -> None:
+def test_indices_created_in_the_same_instant_are_ordered_by_name() -> None:
     same = {"000002": days_ago(9), "000001": days_ago(9), "000003": days_ago(8)}
     assert outdated_logs(same, NOW, 7) == ["000001", "000002"]
 
 
-def test_traces_go_by_the_day_in_their_name() -> None:
+def test_traces_are_deleted_by_the_day_in_their_name() -> None:
     kinds = ("span", "service", "dependencies", "sampling")
     days = ("2026-06-26", "2026-06-27", "2026-06-30")
     indices = [f"jaeger-{kind}-{day}" for kind in kinds for day in days]
@@ -43,12 +43,12 @@ def test_traces_go_by_the_day_in_their_name() -> None:
     "foreign",
     ["jaeger-span-2020-01-01-copy", "jaeger-span-archive", "logs-2020-01-01", "jaeger-span-20200101", "other"],
 )
-def test_an_index_of_another_name_stays(foreign: str) -> None:
+def test_an_index_with_another_name_is_kept(foreign: str) -> None:
     assert outdated_traces([foreign], date(2026, 6, 30), 1) == []
 
 
 @responses.activate
-def test_it_rolls_over_first_and_then_drops_what_is_too_old() -> None:
+def test_it_rolls_over_first_and_then_deletes_outdated_indices() -> None:
     def settings(created: dict[str, datetime]) -> dict[str, object]:
         return {
             name: {"settings": {"index": {"creation_date": str(int(moment.timestamp() * 1000))}}}

@@ -1,4 +1,4 @@
-"""What retention reads from its environment."""
+"""The settings that retention reads from its environment."""
 
 from __future__ import annotations
 

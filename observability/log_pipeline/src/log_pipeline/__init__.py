@@ -1,1 +1,1 @@
-"""Metrics of the log pipeline, measured where it ends: in Elasticsearch's search, and in the shipper's own figures."""
+"""Metrics of the log pipeline, measured at its end: from Elasticsearch's search and the shipper's own counters."""

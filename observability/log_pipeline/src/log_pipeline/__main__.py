@@ -1,4 +1,4 @@
-"""`python -m log_pipeline` serves /metrics until SIGTERM. Elasticsearch is asked at each scrape, at most every 4 s."""
+"""`python -m log_pipeline` serves /metrics until SIGTERM. Queries Elasticsearch at each scrape, at most every 4 s."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FRESH_SECONDS = 4.0
 
 
 class PipelineCollector(Collector):
-    """Looks at both ends when it is scraped."""
+    """Queries Elasticsearch and the shipper when it is scraped."""
 
     def __init__(self, url: str, shipper_figures: Callable[[], Shipper]) -> None:
         self._url = url
@@ -33,15 +33,15 @@ class PipelineCollector(Collector):
         self._lock = threading.Lock()
         self._looked = -FRESH_SECONDS
         self._snapshot = elasticsearch.Snapshot()
-        # A service that has been silent for longer than a look goes back keeps its last line's time.
+        # A service that has been silent for longer than the search window keeps the time of its last line.
         self._newest: dict[str, float] = {}
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing: registering must not ask Elasticsearch."""
+        """Describe no metric: registering must not query Elasticsearch."""
         return []
 
     def collect(self) -> Iterable[Metric]:
-        """Every family."""
+        """Every metric family."""
         with self._lock:
             if time.monotonic() - self._looked >= FRESH_SECONDS:
                 self._snapshot = elasticsearch.look(self._url, self._session)
@@ -85,14 +85,14 @@ def _gauges(name: str, help_text: str, label: str, values: Mapping[str, float]) 
 
 
 def _shipper(chosen: Settings) -> Callable[[], Shipper]:
-    """Filebeat where its URL is set, else the file that rsyslog writes."""
+    """Filebeat if its URL is set, else the file that rsyslog writes."""
     if chosen.filebeat_url:
         return partial(filebeat.read, chosen.filebeat_url, requests.Session())
     return partial(shipper.read, chosen.rsyslog_stats)
 
 
 def main() -> int:
-    """Exit code 2 when a setting is wrong."""
+    """Exit code 2 if a setting is wrong."""
     try:
         chosen = settings.load()
     except SettingsError as error:

@@ -1,4 +1,4 @@
-"""What Elasticsearch tells: is it there, may it write, is its disk full, how new is each service's newest line."""
+"""Queries Elasticsearch: is it up and writable, is its disk full, how old is each service's newest line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import requests
 
 INDEX = "logs-django-*"
-# A line older than this counts as this old: the search stays cheap however long a service has been silent.
+# Older lines count as this old: the search stays cheap however long a service has been silent.
 HORIZON = "15m"
 SERVICES_AT_MOST = 100
 TIMEOUT_SECONDS = 3.0
@@ -17,7 +17,7 @@ TIMEOUT_SECONDS = 3.0
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One look. Times are Unix seconds, lines are those of the last 60 s, by service."""
+    """The result of one query. Times are Unix seconds; lines are those of the last 60 s, by service."""
 
     up: bool = False
     read_only_indices: int = 0
@@ -27,7 +27,7 @@ class Snapshot:
 
 
 def look(url: str, session: requests.Session) -> Snapshot:
-    """Ask; whatever keeps Elasticsearch from answering is `up=False`."""
+    """Query Elasticsearch. `up=False` if it doesn't respond, for whatever reason."""
     try:
         settings = _get(session, f"{url}/_all/_settings/index.blocks.*?expand_wildcards=all&flat_settings=true")
         allocation = _get(session, f"{url}/_cat/allocation?format=json&bytes=b")

@@ -1,4 +1,4 @@
-"""What the shipper tells where it is Filebeat: the figures of its HTTP endpoint, /stats."""
+"""Filebeat's counters as shipper, from its HTTP endpoint /stats."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NAME = "filebeat"
 
 
 def read(url: str, session: requests.Session) -> Shipper:
-    """Its figures now. Nothing when it doesn't answer, as with a shipper that has not written any."""
+    """Its current counters. Empty if it doesn't respond, as for a shipper that has not written any."""
     try:
         answer = session.get(f"{url}/stats", timeout=TIMEOUT_SECONDS)
         answer.raise_for_status()

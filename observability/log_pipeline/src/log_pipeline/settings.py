@@ -1,4 +1,4 @@
-"""What can be set, read once from the environment."""
+"""The exporter's settings, read once from the environment."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from platform_settings import kinds, read
 
 @dataclass(frozen=True)
 class Settings:
-    """`filebeat_url` is empty where rsyslog ships the lines; then its figures are in the file `rsyslog_stats`."""
+    """`filebeat_url` is empty if rsyslog ships the lines; then its counters are in the file `rsyslog_stats`."""
 
     host: str = kinds.text("127.0.0.1", name="LOG_PIPELINE_HOST")
     port: int = kinds.port(9096, name="LOG_PIPELINE_PORT")
-    # With a user and password where Elasticsearch's security is on.
+    # Includes user and password if Elasticsearch's security is on.
     elasticsearch_url: str = kinds.url("http://127.0.0.1:9200", secret=True)
     filebeat_url: str = kinds.url("", or_none=True)
     rsyslog_stats: Path = kinds.file(Path("var/lib/rsyslog/stats.json"))
 
 
 def load(environ: Mapping[str, str] = os.environ) -> Settings:
-    """Raises SettingsError naming every variable that is wrong."""
+    """Read the environment. Raises SettingsError naming every variable that is wrong."""
     return read(Settings, environ, blank_is_unset=True)

@@ -1,4 +1,4 @@
-"""What the shipper tells: rsyslog's impstats file, one JSON object a line behind a date."""
+"""rsyslog's counters as shipper, from its impstats file: one JSON object a line after a date."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TAIL_BYTES = 64 * 1024
 
 @dataclass(frozen=True)
 class Shipper:
-    """Its latest figures: waiting lines by queue, processed and failed by action. `at` is the file's time or 0."""
+    """The latest counters: waiting lines by queue, processed and failed by action. `at` is the file's time or 0."""
 
     at: float = 0.0
     queues: Mapping[str, int] = field(default_factory=dict)
@@ -22,7 +22,7 @@ class Shipper:
 
 
 def read(path: Path) -> Shipper:
-    """The last value of each counter in the file."""
+    """Read the last value of each counter in the file."""
     try:
         at = path.stat().st_mtime
         with path.open("rb") as file:

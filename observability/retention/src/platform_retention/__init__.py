@@ -1,1 +1,1 @@
-"""The job that rolls log indices over and drops what is too old: this Elasticsearch has no lifecycle management."""
+"""Rolls log indices over and deletes old ones, because this Elasticsearch has no lifecycle management."""

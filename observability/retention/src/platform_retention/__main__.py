@@ -1,7 +1,7 @@
 """`python -m platform_retention` applies the policy until SIGTERM.
 
-Settings are ELASTICSEARCH_URL, LOGS_RETENTION_DAYS, TRACES_RETENTION_DAYS, INTERVAL_SECONDS, and for files of this
-machine, where they are given, MAIL_FOLDER and RSYSLOG_STATS.
+Settings are ELASTICSEARCH_URL, LOGS_RETENTION_DAYS, TRACES_RETENTION_DAYS, INTERVAL_SECONDS and, for files on this
+machine, the optional MAIL_FOLDER and RSYSLOG_STATS.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ logger = logging.getLogger("elasticsearch-retention")
 
 
 def configure_logging() -> None:
-    """JSON lines with ECS names on standard output."""
+    """Write JSON lines with ECS names to standard output."""
     handler = logging.StreamHandler(sys.stdout)
     names = {"levelname": "log.level", "name": "log.logger"}
     static = {"service.name": "elasticsearch-retention"}
@@ -38,7 +38,7 @@ def configure_logging() -> None:
 
 
 def main() -> int:
-    """Apply the policy again and again. Returns 2 when a setting is wrong."""
+    """Apply the policy periodically. Returns 2 if a setting is wrong."""
     configure_logging()
     try:
         settings = load()

@@ -1,4 +1,4 @@
-"""Which indices are outdated, by date, and dropping them."""
+"""Finds outdated indices by date and deletes them."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from typing import Any
 import requests
 
 TIMEOUT_SECONDS = 20.0
-# The data stream of every service's log lines.
+# The data stream of all services' log lines.
 LOGS = "logs-django-default"
-# Days are dropped whole, so an index holds at most one; by size, so that none grows too big to handle.
+# Whole days are deleted, so an index holds at most one day; also limited by size, to keep it manageable.
 ROLLOVER = {"max_age": "1d", "max_primary_shard_size": "1gb"}
 DAILY = re.compile(r"^(?:.*-)?jaeger-(?:span|service|dependencies|sampling)-(\d{4}-\d{2}-\d{2})$")
 
 
 @dataclass(frozen=True)
 class Policy:
-    """How many days of each are kept."""
+    """The number of days to keep, by kind of data."""
 
     logs_days: int
     traces_days: int
 
 
 def outdated_logs(created: Mapping[str, datetime], now: datetime, days: int) -> list[str]:
-    """The log indices whose last line is older than `days`, of `created` (index → when it was made).
+    """The log indices whose last line is older than `days`. `created` maps each index to its creation time.
 
-    An index was written to until its successor was made. The newest is being written to and always stays.
+    An index was written to until its successor was created. The newest is still being written to and is always kept.
     """
     ordered = sorted(created, key=lambda index: (created[index], index))
     limit = now - timedelta(days=days)
@@ -38,7 +38,7 @@ def outdated_logs(created: Mapping[str, datetime], now: datetime, days: int) -> 
 
 
 def outdated_traces(indices: list[str], today: date, days: int) -> list[str]:
-    """Jaeger's daily indices of days that ended more than `days` ago."""
+    """Jaeger's daily indices for days that ended more than `days` ago."""
     limit = today - timedelta(days=days)
     found = []
     for index in indices:
@@ -58,7 +58,7 @@ class Retention:
         self._session = requests.Session()
 
     def apply(self, now: datetime) -> list[str]:
-        """Roll over and drop; returns the names of the dropped indices."""
+        """Roll over and delete; returns the names of the deleted indices."""
         self._roll_over()
         traces = [index for index in self._creation_dates("*jaeger-*") if DAILY.match(index)]
         outdated = outdated_logs(self._creation_dates(f".ds-{self._stream}-*"), now, self._policy.logs_days)
@@ -68,7 +68,7 @@ class Retention:
         return outdated
 
     def _roll_over(self) -> None:
-        # Before the first line there is no stream: Elasticsearch makes it with that.
+        # Before the first line there is no stream: Elasticsearch creates it with that line.
         if self._creation_dates(f".ds-{self._stream}-*"):
             self._request("POST", f"/{self._stream}/_rollover", {"conditions": ROLLOVER})
 

@@ -1,4 +1,4 @@
-"""Files on this machine that grow and that nobody else bounds."""
+"""Limits the size of files on this machine that grow without any other limit."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path
 
 # The file backend writes one file for each mail, and background traffic orders all day.
 MAILS_KEPT = 2000
-# rsyslog appends its figures every ten seconds, opened for appending: emptying it in place is safe.
+# rsyslog appends its counters every ten seconds in append mode, so truncating the file in place is safe.
 STATS_BYTES = 4 * 1024 * 1024
 
 
 def trim_folder(folder: Path, keep: int) -> int:
-    """Delete all but the `keep` newest files of a folder; returns how many went. A missing folder is an empty one."""
+    """Delete all but the `keep` newest files of a folder; returns how many were deleted. The folder may be missing."""
     files = [(file.stat().st_mtime_ns, file) for file in folder.glob("*") if file.is_file()]
     outdated = sorted(files)[: max(0, len(files) - keep)]
     for _, file in outdated:
@@ -21,7 +21,7 @@ def trim_folder(folder: Path, keep: int) -> int:
 
 
 def empty_when_big(file: Path, limit: int) -> bool:
-    """Empty a file in place when it has more than `limit` bytes; returns whether it did. May be missing."""
+    """Truncate a file in place if it is larger than `limit` bytes; returns whether it was. The file may be missing."""
     with suppress(FileNotFoundError):
         if file.stat().st_size > limit:
             with file.open("r+b") as opened:

@@ -1,4 +1,4 @@
-"""What can be set, read once from the environment."""
+"""The job's settings, read once from the environment."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from platform_settings import kinds, read
 
 @dataclass(frozen=True)
 class Settings:
-    """`mail_folder` and `rsyslog_stats` are on this machine where they are given, and are kept small too."""
+    """`mail_folder` and `rsyslog_stats` are optional and on this machine; the job limits their size too."""
 
-    # With a user and password where Elasticsearch's security is on.
+    # Includes user and password if Elasticsearch's security is on.
     elasticsearch_url: str = kinds.url("http://127.0.0.1:9200", secret=True)
     logs_retention_days: int = kinds.integer(7, 1, 365)
     traces_retention_days: int = kinds.integer(3, 1, 365)
@@ -24,5 +24,5 @@ class Settings:
 
 
 def load(environ: Mapping[str, str] = os.environ) -> Settings:
-    """Raises SettingsError naming every variable that is wrong."""
+    """Read the environment. Raises SettingsError naming every variable that is wrong."""
     return read(Settings, environ, blank_is_unset=True)
