@@ -1,4 +1,4 @@
-"""Which minutes are counted, when, and what happens when Elasticsearch is away."""
+"""The minutes to count, and the behaviour while Elasticsearch is unavailable."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ def minutes(now: datetime, last: datetime | None) -> list[str]:
     return [f"{bucket:%H:%M}" for bucket in job.buckets(now, last)]
 
 
-def test_the_running_minute_and_those_that_may_still_get_spans_are_counted_again() -> None:
+def test_the_current_minute_and_those_that_may_still_get_spans_are_counted_again() -> None:
     assert minutes(NOW, NOW - timedelta(minutes=1)) == ["12:28", "12:29", "12:30"]
 
 
-def test_after_a_pause_what_was_missed_is_made_up_for() -> None:
+def test_after_a_pause_missed_minutes_are_counted() -> None:
     paused = minutes(NOW, datetime(2026, 6, 30, 12, 10, tzinfo=UTC))
     assert (paused[0], paused[-1], len(paused)) == ("12:08", "12:30", 23)
 
 
 @pytest.mark.parametrize("last", [None, NOW - timedelta(days=3)])
-def test_at_most_an_hour_is_made_up_for(last: datetime | None) -> None:
+def test_at_most_an_hour_is_counted_retroactively(last: datetime | None) -> None:
     first, *_, latest = job.buckets(NOW, last)
     assert (first, latest) == (datetime(2026, 6, 30, 11, 30, tzinfo=UTC), datetime(2026, 6, 30, 12, 30, tzinfo=UTC))
 
 
 class Fake(Store):
-    """Answers from memory; fails while `failures` lasts."""
+    """Returns results from memory; raises while `failures` is positive."""
 
     def __init__(self, failures: int = 0) -> None:
         self.written: dict[datetime, Mapping[tuple[str, str], int]] = {}
@@ -65,7 +65,7 @@ class Fake(Store):
         return now
 
 
-def test_what_callers_tell_and_what_callees_tell_come_together() -> None:
+def test_links_reported_by_callers_and_by_callees_are_merged() -> None:
     store = Fake()
     assert job.count(store, NOW) == 2
     assert store.written[NOW] == {("orders", "users"): 3, ("orders", "notifications"): 1}
@@ -79,7 +79,7 @@ def test_counting_a_minute_twice_gives_the_same_document() -> None:
     assert (store.written, store.writes) == (before, 2)
 
 
-def test_elasticsearch_being_away_is_waited_for_and_a_stop_ends_it_at_once() -> None:
+def test_an_outage_of_elasticsearch_is_retried_and_a_stop_ends_it_at_once() -> None:
     store, stopping = Fake(failures=3), threading.Event()
     thread = threading.Thread(target=job.run, args=(store, 0.01, stopping))
     thread.start()

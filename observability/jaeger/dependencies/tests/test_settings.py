@@ -1,4 +1,4 @@
-"""What the job reads from its environment."""
+"""The settings that the job reads from its environment."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class Index:
         return [hit["_source"] for hit in answer.json()["hits"]["hits"]]
 
     def drop(self) -> None:
-        """Delete what this test made."""
+        """Delete the indices of this test."""
         for kind in ("span", "dependencies"):
             requests.delete(f"{URL}/{self.prefix}jaeger-{kind}-{MINUTE:%Y-%m-%d}", timeout=20)
 
@@ -75,7 +75,7 @@ def store(index: Index) -> Store:
     return Store(URL, index_prefix=index.prefix)
 
 
-def test_calls_are_counted_by_caller_and_whom_it_names(index: Index, store: Store) -> None:
+def test_calls_are_counted_by_caller_and_named_callee(index: Index, store: Store) -> None:
     index.span("a", "orders", "client", peer_service="users")
     index.span("b", "orders", "client", peer_service="users")
     index.span("c", "orders", "producer", messaging_system="rabbitmq")
@@ -83,27 +83,25 @@ def test_calls_are_counted_by_caller_and_whom_it_names(index: Index, store: Stor
     assert store.calls(MINUTE, END) == {("orders", "users"): 2, ("orders", "rabbitmq"): 1, ("users", "postgresql"): 1}
 
 
-def test_the_surest_name_of_a_peer_wins(index: Index, store: Store) -> None:
+def test_the_most_reliable_name_of_a_peer_wins(index: Index, store: Store) -> None:
     index.span("a", "orders", "client", peer_service="stock-db", db_system_name="postgresql")
     assert store.calls(MINUTE, END) == {("orders", "stock-db"): 1}
 
 
-def test_only_calls_of_that_minute_count(index: Index, store: Store) -> None:
+def test_only_calls_of_that_minute_are_counted(index: Index, store: Store) -> None:
     index.span("a", "orders", "client", peer_service="users", at=MINUTE - timedelta(milliseconds=1))
     index.span("b", "orders", "client", peer_service="users", at=END)
     index.span("c", "orders", "client", peer_service="users", at=END - timedelta(milliseconds=1))
     assert store.calls(MINUTE, END) == {("orders", "users"): 1}
 
 
-def test_spans_that_call_nobody_do_not_count(index: Index, store: Store) -> None:
+def test_spans_without_a_callee_are_not_counted(index: Index, store: Store) -> None:
     index.span("a", "orders", "internal", peer_service="users")
     index.span("b", "orders", "client")
     assert store.calls(MINUTE, END) == {}
 
 
-def test_entries_are_those_with_a_parent_and_come_in_pages(
-    index: Index, store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_entries_have_a_parent_and_are_paged(index: Index, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("jaeger_dependencies.store.PAGE", 2)
     for number in range(5):
         index.span(f"s{number}", "users", "server", parent=f"p{number}")
@@ -113,7 +111,7 @@ def test_entries_are_those_with_a_parent_and_come_in_pages(
     assert len(store.entries(MINUTE, END, 3)) == 3
 
 
-def test_callers_are_found_also_when_they_began_earlier(index: Index, store: Store) -> None:
+def test_callers_are_found_even_if_they_started_earlier(index: Index, store: Store) -> None:
     index.span("p1", "orders", "producer", at=MINUTE - timedelta(minutes=5), peer_service="rabbitmq")
     index.span("p2", "orders", "client")
     found = store.callers(["p1", "p2", "missing"], MINUTE, END)
@@ -140,12 +138,12 @@ def test_a_minute_becomes_one_document_in_jaegers_format_however_often_it_is_cou
     ]
 
 
-def test_an_empty_minute_leaves_no_document(index: Index, store: Store) -> None:
+def test_an_empty_minute_stores_no_document(index: Index, store: Store) -> None:
     assert count(store, MINUTE) == 0
     assert index.graph() == []
 
 
-def test_the_last_minute_that_was_written_is_found_again(index: Index, store: Store) -> None:
+def test_the_last_stored_minute_is_found(index: Index, store: Store) -> None:
     assert store.last_written(MINUTE, timedelta(hours=1)) is None
     store.write(MINUTE, {("a", "b"): 1})
     store.write(MINUTE - timedelta(minutes=5), {("a", "b"): 1})

@@ -1,5 +1,5 @@
 """Fills Jaeger's dependency graph.
 
-With Elasticsearch as storage, /api/dependencies shows what a batch job has written; officially a Spark job. This is a
-small one that keeps up by the minute and asks Elasticsearch to do the counting.
+With Elasticsearch as storage, /api/dependencies reads the output of a batch job, officially a Spark job. This is a
+small one that runs every minute and lets Elasticsearch do the counting.
 """

@@ -16,16 +16,16 @@ from jaeger_dependencies.store import Store
 
 @dataclass(frozen=True)
 class Settings:
-    """What can be set."""
+    """The job's settings."""
 
-    # With a user and password where Elasticsearch's security is on.
+    # Includes user and password if Elasticsearch's security is on.
     elasticsearch_url: str = kinds.url("http://127.0.0.1:9200", secret=True)
     index_prefix: str = kinds.text("")
     interval_seconds: float = kinds.number(15, 1, 3600)
 
 
 def main() -> int:
-    """Run the job. Returns 2 when a setting is wrong."""
+    """Run the job until SIGTERM. Returns 2 if a setting is wrong."""
     configure_logging()
     try:
         settings = read(Settings, blank_is_unset=True)

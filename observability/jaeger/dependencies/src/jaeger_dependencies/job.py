@@ -1,4 +1,4 @@
-"""Keeps the graph up to date: counts each minute, and once more while late spans may still come."""
+"""Keeps the graph up to date: counts each minute, and counts it again while late spans may still arrive."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from jaeger_dependencies.links import from_entries
 from jaeger_dependencies.store import Store
 
 BUCKET = timedelta(minutes=1)
-# Spans arrive when they end, some seconds after that at the latest. A minute is counted again for this long.
+# A span arrives some seconds after it ends, at the latest. A minute is counted again for this long.
 LATE = timedelta(minutes=2)
-# After a pause, at most this much is made up for.
+# After a pause, at most this much time is counted retroactively.
 CATCH_UP = timedelta(hours=1)
-# Entries beyond this in one minute are left out of the graph's counts (never the links that callers tell).
+# Further entries of one minute are left out of the graph's counts. The links that callers report are not limited.
 MOST_ENTRIES = 5000
 
 logger = logging.getLogger("jaeger_dependencies")
 
 
 def buckets(now: datetime, last: datetime | None) -> Iterator[datetime]:
-    """The beginnings of the minutes to count, the running one included."""
+    """The starts of the minutes to count, including the current one."""
     current = now.astimezone(UTC).replace(second=0, microsecond=0)
     earliest = current - LATE
     if last is None or last < earliest:
@@ -37,7 +37,7 @@ def buckets(now: datetime, last: datetime | None) -> Iterator[datetime]:
 
 
 def count(store: Store, bucket: datetime) -> int:
-    """Count one minute and write it, unless it is empty. Returns the number of links."""
+    """Count one minute and store the result, unless it is empty. Returns the number of links."""
     end = bucket + BUCKET
     links = store.calls(bucket, end)
     entries = store.entries(bucket, end, MOST_ENTRIES)
@@ -51,7 +51,7 @@ def count(store: Store, bucket: datetime) -> int:
 
 
 def run(store: Store, interval: float, stopping: Event) -> None:
-    """Count every `interval` seconds until `stopping` is set. Elasticsearch being away is waited for."""
+    """Count every `interval` seconds until `stopping` is set. Retries while Elasticsearch is unavailable."""
     last: datetime | None = None
     asked = False
     while not stopping.is_set():
@@ -71,7 +71,7 @@ def run(store: Store, interval: float, stopping: Event) -> None:
 
 
 def configure_logging() -> None:
-    """JSON lines with ECS names on standard output."""
+    """Write JSON lines with ECS names to standard output."""
     handler = logging.StreamHandler(sys.stdout)
     names = {"levelname": "log.level", "name": "log.logger"}
     static = {"service.name": "jaeger-dependencies"}

@@ -1,4 +1,4 @@
-"""From spans to links: which service calls which, how often."""
+"""Derives links from spans: which service calls which, and how often."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Links = Counter[tuple[str, str]]
 
 @dataclass(frozen=True)
 class Entry:
-    """A span by which work enters a service (kind server or consumer), and the id of the span that caused it."""
+    """The first span of a unit of work in a service (kind server or consumer), and the id of its parent span."""
 
     service: str
     parent_id: str
@@ -19,16 +19,16 @@ class Entry:
 
 @dataclass(frozen=True)
 class Caller:
-    """The span that caused an entry. `peer` is whom it says it calls; empty where it doesn't say."""
+    """The parent span of an entry. `peer` is the callee that it names; empty if it names none."""
 
     service: str
     peer: str
 
 
 def from_entries(entries: Iterable[Entry], callers: Mapping[str, Caller]) -> Links:
-    """The links that only the callee's side tells: a consumer's to its publisher, a server's to a caller without peer.
+    """The links that only the callee reports: a consumer's to its publisher, a server's to a caller without `peer`.
 
-    A caller that names its callee is counted on its own side already.
+    Calls with a named callee are counted from the caller's spans.
     """
     links: Links = Counter()
     for entry in entries:

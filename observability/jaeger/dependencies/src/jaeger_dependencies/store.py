@@ -15,17 +15,17 @@ from jaeger_dependencies.links import Caller, Entry, Links
 TIMEOUT_SECONDS = 10.0
 CALLING_KINDS = ("client", "producer", "consumer")
 ENTRY_KINDS = ("server", "consumer")
-# Whom a span calls, as its tags tell, the surest first. Jaeger stores these as fields (tags_as_fields in its config).
+# The tags that name a span's callee, the most reliable first. Jaeger stores them as fields (tags_as_fields).
 PEER_FIELDS = ("tag.peer@service", "tag.db@system@name", "tag.messaging@system")
-# More (service, peer) pairs than this in one minute are cut off: the graph would be unreadable long before.
+# Further (service, peer) pairs of one minute are cut off: the graph would be unreadable long before.
 MOST_PAIRS = 1000
 PAGE = 500
-# A parent may have begun long before its child; further back nobody looks.
+# A parent may start long before its child; this limits the search.
 LONGEST_PARENT = timedelta(minutes=10)
 
 
 class Store:
-    """Every query is bounded in time range, in answer size and in seconds."""
+    """Every query is limited in time range, response size and duration."""
 
     def __init__(self, url: str, *, index_prefix: str = "") -> None:
         self._url = url.rstrip("/")
@@ -33,7 +33,7 @@ class Store:
         self._session = requests.Session()
 
     def calls(self, start: datetime, end: datetime) -> Links:
-        """How often each service called whom, as the callers' spans tell, of spans that began in [start, end)."""
+        """The number of calls by (caller, callee), from the callers' spans that started in [start, end)."""
         sources: list[dict[str, Any]] = [{"service": {"terms": {"field": "process.serviceName"}}}]
         sources += [
             {f"peer{rank}": {"terms": {"field": field, "missing_bucket": True}}}
@@ -57,7 +57,7 @@ class Store:
         return links
 
     def entries(self, start: datetime, end: datetime, most: int) -> list[Entry]:
-        """Up to `most` spans of kind server or consumer that have a parent, of those that began in [start, end)."""
+        """Up to `most` spans of kind server or consumer that have a parent and started in [start, end)."""
         found: list[Entry] = []
         after: list[Any] | None = None
         while len(found) < most:
@@ -80,7 +80,7 @@ class Store:
         return found[:most]
 
     def callers(self, span_ids: Sequence[str], start: datetime, end: datetime) -> dict[str, Caller]:
-        """The spans of these ids, by id; ids that aren't there are left out."""
+        """The spans with these ids, by id; missing ones are left out."""
         earliest = start - LONGEST_PARENT
         found: dict[str, Caller] = {}
         for chunk in _chunks(sorted(set(span_ids)), PAGE):
@@ -96,7 +96,7 @@ class Store:
         return found
 
     def write(self, bucket: datetime, links: Mapping[tuple[str, str], int]) -> None:
-        """Put a bucket's links, in Jaeger's format. Writing a bucket again replaces it."""
+        """Store a bucket's links in Jaeger's format. Storing a bucket again replaces it."""
         document = {
             "timestamp": bucket.isoformat(),
             "dependencies": [
@@ -109,7 +109,7 @@ class Store:
         self._session.put(target, json=document, timeout=TIMEOUT_SECONDS).raise_for_status()
 
     def last_written(self, now: datetime, back: timedelta) -> datetime | None:
-        """The latest bucket that was written within `back` before `now`."""
+        """The latest stored bucket within `back` before `now`; None without one."""
         answer = self._session.post(
             f"{self._url}/{self._prefix}jaeger-dependencies-*/_search",
             params={"ignore_unavailable": "true", "allow_no_indices": "true"},
