@@ -1,1 +1,1 @@
-"""End to end, over the running platform: `make up`, then `make test-e2e`."""
+"""End-to-end tests of the running platform: `make up`, then `make test-e2e`."""

@@ -1,4 +1,4 @@
-"""The running platform and its backends, as fixtures. Settings, ports and secrets come from platformctl."""
+"""Fixtures for the running platform and its backends. Settings, ports and secrets are platformctl's."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.spotlight import Spotlight
 
 @pytest.fixture(scope="session")
 def platform() -> Platform:
-    """This checkout's platform; it must be up."""
+    """This checkout's platform; it must be running."""
     here = Platform()
     if not here.runner.is_up():
         pytest.exit("The platform isn't running. Start it by `make up`, or run these tests by `make test-e2e`.", 2)
@@ -34,43 +34,43 @@ def runner(platform: Platform) -> Runner:
 
 @pytest.fixture(scope="session")
 def shop(platform: Platform) -> Shop:
-    """The public API."""
+    """Client of the public API."""
     return Shop(Urls.of(platform.settings))
 
 
 @pytest.fixture
 def customer(shop: Shop) -> Customer:
-    """Somebody new, logged in."""
+    """A new customer, logged in."""
     return shop.new_customer()
 
 
 @pytest.fixture(scope="session")
 def jaeger(platform: Platform) -> Jaeger:
-    """Traces."""
+    """Client of the trace backend."""
     return Jaeger(platform.url("JAEGER_QUERY_PORT"))
 
 
 @pytest.fixture(scope="session")
 def elasticsearch(platform: Platform) -> Elasticsearch:
-    """Logs."""
+    """Client of the log backend."""
     return Elasticsearch(platform.url("ELASTICSEARCH_PORT"))
 
 
 @pytest.fixture(scope="session")
 def prometheus(platform: Platform) -> Prometheus:
-    """Metrics."""
+    """Client of the metrics backend."""
     return Prometheus(platform.url("PROMETHEUS_PORT"))
 
 
 @pytest.fixture(scope="session")
 def spotlight(platform: Platform) -> Spotlight:
-    """Errors."""
+    """Client of the error viewer."""
     return Spotlight(platform.url("SPOTLIGHT_PORT"))
 
 
 @pytest.fixture(scope="session")
 def rabbitmq(platform: Platform) -> RabbitMq:
-    """Queues and messages."""
+    """Client of the broker's queues and messages."""
     password = platform.secrets.get(f"rabbitmq_{ADMIN}")
     amqp_url = platform.environment.rabbitmq_url(ADMIN)
     return RabbitMq(platform.url("RABBITMQ_MANAGEMENT_PORT"), ADMIN, password, VIRTUAL_HOST, amqp_url)
@@ -78,5 +78,5 @@ def rabbitmq(platform: Platform) -> RabbitMq:
 
 @pytest.fixture(scope="session")
 def mailbox(platform: Platform) -> Mailbox:
-    """Mails that were sent."""
+    """The mails that were sent."""
     return Mailbox(platform.paths.mail)

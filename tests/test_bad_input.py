@@ -1,4 +1,4 @@
-"""Malformed HTTP, malformed JSON and malformed messages: refused with a reason, and nothing half-written."""
+"""Malformed HTTP, JSON and messages are refused with a reason, and nothing is partially written."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ TRACE_ID = re.compile(r"[0-9a-f]{32}")
 
 @dataclass(frozen=True)
 class Wire:
-    """Bytes on the wire, and the statuses that may come back."""
+    """Bytes to send, and the allowed statuses."""
 
     what: str
     data: bytes
@@ -55,12 +55,12 @@ class Wire:
 
 
 def post(headers: bytes, body: bytes = b"", path: bytes = b"/api/v1/nothing-here") -> bytes:
-    """A POST with exactly these headers beside a good Host."""
+    """A POST with exactly these headers and a valid Host."""
     return b"POST %s HTTP/1.1\r\n%sContent-Type: application/json\r\n%s\r\n%s" % (path, GOOD_HOST, headers, body)
 
 
 def get(headers: bytes = b"", path: bytes = b"/livez") -> bytes:
-    """A GET with these headers beside a good Host."""
+    """A GET with these headers and a valid Host."""
     return b"GET %s HTTP/1.1\r\n%s%s\r\n" % (path, GOOD_HOST, headers)
 
 
@@ -71,7 +71,7 @@ def chunked(size: int, chunk: int = 8192) -> bytes:
 
 
 def statuses(*numbers: int) -> frozenset[int]:
-    """Which statuses may come."""
+    """The allowed statuses."""
     return frozenset(numbers)
 
 
@@ -132,7 +132,7 @@ def test_malformed_http_is_refused_as_a_problem(shop: Shop, service: str, wire: 
 
 
 @pytest.mark.parametrize("service", WEB_SERVICES)
-def test_a_refused_request_is_found_in_the_logs_by_the_trace_id_it_was_given(
+def test_a_refused_request_is_found_in_the_logs_by_its_trace_id(
     shop: Shop, elasticsearch: Elasticsearch, service: str
 ) -> None:
     # One that never reaches Django, and one that does.
@@ -146,18 +146,18 @@ def test_a_refused_request_is_found_in_the_logs_by_the_trace_id_it_was_given(
         )
 
 
-# Orders: the richest endpoint, with somebody who may order.
+# Orders: the endpoint with the most rules, with a customer who may order.
 
 
 def order(headers: bytes, body: bytes, customer: Customer, *, key: bool = True) -> bytes:
-    """A POST of an order with the customer's token and a key."""
+    """A POST of an order with the customer's token and an idempotency key."""
     authorization = f"Authorization: {customer.headers['Authorization']}\r\n".encode()
     key_header = f"Idempotency-Key: {uuid.uuid4()}\r\n".encode() if key else b""
     return post(authorization + key_header + headers, body, b"/api/v1/orders")
 
 
 def sized(body: bytes) -> bytes:
-    """The Content-Length of a body."""
+    """The Content-Length header of a body."""
     return b"Content-Length: %d\r\n" % len(body)
 
 
@@ -168,7 +168,7 @@ def valid_order(shop: Shop) -> bytes:
 
 @dataclass(frozen=True)
 class BadOrder:
-    """An order as it shouldn't come: how its bytes are made, and the statuses that may come back."""
+    """An invalid order: how its bytes are made, and the allowed statuses."""
 
     what: str
     make: Callable[[Shop, Customer], bytes]
@@ -180,12 +180,12 @@ class BadOrder:
 
 
 def with_body(what: str, body: bytes, *numbers: int) -> BadOrder:
-    """A bad body with the right length."""
+    """An invalid body with the correct length."""
     return BadOrder(what, lambda shop, customer: order(sized(body), body, customer), statuses(*numbers))
 
 
 def changed(what: str, old: str, new: str, *numbers: int) -> BadOrder:
-    """A valid order with one thing changed."""
+    """A valid order with one change."""
 
     def make(shop: Shop, customer: Customer) -> bytes:
         body = valid_order(shop).decode()
@@ -247,7 +247,7 @@ BAD_ORDERS = [
 
 
 @pytest.mark.parametrize("bad", BAD_ORDERS, ids=str)
-def test_a_bad_order_is_refused_and_nothing_is_half_written(
+def test_a_bad_order_is_refused_and_nothing_is_partially_written(
     platform: Platform, shop: Shop, customer: Customer, bad: BadOrder
 ) -> None:
     answer = send(shop.urls.orders, bad.make(shop, customer), half_close=bad.half_close)
@@ -264,12 +264,12 @@ def test_a_bad_order_is_refused_and_nothing_is_half_written(
 def test_the_same_order_well_formed_is_accepted(shop: Shop, customer: Customer) -> None:
     body = valid_order(shop)
     answer = send(shop.urls.orders, order(sized(body), body, customer))
-    # What the tests above change is all that is wrong with theirs.
+    # Proves that the changes of the tests above are the only reason for the refusals.
     expect(answer.status == 201, "201", f"{answer.status} {answer.body[:300]!r}", "make logs s=orders")
 
 
 def broken(change: Callable[[dict[str, object]], object]) -> bytes:
-    """A valid event with one thing changed."""
+    """A valid event with one change."""
     event = confirmed(str(uuid.uuid4()))
     change(event)
     return encode(event)
@@ -289,7 +289,7 @@ INVALID_EVENTS: dict[str, tuple[bytes, str]] = {
 
 @pytest.fixture
 def message_id(rabbitmq: RabbitMq) -> Iterator[str]:
-    """The id of a message that is taken out of the dead letters afterwards: they are for what needs a person."""
+    """The id of a message that is removed from the dead letters afterwards: they are for what needs an operator."""
     name = str(uuid.uuid4())
     yield name
     for queue in QUEUES:
@@ -326,7 +326,7 @@ def test_an_invalid_event_goes_to_the_dead_letters_with_its_reason(
         expect(found[0].body == body, "the body as it was", found[0].body[:200], where)
 
 
-def test_each_consumer_puts_it_into_its_own_dead_letters(rabbitmq: RabbitMq, message_id: str) -> None:
+def test_each_consumer_moves_an_invalid_event_to_its_own_dead_letters(rabbitmq: RabbitMq, message_id: str) -> None:
     rabbitmq.publish(EVENT_EXCHANGE, ORDER_CANCELLED, b"not an event", message_id=message_id)
     for queue in queues_of(ORDER_CANCELLED):
         found = dead_letters(rabbitmq, queue, message_id)

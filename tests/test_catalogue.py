@@ -1,4 +1,4 @@
-"""Every service of the catalogue stands in every list, and what is generated from it is current."""
+"""Every service of the catalogue is in every list, and the files generated from the catalogue are current."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def read(path: str) -> str:
 
 
 def missing_in(text: str, names: list[str]) -> list[str]:
-    """The names that don't stand in the text as words of their own."""
+    """The names that don't appear in the text as whole words."""
     return [name for name in names if not re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text)]
 
 
@@ -76,7 +76,7 @@ def test_every_process_is_run_natively() -> None:
     expect(running == wanted, f"{sorted(wanted)}", sorted(running), "observability/native/process-compose.yaml")
 
 
-def test_every_process_that_runs_is_the_catalogues(platform: Platform) -> None:
+def test_every_running_process_is_in_the_catalogue(platform: Platform) -> None:
     states = {status.name: status for status in platform.runner.list(with_memory=False)}
     for process in PROCESSES:
         status = states.get(process.name)

@@ -1,4 +1,4 @@
-"""SIGTERM with requests in flight: each one gets its answer."""
+"""SIGTERM with requests in flight: each one gets its response."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from tests.support.expect import expect
 from tests.support.shop import Shop, show
 
 IN_FLIGHT = 6
-# Long enough for the signal to come in the middle, short of the callers' own time limits.
+# Long enough for the signal to arrive during the call, shorter than the callers' own timeouts.
 EXTRA_LATENCY_MS = 1500
 
 
 @pytest.fixture(autouse=True)
 def slow_card_provider(platform: Platform) -> Iterator[None]:
-    """Each charge takes some time longer."""
+    """Makes each charge take longer."""
     address = f"http://{HOST}:{platform.settings.port('card-provider')}/admin/behaviour"
     before = requests.get(address, timeout=5).json()
     requests.put(address, json={**before, "extra_latency_ms": EXTRA_LATENCY_MS}, timeout=5).raise_for_status()
@@ -35,7 +35,7 @@ def slow_card_provider(platform: Platform) -> Iterator[None]:
 
 
 def count(platform: Platform, database: str, query: str, ids: list[uuid.UUID]) -> int:
-    """The number that a query gives for these ids."""
+    """The count that a query returns for these ids."""
     with as_administrator(platform, database) as connection:
         row = connection.execute(query, [ids]).fetchone()
     return int(row[0]) if row else 0
@@ -47,7 +47,7 @@ def terminate_in_the_middle(
     calls: list[Callable[[], requests.Response]],
     in_work: Callable[[], int],
 ) -> list[requests.Response]:
-    """Make all calls at once, SIGTERM the process as soon as all are in work, and return the answers."""
+    """Make all calls at once, SIGTERM the process as soon as all are in progress, and return the responses."""
     pid = runner.pid(process)
     where = f"make logs s={process}"
     with ThreadPoolExecutor(len(calls)) as pool:
@@ -73,7 +73,7 @@ def terminate_in_the_middle(
     return responses
 
 
-def test_orders_in_flight_are_answered_when_orders_is_told_to_stop(
+def test_orders_in_flight_are_answered_when_orders_is_terminated(
     platform: Platform, runner: Runner, shop: Shop
 ) -> None:
     customers = [shop.new_customer() for _ in range(IN_FLIGHT)]
@@ -93,7 +93,7 @@ def test_orders_in_flight_are_answered_when_orders_is_told_to_stop(
         expect(kept.json()["status"] == "confirmed", "a confirmed order", show(kept), "make logs s=orders")
 
 
-def test_charges_in_flight_are_answered_when_payments_is_told_to_stop(
+def test_charges_in_flight_are_answered_when_payments_is_terminated(
     platform: Platform, runner: Runner, shop: Shop
 ) -> None:
     orders = [uuid.uuid4() for _ in range(IN_FLIGHT)]

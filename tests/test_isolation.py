@@ -1,4 +1,4 @@
-"""No service reaches into another's data, and nothing listens beyond this machine."""
+"""No service has access to another's data, and nothing listens on an address other than loopback."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.rabbitmq import RabbitMq
 
 SERVICES = catalogue.load().services
 DATABASES = {service.name: service.database for service in SERVICES.values()}
-# Every role, and what it may connect to beside its own.
+# Every role, and the other databases that it may connect to.
 PAIRS = [(role, database) for role in DATABASES for database in (*DATABASES.values(), "postgres", "template1")]
 BROKER_USERS = sorted({edge.caller for edge in catalogue.load().edges() if edge.protocol == "amqp"})
 
@@ -78,7 +78,9 @@ def test_a_broker_user_cannot_enter_another_virtual_host(
 
 
 @pytest.mark.parametrize("user", BROKER_USERS)
-def test_a_broker_user_can_make_nothing_outside_the_topology(platform: Platform, rabbitmq: RabbitMq, user: str) -> None:
+def test_a_broker_user_can_create_nothing_outside_the_topology(
+    platform: Platform, rabbitmq: RabbitMq, user: str
+) -> None:
     connection = pika.BlockingConnection(pika.URLParameters(platform.environment.rabbitmq_url(user)))
     try:
         connection.channel().queue_declare(f"e2e-{uuid.uuid4().hex}", exclusive=True)
@@ -92,7 +94,7 @@ def test_a_broker_user_can_make_nothing_outside_the_topology(platform: Platform,
 
 
 @pytest.mark.parametrize("user", BROKER_USERS)
-def test_a_broker_user_has_no_say_in_the_management_api(platform: Platform, rabbitmq: RabbitMq, user: str) -> None:
+def test_a_broker_user_has_no_access_to_the_management_api(platform: Platform, rabbitmq: RabbitMq, user: str) -> None:
     password = platform.secrets.get(f"rabbitmq_{user}")
     response = requests.get(f"{rabbitmq.url}/api/overview", auth=(user, password), timeout=10)
     expect(response.status_code == 401, "401", response.status_code, f"{rabbitmq.url}/#/users/{user}")
@@ -103,7 +105,7 @@ def test_the_default_broker_user_does_not_exist(rabbitmq: RabbitMq) -> None:
     expect("guest" not in users, "no user guest", sorted(users), f"{rabbitmq.url}/#/users")
 
 
-def test_the_topology_is_the_contracts(rabbitmq: RabbitMq) -> None:
+def test_the_topology_is_that_of_the_contracts(rabbitmq: RabbitMq) -> None:
     queues = {queue["name"]: queue for queue in rabbitmq.call("GET", "queues/platform")}
     wanted = {name for queue in QUEUES for name in (queue.name, queue.dead_letter_queue)}
     expect(set(queues) == wanted, f"the queues {sorted(wanted)}", sorted(queues), f"{rabbitmq.url}/#/queues")

@@ -1,4 +1,4 @@
-"""One order, followed through traces, logs, metrics and errors, and to the mail at its end."""
+"""One order, followed through traces, logs, metrics and errors to its mail."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ PARENTS = [
 
 @dataclass(frozen=True)
 class Placed:
-    """An order and who placed it."""
+    """An order and its customer."""
 
     order: Order
     customer: Customer
@@ -57,17 +57,17 @@ class Placed:
 
 @pytest.fixture(scope="module")
 def placed(shop: Shop) -> Placed:
-    """The one order that all tests here follow."""
+    """The order that all tests of this module follow."""
     customer = shop.new_customer()
     return Placed(customer.order(shop.items()), customer)
 
 
 @pytest.fixture(scope="module")
 def trace(placed: Placed, jaeger: Jaeger) -> Trace:
-    """Its trace, when the last of its spans has arrived.
+    """The order's trace, after its last span has arrived.
 
-    Each process sends its spans when it likes: a call's server span may come after all others, and nothing in the
-    trace points to what isn't there yet. So every callee is waited for; that its callers are there follows.
+    Each process exports its spans at its own time: a call's server span may be the last to arrive, and nothing in the
+    trace refers to missing spans. So this waits for every callee; the spans of its callers are then present too.
     """
     return eventually(
         lambda: jaeger.trace(placed.order.trace_id),
@@ -79,7 +79,7 @@ def trace(placed: Placed, jaeger: Jaeger) -> Trace:
 
 
 def the(trace: Trace, jaeger: Jaeger, service: str, kind: str, name: str) -> Span:
-    """The one span of that service, kind and name."""
+    """The only span of that service, kind and name."""
     found = trace.find(service, kind, name)
     if len(found) != 1:
         fail(f"one {kind} span {name!r} of {service}", f"{len(found)} among {trace}", jaeger.trace_url(trace.id))
@@ -100,7 +100,7 @@ def test_the_trace_has_one_root_and_no_orphans(trace: Trace, jaeger: Jaeger) -> 
 
 
 @pytest.mark.parametrize(("child", "parent"), PARENTS, ids=lambda value: f"{value[0]}-{value[1]}-{value[2]}")
-def test_each_call_is_below_its_caller(
+def test_each_call_is_a_child_of_its_caller(
     trace: Trace, jaeger: Jaeger, child: tuple[str, str, str], parent: tuple[str, str, str]
 ) -> None:
     callee, caller = the(trace, jaeger, *child), the(trace, jaeger, *parent)
@@ -108,12 +108,12 @@ def test_each_call_is_below_its_caller(
     expect(actual == caller, f"{child} below {parent}", f"below {actual}", jaeger.trace_url(trace.id))
 
 
-def test_only_services_that_consume_the_event_consume_it(trace: Trace, jaeger: Jaeger) -> None:
+def test_the_event_is_consumed_only_by_its_consumers(trace: Trace, jaeger: Jaeger) -> None:
     consumers = {span.service for span in trace if span.kind == "consumer"}
     expect(consumers == {"notifications"}, "notifications alone consumes", consumers, jaeger.trace_url(trace.id))
 
 
-# Stable semantic conventions: attribute names, and values where they are known.
+# Stable semantic conventions: attribute names, and values if they are known.
 ATTRIBUTES: list[tuple[tuple[str, str, str], dict[str, object]]] = [
     (
         ("orders", "server", "POST api/v1/orders"),
@@ -200,7 +200,7 @@ def test_spans_carry_the_conventions_attributes(
     expect(not wrong, f"{which} with {wanted}", f"{wrong} among {dict(span.attributes)}", jaeger.trace_url(trace.id))
 
 
-def test_the_resource_says_which_process_made_a_span(trace: Trace, jaeger: Jaeger) -> None:
+def test_the_resource_names_the_process_of_a_span(trace: Trace, jaeger: Jaeger) -> None:
     instances = {span.instance for span in trace}
     expect(
         instances == {"users", "inventory-grpc", "orders", "orders-relay", "payments", "notifications-consumer"},
@@ -233,7 +233,7 @@ def test_no_personal_data_is_in_the_trace(trace: Trace, placed: Placed, jaeger: 
 
 
 def access_lines(lines: list[Document]) -> list[Document]:
-    """Orders' access lines among them."""
+    """The access lines of orders among the given lines."""
     return [
         line
         for line in lines
@@ -243,7 +243,7 @@ def access_lines(lines: list[Document]) -> list[Document]:
 
 @pytest.fixture(scope="module")
 def lines(placed: Placed, elasticsearch: Elasticsearch) -> list[Document]:
-    """The order's log lines, when every service's are there, and the access line, the last that orders writes."""
+    """The order's log lines, once every service's have arrived and the access line, which orders writes last."""
     return eventually(
         lambda: elasticsearch.logs(trace__id=placed.order.trace_id),
         f"log lines of {sorted(SERVICES)} for the order's trace, and orders' access line",
@@ -253,7 +253,7 @@ def lines(placed: Placed, elasticsearch: Elasticsearch) -> list[Document]:
     )
 
 
-def test_every_line_has_the_fields_that_join_it_to_the_rest(
+def test_every_line_has_the_fields_that_link_it_to_other_signals(
     lines: list[Document], trace: Trace, elasticsearch: Elasticsearch
 ) -> None:
     spans = {span.id for span in trace}
@@ -266,14 +266,14 @@ def test_every_line_has_the_fields_that_join_it_to_the_rest(
         expect(line["span.id"] in spans, "a span.id of the trace", f"{line}: {line['span.id']}", where)
 
 
-def test_one_request_id_goes_with_the_order(lines: list[Document], trace: Trace, elasticsearch: Elasticsearch) -> None:
+def test_all_lines_of_the_order_have_one_request_id(
+    lines: list[Document], trace: Trace, elasticsearch: Elasticsearch
+) -> None:
     ids = {line["request.id"] for line in lines}
     expect(len(ids) == 1, "the same request.id in all services", ids, elasticsearch.search_url(f"trace.id:{trace.id}"))
 
 
-def test_the_access_line_says_what_was_answered(
-    lines: list[Document], elasticsearch: Elasticsearch, trace: Trace
-) -> None:
+def test_the_access_line_has_the_response(lines: list[Document], elasticsearch: Elasticsearch, trace: Trace) -> None:
     access = access_lines(lines)
     where = elasticsearch.search_url(f"trace.id:{trace.id}")
     expect(len(access) == 1, "one access line of orders", [str(line) for line in lines], where)
@@ -281,7 +281,7 @@ def test_the_access_line_says_what_was_answered(
     actual = (line["http.request.method"], line["http.response.status_code"], line["url.path"])
     expect(actual == ("POST", 201, "/api/v1/orders"), "POST 201 /api/v1/orders", actual, where)
     root = trace.roots[0]
-    # Nanoseconds, and measured around the same work as the span.
+    # Nanoseconds, measured around the same work as the span.
     expect(
         abs(line["event.duration"] / 1000 - root.duration_us) < 50_000,
         "event.duration in nanoseconds, like the span's duration",
@@ -304,13 +304,13 @@ def test_no_personal_data_is_in_the_logs(lines: list[Document], placed: Placed, 
         "dependency_call_duration_seconds_bucket",
     ],
 )
-def test_an_exemplar_of_the_latency_leads_to_its_trace(
+def test_an_exemplar_of_the_latency_links_to_its_trace(
     placed: Placed, shop: Shop, prometheus: Prometheus, jaeger: Jaeger, family: str
 ) -> None:
     query = f'{family}{{service="orders"}}'
 
     def leading() -> Trace | None:
-        # Other requests may push the order's exemplar out of its bucket before a scrape: any of the last ones counts.
+        # Other requests may replace the order's exemplar in its bucket before a scrape: any of the last ones counts.
         for trace_id in sorted(prometheus.exemplar_trace_ids(query, seconds=60)):
             trace = jaeger.trace(trace_id)
             if trace.find("orders", "server"):
@@ -341,7 +341,7 @@ def test_the_order_is_counted(placed: Placed, shop: Shop, prometheus: Prometheus
     )
 
 
-def test_the_mail_names_the_order_and_its_trace(placed: Placed, mailbox: Mailbox) -> None:
+def test_the_mail_contains_the_order_and_its_trace(placed: Placed, mailbox: Mailbox) -> None:
     mails = eventually(
         lambda: mailbox.about(placed.order.id), f"a mail about {placed.order.id}", look_at=str(mailbox.folder)
     )
@@ -373,7 +373,7 @@ def test_an_exception_arrives_in_spotlight_with_its_trace_id(
     elasticsearch: Elasticsearch,
     mailbox: Mailbox,
 ) -> None:
-    """The consumer meets a row that another transaction holds. It fails, says so, and succeeds at the next delivery."""
+    """The consumer waits for a locked row. It fails, reports the error, and succeeds on redelivery."""
     order_id, trace_id = str(uuid.uuid4()), uuid.uuid4().hex
     event = confirmed(order_id)
     row = {

@@ -1,4 +1,4 @@
-"""kill -9 of any one service process: it is back by itself, and no order that was acknowledged is lost."""
+"""kill -9 of any service process: it is restarted, and no acknowledged order is lost."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.timeout(300)
 
 @pytest.fixture(scope="module")
 def load(shop: Shop) -> Iterator[OrdersUnderLoad]:
-    """Orders for as long as this module's kills last."""
+    """Places orders while this module's processes are killed."""
     with OrdersUnderLoad(shop) as orders:
         eventually(
             orders.count, "the first orders", accept=lambda count: count >= 2, look_at=f"{shop.urls.orders}/api/docs/"
@@ -36,7 +36,7 @@ def load(shop: Shop) -> Iterator[OrdersUnderLoad]:
 
 
 @pytest.mark.parametrize("process", PROCESSES)
-def test_a_killed_process_is_back_by_itself_and_orders_go_on(
+def test_a_killed_process_is_restarted_and_orders_continue(
     runner: Runner, shop: Shop, load: OrdersUnderLoad, process: str
 ) -> None:
     before = runner.status(process)
@@ -60,10 +60,10 @@ def test_a_killed_process_is_back_by_itself_and_orders_go_on(
     )
 
 
-def test_every_acknowledged_order_is_there_charged_and_told_of_once(
+def test_every_acknowledged_order_exists_is_charged_and_notified_once(
     platform: Platform, shop: Shop, load: OrdersUnderLoad, mailbox: Mailbox
 ) -> None:
-    """After all kills, and with no more orders coming."""
+    """After all kills, and after the last order."""
     load.end()
     where = f"{shop.urls.orders}/api/docs/"
     expect(load.count() >= 2 * len(PROCESSES), "orders during all kills", load.count(), where)
@@ -89,7 +89,7 @@ def assert_all_kept_and_told(shop: Shop, customer: Customer, acknowledged: set[s
 
     where = f"{shop.urls.notifications}/api/v1/notifications"
     wanted = f"a notification of each of {len(acknowledged)} orders, and none missing"
-    # Late is not lost: the consumer may have to catch up first.
+    # A late notification is not a lost one: the consumer may have to catch up first.
     eventually(
         lambda: acknowledged - set(told()),
         wanted,
@@ -102,15 +102,15 @@ def assert_all_kept_and_told(shop: Shop, customer: Customer, acknowledged: set[s
     expect(not twice, "one notification of each order", twice, where)
 
 
-def test_no_order_of_theirs_is_left_in_between(shop: Shop, load: OrdersUnderLoad) -> None:
-    """What a kill interrupted is cancelled or confirmed in the end, never pending for ever."""
+def test_no_order_of_the_customers_stays_pending(shop: Shop, load: OrdersUnderLoad) -> None:
+    """An interrupted order is eventually cancelled or confirmed."""
 
     def pending() -> list[str]:
         return [
             order["id"] for customer in load.customers for order in customer.orders() if order["status"] == "pending"
         ]
 
-    # The reconciler cancels what has been pending for 60 s.
+    # The reconciler cancels orders that have been pending for 60 s.
     eventually(
         pending,
         "no pending order",
@@ -122,7 +122,7 @@ def test_no_order_of_theirs_is_left_in_between(shop: Shop, load: OrdersUnderLoad
 
 
 def charge_of(platform: Platform, shop: Shop, order_id: str) -> str | None:
-    """What is wrong with an order's charge; None when it is captured."""
+    """What is wrong with an order's charge; None if it is captured."""
     caller = platform.catalogue.internal_callers("payments")[0]
     response = requests.get(
         f"{shop.urls.payments}/internal/v1/charges/{order_id}",

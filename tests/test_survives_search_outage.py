@@ -1,4 +1,4 @@
-"""kill -9 of Elasticsearch under orders: once it is back, spans and log lines are stored as before."""
+"""kill -9 of Elasticsearch while orders are placed: after its restart, spans and log lines are stored again."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_traces_and_logs_are_stored_again_after_elasticsearch_was_killed(
     before = runner.status(STORES)
     reached = runner.signal(STORES, signal.SIGKILL)
     expect(before.pid in reached, f"pid {before.pid} of {STORES} killed", reached, "make status")
-    # Jaeger has something to store that is refused: from then on its writer waits until it believes in the store.
+    # Jaeger has a refused write: from then on its writer waits until it considers the store healthy.
     missed = customer.order(shop.items())
     eventually(
         lambda: runner.status(STORES),
@@ -45,7 +45,7 @@ def test_traces_and_logs_are_stored_again_after_elasticsearch_was_killed(
         timeout=60,
     )
     order = customer.order(shop.items())
-    # Not by Jaeger's API: each of its questions revives the connection that its writer waits for.
+    # Not through Jaeger's API: each query would revive the connection that its writer waits for.
     eventually(
         partial(elasticsearch.services_with_spans, order.trace_id),
         "spans of the order after the outage",

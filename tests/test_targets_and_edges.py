@@ -1,4 +1,4 @@
-"""What Prometheus scrapes, and the edges seen in traffic, against the catalogue."""
+"""Prometheus's scrape targets and the edges seen in traffic, compared with the catalogue."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ GRAPH_WITHIN_SECONDS = 150
 
 @pytest.fixture(scope="module")
 def traffic(shop: Shop) -> None:
-    """One order of each kind, so that every edge was used since the platform started."""
+    """One order of each kind, so that every edge has been used since the platform started."""
     customer = shop.new_customer()
     customer.order(shop.items())
     declined = customer.try_to_order(shop.items(), card="tok_declined")
@@ -53,12 +53,12 @@ def test_every_backend_is_scraped(prometheus: Prometheus) -> None:
 
 
 @pytest.mark.usefixtures("traffic")
-def test_the_edges_that_callers_measure_are_the_catalogues(platform: Platform, prometheus: Prometheus) -> None:
+def test_the_edges_that_callers_measure_are_those_of_the_catalogue(platform: Platform, prometheus: Prometheus) -> None:
     product = platform.catalogue.for_customers()
     wanted: Edges = {(e.caller, e.callee, e.protocol) for e in platform.catalogue.edges() if e.caller in product}
-    # What operators happened to look at: never more than the catalogue has.
+    # Edges of operators' services, which depend on what they viewed: never more than the catalogue has.
     possible = {(e.caller, e.callee, e.protocol) for e in platform.catalogue.edges()} - wanted
-    # Series start at 0 for what may be called: an edge is what was called.
+    # Series of possible calls start at 0: an edge is one that was used.
     query = "sum by (service, dependency, protocol) (dependency_call_duration_seconds_count) > 0"
 
     def measured() -> Edges:
@@ -88,7 +88,7 @@ def test_jaegers_graph_has_the_catalogues_edges(platform: Platform, jaeger: Jaeg
 
     def drawn() -> set[tuple[str, str]]:
         edges = jaeger.dependencies(int(time.time() * 1000), LOOKBACK_SECONDS * 1000)
-        # Whatever else sent spans to this Jaeger (a developer's own service, a test) is not the catalogue's business.
+        # Other senders of spans to this Jaeger (a developer's own service, a test) are not in the catalogue.
         return {(caller, callee) for caller, callee in edges if caller in platform.catalogue.for_customers()}
 
     eventually(

@@ -1,1 +1,1 @@
-"""How the tests reach the running platform: its API, its backends, its processes."""
+"""Clients for the running platform: its API, backends and processes."""

@@ -13,7 +13,7 @@ from platformctl.run.environment import HOST
 
 
 def connect(platform: Platform, role: str, database: str) -> psycopg.Connection[Any]:
-    """A connection as `role`, with that role's own password. Raises psycopg.OperationalError."""
+    """Connect as `role`, with that role's own password. Raises psycopg.OperationalError."""
     return psycopg.connect(
         host=HOST,
         port=platform.settings.ports["POSTGRES_PORT"],
@@ -27,7 +27,7 @@ def connect(platform: Platform, role: str, database: str) -> psycopg.Connection[
 
 @contextmanager
 def as_administrator(platform: Platform, database: str) -> Iterator[psycopg.Connection[Any]]:
-    """A connection with every right. What it changes is rolled back unless the caller commits."""
+    """Connect as the administrator. Changes are rolled back unless the caller commits."""
     connection = connect(platform, POSTGRES_ADMIN, database)
     try:
         yield connection

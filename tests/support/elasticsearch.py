@@ -1,4 +1,4 @@
-"""Log documents, as Elasticsearch gives them back."""
+"""Log documents in Elasticsearch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TIMEOUT_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Document:
-    """One log line. Fields are asked for by their dotted ECS name, however the document nests them."""
+    """One log line. Fields are read by their dotted ECS name, however the document nests them."""
 
     id: str
     source: Mapping[str, Any]
@@ -34,17 +34,17 @@ class Elasticsearch:
         self.url = url
 
     def search_url(self, query: str) -> str:
-        """An address that shows what the query string finds."""
+        """A link to the results of the query string."""
         return f"{self.url}/{LOGS}/_search?q={query}"
 
     def health(self) -> str:
-        """green or yellow when every index can be searched; red when not."""
+        """green or yellow if every index can be searched; red if not."""
         response = requests.get(f"{self.url}/_cluster/health", timeout=TIMEOUT_SECONDS)
         response.raise_for_status()
         return str(response.json()["status"])
 
     def services_with_spans(self, trace_id: str) -> set[str]:
-        """The services of which Jaeger has stored spans of this trace."""
+        """The services with spans of this trace in Jaeger's indices."""
         query = {"query": {"term": {"traceID": trace_id}}, "size": 500, "_source": ["process.serviceName"]}
         return {hit["_source"]["process"]["serviceName"] for hit in self._search(SPANS, query)}
 

@@ -1,4 +1,4 @@
-"""Events of orders that nobody placed."""
+"""Events for orders that don't exist."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contracts.events import ORDER_CONFIRMED, new_event
 
 
 def confirmed(order_id: str) -> dict[str, Any]:
-    """A valid order.confirmed.v1 of that order."""
+    """A valid order.confirmed.v1 for that order id."""
     data = {
         "order_id": order_id,
         "customer": {"id": str(uuid.uuid4()), "email": "nobody@example.com", "name": "Nobody"},

@@ -1,4 +1,4 @@
-"""One form for every failure: what was expected, what was found, where to look."""
+"""One format for every failure: what was expected, the actual result, where to look."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Traces, as Jaeger gives them back."""
+"""Traces in Jaeger."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Trace:
         return [span for span in self.spans if span.parent is not None and span.parent not in known]
 
     def caller(self, span: Span) -> Span | None:
-        """The nearest span above that isn't internal to its process; None for a root."""
+        """The nearest ancestor that isn't internal to its process; None for a root."""
         by_id = {known.id: known for known in self.spans}
         above = by_id.get(span.parent or "")
         while above is not None and above.kind == "internal":
@@ -66,7 +66,7 @@ class Trace:
         return above
 
     def find(self, service: str, kind: str, name: str | None = None, **attributes: Any) -> list[Span]:
-        """The spans of that service, kind, name and attributes (with `__` for the dot)."""
+        """The spans with this service, kind, name and attributes (with `__` for the dot)."""
         wanted = {key.replace("__", "."): value for key, value in attributes.items()}
         return [
             span
@@ -85,11 +85,11 @@ class Jaeger:
         self.url = url
 
     def trace_url(self, trace_id: str) -> str:
-        """The address of a trace."""
+        """A link to a trace."""
         return f"{self.url}/api/traces/{trace_id}"
 
     def trace(self, trace_id: str) -> Trace:
-        """A trace; without spans when Jaeger doesn't have it (yet)."""
+        """Read a trace; it has no spans if Jaeger doesn't have it (yet)."""
         response = requests.get(self.trace_url(trace_id), timeout=TIMEOUT_SECONDS)
         if response.status_code == 404:
             return Trace(trace_id, ())
@@ -98,7 +98,7 @@ class Jaeger:
         return Trace(trace_id, tuple(_span(raw, found[0]["processes"]) for raw in found[0]["spans"]))
 
     def dependencies(self, end_ms: int, lookback_ms: int) -> set[tuple[str, str]]:
-        """(caller, callee) of the dependency graph."""
+        """The (caller, callee) pairs of the dependency graph."""
         response = requests.get(
             f"{self.url}/api/dependencies",
             params={"endTs": end_ms, "lookback": lookback_ms},

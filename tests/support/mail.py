@@ -1,4 +1,4 @@
-"""Mails that the file backend wrote."""
+"""Mails written by Django's file backend."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
 
-# What Django's file backend writes between two mails of one connection.
+# The separator that Django's file backend writes between two mails of one connection.
 SEPARATOR = b"\n" + b"-" * 79 + b"\n"
 
 
@@ -24,7 +24,7 @@ class Mailbox:
     def _all(self, mentioned: bytes) -> Iterator[EmailMessage]:
         for path in sorted(self.folder.glob("*.log")):
             content = path.read_bytes()
-            # Parsing is slow and the folder may be large: only files that can hold the mail.
+            # Parsing is slow and the folder may be large: only files that can contain the mail.
             if mentioned in content:
                 for part in content.split(SEPARATOR):
                     if part.strip():

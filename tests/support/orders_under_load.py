@@ -1,4 +1,4 @@
-"""Orders that keep coming while something is broken, and an exact account of what was acknowledged."""
+"""A continuous stream of orders during a fault, with an exact record of the acknowledged ones."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ import requests
 from tests.support.shop import Customer, Shop
 
 PAUSE_SECONDS = 0.2
-# An order whose process was killed is in progress until the reconciler cancels it after 60 s; then it can be repeated.
+# An order whose process was killed is in progress until the reconciler cancels it after 60 s; then it can be retried.
 ANSWERED_WITHIN_SECONDS = 120.0
-# Not final: "this order is being placed now", and whatever the platform says of itself.
+# Not final: "this order is being placed now", and responses of the platform itself.
 NOT_FINAL = {HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS}
 
 
 class OrdersUnderLoad:
-    """Customers who order one after the other. Context manager: orders come inside the block and end with it.
+    """Customers who place one order after the other. Context manager: orders are placed inside the block only.
 
-    What isn't answered for good (a broken connection, a timeout, 409 in progress, 5xx) is repeated later with its
+    Orders without a final response (a broken connection, a timeout, 409 in progress, 5xx) are retried later with their
     idempotency key, as a well-behaved client does, between new orders and after the last one.
     """
 
@@ -51,23 +51,23 @@ class OrdersUnderLoad:
         self.end()
 
     def end(self) -> None:
-        """No new orders; those that were begun get their answer. May be called twice."""
+        """Stop placing new orders; those in progress are completed. May be called twice."""
         self._stop.set()
         for thread in self._threads:
             thread.join()
 
     def of(self, customer: Customer) -> set[str]:
-        """The ids of the acknowledged orders of a customer."""
+        """The ids of a customer's acknowledged orders."""
         with self._lock:
             return {order_id for order_id, owner in self.acknowledged.items() if owner is customer}
 
     def count(self) -> int:
-        """How many orders were acknowledged so far."""
+        """The number of orders acknowledged so far."""
         with self._lock:
             return len(self.acknowledged)
 
     def _shop(self, customer: Customer) -> None:
-        """One new order at a time, and between them another try of the oldest that is still open."""
+        """Place one new order at a time, and retry the oldest open one in between."""
         still_open: deque[str] = deque()
         while not self._stop.wait(PAUSE_SECONDS):
             for key in (str(uuid.uuid4()), *([still_open.popleft()] if still_open else [])):
@@ -83,7 +83,7 @@ class OrdersUnderLoad:
             self.unanswered += still_open
 
     def _is_answered(self, customer: Customer, key: str) -> bool:
-        """Send the order once. Whether its answer is final."""
+        """Send the order once. Returns whether the response is final."""
         try:
             response = customer.try_to_order(self._items, key=key)
         except requests.RequestException:

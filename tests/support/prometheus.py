@@ -1,4 +1,4 @@
-"""Samples, targets and exemplars, as Prometheus gives them back."""
+"""Samples, targets and exemplars in Prometheus."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class Prometheus:
         self.url = url
 
     def graph_url(self, query: str) -> str:
-        """An address that shows what the query gives."""
+        """A link to the query's graph."""
         return f"{self.url}/graph?g0.expr={quote(query)}&g0.tab=1"
 
     def query(self, query: str) -> list[tuple[dict[str, str], float]]:
-        """An instant query: labels and value of each series."""
+        """Run an instant query: labels and value of each series."""
         result = self._get("query", {"query": query})["result"]
         return [(series["metric"], float(series["value"][1])) for series in result]
 

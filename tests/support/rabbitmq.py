@@ -1,4 +1,4 @@
-"""Queues and messages, over RabbitMQ's management API."""
+"""Queues and messages, through RabbitMQ's management API."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import pika
 import requests
 
 TIMEOUT_SECONDS = 10.0
-# Far above what a dead-letter queue holds on a healthy platform.
+# Far above the number of messages in a dead-letter queue of a healthy platform.
 MESSAGES_READ = 500
 
 
 @dataclass(frozen=True)
 class Message:
-    """A message that lies in a queue."""
+    """A message in a queue."""
 
     message_id: str
     headers: dict[str, Any]
@@ -34,13 +34,13 @@ class RabbitMq:
         self._virtual_host = virtual_host
 
     def queue_url(self, queue: str) -> str:
-        """The page of a queue."""
+        """A link to the page of a queue."""
         return f"{self.url}/#/queues/{quote(self._virtual_host, safe='')}/{quote(queue, safe='')}"
 
     def publish(
         self, exchange: str, routing_key: str, body: bytes, *, message_id: str, headers: dict[str, Any] | None = None
     ) -> None:
-        """Publish a persistent message; fails when no queue takes it."""
+        """Publish a persistent message; fails if it can't be routed to a queue."""
         answer = self.call(
             "POST",
             f"exchanges/{self._scope}/{exchange}/publish",
@@ -55,7 +55,7 @@ class RabbitMq:
             raise AssertionError(f"no queue takes {routing_key} from {exchange}; see {self.url}/#/exchanges")
 
     def messages(self, queue: str) -> list[Message]:
-        """The messages in a queue. They stay there."""
+        """Read the messages in a queue without removing them."""
         raw = self.call(
             "POST",
             f"queues/{self._scope}/{queue}/get",
@@ -71,7 +71,7 @@ class RabbitMq:
         ]
 
     def remove(self, queue: str, message_id: str) -> None:
-        """Take the messages with that id out of a queue; all others go back."""
+        """Remove the messages with that id from a queue; all others are requeued."""
         connection = pika.BlockingConnection(pika.URLParameters(self._amqp_url))
         channel = connection.channel()
         while True:
@@ -80,11 +80,11 @@ class RabbitMq:
                 break
             if properties.message_id == message_id:
                 channel.basic_ack(method.delivery_tag)
-        # What wasn't acknowledged goes back with the end of the connection.
+        # Unacknowledged messages are requeued when the connection closes.
         connection.close()
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
-        """Any call of the API; returns the decoded answer. Raises requests.HTTPError."""
+        """Call the API; returns the decoded response. Raises requests.HTTPError."""
         response = requests.request(
             method, f"{self.url}/api/{path}", json=body, auth=self._auth, timeout=TIMEOUT_SECONDS
         )

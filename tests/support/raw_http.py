@@ -1,4 +1,4 @@
-"""HTTP as no well-behaved client would send it: bytes to a socket, and what comes back."""
+"""Raw HTTP that no well-behaved client would send: bytes to a socket, and the response."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TIMEOUT_SECONDS = 15.0
 
 @dataclass(frozen=True)
 class RawAnswer:
-    """An answer as received. `status` is 0 when there was none, or no HTTP; `body` then says why."""
+    """A response as received. `status` is 0 without a response or without HTTP; `body` then has the reason."""
 
     status: int
     headers: dict[str, str]
@@ -30,9 +30,9 @@ class RawAnswer:
 
 
 def send(base_url: str, data: bytes, *, half_close: bool = False) -> RawAnswer:
-    """Send bytes and read one answer. Raises OSError when nobody listens.
+    """Send bytes and read one response. Raises OSError if nothing listens.
 
-    `half_close` ends the sending side after the bytes, as a client does that goes away.
+    `half_close` closes the sending side after the bytes, as a client does that disconnects.
     """
     parts = urlsplit(base_url)
     with socket.create_connection((parts.hostname or "", parts.port or 80), timeout=TIMEOUT_SECONDS) as connection:
@@ -41,7 +41,7 @@ def send(base_url: str, data: bytes, *, half_close: bool = False) -> RawAnswer:
             if half_close:
                 connection.shutdown(socket.SHUT_WR)
         except (BrokenPipeError, ConnectionResetError):
-            # Refused before everything was sent; the answer is there to be read all the same.
+            # Refused before everything was sent; the response can still be read.
             pass
         response = HTTPResponse(connection)
         try:

@@ -1,4 +1,4 @@
-"""The public API, as a customer's own program would use it."""
+"""A client of the public API, as a customer's own program would use it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TIMEOUT_SECONDS = 15.0
 
 @dataclass(frozen=True)
 class Urls:
-    """The base URL of each service that the shop consists of."""
+    """The base URL of each public service."""
 
     users: str
     inventory: str
@@ -29,13 +29,13 @@ class Urls:
 
     @classmethod
     def of(cls, settings: Settings) -> Urls:
-        """Those of the platform without Docker."""
+        """The URLs of the platform without Docker."""
         return cls(**{each.name: f"http://{HOST}:{settings.port(each.name)}" for each in fields(cls)})
 
 
 @dataclass(frozen=True)
 class Order:
-    """An order that was answered 201."""
+    """An order with a 201 response."""
 
     id: str
     status: str
@@ -44,7 +44,7 @@ class Order:
 
 @dataclass
 class Customer:
-    """Somebody with an account, logged in."""
+    """A user with an account, logged in."""
 
     urls: Urls
     id: str
@@ -60,7 +60,7 @@ class Customer:
         key: str | None = None,
         timeout: float = TIMEOUT_SECONDS,
     ) -> requests.Response:
-        """POST an order and return whatever comes."""
+        """POST an order and return the response, whatever its status."""
         return self.http.post(
             f"{self.urls.orders}/api/v1/orders",
             json={"items": items, "payment_token": card},
@@ -76,7 +76,7 @@ class Customer:
         return Order(body["id"], body["status"], trace_id(response))
 
     def orders(self) -> list[dict[str, Any]]:
-        """Every order of this customer, over all pages."""
+        """Every order of this customer, from all pages."""
         return self._all(f"{self.urls.orders}/api/v1/orders")
 
     def look_at_order(self, order_id: str) -> requests.Response:
@@ -86,7 +86,7 @@ class Customer:
         )
 
     def notifications(self) -> list[dict[str, Any]]:
-        """Every notification of this customer, over all pages."""
+        """Every notification of this customer, from all pages."""
         return self._all(f"{self.urls.notifications}/api/v1/notifications")
 
     def _all(self, address: str) -> list[dict[str, Any]]:
@@ -97,13 +97,13 @@ class Customer:
             expect(response.status_code == 200, f"200 from {page}", show(response), page)
             body = response.json()
             entries += body["results"]
-            # The address as it was asked, with the cursor of the next page.
+            # The same URL, with the cursor of the next page.
             page = f"{address}?{body['next'].partition('?')[2]}" if body["next"] else None
         return entries
 
 
 class Shop:
-    """The front doors of the platform."""
+    """The public services of the platform."""
 
     def __init__(self, urls: Urls) -> None:
         self.urls = urls
@@ -126,7 +126,7 @@ class Shop:
         return Customer(self.urls, signed_up.json()["id"], email, headers)
 
     def items(self) -> list[dict[str, Any]]:
-        """A cart of two products that are in plentiful stock."""
+        """A cart of two products with plenty of stock."""
         if not self._items:
             response = requests.get(f"{self.urls.inventory}/api/v1/products", timeout=TIMEOUT_SECONDS)
             expect(response.status_code == 200, "200 from the products", show(response), self.urls.inventory)

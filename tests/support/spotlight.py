@@ -1,4 +1,4 @@
-"""Errors, as Spotlight gives them back."""
+"""Errors in Spotlight."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import requests
 
-# Spotlight replays what it holds at once, then the stream stays open and silent.
+# Spotlight replays its stored events at once, then the stream stays open and silent.
 SILENCE_SECONDS = 1.0
 LONGEST_SECONDS = 10.0
 
@@ -20,7 +20,7 @@ class Spotlight:
         self.url = url
 
     def events(self, trace_id: str) -> list[dict[str, Any]]:
-        """The error events of a trace that Spotlight still holds (it keeps the last 500 envelopes)."""
+        """The error events of a trace that Spotlight still has (it keeps the last 500 envelopes)."""
         return [
             event for event in self._events() if event.get("contexts", {}).get("trace", {}).get("trace_id") == trace_id
         ]
@@ -45,6 +45,6 @@ class Spotlight:
                     if time.monotonic() > deadline:
                         break
             except requests.exceptions.ConnectionError:
-                # The silence: all that it holds has come. (requests wraps the read timeout of a stream in this.)
+                # No more data: all stored events were received. (requests wraps the read timeout of a stream in this.)
                 pass
         return envelopes
