@@ -63,7 +63,8 @@ def _work(cursor: Any) -> list[Any]:
 
 
 def test_our_cursors_count_what_the_package_counts() -> None:
-    theirs, ours = _package_cursor(), counting_cursor
+    theirs: Any = _package_cursor()
+    ours: Any = counting_cursor
     assert theirs is not ours
     assert _work(theirs(_Cursor, "theirs", "v")()) == _work(ours(_Cursor, "ours", "v")())
     expected = _counted("theirs")

@@ -131,6 +131,7 @@ def series(
     if maximum is not None:
         panel.max(maximum)
     _describe(panel, title, description, queries, Size(12, 8), options)
+    _measure(panel, options["unit"], options.get("thresholds", NONE))
     return panel
 
 
@@ -157,6 +158,7 @@ def number(
     if decimals is not None:
         panel.decimals(decimals)
     _describe(panel, title, description, queries, Size(4, 4), options)
+    _measure(panel, options["unit"], options.get("thresholds", NONE))
     return panel
 
 
@@ -179,6 +181,7 @@ def dial(
         .max(maximum)
     )
     _describe(panel, title, description, queries, Size(6, 6), options)
+    _measure(panel, options["unit"], options.get("thresholds", NONE))
     return panel
 
 
@@ -201,6 +204,7 @@ def bars(
     if maximum is not None:
         panel.max(maximum)
     _describe(panel, title, description, queries, Size(8, 8), options)
+    _measure(panel, options["unit"], options.get("thresholds", NONE))
     return panel
 
 
@@ -230,7 +234,8 @@ def states(
             .calcs([])
         )
     )
-    _describe(panel, title, description, queries, Size(24, 8), {**options, "unit": "none"})
+    _describe(panel, title, description, queries, Size(24, 8), options)
+    _measure(panel, "none")
     return panel
 
 
@@ -250,6 +255,7 @@ def distribution(
         .show_legend()
     )
     _describe(panel, title, description, [query], Size(12, 8), options)
+    _measure(panel, options["unit"], options.get("thresholds", NONE))
     return panel
 
 
@@ -314,7 +320,8 @@ def grid(
         properties = column.properties()
         if properties:
             panel.override_by_name(column.heading, properties)
-    _describe(panel, title, description, queries, Size(24, 9), {**options, "unit": unit})
+    _describe(panel, title, description, queries, Size(24, 9), options)
+    _measure(panel, unit)
     return panel
 
 
@@ -341,6 +348,7 @@ def matrix(
         .cell_options(TableColoredBackgroundCellOptions())
     )
     _describe(panel, title, description, [query], Size(8, 8), options)
+    _measure(panel, options["unit"], options.get("thresholds", NONE))
     return panel
 
 
@@ -358,7 +366,8 @@ def lines(
         .enable_log_details(True)
         .sort_order(LogsSortOrder.DESCENDING)
     )
-    _describe(panel, title, description, [query], Size(24, 10), {**options, "unit": "none"})
+    _describe(panel, title, description, [query], Size(24, 10), options)
+    _measure(panel, "none")
     return panel
 
 
@@ -369,22 +378,20 @@ def note(title: str, markdown: str, *, width: int = 24, height: int = 3) -> AnyP
 
 
 def _describe(
-    panel: Any,
-    title: str,
-    description: str,
-    queries: Sequence[AnyQuery],
-    size: Size,
-    options: Measured,
+    panel: Any, title: str, description: str, queries: Sequence[AnyQuery], size: Size, options: Options
 ) -> None:
     """Set the options that all panels have. The SDK's panel builders share these methods but no base class."""
-    panel.title(title).description(description).unit(options["unit"])
+    panel.title(title).description(description)
     panel.span(options.get("width", size.width)).height(options.get("height", size.height))
     panel.datasource(PROMETHEUS if isinstance(queries[0], Query) else LOGS)
-    panel.thresholds(_thresholds(options.get("thresholds", NONE)))
     panel.links([link.build() for link in options["links"]])
     panel.data_links([link.build() for link in options.get("on_click", ())])
     for ref_id, query in zip(string.ascii_uppercase, queries, strict=False):
         panel.with_target(query.build(ref_id))
+
+
+def _measure(panel: Any, unit: str, thresholds: Steps = NONE) -> None:
+    panel.unit(unit).thresholds(_thresholds(thresholds))
 
 
 def _thresholds(steps: Steps) -> ThresholdsConfig:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from grafana_foundation_sdk.builders import elasticsearch as es
 from grafana_foundation_sdk.builders import prometheus as prom
@@ -111,7 +112,7 @@ class LogCount:
     size: int = 10
 
     def build(self, ref_id: str) -> Builder[Dataquery]:
-        aggregations: list[Builder] = [
+        aggregations: list[Builder[Any]] = [
             es.Terms()
             .id(str(number + 2))
             .field(field)
@@ -152,7 +153,7 @@ class LogLines:
     raw: bool = False
 
     def build(self, ref_id: str) -> Builder[Dataquery]:
-        metric: Builder = (
+        metric: Builder[Any] = (
             es.RawData().id("1").settings(es.ElasticsearchRawDataSettings().size(str(self.limit)))
             if self.raw
             else es.Logs().id("1").settings(es.ElasticsearchLogsSettings().limit(str(self.limit)))

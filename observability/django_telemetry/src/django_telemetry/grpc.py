@@ -107,7 +107,7 @@ class _Method(NamedTuple):
     name: str
 
 
-class _ClientInterceptor(grpc.UnaryUnaryClientInterceptor):
+class _ClientInterceptor(grpc.UnaryUnaryClientInterceptor):  # type: ignore[type-arg]  # generic in the stubs only
     def __init__(
         self,
         dependency: str,
@@ -191,7 +191,7 @@ class _ClientInterceptor(grpc.UnaryUnaryClientInterceptor):
             return outcome
 
 
-def server_interceptors(tokens: Mapping[str, str] | Iterable[str] = ()) -> list[grpc.ServerInterceptor]:
+def server_interceptors(tokens: Mapping[str, str] | Iterable[str] = ()) -> list[grpc.ServerInterceptor[Any, Any]]:
     """The interceptors for grpc.server(): each RPC gets a span, ids, a deadline, metrics and an access line.
 
     ``tokens`` (a mapping caller → token, or tokens) identify callers that may continue their trace, in addition to
@@ -215,7 +215,7 @@ class _Server:
     slow_routes: Mapping[str, float]
 
 
-class _ServerInterceptor(grpc.ServerInterceptor):
+class _ServerInterceptor(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in the stubs only
     def __init__(self, tokens: tuple[str, ...]) -> None:
         config = get_config()
         self._server = _Server(

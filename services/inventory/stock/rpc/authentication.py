@@ -12,7 +12,7 @@ from grpc_health.v1 import health
 OPEN = f"/{health.SERVICE_NAME}/"
 
 
-class ServiceTokenInterceptor(grpc.ServerInterceptor):
+class ServiceTokenInterceptor(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in the stubs only
     """Rejects calls without a known service token as UNAUTHENTICATED, before the request is decoded."""
 
     def __init__(self, tokens: Mapping[str, str]) -> None:

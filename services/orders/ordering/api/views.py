@@ -43,7 +43,7 @@ _REPLAYED = OpenApiParameter(
 )
 
 
-class OrdersView(GenericAPIView):
+class OrdersView(GenericAPIView[Order]):
     """Orders."""
 
     serializer_class = serializers.OrderSerializer
