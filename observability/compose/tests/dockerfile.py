@@ -1,7 +1,7 @@
-"""Carries out a Dockerfile's stages without Docker: the same COPY and RUN, with a folder in place of the file system.
+"""Executes a Dockerfile's stages without Docker: the same COPY and RUN, with a folder in place of the file system.
 
-Absolute paths of the image that the file itself makes (/app, /opt/…) become folders below the given one. Commands run
-as the stage's user. What the base image brings is the machine's: Python, and its C library.
+Absolute paths of the image that the file itself creates (/app, /opt/…) become folders below the given one. Commands
+run as the stage's user. The base image is replaced by the machine's Python and C library.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ROOTS = ("/app", "/opt/uv", "/opt/venv")
 
 @dataclass
 class Stage:
-    """Where a stage has got to. `user` is numeric, "0" before USER."""
+    """The state of a stage. `user` is numeric, "0" before USER."""
 
     base: str
     environment: dict[str, str] = field(default_factory=dict)
@@ -41,7 +41,7 @@ class Builder:
         self._stages: dict[str, Stage] = {}
 
     def build(self, name: str) -> Stage:
-        """Carry out the stage and what it starts from or copies from. Raises AssertionError with a command's output."""
+        """Execute the stage and those that it uses. Raises AssertionError with the output of a failed command."""
         if name in self._stages:
             return self._stages[name]
         lines = self._stage_lines(name)
@@ -54,15 +54,15 @@ class Builder:
         return stage
 
     def path(self, inside: str) -> Path:
-        """Where a path of the image lies."""
+        """The path on this machine for a path of the image."""
         return Path(self.translate(inside))
 
     def translate(self, text: str) -> str:
-        """Text with the image's own folders in place."""
+        """Replace the image's paths in a text by those on this machine."""
         return re.sub(rf"(?<![\w.])({'|'.join(ROOTS)})(?=[/:\s\"']|$)", lambda m: f"{self._target}{m[1]}", text)
 
     def environment(self, stage: Stage) -> dict[str, str]:
-        """What a command of the stage gets."""
+        """The environment of the stage's commands."""
         own = {name: self.translate(value) for name, value in stage.environment.items()}
         path = f"{self._python.parent}:{os.environ['PATH']}"
         if "PATH" in own:
@@ -96,7 +96,7 @@ class Builder:
         stage.user = text.partition(":")[0]
 
     def _label(self, stage: Stage, text: str) -> None:
-        """Nothing to do without an image."""
+        """Ignored: there is no image."""
 
     _entrypoint = _label
 
@@ -122,12 +122,12 @@ class Builder:
                 shutil.copy(source, place)
 
     def _ignored(self) -> Callable[[str, list[str]], set[str]]:
-        """What .dockerignore keeps out of every folder."""
+        """The files that .dockerignore excludes from every folder."""
         lines = (self._context / ".dockerignore").read_text().splitlines()
         return shutil.ignore_patterns(*(line.removeprefix("**/") for line in lines if line.startswith("**/")))
 
     def _move(self, source: str, target: str) -> None:
-        """A folder of another stage: all share one place, so it lies there already unless it gets another name here."""
+        """Copy from another stage. All stages share one folder, so only a changed name needs a move."""
         if source != target:
             aside = self._target / "aside"
             self.path(source).rename(aside)

@@ -1,4 +1,4 @@
-"""A Docker Engine for tests: its API's few calls on a unix socket, behind the allowlist of docker-compose.yml."""
+"""A fake Docker Engine on a unix socket that implements a few API calls, behind docker-compose.yml's allowlist."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from tests import stack
 
 @dataclass
 class Container:
-    """One container: what inspecting it shows."""
+    """One container, as the inspect call shows it."""
 
     running: bool = True
     paused: bool = False
     health: str = "healthy"
     pid: int = 100
-    # How often it is looked at until it is healthy again after a start.
+    # The number of inspect calls after a start until it is healthy again.
     looks_until_healthy: int = 2
     starting: int = 0
 
     def state(self) -> dict[str, Any]:
-        """As the Engine's API tells it."""
+        """The state in the format of the Engine's API."""
         if self.starting:
             self.starting -= 1
         status = "paused" if self.paused else "running" if self.running else "exited"
@@ -44,14 +44,14 @@ class Container:
         }
 
     def start(self) -> None:
-        """Another process, healthy after some looks."""
+        """Start a new process, which is healthy after some inspect calls."""
         self.running, self.starting = True, self.looks_until_healthy
         self.pid += 1
 
 
 @dataclass
 class Engine:
-    """The containers by name, and the calls that came through the allowlist."""
+    """The containers by name, and the calls that passed the allowlist."""
 
     containers: dict[str, Container]
     calls: list[str] = field(default_factory=list)
@@ -61,7 +61,7 @@ class Engine:
         self.allowed = allowlist()
 
     def answer(self, method: str, target: str) -> tuple[int, Any]:
-        """Status and body, with the errors that Docker and the proxy give."""
+        """Status and body, with the errors that Docker and the proxy return."""
         parts = urlsplit(target)
         pattern = self.allowed.get(method)
         if pattern is None:
@@ -89,7 +89,7 @@ class Engine:
         if wrong[verb]:
             return 409, {"message": f"cannot {verb}: {container.state()['Status']}"}
         if verb == "kill":
-            # Docker restarts nothing that was killed through it, whatever the restart policy says.
+            # Docker restarts nothing that was killed through it, whatever the restart policy is.
             container.running = False
         elif verb in ("pause", "unpause"):
             container.paused = verb == "pause"
@@ -104,7 +104,7 @@ def _signal(query: str) -> str:
 
 
 def allowlist() -> Mapping[str, str]:
-    """Method → pattern of whole paths, as the socket proxy is told in docker-compose.yml."""
+    """Method → pattern of whole paths, from the socket proxy's settings in docker-compose.yml."""
     found = {}
     for argument in stack.services()["docker-socket-proxy"]["command"]:
         if match := re.fullmatch(r"-allow([A-Z]+)=(.*)", argument):
@@ -114,7 +114,7 @@ def allowlist() -> Mapping[str, str]:
 
 @contextmanager
 def serve(engine: Engine, socket: Path) -> Iterator[Engine]:
-    """Listen on the socket while the block runs; `engine.address` is then what DOCKER_HOST would be."""
+    """Listen on the socket inside the block; `engine.address` is then the value for DOCKER_HOST."""
 
     def respond(request: Request) -> Response:
         status, body = engine.answer(request.method, request.environ["RAW_URI"])

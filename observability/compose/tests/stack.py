@@ -18,7 +18,7 @@ from platformctl.settings import DEFAULT_CACHE
 
 ROOT = repository_root()
 Service = dict[str, Any]
-# What runs once for a service: suffix of the container's name → whether a service has it.
+# The one-shots of a service: suffix of the container's name → whether a service has it.
 STEPS: Mapping[str, Callable[[catalogue.Service], bool]] = {
     "migrate": lambda service: True,
     "seed": lambda service: service.seed is not None,
@@ -32,12 +32,12 @@ SERVICE_ONE_SHOTS = frozenset(
 )
 ONE_SHOTS = SERVICE_ONE_SHOTS | {"secrets", "postgres-setup", "elasticsearch-setup", "kibana-setup"}
 
-# Ends by itself, and is there only when somebody runs it.
+# Ends by itself, and exists only when an operator runs it.
 ON_DEMAND = "drill"
 
 
 class _Loader(yaml.SafeLoader):
-    """Knows compose's tags !override and !reset."""
+    """Supports compose's tags !override and !reset."""
 
 
 def _tagged(loader: yaml.SafeLoader, _suffix: str, node: yaml.Node) -> Any:
@@ -52,7 +52,7 @@ _Loader.add_multi_constructor("!", _tagged)
 
 
 def interpolate(text: str) -> str:
-    """Every ${NAME:-default} by its default; $$ is a dollar."""
+    """Replace every ${NAME:-default} by its default and $$ by a dollar."""
     replaced = re.sub(r"(?<!\$)\$\{(\w+):-([^}]*)\}", lambda match: match[2], text)
     return replaced.replace("$$", "$")
 
@@ -80,12 +80,12 @@ def services() -> dict[str, Service]:
 
 
 def long_running() -> dict[str, Service]:
-    """Those that stay, a profile's among them."""
+    """Containers that keep running, including those of a profile."""
     return {name: service for name, service in services().items() if name not in {*ONE_SHOTS, ON_DEMAND}}
 
 
 def started_by_up() -> dict[str, Service]:
-    """Those that stay after `docker compose up`, without any profile."""
+    """Containers that keep running after `docker compose up` without any profile."""
     return {name: service for name, service in long_running().items() if not service.get("profiles")}
 
 
@@ -97,21 +97,21 @@ def mounts(service: Service) -> Iterator[tuple[str, str, bool]]:
 
 
 def megabytes(limit: str) -> int:
-    """The number of a limit such as 160m. ValueError for another unit."""
+    """The number of a limit such as 160m. Raises ValueError for another unit."""
     if not limit.endswith("m"):
         raise ValueError(f"{limit!r}: limits are written in m")
     return int(limit[:-1])
 
 
 def built(tool: str) -> Path:
-    """Where `tools/build` puts a tool, whether it has been built or not."""
+    """The path of a tool that `tools/build` builds; it may not exist yet."""
     module = ROOT / "observability" / "compose" / "tools" / tool
     pins = hashlib.sha256((module / "go.mod").read_bytes() + (module / "go.sum").read_bytes()).hexdigest()[:10]
     return Path(os.environ.get("CACHE_DIR") or DEFAULT_CACHE) / tool / pins / tool
 
 
 def docker_compose() -> Path | None:
-    """A docker compose: DOCKER_COMPOSE, what tools/build made, a plugin's binary, or one on PATH."""
+    """A docker compose: DOCKER_COMPOSE, the one from tools/build, a plugin's binary, or one on PATH."""
     plugins = (
         Path.home() / ".docker" / "cli-plugins",
         "/usr/libexec/docker/cli-plugins",

@@ -1,4 +1,4 @@
-"""The blocks of docker-compose.yml that are made from the catalogue."""
+"""The blocks of docker-compose.yml that are generated from the catalogue."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SHIPPING = """
 
 @pytest.fixture
 def shipping(tmp_path: Path) -> catalogue.Catalogue:
-    """The catalogue with one service more."""
+    """The catalogue with one additional service."""
     file = tmp_path / "catalogue.yaml"
     file.write_text(catalogue.default_path().read_text().replace("services:\n", f"services:{SHIPPING}", 1))
     return catalogue.load(file)
@@ -54,7 +54,7 @@ def parsed(services: catalogue.Catalogue) -> dict[str, Any]:
     return document
 
 
-def test_a_change_inside_a_block_is_noticed() -> None:
+def test_a_change_inside_a_block_is_detected() -> None:
     text = (stack.ROOT / "docker-compose.yml").read_text()
     for line in ("  USERS_URL: http://users:8001\n", "  users-migrate:\n"):
         edited = text.replace(line, line.replace("users", "accounts"), 1)
@@ -68,7 +68,7 @@ def test_a_file_without_a_block_is_refused() -> None:
         blocks.updated(text.replace("# <<< generated: services", ""), stack.ROOT, catalogue.load())
 
 
-def test_the_file_is_among_those_that_are_compared() -> None:
+def test_the_file_is_among_those_that_are_checked() -> None:
     assert "docker-compose.yml" in generated.current(catalogue.load())
 
 
@@ -90,7 +90,7 @@ def test_a_service_of_the_catalogue_gets_its_containers(shipping: catalogue.Cata
     assert web["volumes"] == ["secrets-shipping:/run/platform:ro"]
 
 
-def test_its_processes_wait_for_its_own_steps_and_for_what_its_edges_need(shipping: catalogue.Catalogue) -> None:
+def test_its_processes_wait_for_its_own_steps_and_the_dependencies_of_its_edges(shipping: catalogue.Catalogue) -> None:
     services = parsed(shipping)["services"]
     assert services["shipping-migrate"]["depends_on"] == {"postgres-setup": {"condition": blocks.ENDED}}
     assert services["shipping-seed"]["depends_on"] == {"shipping-migrate": {"condition": blocks.ENDED}}
@@ -103,7 +103,7 @@ def test_its_processes_wait_for_its_own_steps_and_for_what_its_edges_need(shippi
         }
 
 
-def test_its_secrets_its_address_and_the_traffics_start_are_known_where_they_must_be(
+def test_its_secrets_its_address_and_the_start_of_traffic_are_configured(
     shipping: catalogue.Catalogue,
 ) -> None:
     document = parsed(shipping)
@@ -126,5 +126,5 @@ def test_a_services_own_file_adds_to_its_containers(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", ["8001", "", "on", "a: b", "${X:-smtp://host:25}", "users,toxiproxy", "#x", "1.0"])
-def test_a_value_is_read_as_the_string_that_it_is(value: str) -> None:
+def test_a_value_is_parsed_as_the_same_string(value: str) -> None:
     assert yaml.safe_load(f"key: {blocks.scalar(value)}") == {"key": value}

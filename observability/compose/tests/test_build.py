@@ -1,4 +1,4 @@
-"""services/Dockerfile carried out without Docker: same commands, same user, same lock; what comes out is started."""
+"""services/Dockerfile executed without Docker: same commands, same user, same lock; the result is started."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ USER = 10001
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder that the image's user may reach into, which pytest's own is not."""
+    """A folder that the image's user can reach, unlike pytest's own."""
     path = Path(tempfile.mkdtemp(prefix="image-"))
     path.chmod(0o755)
     yield path
@@ -39,7 +39,7 @@ def folder() -> Iterator[Path]:
 
 
 def system_python(folder: Path) -> Path:
-    """The image's `python`: one of 3.11 that every user may run."""
+    """The image's `python`: a 3.11 that every user can run."""
     found = next((p for p in ("/usr/local/bin/python3.11", "/usr/bin/python3.11") if Path(p).exists()), None)
     if found is None:
         pytest.skip("no Python 3.11 that other users may run")
@@ -64,7 +64,7 @@ def get(url: str) -> tuple[int, str]:
         return error.code, error.read().decode()
 
 
-# Target of services/Dockerfile, service, packages that it must have, files that its pages load.
+# Target of services/Dockerfile, service, packages that it must contain, files that its pages load.
 SERVING = [
     ("service", "inventory", {"django", "gunicorn", "psycopg"}, ()),
     (
@@ -81,7 +81,7 @@ SERVING = [
 
 
 @pytest.mark.parametrize(("target", "service", "packages", "files"), SERVING, ids=[each[1] for each in SERVING])
-def test_the_image_of_a_service_builds_and_what_comes_out_serves(
+def test_the_image_of_a_service_builds_and_the_result_serves(
     folder: Path, target: str, service: str, packages: set[str], files: tuple[str, ...]
 ) -> None:
     if target == "service-with-assets" and shutil.which("npm") is None:
@@ -114,10 +114,10 @@ def test_the_image_of_a_service_builds_and_what_comes_out_serves(
 
 @contextmanager
 def running(builder: Builder, stage: Stage, service: str, folder: Path) -> Iterator[tuple[str, str]]:
-    """What the stage starts, as its container does: in production mode, without capabilities. Yields two addresses."""
+    """Start the stage as its container does: in production mode, without capabilities. Yields two addresses."""
     secrets.write(folder / "store", folder / "readers", catalogue.load(), own=False)
     own = folder / "readers" / service / "environment"
-    # Nobody listens there: refused at once.
+    # Nothing listens there, so connections are refused at once.
     own.write_text(own.read_text().replace("@postgres:5432/", "@127.0.0.1:9/"))
     for path in (own.parent, *own.parent.iterdir()):
         os.chown(path, USER, USER)
@@ -125,10 +125,10 @@ def running(builder: Builder, stage: Stage, service: str, folder: Path) -> Itera
     given = {key: str(value) for key, value in stack.services()[service]["environment"].items()}
     given |= {"ENVIRONMENT": "production", "HTTP_PORT": str(port), "TELEMETRY_METRICS_PORT": str(metrics)}
     given |= {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "SERVICE_VERSION": "1.2.3"}
-    # As docker-compose.yml puts SERVICE_VERSION into it.
+    # SERVICE_VERSION is set as in docker-compose.yml.
     given["OTEL_RESOURCE_ATTRIBUTES"] = given["OTEL_RESOURCE_ATTRIBUTES"].replace("version=dev", "version=1.2.3")
     given["SECRETS_FILE"] = str(own)
-    # What is mounted, where it lies; the image's own folders, where they were built.
+    # Mounted files by their path here; the image's own folders by their path in the build.
     mounted = {inside: str(stack.ROOT / source) for source, inside, _ in stack.mounts(stack.services()[service])}
     given = {key: mounted.get(value, builder.translate(value)) for key, value in given.items()}
     log = folder / "log"

@@ -1,4 +1,4 @@
-"""docker-compose.yml against the catalogue, the run without Docker, and the services' own settings."""
+"""docker-compose.yml compared with the catalogue, the native processes and the services' settings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests import stack
 SERVICES = catalogue.load()
 SETTINGS = hosts.default_settings(SERVICES)
 PROCESSES = {process.name: process for process in SERVICES.processes()}
-# Not here: what only the run without Docker needs, and what other images do there.
+# Not in compose: what only the native platform needs, and what other images do here.
 ONLY_NATIVE = {"epmd", "rsyslog", "spotlight"}
 ONLY_COMPOSE = {
     "secrets",
@@ -38,8 +38,8 @@ ONLY_COMPOSE = {
     "drill",
     "docker-socket-proxy",
 }
-# By name instead of 127.0.0.1 and with secrets apart: the values differ, the names must not.
-# The console's: what is mounted into its container, and where people's browsers reach what runs in others.
+# Host names instead of 127.0.0.1, and separate secrets: the values differ, the names must not.
+# The console's: files mounted into its container, and links for users' browsers to other containers.
 ONLY_IN_CONTAINERS = {"HTTP_HOST", "GRPC_HOST", "DASHBOARDS_DIR", "RUNBOOKS_DIR"}
 FOR_BROWSERS = {"GRAFANA_URL", "JAEGER_UI_URL", "KIBANA_URL"}
 
@@ -49,17 +49,17 @@ def native_environment(tmp_path: Path) -> ServiceEnvironment:
 
 
 def native_names() -> set[str]:
-    """The processes of the run without Docker, by its committed list."""
+    """The native processes, from the committed list."""
     text = (stack.ROOT / "observability" / "native" / "process-compose.yaml").read_text()
     return set(re.findall(r"^  ([a-z][a-z-]*):$", text, re.MULTILINE))
 
 
-def test_it_has_the_processes_of_the_run_without_docker_and_the_elk_stack() -> None:
+def test_it_has_the_native_processes_and_the_elk_stack() -> None:
     assert set(stack.services()) - ONLY_COMPOSE == native_names() - ONLY_NATIVE
 
 
 @pytest.mark.parametrize("name", PROCESSES)
-def test_a_process_gets_the_variables_that_it_gets_without_docker(name: str, tmp_path: Path) -> None:
+def test_a_process_gets_the_same_variables_as_without_docker(name: str, tmp_path: Path) -> None:
     process = PROCESSES[name]
     here = stack.services()[name]["environment"]
     native = native_environment(tmp_path).of(process)
@@ -82,10 +82,10 @@ def test_a_process_gets_the_variables_that_it_gets_without_docker(name: str, tmp
 
 
 @pytest.mark.parametrize("name", PROCESSES)
-def test_its_addresses_lead_to_containers_at_the_ports_that_they_have_without_docker(name: str, tmp_path: Path) -> None:
+def test_its_addresses_lead_to_containers_with_the_same_ports_as_without_docker(name: str, tmp_path: Path) -> None:
     here = stack.services()[name]["environment"]
     native = native_environment(tmp_path).of(PROCESSES[name])
-    # Spotlight runs in no container: an override may name one.
+    # Spotlight has no container: an override may name one.
     apart = {"EMAIL_URL", "SPOTLIGHT_URL", *FOR_BROWSERS}
     for variable in (v for v in here if v.endswith(("_URL", "_TARGET", "_ENDPOINT")) and v not in apart):
         host, port = re.search(r"([a-z-]+):(\d+)$", here[variable]).groups()  # type: ignore[union-attr]
@@ -108,7 +108,7 @@ def test_the_settings_know_every_variable(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PROCESSES)
-def test_it_accepts_the_host_names_by_which_others_call_it(name: str) -> None:
+def test_it_accepts_the_host_names_that_its_callers_use(name: str) -> None:
     service = PROCESSES[name].service
     allowed = set(stack.services()[name]["environment"]["ALLOWED_HOSTS"].split(","))
     assert {service, hosts.TOXIPROXY, "localhost", "127.0.0.1"} <= allowed
@@ -122,7 +122,7 @@ def test_it_runs_the_command_of_the_catalogue(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PROCESSES)
-def test_its_lines_are_shipped_with_its_name(name: str) -> None:
+def test_its_log_lines_are_shipped_with_its_name(name: str) -> None:
     labels = stack.services()[name]["labels"]
     assert labels == {
         "co.elastic.logs/enabled": "true",
@@ -173,7 +173,7 @@ def test_scrape_targets_are_containers_on_a_network_of_prometheus() -> None:
             assert shared, f"{path.name}: {target} is on no network of prometheus"
 
 
-def test_every_targets_file_of_the_configuration_is_there() -> None:
+def test_every_targets_file_of_the_configuration_exists() -> None:
     configuration = (stack.ROOT / "observability" / "prometheus" / "prometheus.yml").read_text()
     folder = stack.ROOT / "observability" / "compose" / "generated" / "prometheus"
     named = re.findall(r"targets/[a-z-]+\.json", configuration)
@@ -182,9 +182,9 @@ def test_every_targets_file_of_the_configuration_is_there() -> None:
 
 
 @pytest.mark.parametrize("name", ["traffic", "drill"])
-def test_load_is_let_out_to_the_containers(name: str) -> None:
+def test_load_may_reach_the_containers(name: str) -> None:
     chosen = load_settings.load(stack.services()[name]["environment"])
-    # Raises for names that lead elsewhere than to loopback, unless it is told that they are meant.
+    # Raises for names that resolve to other addresses than loopback, unless they are allowed.
     load_settings.refuse_remote(chosen)
     for service, url in chosen.service_urls.items():
         port = next(process.http_port for process in SERVICES.processes() if process.name == service)

@@ -1,4 +1,4 @@
-"""pg_hba.conf on a real PostgreSQL that is started as the container starts its own."""
+"""pg_hba.conf on a real PostgreSQL with the container's command line."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="PostgreSQL runs as another user, which only root can do"),
     pytest.mark.skipif(not BINARIES.is_dir(), reason="PostgreSQL is not installed here: make up"),
 ]
-# PostgreSQL wants a user with a name.
+# PostgreSQL requires a user with a name.
 USER = 65534
 PASSWORD = "geheim"
-# On loopback too, but not the one address from which the superuser is let in: to pg_hba.conf another container's.
+# Loopback, but not the address from which the superuser may connect: pg_hba.conf treats it as another container.
 ANOTHER_HOST = "127.0.0.2"
 PROTOCOL_VERSION = 3 << 16
 
@@ -91,7 +91,7 @@ def server() -> Iterator[dict[str, Any]]:
 
 
 def is_ready(port: int) -> bool:
-    """As the container's health check asks."""
+    """The same check as the container's health check."""
     kind, command, *arguments = stack.services()["postgres"]["healthcheck"]["test"]
     assert (kind, command) == ("CMD", "pg_isready")
     asked = [str(BINARIES / command), *arguments, f"--port={port}"]
@@ -99,14 +99,14 @@ def is_ready(port: int) -> bool:
 
 
 def connect(server: dict[str, Any], password: str) -> psycopg.Connection[Any]:
-    """As the drill does: by the socket."""
+    """Connect as the drill does: through the socket."""
     return psycopg.connect(
         host=server["folder"], port=server["port"], user="postgres", password=password, connect_timeout=10
     )
 
 
 def answer(server: dict[str, Any], user: str, database: str) -> bytes:
-    """What the server says to a start-up message from another container: R asks for the password, E refuses."""
+    """The server's first reply to a start-up message from another container: R requests the password, E refuses."""
     text = f"user\0{user}\0database\0{database}\0\0".encode()
     message = struct.pack("!ii", len(text) + 8, PROTOCOL_VERSION) + text
     with socket.create_connection(("127.0.0.1", server["port"]), 10, source_address=(ANOTHER_HOST, 0)) as connection:
@@ -114,20 +114,20 @@ def answer(server: dict[str, Any], user: str, database: str) -> bytes:
         return connection.recv(4096)
 
 
-def test_the_administrator_comes_in_by_the_socket_with_the_password(server: dict[str, Any]) -> None:
+def test_the_administrator_connects_through_the_socket_with_the_password(server: dict[str, Any]) -> None:
     with connect(server, PASSWORD) as session:
         assert session.execute("SHOW is_superuser").fetchone() == ("on",)
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         connect(server, "wrong")
 
 
-def test_the_administrator_does_not_come_in_from_another_container(server: dict[str, Any]) -> None:
+def test_the_administrator_cannot_connect_from_another_container(server: dict[str, Any]) -> None:
     said = answer(server, "postgres", "postgres")
     assert said.startswith(b"E"), said
     assert b"no pg_hba.conf entry" in said
 
 
-def test_a_service_comes_into_its_own_database_only(server: dict[str, Any]) -> None:
+def test_a_service_connects_to_its_own_database_only(server: dict[str, Any]) -> None:
     assert answer(server, "orders", "orders").startswith(b"R")
     for database in ("payments", "postgres"):
         said = answer(server, "orders", database)

@@ -1,4 +1,4 @@
-"""Drills against containers: the Docker Engine is a fake one, behind the allowlist that its proxy is given."""
+"""Drills on containers: the Docker Engine is a fake one, behind the allowlist of its proxy."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def container_of(name: str) -> str:
 
 @pytest.fixture
 def docker_engine() -> Iterator[Engine]:
-    # pytest's own folders have paths that are too long for a socket.
+    # pytest's own paths are too long for a socket.
     folder = Path(tempfile.mkdtemp(prefix="engine-"))
     try:
         with serve(Engine({container_of(name): Container() for name in stack.services()}), folder / "sock") as found:
@@ -70,7 +70,7 @@ def processes(docker_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Contain
 
 @pytest.fixture
 def compose_environment(docker_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """What the container `drill` is given, but for the Engine's address."""
+    """The environment of the container `drill`, except for the Engine's address."""
     given = {**DRILL["environment"], **SECRETS, "DOCKER_HOST": docker_engine.address}
     for name, value in given.items():
         monkeypatch.setenv(name, value)
@@ -88,7 +88,7 @@ def test_a_frozen_process_is_paused_until_it_is_thawed(processes: Containers, do
     assert docker_engine.calls == [f"pause {container_of('payments')}", f"unpause {container_of('payments')}"]
 
 
-def test_a_stopped_process_stays_away_until_it_is_started_and_healthy(
+def test_a_stopped_process_stays_down_until_it_is_started_and_healthy(
     processes: Containers, docker_engine: Engine
 ) -> None:
     container = docker_engine.containers[container_of("orders-relay")]
@@ -103,19 +103,19 @@ def test_a_stopped_process_stays_away_until_it_is_started_and_healthy(
     ]
 
 
-def test_a_killed_process_comes_back_as_after_a_crash(processes: Containers, docker_engine: Engine) -> None:
+def test_a_killed_process_is_restarted_as_after_a_crash(processes: Containers, docker_engine: Engine) -> None:
     processes.signal("users", signal.SIGKILL)
     container = docker_engine.containers[container_of("users")]
     assert (container.running, container.pid) == (True, 101)
 
 
-def test_what_is_paused_can_be_stopped(processes: Containers, docker_engine: Engine) -> None:
+def test_a_paused_process_can_be_stopped(processes: Containers, docker_engine: Engine) -> None:
     processes.signal("postgres", signal.SIGSTOP)
     processes.stop("postgres")
     assert not docker_engine.containers[container_of("postgres")].running
 
 
-def test_a_signal_to_what_does_not_run_reaches_nobody(processes: Containers, docker_engine: Engine) -> None:
+def test_a_signal_to_a_stopped_process_has_no_effect(processes: Containers, docker_engine: Engine) -> None:
     processes.stop("users")
     docker_engine.calls.clear()
     for number in (signal.SIGSTOP, signal.SIGCONT, signal.SIGKILL):
@@ -123,7 +123,7 @@ def test_a_signal_to_what_does_not_run_reaches_nobody(processes: Containers, doc
     assert docker_engine.calls == []
 
 
-def test_a_signal_that_docker_would_give_to_the_first_process_only_is_refused(processes: Containers) -> None:
+def test_a_signal_that_docker_would_deliver_to_the_first_process_only_is_refused(processes: Containers) -> None:
     with pytest.raises(NotPossible, match="SIGHUP"):
         processes.signal("users", signal.SIGHUP)
 
@@ -134,7 +134,7 @@ def test_a_restart_waits_until_the_container_is_healthy(processes: Containers, d
     assert (container.pid, container.starting) == (101, 0)
 
 
-def test_what_does_not_become_healthy_is_named(
+def test_a_process_that_does_not_become_healthy_is_named(
     processes: Containers, docker_engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(containers, "READY_SECONDS", 0.1)
@@ -143,13 +143,13 @@ def test_what_does_not_become_healthy_is_named(
         processes.restart("users")
 
 
-def test_a_container_that_is_not_there_is_named(processes: Containers, docker_engine: Engine) -> None:
+def test_a_missing_container_is_named(processes: Containers, docker_engine: Engine) -> None:
     del docker_engine.containers[container_of("payments")]
     with pytest.raises(ContainerFailed, match=r"no container django-observability-payments-1"):
         processes.stop("payments")
 
 
-def test_no_answer_from_the_engine_is_a_failure_that_drills_know(tmp_path: Path) -> None:
+def test_no_response_from_the_engine_is_a_failure_that_drills_handle(tmp_path: Path) -> None:
     with pytest.raises(ContainerFailed, match="users-1: the Docker Engine does not do it"):
         Containers(f"unix://{tmp_path}/nobody", PROJECT).start("users")
 
@@ -159,9 +159,7 @@ def test_the_log_shipper_is_filebeat(processes: Containers, docker_engine: Engin
     assert not docker_engine.containers[container_of("filebeat")].running
 
 
-def test_another_release_is_refused_and_the_usual_one_is_there_already(
-    processes: Containers, docker_engine: Engine
-) -> None:
+def test_another_release_is_refused_and_the_usual_one_is_a_no_op(processes: Containers, docker_engine: Engine) -> None:
     with pytest.raises(NotPossible, match="keeps the environment"):
         processes.release("orders", {"FAULTS": "error_ratio=0.2"})
     processes.release("orders", {})
@@ -185,7 +183,7 @@ def test_another_release_is_refused_and_the_usual_one_is_there_already(
         lambda api: api.inspect_volume("secrets"),
     ],
 )
-def test_the_proxy_lets_nothing_through_but_what_drills_need(docker_engine: Engine, call: Any) -> None:
+def test_the_proxy_allows_only_the_calls_that_drills_need(docker_engine: Engine, call: Any) -> None:
     api = APIClient(base_url=docker_engine.address, version=API_VERSION)
     with pytest.raises(APIError) as refusal:
         call(api)
@@ -205,7 +203,7 @@ def test_the_proxy_is_reached_by_the_drill_only_and_publishes_nothing() -> None:
     assert DRILL["environment"]["DOCKER_HOST"] == "tcp://docker-socket-proxy:2375"
 
 
-def test_nothing_of_the_drills_is_there_without_their_profile() -> None:
+def test_nothing_of_the_drills_exists_without_their_profile() -> None:
     assert {name for name, each in stack.services().items() if each.get("profiles") == ["drills"]} == {
         "drill",
         "docker-socket-proxy",
@@ -232,19 +230,19 @@ def test_the_drill_shares_a_network_with_everything_that_it_calls(compose_enviro
         assert shared, f"the drill can't reach {name}"
 
 
-def test_each_address_is_that_of_a_container_at_its_usual_port(compose_environment: dict[str, str]) -> None:
+def test_each_address_is_that_of_a_container_with_its_usual_port(compose_environment: dict[str, str]) -> None:
     here = world.World()
     assert here.url("PROMETHEUS_PORT") == here.prometheus == "http://prometheus:9090"
     assert here.watchdog == "http://watchdog:9095"
     assert here.url("CARD_PROVIDER_PORT") == "http://card-provider:8006"
     assert here.url("RABBITMQ_MANAGEMENT_PORT") == "http://rabbitmq:15672"
-    # Only what marks on the time line are put by has the login in it, quoted.
+    # Only the address for marks on the time line includes the login, quoted.
     assert here.url("ELASTICSEARCH_PORT") == "http://drills:e%2F%40@elasticsearch:9200"
     assert here.site.broker_login == ("admin", "r")
     assert dict(here.site.database) == {"host": "/var/run/postgresql", "port": 5432, "password": "p"}
 
 
-def test_the_drills_secrets_are_what_it_asks_for(tmp_path: Path) -> None:
+def test_the_drills_secrets_are_those_that_it_reads(tmp_path: Path) -> None:
     secrets.write(tmp_path / "store", tmp_path / "readers", SERVICES, own=False)
     lines = (tmp_path / "readers" / "drill" / "environment").read_text().splitlines()
     given = dict(line.replace("'", "").split("=", 1) for line in lines)
@@ -255,17 +253,17 @@ def test_the_drills_secrets_are_what_it_asks_for(tmp_path: Path) -> None:
     assert given["ELASTICSEARCH_READER_PASSWORD"] == store.get("elasticsearch_reader")
 
 
-def test_what_is_missing_is_named_at_once() -> None:
+def test_all_missing_variables_are_named_at_once() -> None:
     with pytest.raises(SystemExit, match="DOCKER_HOST, ELASTICSEARCH_PASSWORD, POSTGRES_PASSWORD"):
         compose.load({**DRILL["environment"], "RABBITMQ_PASSWORD": "r", "DOCKER_HOST": ""})
 
 
-def test_a_site_that_does_not_exist_is_refused_with_those_that_do() -> None:
+def test_an_unknown_site_is_refused_with_the_known_ones() -> None:
     with pytest.raises(SystemExit, match=r"DRILLS_SITE='swarm': allowed are native and compose"):
         choose(Platform(), {"DRILLS_SITE": "swarm"})
 
 
-def test_secrets_do_not_show_in_what_is_printed() -> None:
+def test_secrets_are_not_in_the_repr() -> None:
     assert "geheim" not in repr(compose.Settings("e", "p", "h", "geheim", "geheim", "geheim"))
 
 
@@ -285,13 +283,13 @@ def test_a_drill_finds_its_containers_or_is_refused_with_the_reason(
                 assert containers.CONTAINERS.get(name, name) in stack.long_running(), f"{drill.name}: {name}"
 
 
-def test_what_is_refused_are_actions_that_there_are() -> None:
+def test_the_refused_actions_exist() -> None:
     assert set(compose.REFUSED) <= set(ACTIONS)
     refused = [drill for drill in DRILLS.values() if any(step.action in compose.REFUSED for step in drill.steps)]
     assert len(refused) <= len(DRILLS) / 4
 
 
-def test_a_drill_that_is_refused_breaks_nothing(
+def test_a_refused_drill_breaks_nothing(
     docker_engine: Engine, compose_environment: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert command_line.main(["run", "orders-bad-release", "payments-hangs"]) == command_line.EXIT_REFUSED
@@ -299,9 +297,7 @@ def test_a_drill_that_is_refused_breaks_nothing(
     assert docker_engine.calls == []
 
 
-def test_an_image_has_no_git_and_says_by_a_variable_what_it_was_built_from(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_image_without_git_has_its_commit_in_a_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("REVISION", "c0ffee")
     assert score.commit(tmp_path) == "c0ffee"
@@ -322,7 +318,7 @@ def test_an_image_has_no_git_and_says_by_a_variable_what_it_was_built_from(
         (["--help"], ["--help"]),
     ],
 )
-def test_the_container_takes_a_drills_name_or_a_command(
+def test_the_container_accepts_a_drills_name_or_a_command(
     tmp_path: Path, arguments: list[str], expected: list[str]
 ) -> None:
     (tmp_path / "python").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
@@ -347,7 +343,7 @@ def test_the_script_knows_every_command() -> None:
 
 
 def backends(docker_engine: Engine) -> StubServer:
-    """Alertmanager, Prometheus, watchdog and services, as much as a drill asks of them."""
+    """Alertmanager, Prometheus, watchdog and services, as far as a drill calls them."""
 
     def respond(request: Request) -> Response:
         if request.path.startswith("/api/v2/alerts"):
@@ -383,7 +379,7 @@ def test_a_whole_drill_pauses_notices_restores_and_resolves(
     root = tmp_path / "app"
     (root / "services" / "catalogue").mkdir(parents=True)
     shutil.copy(stack.ROOT / "services" / "catalogue" / "catalogue.yaml", root / "services" / "catalogue")
-    # One stub is all backends: only their hosts and ports are turned to it.
+    # One stub serves all backends: only their hosts and ports are redirected to it.
     for service in ("USERS", "INVENTORY", "ORDERS", "NOTIFICATIONS"):
         monkeypatch.setenv(f"{service}_URL", server.url)
 

@@ -1,4 +1,4 @@
-"""The files that the containers mount, each with its program's own checker where this machine has it."""
+"""The files that the containers mount, each checked by its program's own checker if this machine has it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def require(tool: str) -> str:
 
 
 def mounted(container: str, target: Path, prefix: str) -> None:
-    """Lay the container's files below `prefix` into `target`, as they are mounted."""
+    """Copy the container's files below `prefix` to `target`, in the structure in which they are mounted."""
     for source, inside, _ in stack.mounts(stack.services()[container]):
         if source.startswith("./") and inside.startswith(prefix):
             path = target / inside.removeprefix(prefix).lstrip("/")
@@ -64,11 +64,11 @@ def test_docker_compose_accepts_the_file_alone_and_with_each_other_file() -> Non
     others = (("-f", "docker-compose.light.yml"), ("-f", "docker-compose.override.example.yml"))
     variants = [(*main, *first, *second) for first in ((), others[0]) for second in ((), others[1])]
     environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"}
-    # The first two words choose the profile.
+    # The first two words select the profile.
     for variant in [*variants, *(variant[2:] for variant in variants)]:
         checked = run(str(binary), *variant, "config", "--quiet", cwd=stack.ROOT, env=environment)
         assert (checked.returncode, checked.stderr) == (0, ""), f"docker compose {variant}: {checked.stderr}"
-    # The tests' own reading of the file is compose's.
+    # The tests' own parsing of the file agrees with compose's.
     answer = run(str(binary), *main, "config", "--format", "json", cwd=stack.ROOT, env=environment)
     resolved = json.loads(answer.stdout)["services"]
     assert set(resolved) == set(stack.services())
@@ -79,7 +79,7 @@ def test_docker_compose_accepts_the_file_alone_and_with_each_other_file() -> Non
 
 
 def prometheus_image_promtool() -> Path:
-    """promtool of the release that the image has."""
+    """promtool of the image's release."""
     tool = stack.built("promtool")
     if not tool.is_file():
         pytest.skip("no promtool 3 here: observability/compose/tools/build promtool")
@@ -87,7 +87,7 @@ def prometheus_image_promtool() -> Path:
 
 
 @pytest.mark.parametrize("version", ["of the run without Docker", "of the image"])
-def test_promtool_accepts_prometheus_files_as_they_are_mounted(tmp_path: Path, version: str) -> None:
+def test_promtool_accepts_the_mounted_prometheus_files(tmp_path: Path, version: str) -> None:
     promtool = str(prometheus_image_promtool()) if version == "of the image" else require("promtool")
     mounted("prometheus", tmp_path, "/etc/prometheus")
     checked = run(promtool, "check", "config", str(tmp_path / "prometheus.yml"))
@@ -95,7 +95,7 @@ def test_promtool_accepts_prometheus_files_as_they_are_mounted(tmp_path: Path, v
     assert re.search(r"SUCCESS: \d{2,} rules found", checked.stdout), checked.stdout
 
 
-def test_the_promtool_that_is_built_is_of_the_images_release() -> None:
+def test_the_promtool_that_is_built_has_the_images_release() -> None:
     # Prometheus 3.5 as a Go module is v0.305.
     module = (OBSERVABILITY / "compose" / "tools" / "promtool" / "go.mod").read_text()
     (minor,) = re.findall(r"github.com/prometheus/prometheus v0\.3(\d\d)\.\d+", module)
@@ -105,7 +105,7 @@ def test_the_promtool_that_is_built_is_of_the_images_release() -> None:
     assert int(minor) == int(image)
 
 
-def test_amtool_accepts_alertmanagers_files_as_they_are_mounted(tmp_path: Path) -> None:
+def test_amtool_accepts_the_mounted_alertmanager_files(tmp_path: Path) -> None:
     amtool = require("amtool")
     mounted("alertmanager", tmp_path, "/etc/alertmanager")
     checked = run(amtool, "check-config", str(tmp_path / "alertmanager.yml"), cwd=tmp_path)
@@ -113,7 +113,7 @@ def test_amtool_accepts_alertmanagers_files_as_they_are_mounted(tmp_path: Path) 
     assert "1 templates" in checked.stdout, checked.stdout
 
 
-def test_alertmanager_differs_from_the_native_one_by_the_watchdogs_host_and_the_consoles_inbox_only() -> None:
+def test_alertmanager_differs_from_the_native_one_only_in_the_watchdogs_host_and_the_consoles_inbox() -> None:
     native = (stack.ROOT / "alerts" / "alertmanager.yml").read_text()
     here = (OBSERVABILITY / "compose" / "generated" / "alertmanager" / "alertmanager.yml").read_text()
     here_documents, native_document = yaml.safe_load(here), yaml.safe_load(native)
@@ -163,7 +163,7 @@ def test_each_dockerfile_is_clean_by_hadolint() -> None:
 
 
 @pytest.mark.parametrize("path", ["services/Dockerfile", "observability/compose/toxiproxy/Dockerfile"])
-def test_a_dockerfile_pins_its_bases_ends_without_root_and_keeps_the_builder_behind(path: str) -> None:
+def test_a_dockerfile_pins_its_bases_ends_without_root_and_leaves_out_the_builder(path: str) -> None:
     text = (stack.ROOT / path).read_text()
     bases = re.findall(r"^ARG \w+_IMAGE=(\S+)$", text, re.MULTILINE)
     assert bases
@@ -176,7 +176,7 @@ def test_a_dockerfile_pins_its_bases_ends_without_root_and_keeps_the_builder_beh
 
 
 def of_services(source: str) -> list[str]:
-    """A source of the Dockerfile for each service that it is copied for."""
+    """A source of the Dockerfile, expanded for each service that it is copied for."""
     of_assets = Path(source).name.startswith("package")
     names = [service.name for service in SERVICES.services.values() if service.assets or not of_assets]
     return list(dict.fromkeys(source.replace("${SERVICE}", name) for name in names))
@@ -204,7 +204,7 @@ def test_filebeats_two_files_differ_in_the_output_only() -> None:
     assert light["output.elasticsearch"]["op_type"] == "create"
 
 
-def test_logs_go_into_the_data_stream_of_the_shared_template() -> None:
+def test_logs_are_written_to_the_data_stream_of_the_shared_template() -> None:
     pattern = json.loads((OBSERVABILITY / "elasticsearch/index-templates/logs-django.json").read_text())[
         "index_patterns"
     ]
@@ -249,7 +249,7 @@ def test_kibanas_objects_refer_to_each_other() -> None:
     assert {kind for kind, _ in there} == {"index-pattern", "search", "visualization", "dashboard"}
 
 
-def test_kibanas_searches_name_fields_of_the_index_template() -> None:
+def test_kibanas_searches_use_fields_of_the_index_template() -> None:
     template = json.loads((OBSERVABILITY / "elasticsearch/index-templates/logs-django.json").read_text())
     fields = set(_fields(template["template"]["mappings"]["properties"]))
     for each in kibana_objects():
@@ -271,7 +271,7 @@ def _fields(properties: dict[str, Any], prefix: str = "") -> list[str]:
     return found
 
 
-def test_each_reader_gets_its_secrets_once_and_nobody_elses(tmp_path: Path) -> None:
+def test_each_reader_gets_only_its_own_secrets_and_the_same_ones_every_time(tmp_path: Path) -> None:
     written = secrets.write(tmp_path / "store", tmp_path / "readers", SERVICES, own=False)
     volumes = {
         source.removeprefix("secrets-") for source in stack.document()["volumes"] if source.startswith("secrets-")
@@ -297,7 +297,7 @@ def _contents(folder: Path) -> dict[str, str]:
 
 
 class ReadOnlyStore(SecretStore):
-    """As set-up jobs mount it."""
+    """Read-only, as the set-up jobs mount it."""
 
     def _write(self, path: Path, value: str) -> None:
         raise AssertionError(f"the job `secrets` makes no {path.name}, and this one may not")
@@ -312,7 +312,7 @@ def test_a_set_up_job_finds_every_secret_that_it_reads(
         monkeypatch.setattr(commands, name, OBSERVABILITY / source)
     monkeypatch.setattr(commands, "STORE", tmp_path / "store")
     monkeypatch.setattr(commands, "SecretStore", ReadOnlyStore)
-    # Servers that agree to everything.
+    # Servers that accept every request.
     monkeypatch.setattr(psycopg, "connect", MagicMock())
     for module in (search_setup, kibana_setup):
         monkeypatch.setattr(module, "Api", MagicMock())
@@ -321,7 +321,7 @@ def test_a_set_up_job_finds_every_secret_that_it_reads(
     assert commands.main([job]) == 0
 
 
-def test_a_job_with_wrong_settings_ends_with_all_their_names(
+def test_a_job_with_wrong_settings_stops_with_all_their_names(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("ELASTICSEARCH_URL", raising=False)
@@ -332,7 +332,7 @@ def test_a_job_with_wrong_settings_ends_with_all_their_names(
     assert "LOGS_RETENTION_DAYS: allowed is a whole number from 1 to 365" in shown
 
 
-def test_the_entry_point_hands_the_secrets_over_as_they_are(tmp_path: Path) -> None:
+def test_the_entry_point_passes_the_secrets_on_unchanged(tmp_path: Path) -> None:
     secrets.write(tmp_path / "store", tmp_path / "readers", SERVICES, own=False)
     file = tmp_path / "readers" / "orders" / "environment"
     environment = {"SECRETS_FILE": str(file), "PATH": os.environ["PATH"]}
@@ -344,6 +344,6 @@ def test_the_entry_point_hands_the_secrets_over_as_they_are(tmp_path: Path) -> N
     assert any(line.startswith("RABBITMQ_URL=amqp://orders:") and "@rabbitmq:5672/platform" in line for line in seen)
 
 
-def test_a_value_that_a_shell_would_read_otherwise_is_refused() -> None:
+def test_a_value_that_a_shell_would_interpret_is_refused() -> None:
     with pytest.raises(ValueError, match="EVIL has a quote"):
         secrets.environment_file({"EVIL": "x'; touch /tmp/y; '"})

@@ -1,4 +1,4 @@
-"""What every container has, and which ones are excused from what, with the reason in docker-compose.yml."""
+"""The hardening of every container, and the exceptions, whose reasons are in docker-compose.yml."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ import pytest
 from tests import stack
 
 GIBIBYTE = 1024
-# The share of the services in this repository. One that is added needs more than the README says.
+# The share of this repository's services. An additional one needs more than the README states.
 FOR_SERVICES = 1632
 OF_SERVICES = {process.name for process in catalogue.load().processes()}
 # The image writes below its own folders at each start.
 MAY_WRITE = {"elasticsearch", "logstash", "kibana"}
-# filebeat reads Docker's files, secrets gives files to other users, Docker's socket is root's.
+# filebeat reads Docker's files, secrets sets other owners for files, Docker's socket belongs to root.
 ROOT_USER = {"filebeat", "secrets", "docker-socket-proxy"}
 DOCKER_SOCKET = {"filebeat", "docker-socket-proxy"}
 ADDED_CAPABILITIES = {"filebeat": ["DAC_READ_SEARCH"], "secrets": ["CHOWN", "DAC_OVERRIDE", "FOWNER"]}
-# Images of ours run as 10001 by their Dockerfile.
+# Our own images run as 10001, set in their Dockerfile.
 OURS = "django-observability/"
 DATABASES = {"postgres", "rabbitmq"}
 
 
 @pytest.mark.parametrize("name", stack.services())
-def test_a_container_has_as_little_as_possible(name: str) -> None:
+def test_a_container_has_minimal_privileges(name: str) -> None:
     service = stack.services()[name]
     assert service["cap_drop"] == ["ALL"]
     assert service.get("cap_add", []) == ADDED_CAPABILITIES.get(name, [])
@@ -47,11 +47,11 @@ def test_a_container_has_a_limit_rotated_logs_and_a_restart_policy(name: str) ->
 
 
 @pytest.mark.parametrize("name", stack.long_running())
-def test_a_container_that_stays_has_a_health_check_with_a_deadline(name: str) -> None:
+def test_a_long_running_container_has_a_health_check_with_a_deadline(name: str) -> None:
     check = stack.services()[name]["healthcheck"]
     assert check["test"][0] in ("CMD", "CMD-SHELL")
     assert check["timeout"] == "4s"
-    # A search among processes must not find itself.
+    # A search among processes must not match itself.
     assert "grep -q" not in check["test"][-1] or "'[" in check["test"][-1]
 
 
@@ -68,11 +68,11 @@ def test_ports_are_published_on_loopback_by_containers_on_the_edge(name: str) ->
 def test_the_limits_sum_to_at_most_six_gibibytes() -> None:
     limits = {name: stack.megabytes(service["mem_limit"]) for name, service in stack.services().items()}
     staying = sum(limits[name] for name in stack.started_by_up() if name not in OF_SERVICES)
-    # The last one-shot, kibana-setup, runs while everything else does; the others' dependants wait for them.
+    # The last one-shot, kibana-setup, runs while all others do; the dependants of the earlier ones wait for them.
     assert staying + limits["kibana-setup"] <= 6 * GIBIBYTE - FOR_SERVICES, f"{staying} MiB stay"
 
 
-def test_a_process_has_the_limit_that_the_catalogue_gives_it() -> None:
+def test_a_process_has_its_limit_from_the_catalogue() -> None:
     for process in catalogue.load().processes():
         assert stack.megabytes(stack.services()[process.name]["mem_limit"]) == process.memory_mib, process.name
 
@@ -103,7 +103,7 @@ def test_mounted_files_exist() -> None:
     assert missing == []
 
 
-def test_files_of_the_repository_are_mounted_to_be_read_only() -> None:
+def test_files_of_the_repository_are_mounted_read_only() -> None:
     writable = [
         f"{name}: {source}"
         for name, service in stack.services().items()
@@ -113,7 +113,7 @@ def test_files_of_the_repository_are_mounted_to_be_read_only() -> None:
     assert writable == []
 
 
-def test_dockers_socket_is_where_it_must_be_only() -> None:
+def test_dockers_socket_is_mounted_only_where_it_must_be() -> None:
     mounting = {
         name
         for name, service in stack.services().items()
@@ -150,7 +150,7 @@ def test_a_container_reads_its_own_secrets_only() -> None:
                 assert read_only, name
 
 
-def test_no_secret_stands_in_the_file() -> None:
+def test_the_file_contains_no_secret() -> None:
     suspicious = ("PASSWORD", "SECRET", "TOKEN", "KEY")
     found = [
         f"{name}: {variable}"
@@ -161,14 +161,14 @@ def test_no_secret_stands_in_the_file() -> None:
     assert found == []
 
 
-def test_only_those_that_the_catalogue_connects_to_them_reach_the_databases() -> None:
+def test_databases_are_reachable_only_along_the_catalogues_edges() -> None:
     edges = {edge.caller for edge in catalogue.load().edges() if edge.protocol in ("sql", "amqp")}
     processes = {process.name for process in catalogue.load().processes() if process.service in edges}
     reaching = {name for name, service in stack.services().items() if "data" in service.get("networks", [])}
     assert reaching == processes | stack.SERVICE_ONE_SHOTS | DATABASES | {"postgres-exporter"}
 
 
-def test_of_the_services_only_those_that_the_catalogue_connects_to_it_reach_elasticsearch() -> None:
+def test_elasticsearch_is_reachable_only_for_services_with_an_edge_in_the_catalogue() -> None:
     its_own = set(stack.services()["elasticsearch"]["networks"])
     reaching = {name for name, service in stack.services().items() if its_own & set(service.get("networks", []))}
     callers = {edge.caller for edge in catalogue.load().edges() if edge.callee == "elasticsearch"}
@@ -177,13 +177,13 @@ def test_of_the_services_only_those_that_the_catalogue_connects_to_it_reach_elas
 
 
 @pytest.mark.parametrize("name", stack.services())
-def test_only_what_unpacks_machine_code_may_run_files_in_its_temporary_folder(name: str) -> None:
+def test_only_containers_that_unpack_machine_code_may_execute_files_in_their_temporary_folder(name: str) -> None:
     # JRuby and JNA do: https://github.com/elastic/logstash/issues/9288. Docker's default is noexec.
     executable = any("exec" in mount.partition(":")[2].split(",") for mount in stack.services()[name]["tmpfs"])
     assert executable is (name in {"elasticsearch", "logstash"})
 
 
-def test_start_order_goes_by_health_without_a_circle() -> None:
+def test_the_start_order_follows_health_and_has_no_cycle() -> None:
     services = stack.services()
     seen: dict[str, bool] = {}
 
@@ -202,13 +202,13 @@ def test_start_order_goes_by_health_without_a_circle() -> None:
         visit(name)
 
 
-def test_telemetry_is_not_waited_for_by_services() -> None:
+def test_services_do_not_wait_for_telemetry() -> None:
     telemetry = {"jaeger", "elasticsearch", "prometheus", "logstash", "filebeat", "kibana", "elasticsearch-setup"}
     for process in catalogue.load().processes():
         assert telemetry.isdisjoint(stack.services()[process.name]["depends_on"])
 
 
-def test_health_checks_ask_the_port_that_the_process_has() -> None:
+def test_health_checks_use_the_port_of_the_process() -> None:
     for process in catalogue.load().processes():
         _, _, port, path = stack.services()[process.name]["healthcheck"]["test"]
         wanted = (process.http_port, "/readyz") if process.kind == "web" else (process.metrics_port, "/metrics")

@@ -1,4 +1,4 @@
-"""The health check that runs in the containers, against a server that answers, refuses or hangs."""
+"""The containers' health check, against a server that responds, refuses or hangs."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ def test_200_is_healthy(port: int) -> None:
     assert check(port, "/good") == 0
 
 
-def test_503_is_not(port: int) -> None:
+def test_503_is_unhealthy(port: int) -> None:
     assert check(port, "/bad") != 0
 
 
-def test_no_answer_within_three_seconds_is_not(port: int) -> None:
+def test_no_response_within_three_seconds_is_unhealthy(port: int) -> None:
     began = time.monotonic()
     assert check(port, "/hangs") != 0
     assert time.monotonic() - began < 5
 
 
-def test_a_refused_connection_is_not() -> None:
+def test_a_refused_connection_is_unhealthy() -> None:
     with StubServer() as stopped:
         pass
     assert check(stopped.port, "/good") != 0

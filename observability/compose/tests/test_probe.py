@@ -1,4 +1,4 @@
-"""The probe inside the containers' networks: where it looks, and what it says."""
+"""The probe inside the containers' networks: its requests and its messages."""
 
 import json
 import re
@@ -33,7 +33,7 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def answer(*, logging: frozenset[str]) -> None:
-    """Containers that answer as after an order; `logging` are the services whose lines are found."""
+    """Containers that respond as after an order; `logging` are the services whose log lines are found."""
     names = sorted(native_probe.EXPECTED_SERVICES)
     responses.post("http://users:8001/api/v1/users", json={"id": "u1"}, status=201)
     responses.post("http://users:8001/api/v1/token", json={"access": "token"})
@@ -80,7 +80,7 @@ def test_an_order_is_found_in_every_signal(capsys: pytest.CaptureFixture[str]) -
 
 
 @responses.activate
-def test_a_missing_signal_is_named_with_the_container_to_look_at(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_signal_is_named_with_the_container_to_inspect(capsys: pytest.CaptureFixture[str]) -> None:
     answer(logging=native_probe.EXPECTED_SERVICES - {"payments"})
     assert probe.run(SERVICES, PASSWORD) == 1
     printed = capsys.readouterr().out
@@ -99,7 +99,7 @@ def test_the_container_reaches_everything_that_the_probe_calls(variable: str) ->
     assert set(stack.services()["drill"]["networks"]) & set(stack.services()[host]["networks"]), host
 
 
-def test_the_container_takes_the_command_probe(tmp_path: Path) -> None:
+def test_the_container_accepts_the_command_probe(tmp_path: Path) -> None:
     (tmp_path / "python").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
     (tmp_path / "python").chmod(0o755)
     script = stack.ROOT / "observability" / "compose" / "drill"

@@ -1,6 +1,6 @@
-"""Elasticsearch's roles on the real server with security on, asked by the programs that have them.
+"""Elasticsearch's roles on the real server with security on, used by the programs that have them.
 
-The server that Maven has lacks the security API, so the users come from files; what a role may do is the same.
+The server from Maven lacks the security API, so the users come from files; the privileges of a role are the same.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def as_user(*command: str) -> list[str]:
 
 
 def password_hash(password: str) -> str:
-    """As Elasticsearch's file realm keeps it."""
+    """The password hash in the format of Elasticsearch's file realm."""
     salt = secrets.token_bytes(32)
     derived = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, 10_000, 32)
     return "{PBKDF2}10000$" + f"{base64.b64encode(salt).decode()}${base64.b64encode(derived).decode()}"
@@ -109,7 +109,7 @@ def server(folder: Path) -> Iterator[Server]:
     shutil.copy(LOCATIONS.elasticsearch / "config" / "jvm.options", etc)
     (etc / "jvm.options.d").mkdir()
     (etc / "jvm.options.d" / "test.options").write_text("-Xms256m\n-Xmx256m\n-XX:TieredStopAtLevel=1\n")
-    # Its reader takes one role at a time, by lines.
+    # The server's reader accepts one role at a time, by lines.
     (etc / "roles.yml").write_text(yaml.safe_dump(roles()))
     (etc / "users").write_text("".join(f"{name}:{password_hash(value)}\n" for name, value in passwords.items()))
     granted = {role: [user for user, names in USERS.items() if role in names] for role in roles()} | {
@@ -117,7 +117,7 @@ def server(folder: Path) -> Iterator[Server]:
     }
     (etc / "users_roles").write_text("".join(f"{role}:{','.join(users)}\n" for role, users in granted.items()))
     (folder / "tmp").mkdir()
-    # elasticsearch.yml turns security off; what docker-compose.yml sets turns it on again.
+    # elasticsearch.yml turns security off; the settings of docker-compose.yml turn it on again.
     turned_on = {
         key: value
         for key, value in stack.services()["elasticsearch"]["environment"].items()
@@ -163,8 +163,8 @@ def server(folder: Path) -> Iterator[Server]:
         process.wait(timeout=60)
 
 
-def test_nobody_gets_in_without_a_password(server: Server) -> None:
-    # What the container's health check takes as a sign of life.
+def test_access_without_a_password_is_refused(server: Server) -> None:
+    # The response that the container's health check accepts as a sign of life.
     assert requests.get(f"{server.url}/_cluster/health", timeout=10).status_code == 401
 
 
@@ -183,7 +183,7 @@ def test_the_shipper_adds_lines_once_and_can_do_nothing_else(server: Server) -> 
     }
 
 
-def test_the_reader_reads_and_writes_nothing(server: Server) -> None:
+def test_the_reader_reads_and_cannot_write(server: Server) -> None:
     server.call("shipper", "PUT", f"/{STREAM}/_create/line-2?refresh=true", LINE)
     found = server.call(
         "reader", "POST", "/logs-django-*/_search", {"query": {"term": {"service.name": "orders"}}}
@@ -201,7 +201,7 @@ def test_the_exporter_sees_the_newest_line(server: Server) -> None:
     assert seen.disk_used_ratio is not None
 
 
-def test_retention_rolls_over_and_drops_old_traces_but_reads_no_line(server: Server) -> None:
+def test_retention_rolls_over_and_deletes_old_traces_but_cannot_read_lines(server: Server) -> None:
     server.call("shipper", "PUT", f"/{STREAM}/_create/line-5?refresh=true", LINE)
     assert server.call(ADMIN, "PUT", "/jaeger-span-2020-01-01", {}).ok
     dropped = Retention(server.address("retention"), Policy(7, 3)).apply(datetime.now(UTC))
@@ -209,7 +209,7 @@ def test_retention_rolls_over_and_drops_old_traces_but_reads_no_line(server: Ser
     assert server.call("retention", "POST", f"/{STREAM}/_search").status_code == 403
 
 
-def test_drills_mark_block_and_free_and_can_do_nothing_else(server: Server) -> None:
+def test_drills_can_mark_block_and_unblock_and_nothing_else(server: Server) -> None:
     server.call("shipper", "PUT", f"/{STREAM}/_create/line-6?refresh=true", LINE)
     url = server.address("drills")
     marks.put("payments-hangs injected", kind="drill", action="injected", elasticsearch_url=url)
@@ -272,7 +272,7 @@ def jaeger(server: Server, folder: Path) -> Iterator[Jaeger]:
 
 
 def send_call(jaeger: Jaeger, at: datetime) -> str:
-    """A span of orders that calls payments, and payments' of the same call. Returns the trace's id."""
+    """Send a span of orders that calls payments, and payments' span of the same call. Returns the trace id."""
     trace, ids, now = secrets.token_hex(16), [secrets.token_hex(8) for _ in range(2)], int(at.timestamp() * 1e9)
     spans: list[dict[str, Any]] = [
         {
@@ -312,7 +312,7 @@ def test_jaeger_stores_and_finds_a_trace_with_composes_two_files(server: Server,
 
 
 def test_the_dependencies_job_counts_as_its_user_and_jaeger_shows_the_graph(server: Server, jaeger: Jaeger) -> None:
-    # A minute of its own: the trace of the test before isn't in it.
+    # A minute of its own, without the trace of the previous test.
     minute = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=5)
     trace = send_call(jaeger, minute + timedelta(seconds=10))
     eventually(lambda: requests.get(f"{jaeger.query}/traces/{trace}", timeout=5).ok, "the trace", timeout=30)

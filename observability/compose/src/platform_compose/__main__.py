@@ -25,7 +25,7 @@ OBJECTS = Path("/objects/platform.ndjson")
 
 @dataclass(frozen=True)
 class Elasticsearch:
-    """What can be set for the set-up of Elasticsearch."""
+    """Settings of the Elasticsearch set-up job."""
 
     elasticsearch_url: str = kinds.url()
     logs_retention_days: int = kinds.integer(7, 1, 365)
@@ -33,7 +33,7 @@ class Elasticsearch:
 
 @dataclass(frozen=True)
 class Kibana:
-    """What can be set for the set-up of Kibana."""
+    """Settings of the Kibana set-up job."""
 
     kibana_url: str = kinds.url()
 
@@ -54,7 +54,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0: done, 1: refused by a server or not current, 2: a wrong setting or argument."""
+    """Exit codes: 0 success, 1 refused by a server or out of date, 2 a wrong setting or argument."""
     options = parser().parse_args(arguments)
     services = hosts.platform()
     store = SecretStore(STORE)
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             case "secrets":
                 print("secrets of:", ", ".join(secrets.write(STORE, READERS, services)))
             case "postgres":
-                # Runs in the server's network namespace: the superuser is let in from nowhere else.
+                # Runs in the server's network namespace, the only place from which the superuser may connect.
                 ensure_roles(hosts.default_settings(services).ports["POSTGRES_PORT"], services, store)
             case "elasticsearch":
                 chosen = read(Elasticsearch, blank_is_unset=True)

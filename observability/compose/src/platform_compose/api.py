@@ -1,4 +1,4 @@
-"""Calls to Elasticsearch's and Kibana's HTTP APIs by the set-up jobs."""
+"""The set-up jobs' client for Elasticsearch's and Kibana's HTTP APIs."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ TIMEOUT_SECONDS = 30.0
 
 
 class SetupError(RuntimeError):
-    """A set-up job can't do its work; the message says what was refused."""
+    """A set-up job failed; the message names the refused request."""
 
 
 class Api:
-    """One server, as one user. Waits up to `patience` seconds for it to answer at all."""
+    """One server, accessed as one user. Waits up to `patience` seconds for the first response."""
 
     def __init__(self, url: str, user: str, password: str, patience: float = 60.0) -> None:
         self._url = url.rstrip("/")
@@ -24,7 +24,7 @@ class Api:
         self._patience = patience
 
     def call(self, method: str, path: str, **options: Any) -> Any:
-        """The answer's JSON. Raises SetupError when it is refused, or when nobody answers."""
+        """Send a request and return its JSON response. Raises SetupError if it is refused or times out."""
         deadline = time.monotonic() + self._patience
         while True:
             try:

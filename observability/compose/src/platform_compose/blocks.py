@@ -1,5 +1,8 @@
-"""The parts of docker-compose.yml that repeat for each service: templates in observability/compose/blocks, filled from
-the catalogue and written between markers. What a service needs besides is in services/<name>/compose.yaml."""
+"""The parts of docker-compose.yml that repeat for each service.
+
+Templates in observability/compose/blocks are filled from the catalogue and written between markers. Additional settings
+of a service are in services/<name>/compose.yaml.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ OVERLAY_KEYS = frozenset({"environment", "volumes"})
 
 @dataclass(frozen=True)
 class Step:
-    """A command that runs once, after another container has ended or is healthy."""
+    """A one-shot command, run after another container has ended or is healthy."""
 
     name: str
     command: str
@@ -39,24 +42,24 @@ class Step:
 
 @dataclass(frozen=True)
 class Running:
-    """A process as its container has it."""
+    """A process in its container."""
 
     process: Process
     networks: tuple[str, ...]
-    # Moves its published port.
+    # The variable that changes its published port.
     port_variable: str
 
 
 @dataclass(frozen=True)
 class Overlay:
-    """What a service's compose.yaml adds to all its containers."""
+    """The additions of a service's compose.yaml to all its containers."""
 
     environment: Mapping[str, str] = field(default_factory=dict)
     volumes: tuple[str, ...] = ()
 
 
 def updated(text: str, root: Path, services: Catalogue) -> str:
-    """The text of docker-compose.yml with current blocks. Raises PlatformError."""
+    """docker-compose.yml with current blocks. Raises PlatformError."""
     for name in BLOCKS:
         begin, end = f"# >>> generated: {name}", f"# <<< generated: {name}"
         text = filled(text, begin, end, _render(root, name, services))
@@ -117,7 +120,7 @@ def _steps(service: Service) -> Iterator[Step]:
 
 
 def _needs(services: Catalogue, service: Service, steps: list[Step]) -> dict[str, str]:
-    """What each of its processes waits for. Not for other services, nor for telemetry."""
+    """The dependencies of the service's processes. Other services and telemetry are not among them."""
     needed = {steps[-1].name: ENDED}
     needed |= {services.listener(edge): HEALTHY for edge in service.calls("amqp")}
     if any(edge.proxy_port for edge in service.depends_on):
@@ -126,7 +129,7 @@ def _needs(services: Catalogue, service: Service, steps: list[Step]) -> dict[str
 
 
 def environment(services: Catalogue, service: Service) -> dict[str, str]:
-    """What all containers of a service get, without secrets."""
+    """The variables that all containers of a service get, without secrets."""
     found = {
         "OTEL_SERVICE_NAME": service.name,
         "HTTP_PORT": str(service.web().http_port),
@@ -144,7 +147,7 @@ def environment(services: Catalogue, service: Service) -> dict[str, str]:
 
 
 def _address(services: Catalogue, edge: Dependency) -> str:
-    """Through Toxiproxy, where faults can be put on the edge, if the catalogue has a proxy for it."""
+    """Toxiproxy's address if the catalogue has a proxy for the edge, so that faults can be injected there."""
     if edge.proxy_port is not None:
         address = f"{hosts.TOXIPROXY}:{edge.proxy_port}"
     else:
@@ -173,7 +176,7 @@ def networks(service: Service, process: Process) -> tuple[str, ...]:
 
 
 def overlay(root: Path, service: Service) -> Overlay:
-    """A service's compose.yaml. Raises PlatformError for anything but environment and volumes."""
+    """Read a service's compose.yaml. Raises PlatformError for anything but environment and volumes."""
     file = root / service.folder / OVERLAY
     if not file.exists():
         return Overlay()
@@ -184,5 +187,5 @@ def overlay(root: Path, service: Service) -> Overlay:
 
 
 def scalar(value: str) -> str:
-    """A string as YAML, quoted only where it would be read as something else."""
+    """A string as a YAML scalar, quoted only if it would be parsed as another type."""
     return value if yaml.safe_load(value) == value else json.dumps(value)

@@ -1,4 +1,4 @@
-"""Which container answers on which port variable. Ports are the same as without Docker; only the hosts differ."""
+"""The container behind each port variable. Ports are the same as without Docker; only the hosts differ."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _BACKEND_HOSTS: Mapping[str, str] = {
 
 
 def default_settings(platform: Catalogue) -> Settings:
-    """platformctl's settings without any .env: inside the containers' networks ports never change."""
+    """platformctl's settings without any .env: inside the containers' networks the ports are fixed."""
     return settings.load(Path("/nonexistent"), platform, environ={})
 
 
@@ -37,12 +37,12 @@ def platform() -> Catalogue:
 
 
 def container(process: str) -> str:
-    """The host that runs a process: containers have the names of the processes without Docker."""
+    """The host name of a process: containers have the names of the processes without Docker."""
     return process
 
 
 def host_of_variable(variable: str, services: Catalogue) -> str:
-    """The container behind a port variable of platformctl. Raises KeyError for one that no container listens on."""
+    """The container behind a port variable of platformctl. Raises KeyError if no container listens on it."""
     owners = {port_variable(process.name): process.name for process in services.processes()}
     owners |= {port_variable(process.name, "metrics"): process.name for process in services.processes()}
     owners |= {port_variable(program.name): program.name for program in services.programs()}

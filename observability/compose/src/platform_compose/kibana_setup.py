@@ -1,4 +1,4 @@
-"""Kibana's one-shot set-up: data view, saved searches and a dashboard, imported from the committed file."""
+"""Kibana's one-shot set-up: imports data view, saved searches and a dashboard from the committed file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DATA_VIEW = "logs-django"
 
 
 def run(url: str, store: SecretStore, objects: Path) -> int:
-    """Import `objects` over what is there; returns how many. Raises SetupError when one is refused."""
+    """Import `objects`, replacing existing ones; returns their number. Raises SetupError if one is refused."""
     api = Api(url, SUPERUSER, store.get(secret_name(SUPERUSER)), patience=180)
     headers = {"kbn-xsrf": "set-up"}
     with objects.open("rb") as file:

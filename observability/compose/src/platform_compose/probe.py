@@ -1,4 +1,4 @@
-"""`docker compose --profile drills run --rm drill probe`: one order, found in every signal, seen from a container."""
+"""`docker compose --profile drills run --rm drill probe`: one order, followed through every signal from a container."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from platform_compose import hosts
 READER = "reader"
 READER_VARIABLE = "ELASTICSEARCH_READER_PASSWORD"
 SEARCH_PORT = "ELASTICSEARCH_PORT"
-# The container that does what a process of another name does without Docker.
+# Containers that do the work of a native process with another name.
 CONTAINERS: Mapping[str, str] = {"rsyslog": "filebeat"}
 
 
@@ -43,7 +43,7 @@ class Containers:
 
 
 def run(services: Catalogue, environ: Mapping[str, str]) -> int:
-    """Print what the order left in each signal. Returns 1 where a signal is missing, 2 where the password is."""
+    """Print what the order left in each signal. Returns 1 if a signal is missing, 2 if the password is."""
     console = Console(soft_wrap=True, highlight=False, markup=False)
     if not environ.get(READER_VARIABLE):
         console.print(f"{READER_VARIABLE} is not set: run this in the container `drill`")

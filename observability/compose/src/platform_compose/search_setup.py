@@ -1,4 +1,4 @@
-"""Elasticsearch's one-shot set-up: users, roles, lifecycle and index templates. Running it again changes nothing."""
+"""Elasticsearch's one-shot set-up: users, roles, lifecycle and index templates. Idempotent."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DEAD_LETTERS = "logs-dead_letters"
 
 
 def run(url: str, store: SecretStore, templates: Path, logs_days: int) -> None:
-    """Apply everything. Raises SetupError when Elasticsearch refuses a part."""
+    """Apply everything. Raises SetupError if Elasticsearch refuses a part."""
     api = Api(url, SUPERUSER, store.get(secret_name(SUPERUSER)))
     api.call("PUT", f"/_ilm/policy/{POLICY}", json=lifecycle(logs_days))
     for name, template in index_templates(templates).items():
@@ -31,7 +31,7 @@ def run(url: str, store: SecretStore, templates: Path, logs_days: int) -> None:
 
 
 def lifecycle(days: int) -> dict[str, Any]:
-    """A new index each day or gigabyte; dropped `days` days after the next one was begun. As platform_retention."""
+    """A new index each day or gigabyte, deleted `days` days after its successor. Same as platform_retention."""
     return {
         "policy": {
             "phases": {
@@ -43,7 +43,7 @@ def lifecycle(days: int) -> dict[str, Any]:
 
 
 def index_templates(folder: Path) -> dict[str, Any]:
-    """The templates of the run without Docker with the lifecycle added, and one for what was refused."""
+    """The native index templates with the lifecycle added, and one for refused documents."""
     made = {}
     for path in sorted(folder.glob("*.json")):
         template = json.loads(path.read_text())

@@ -1,4 +1,4 @@
-"""Elasticsearch's roles and users: each program may do what it does and nothing else."""
+"""Elasticsearch's roles and users: each program has only the privileges that it needs."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ USERS: Mapping[str, tuple[str, ...]] = {
 
 
 def secret_name(user: str) -> str:
-    """The secret with a user's password."""
+    """The name of the secret with a user's password."""
     return f"elasticsearch_{user}"
 
 
 def roles() -> dict[str, Any]:
-    """Role → privileges, as the security API and roles.yml take them."""
+    """Role → privileges, in the format of the security API and of roles.yml."""
     path = repository_root() / "observability" / "compose" / "elasticsearch" / "roles.json"
     document: dict[str, Any] = json.loads(path.read_text())
     return document

@@ -1,4 +1,4 @@
-"""Random secrets, made once into the volume `secrets`; each container gets a volume with its own and nothing else."""
+"""Random secrets, created once in the volume `secrets`; each container gets a volume with only its own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from platform_compose import hosts
 from platform_compose.search_users import SUPERUSER, USERS, secret_name
 
 OURS = 10001
-# What of a service's environment is secret. Everything else stands in docker-compose.yml.
+# The secret variables of a service's environment. All others are in docker-compose.yml.
 SECRET_VARIABLES = (
     "SECRET_KEY",
     "DATABASE_URL",
@@ -27,14 +27,14 @@ SECRET_VARIABLES = (
     "SERVICE_TOKENS",
     "ALERT_WEBHOOK_TOKEN",
 )
-# The external system that has users with passwords among containers.
+# The external system whose users have passwords among containers.
 SEARCH = "elasticsearch"
 MOUNT = "/run/platform"
 
 
 @dataclass(frozen=True)
 class Reader:
-    """Who reads a volume, by numeric user and group, and the files in it: name → content."""
+    """A reader of a volume, by numeric user and group, and its files: name → content."""
 
     name: str
     user: int
@@ -66,7 +66,7 @@ def readers(store: SecretStore, services: Catalogue) -> Iterator[Reader]:
         "ELASTICSEARCH_PASSWORD": store.get(secret_name("reader")),
     }
     yield Reader("grafana", 472, 0, {"environment": environment_file(grafana)})
-    # Whoever breaks things as an administrator would: a container of the profile `drills` only.
+    # The administrator's access for drills: a container of the profile `drills` only.
     administrators = {
         "POSTGRES_PASSWORD": store.get(f"postgres_{POSTGRES_ADMIN}"),
         "RABBITMQ_PASSWORD": store.get("rabbitmq_admin"),
@@ -80,7 +80,7 @@ def readers(store: SecretStore, services: Catalogue) -> Iterator[Reader]:
 
 
 class _NoSecrets(SecretStore):
-    """Creates none: what it returns is of no use."""
+    """Creates no secret: its return values are placeholders."""
 
     def __init__(self) -> None:
         super().__init__(Path("/nonexistent"))
@@ -97,7 +97,7 @@ def reader_names(services: Catalogue) -> list[str]:
     return [reader.name for reader in readers(_NoSecrets(), services)]
 
 
-# Our own programs that ask Elasticsearch, and as whom.
+# Our own programs that query Elasticsearch, and their users.
 SEARCH_JOBS: Mapping[str, str] = {
     "log-pipeline-exporter": "monitor",
     "elasticsearch-retention": "retention",
@@ -127,7 +127,7 @@ def _rehost(value: str, ports: Mapping[str, int]) -> str:
 
 
 def environment_file(values: Mapping[str, str]) -> str:
-    """Lines for a shell to source. Values are hex, addresses, names: a quote among them would be a fault here."""
+    """Lines for a shell to source. Values are hex, addresses and names; raises an error for a quote among them."""
     for name, value in values.items():
         if "'" in value or "\n" in value:
             raise ValueError(f"{name} has a quote or a line break")
@@ -135,9 +135,9 @@ def environment_file(values: Mapping[str, str]) -> str:
 
 
 def write(store_folder: Path, target: Path, services: Catalogue, *, own: bool = True) -> list[str]:
-    """Make what is missing in `store_folder` and write each reader's files below `target`/<reader>.
+    """Create missing secrets in `store_folder` and write each reader's files below `target`/<reader>.
 
-    The store itself belongs to the set-up jobs' user. `own=False` leaves owners alone, for tests. Returns the readers.
+    The store itself belongs to the set-up jobs' user. `own=False` keeps owners unchanged, for tests. Returns readers.
     """
     store = SecretStore(store_folder)
     written = []
@@ -156,7 +156,7 @@ def write(store_folder: Path, target: Path, services: Catalogue, *, own: bool = 
             _own(folder, reader.user, reader.group)
         folder.chmod(0o500)
         written.append(reader.name)
-    # What set-up jobs alone use: they mount the store to read it.
+    # Only set-up jobs use these: they mount the store to read it.
     for name in (*map(secret_name, USERS), f"postgres_{TESTS_ROLE}"):
         store.get(name)
     if own:
