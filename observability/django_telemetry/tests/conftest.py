@@ -1,4 +1,4 @@
-"""Fixtures for all tests of the library."""
+"""Fixtures shared by all tests of the library."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from .harness import Everything, HttpBackend, Lines, MemoryProcessor, tracing_wi
 
 @pytest.fixture(scope="session", autouse=True)
 def _versions(record_testsuite_property: Any) -> None:
-    """Say in the result which versions it is about."""
+    """Record the tested versions in the JUnit result."""
     record_testsuite_property("python", platform.python_version())
     record_testsuite_property("django", django.get_version())
 
 
 @pytest.fixture
 def spans() -> Iterator[MemoryProcessor]:
-    """Every span is sampled and kept in memory."""
+    """A processor that collects every span in memory; all are sampled."""
     with tracing_with() as memory:
         yield memory
 
 
 @pytest.fixture
 def lines(monkeypatch: pytest.MonkeyPatch) -> Lines:
-    """What would go to stdout."""
+    """The log lines that would be written to stdout."""
     collected = Lines()
     monkeypatch.setattr(logs, "_writer", collected)
     return collected
@@ -45,19 +45,19 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> Lines:
 
 @pytest.fixture
 def http(spans: MemoryProcessor, lines: Lines) -> Client:
-    """A client whose requests go through the middleware; exceptions become 500 as in production."""
+    """A client whose requests pass through the middleware. Exceptions become a 500, as in production."""
     return Client(raise_request_exception=False)
 
 
 @pytest.fixture
 def ahttp(spans: MemoryProcessor, lines: Lines) -> AsyncClient:
-    """The same over the asynchronous handler."""
+    """Like http(), with the asynchronous handler."""
     return AsyncClient(raise_request_exception=False)
 
 
 @pytest.fixture
 def backend() -> Iterator[HttpBackend]:
-    """An HTTP server to call."""
+    """A real HTTP server for the tests to call."""
     server = HttpBackend()
     yield server
     server.close()
@@ -65,14 +65,14 @@ def backend() -> Iterator[HttpBackend]:
 
 @pytest.fixture
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A breaker that tries again soon."""
+    """Shorten the pauses of the circuit breaker."""
     monkeypatch.setattr(breaker, "FIRST_PAUSE", 0.02)
     monkeypatch.setattr(breaker, "LONGEST_PAUSE", 0.1)
 
 
 @pytest.fixture
 def everything(spans: MemoryProcessor, lines: Lines, backend: HttpBackend) -> Iterator[Everything]:
-    """All four signals, errors included, for a look at what they say."""
+    """The output of all four signals, including error reports."""
     config = replace(get_config(), sentry_dsn=f"http://key@127.0.0.1:{backend.port}/1")
     transport = errors.configure(config)
     assert transport is not None
@@ -91,7 +91,7 @@ def _needed(name: str, example: str) -> str:
 
 @pytest.fixture(scope="session")
 def rabbitmq_url() -> Iterator[str]:
-    """A virtual host of this run's own on a real broker. Not set: skipped; set and unreachable: the tests fail."""
+    """A virtual host of this run on a real broker. Skips when the variable is unset; fails when it is unreachable."""
     url = urlsplit(_needed("TEST_RABBITMQ_URL", "amqp://guest:guest@127.0.0.1:5672/"))
     admin = _needed("TEST_RABBITMQ_ADMIN_URL", "http://guest:guest@127.0.0.1:15672").rstrip("/")
     name = f"test-{uuid.uuid4().hex[:12]}"
@@ -107,5 +107,5 @@ def rabbitmq_url() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def postgresql_url() -> str:
-    """A real PostgreSQL. Not set: skipped; set and unreachable: the tests fail."""
+    """A real PostgreSQL. Skips when the variable is unset; fails when the database is unreachable."""
     return _needed("TEST_DATABASE_URL", "postgres://user:password@127.0.0.1:5432/name")

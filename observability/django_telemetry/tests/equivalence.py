@@ -1,6 +1,6 @@
-"""Sends a table of requests through one way of instrumenting and tells, as JSON, what became visible.
+"""Sends a table of requests through one instrumentation and prints the resulting telemetry as JSON.
 
-Run as a process of its own for each way, since both change Django's settings and the global tracer provider.
+Each instrumentation runs in its own process, since both change Django's settings and the global tracer provider.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def main(way: str) -> None:
 
     asyncio.run(all_async())
     metrics = _metrics()
-    # Last, since the two ways count it differently.
+    # Last, since the two instrumentations count it differently.
     client.get("/ok", HTTP_HOST="evil.example")
     take("GET /ok with an invalid host")
     os.write(int(os.environ["REPORT_FD"]), json.dumps({"requests": seen, "metrics": metrics}).encode())

@@ -1,4 +1,4 @@
-"""Collects what the library says, so that tests look at all four signals the same way."""
+"""Collects the library's telemetry, so that tests inspect all four signals in the same way."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from prometheus_client import REGISTRY
 from prometheus_client.openmetrics.exposition import generate_latest
 
 if TYPE_CHECKING:
-    # Most tests do without pika.
+    # Most tests don't need pika.
     from django_telemetry.amqp import Consumer
 
 Answer = Callable[[BaseHTTPRequestHandler, bytes], None]
 
 
 class MemoryProcessor(SpanProcessor):
-    """Keeps finished spans."""
+    """Collects finished spans."""
 
     def __init__(self) -> None:
         self.spans: list[ReadableSpan] = []
@@ -46,7 +46,7 @@ class MemoryProcessor(SpanProcessor):
             self.spans.append(span)
 
     def named(self, name: str) -> ReadableSpan:
-        """The only span of that name; says which there are when it isn't so."""
+        """The only span with that name. Fails with the names of all spans when there isn't exactly one."""
         found = [span for span in self.spans if span.name == name]
         assert len(found) == 1, f"expected one span {name!r}, got {[span.name for span in self.spans]}"
         return found[0]
@@ -58,7 +58,7 @@ class MemoryProcessor(SpanProcessor):
 
 @contextmanager
 def tracing_with(**changes: Any) -> Iterator[MemoryProcessor]:
-    """Trace into memory, with a configuration that differs from the default by ``changes``."""
+    """Trace into memory, with ``changes`` to the default configuration."""
     config: TelemetryConfig = replace(get_config(), **changes)
     provider = tracing.build_provider(config)
     memory = MemoryProcessor()
@@ -72,7 +72,7 @@ def tracing_with(**changes: Any) -> Iterator[MemoryProcessor]:
 
 
 class Lines:
-    """A stand-in for the line writer."""
+    """A replacement for the line writer that keeps the lines in memory."""
 
     def __init__(self) -> None:
         self.raw: list[bytes] = []
@@ -92,11 +92,11 @@ class Lines:
         return found[0]
 
     def close(self, _timeout: float) -> None:
-        """Nothing to close."""
+        """Does nothing."""
 
 
 class Everything:
-    """All that left the process, as one text for each signal."""
+    """All telemetry of the process, as one text per signal."""
 
     def __init__(self, spans: MemoryProcessor, lines: Lines, backend: HttpBackend, flush: Callable[[], None]) -> None:
         self._spans, self._lines, self._backend, self._flush = spans, lines, backend, flush
@@ -107,7 +107,7 @@ class Everything:
         for _, _, headers, body in self._backend.requests:
             envelopes.append(gzip.decompress(body) if headers.get("content-encoding") == "gzip" else body)
         return {
-            # As the collector gets them too: links and trace states are only there.
+            # Also in the OTLP form: only that has links and trace states.
             "traces": "\n".join(span.to_json() for span in self._spans.spans)
             + (encode_spans(self._spans.spans).decode("utf-8", "replace") if self._spans.spans else ""),
             "logs": b"".join(self._lines.raw).decode(),
@@ -116,7 +116,7 @@ class Everything:
         }
 
     def check(self, *secrets: str, said: Iterable[str] = ("traces", "logs", "metrics")) -> None:
-        """None of ``secrets`` is in any signal, although each signal in ``said`` did say something."""
+        """Check that no signal contains any of ``secrets``, and that each signal in ``said`` is not empty."""
         texts = self.text()
         for signal in said:
             assert texts[signal], f"{signal} is empty, so nothing was proved"
@@ -128,7 +128,7 @@ class Everything:
 
 
 def sample(family: str, /, **labels: str) -> float:
-    """A sample's value now; 0 when the series doesn't exist yet."""
+    """The current value of a sample; 0 when the series doesn't exist."""
     return REGISTRY.get_sample_value(family, labels) or 0.0
 
 
@@ -142,14 +142,14 @@ def grown(family: str, by: float = 1, /, **labels: str) -> Iterator[None]:
 
 
 def check_books(books: Account) -> None:
-    """made = delivered + lost by reason + waiting, exactly."""
+    """Check that created = delivered + lost (by reason) + queued, exactly."""
     delivered, lost, waiting = books.delivered, dict(books.lost), books.waiting()
     actual = delivered + sum(lost.values()) + waiting
     assert books.made == actual, f"made {books.made}, but delivered {delivered} + {lost} + waiting {waiting} = {actual}"
 
 
 def check_memory_stays_flat(fill: Callable[[], object], go_on: Callable[[], object], what: str) -> None:
-    """Nothing that lasts is allocated by ``go_on`` once ``fill`` has filled what has a bound."""
+    """Check that ``go_on`` allocates no memory permanently after ``fill`` has filled all bounded buffers."""
     tracemalloc.start()
     try:
         fill()
@@ -165,7 +165,7 @@ def check_memory_stays_flat(fill: Callable[[], object], go_on: Callable[[], obje
 
 @contextmanager
 def threads_at_work(count: int, job: Callable[[int], object]) -> Iterator[None]:
-    """Run ``job(number)`` in ``count`` threads beside the block; fails when one raises or doesn't end."""
+    """Run ``job(number)`` in ``count`` threads during the block. Fails when one raises or doesn't end."""
     failures: list[Exception] = []
 
     def run(number: int) -> None:
@@ -173,7 +173,7 @@ def threads_at_work(count: int, job: Callable[[int], object]) -> Iterator[None]:
             job(number)
         except Exception as failure:
             failures.append(failure)
-            raise  # so that it is told too when the block fails because of it
+            raise  # shown also when the block fails because of it
 
     threads = [threading.Thread(target=run, args=(number,), daemon=True) for number in range(count)]
     for thread in threads:
@@ -191,14 +191,14 @@ def threads_at_work(count: int, job: Callable[[int], object]) -> Iterator[None]:
 
 
 def in_threads(count: int, job: Callable[[int], object]) -> None:
-    """Run ``job(number)`` in ``count`` threads at once, to their end."""
+    """Run ``job(number)`` in ``count`` threads at once and wait for them."""
     with threads_at_work(count, job):
         """There is nothing to do beside them."""
 
 
 @contextmanager
 def consuming(consumer: Consumer) -> Iterator[threading.Thread]:
-    """Run ``consumer`` in a thread beside the block; fails when it doesn't stop after it."""
+    """Run ``consumer`` in a thread during the block. Fails when it doesn't stop afterwards."""
     thread = threading.Thread(target=consumer.run, daemon=True)
     thread.start()
     try:
@@ -210,13 +210,13 @@ def consuming(consumer: Consumer) -> Iterator[threading.Thread]:
 
 
 def clean_environ(*prefixes: str) -> dict[str, str]:
-    """The environment without what configures the library, and without names that begin with one of ``prefixes``."""
+    """The environment without the library's variables and without names that begin with one of ``prefixes``."""
     unwanted = ("TELEMETRY_", "OTEL_", "SENTRY_", *prefixes)
     return {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
+    """A port that is currently unused."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -225,9 +225,8 @@ def free_port() -> int:
 class HttpBackend:
     """A real HTTP server on loopback whose answer can be changed while it runs.
 
-    Written by hand on purpose: one and the same backend hangs, drops connections, truncates answers, breaks the
-    protocol and then recovers, on connections that stay open. pytest-httpserver's server closes each one after its
-    answer.
+    Not pytest-httpserver, whose server closes each connection after the response: here one backend hangs, drops
+    connections, truncates responses, violates the protocol and recovers, on connections that stay open.
     """
 
     def __init__(self, answer: Answer | None = None, port: int = 0) -> None:
@@ -258,7 +257,7 @@ class HttpBackend:
             request_queue_size = 128
 
             def handle_error(self, request: Any, client_address: Any) -> None:
-                """A client that hung up is part of the test."""
+                """Do nothing: clients that disconnect are part of the tests."""
 
         self._server = Server(("127.0.0.1", port), Handler)
         self.port = int(self._server.server_address[1])
@@ -266,7 +265,7 @@ class HttpBackend:
         threading.Thread(target=lambda: self._server.serve_forever(0.02), daemon=True).start()
 
     def hang(self, _handler: BaseHTTPRequestHandler, _body: bytes) -> None:
-        """An answer that never comes; it ends with the backend, so that no thread stays behind."""
+        """Never answer. Ends when the backend stops, so that no thread is left."""
         self._closing.wait(30)
 
     def close(self) -> None:
@@ -276,7 +275,7 @@ class HttpBackend:
 
 
 def spans_sent(backend: HttpBackend) -> list[Span]:
-    """The spans that were sent to the path of OTLP."""
+    """The spans that the backend received on the OTLP path."""
     found: list[Span] = []
     for _, path, _, body in list(backend.requests):
         if path == "/v1/traces":
@@ -286,7 +285,7 @@ def spans_sent(backend: HttpBackend) -> list[Span]:
 
 
 def respond(status: int, body: Any = b"", headers: dict[str, str] | None = None, delay: float = 0.0) -> Answer:
-    """An answer with this status and body, after ``delay`` seconds."""
+    """An answer with the given status and body, after ``delay`` seconds."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
 
     def answer(handler: BaseHTTPRequestHandler, _request_body: bytes) -> None:
@@ -303,12 +302,12 @@ def respond(status: int, body: Any = b"", headers: dict[str, str] | None = None,
 
 
 def drop(handler: BaseHTTPRequestHandler, _body: bytes) -> None:
-    """An answer that is a broken connection."""
+    """An answer that breaks the connection."""
     handler.connection.shutdown(socket.SHUT_RDWR)
 
 
 def hang_up_after(sent: bytes) -> Answer:
-    """An answer that consists of these very bytes."""
+    """An answer that sends exactly these bytes and closes the connection."""
 
     def answer(handler: BaseHTTPRequestHandler, _body: bytes) -> None:
         handler.wfile.write(sent)
@@ -318,5 +317,5 @@ def hang_up_after(sent: bytes) -> Answer:
 
 
 def cut_off(sent: bytes) -> Answer:
-    """A 200 that announces a body of 1000 bytes and breaks off after ``sent``."""
+    """A 200 that announces a body of 1000 bytes and closes the connection after ``sent``."""
     return hang_up_after(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + sent)

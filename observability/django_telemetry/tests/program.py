@@ -1,4 +1,4 @@
-"""A small Django program that tests run as a process of its own: exit, forks, a blocked stdout."""
+"""A small Django program that tests run in its own process: exit, forks, a blocked stdout."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from django.conf import settings
 
 
 def configure() -> None:
-    """Settings like those of a new project that took the library on."""
+    """Configure settings like those of a new project with the library installed."""
     settings.configure(
         SECRET_KEY="only-for-tests-0123456789-0123456789-0123456789",
         ALLOWED_HOSTS=["testserver"],
@@ -33,7 +33,7 @@ def configure() -> None:
 
 
 def requests(count: int) -> list[float]:
-    """Serve ``count`` requests; the seconds that each took."""
+    """Serve ``count`` requests and return the duration of each in seconds."""
     from django.test import Client
 
     client = Client()
@@ -54,7 +54,7 @@ def failing_requests(count: int) -> None:
 
 
 def requests_under_asgi(count: int) -> list[float]:
-    """As requests(), over the asynchronous handler, ten at a time."""
+    """Like requests(), with the asynchronous handler, ten at a time."""
     from django.test import AsyncClient
 
     async def one() -> float:
@@ -86,7 +86,7 @@ def books() -> dict[str, Any]:
 
 
 def report(**values: Any) -> None:
-    """Tell the test what was seen, past stdout."""
+    """Report values to the test through a pipe other than stdout."""
     os.write(int(os.environ["REPORT_FD"]), json.dumps(values).encode() + b"\n")
 
 
@@ -112,7 +112,7 @@ def block_under_asgi() -> None:
 
 
 def settle() -> None:
-    """Wait until nothing waits any more, ten seconds at most."""
+    """Wait at most 10 seconds until all queues are empty."""
     deadline = time.monotonic() + 10
     while any(signal["waiting"] for signal in books().values()) and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -121,7 +121,7 @@ def settle() -> None:
 def fork() -> None:
     requests(5)
     failing_requests(2)
-    # Python 3.12 and later warn of forks beside threads, which is what this is about.
+    # Python 3.12 and later warn about forking with running threads, which is what this tests.
     warnings.simplefilter("ignore", DeprecationWarning)
     pid = os.fork()
     if pid == 0:
@@ -137,7 +137,7 @@ def fork() -> None:
 
 
 def work(count: int) -> None:
-    """Make all signals without Django's request handling, which has locks of its own that a fork may catch."""
+    """Create all signals without Django's request handling, which has its own locks that a fork may copy locked."""
     from django_telemetry.context import unit_of_work
     from django_telemetry.edges import timed_call
 
@@ -148,7 +148,7 @@ def work(count: int) -> None:
 
 
 def fork_while_locked() -> None:
-    """Fork at the worst moment: another thread holds every lock that telemetry has."""
+    """Fork at the worst moment: while another thread holds every lock of telemetry."""
     from django.test import Client
     from django_telemetry import logs
     from django_telemetry._http_metrics import http_metrics
@@ -187,7 +187,7 @@ def fork_while_locked() -> None:
     held.wait(10)
     pid = os.fork()
     if pid == 0:
-        faulthandler.dump_traceback_later(10, exit=True)  # says where it is stuck
+        faulthandler.dump_traceback_later(10, exit=True)  # shows where it hangs
         work(3)
         Client().get("/ok")
         generate_latest(REGISTRY)

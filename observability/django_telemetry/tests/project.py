@@ -1,4 +1,4 @@
-"""A project made by startproject that takes the library on, in whatever Python has it installed."""
+"""A project created by startproject with the library installed, run by a given Python environment."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ urlpatterns = [path("users/", users), path("broken/", broken), path("later/", la
 
 
 class Project:
-    """A new project with its own environment and backends."""
+    """A new project with its own environment variables and backends."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class Project:
 
     @contextmanager
     def serving(self, *arguments: str) -> Iterator[_Server]:
-        """A server of the project, which is asked to leave at the end; ``{port}`` is its port in ``arguments``."""
+        """Run a server of the project and stop it at the end. ``{port}`` in ``arguments`` is replaced by its port."""
         port = free_port()
         server = _Server(f"http://127.0.0.1:{port}")
         with subprocess.Popen(
@@ -102,7 +102,7 @@ class Project:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            # A shell's background jobs have it ignored, and so would their children.
+            # A shell's background jobs ignore SIGINT, and their children inherit this.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         ) as process:
             try:
@@ -118,7 +118,7 @@ class Project:
                         os.killpg(process.pid, signal.SIGKILL)
 
     def check_all_four_signals(self, database: str, *arguments: str) -> None:
-        """A failing request and a query, followed through traces, errors, metrics and logs."""
+        """Send a failing request and a query, and check traces, errors, metrics and logs."""
         with self.serving(*arguments) as server:
             status, headers, _ = get(f"{server.url}/broken/")
             assert status == 500
@@ -146,7 +146,7 @@ class Project:
 
 
 class _Server:
-    """A running server; ``output`` is there once it has ended."""
+    """A running server; ``output`` is set after it has ended."""
 
     def __init__(self, url: str) -> None:
         self.url = url

@@ -1,4 +1,4 @@
-"""A small project of its own, so that the library is tested without anything of the platform."""
+"""Settings of a small project, so that the library is tested independently of the platform."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import django
 
 for _name in [name for name in os.environ if name.startswith(("TELEMETRY_", "OTEL_", "SENTRY_"))]:
-    del os.environ[_name]  # a test run must not depend on the shell that it is started from
+    del os.environ[_name]  # a test run must not depend on the shell's environment
 
 SECRET_KEY = "only-for-tests-0123456789-0123456789-0123456789"
 ALLOWED_HOSTS = ["testserver", "127.0.0.1", "localhost"]
@@ -28,7 +28,7 @@ LOGGING_CONFIG = "django_telemetry.logs.configure"
 TELEMETRY_TRUSTED_TOKENS = {"orders": "orders-token-0123456789"}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# Django has a pool of its own since 5.1.
+# Django supports connection pools since 5.1.
 _POOL = {"pool": {"min_size": 1, "max_size": 3, "timeout": 2}} if django.VERSION >= (5, 1) else {}
 _database = urlsplit(os.environ.get("TEST_DATABASE_URL", ""))
 if _database.scheme:
@@ -40,7 +40,7 @@ if _database.scheme:
             "USER": _database.username or "",
             "PASSWORD": _database.password or "",
             "NAME": _database.path.lstrip("/"),
-            "TEST": {"NAME": f"test_telemetry_{os.getpid()}"},  # two runs at once don't share a database
+            "TEST": {"NAME": f"test_telemetry_{os.getpid()}"},  # concurrent runs must not share a database
             "OPTIONS": {"connect_timeout": 5, **_POOL},
         }
     }

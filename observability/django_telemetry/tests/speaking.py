@@ -1,4 +1,4 @@
-"""Views that say something in each way there is, for tests/test_correlation.py."""
+"""Views that emit telemetry in every way, for tests/test_correlation.py."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ logger = logging.getLogger("tests.correlation")
 
 
 def speak() -> None:
-    """Say something in each way there is, here and in a thread."""
+    """Emit telemetry in every way, in this thread and in a new one."""
 
     def inside(where: str) -> None:
         logger.info("said in the %s", where)

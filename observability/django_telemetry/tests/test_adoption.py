@@ -1,4 +1,4 @@
-"""A new project takes the library on with three lines, and has all four signals."""
+"""A new project installs the library with three lines and has all four signals."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def collector() -> Iterator[HttpBackend]:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory, collector: HttpBackend) -> Project:
-    # test_installation.py does it with the package installed into an environment of its own, which takes a minute.
+    # test_installation.py does the same with the package installed into a new environment, which takes a minute.
     return Project(tmp_path_factory.mktemp("project"), collector, environ={"PYTHONPATH": str(SOURCE)})
 
 
@@ -31,7 +31,7 @@ def test_a_new_project_has_all_four_signals(project: Project) -> None:
     project.check_all_four_signals("sqlite", "manage.py", "runserver", "--noreload", "127.0.0.1:{port}")
 
 
-def test_a_new_project_has_them_under_asgi_too(project: Project, collector: HttpBackend) -> None:
+def test_a_new_project_has_all_four_signals_under_asgi(project: Project, collector: HttpBackend) -> None:
     program = (
         "import asyncio\n"
         "from asgiref.testing import ApplicationCommunicator\n"
@@ -56,14 +56,14 @@ def test_a_new_project_has_them_under_asgi_too(project: Project, collector: Http
     assert '"message":"GET later/ 200"' in done.stdout
 
 
-def test_the_check_command_says_what_is_on_and_that_it_arrives(project: Project) -> None:
+def test_the_check_command_reports_the_enabled_signals_and_their_delivery(project: Project) -> None:
     done = project.manage("telemetry", "check")
     assert done.returncode == 0, done.stdout + done.stderr
     for line in ("service      shop", "ok   traces", "ok   metrics", "ok   logs", "ok   errors"):
         assert line in done.stdout, done.stdout
 
 
-def test_the_check_command_fails_and_names_what_does_not_arrive(project: Project) -> None:
+def test_the_check_command_fails_and_names_what_is_not_delivered(project: Project) -> None:
     project.environ["OTEL_EXPORTER_OTLP_ENDPOINT"], before = (
         f"http://127.0.0.1:{free_port()}",
         project.environ["OTEL_EXPORTER_OTLP_ENDPOINT"],
@@ -104,6 +104,6 @@ def test_loggers_of_the_project_apply_with_the_logs_signal_off(project: Project)
     assert done.stdout == "ERROR\n", done.stderr
 
 
-def test_the_system_checks_are_content_with_the_three_lines(project: Project) -> None:
+def test_the_system_checks_pass_with_the_three_lines(project: Project) -> None:
     done = project.manage("check", "--tag", "telemetry", "--fail-level", "WARNING")
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""Publisher and consumer against a real RabbitMQ."""
+"""The publisher and the consumer with a real RabbitMQ."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .harness import Lines, MemoryProcessor, consuming, free_port, grown, in_thr
 
 
 class _Broker:
-    """An exchange, a quorum queue and its dead-letter queue, with names of their own for each test."""
+    """An exchange, a quorum queue and its dead-letter queue, with unique names for each test."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -70,7 +70,7 @@ def publisher(broker: _Broker) -> Iterator[Publisher]:
 
 @pytest.fixture
 def consume(broker: _Broker) -> Iterator[Callable[..., Consumer]]:
-    """Start a consumer in a thread; it is stopped after the test."""
+    """Start consumers in threads; they are stopped after the test."""
     with ExitStack() as running:
 
         def start(handler: Callable[[Message], None], **options: Any) -> Consumer:
@@ -129,7 +129,7 @@ def test_a_stored_event_belongs_to_the_trace_that_stored_it(
     assert actual[0].headers["x-request-id"] == order.request_id
 
 
-def test_the_handler_works_in_the_messages_trace(
+def test_the_handler_runs_in_the_trace_of_the_message(
     broker: _Broker, publisher: Publisher, consume: Callable[..., Consumer], spans: MemoryProcessor, lines: Lines
 ) -> None:
     seen: list[Any] = []
@@ -181,14 +181,14 @@ def test_a_rejected_message_is_dead_lettered_with_its_reason(
     assert sample("messages_dead_lettered_total", queue=broker.queue, reason="not_valid") == 1
 
 
-def test_dead_letters_start_at_zero_for_every_reason_that_is_known(broker: _Broker) -> None:
+def test_dead_letters_start_at_zero_for_every_known_reason(broker: _Broker) -> None:
     Consumer(broker.url, broker.queue, lambda _: None, reject_reasons=("no_such_type",))
     for reason in ("delivery_limit", "no_such_type"):
         assert sample("messages_dead_lettered_total", queue=broker.queue, reason=reason) == 0
 
 
 class _Pauses(Backoff):
-    """Pauses of one length. Records after how many failures they were asked for."""
+    """Pauses of constant length. Records the number of failures that each was requested for."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(seconds, seconds)
@@ -224,7 +224,7 @@ def test_a_message_that_fails_five_times_is_dead_lettered(
     assert all(span.status.status_code is StatusCode.ERROR for span in process)
 
 
-def test_a_stop_finishes_the_message_in_hand(
+def test_a_stop_finishes_the_current_message(
     broker: _Broker, publisher: Publisher, consume: Callable[..., Consumer]
 ) -> None:
     started, release = threading.Event(), threading.Event()
@@ -268,7 +268,7 @@ def test_an_unroutable_message_is_an_error_when_mandatory(broker: _Broker, publi
     publisher.publish(broker.exchange, "order.x", b"", message_id="still-usable")
 
 
-def test_nobody_listening_is_refused(spans: MemoryProcessor) -> None:
+def test_a_port_without_a_listener_is_refused(spans: MemoryProcessor) -> None:
     publisher = Publisher(f"amqp://guest:guest@127.0.0.1:{free_port()}/")
     with pytest.raises(DependencyRefused):
         publisher.publish("events", "x", b"", message_id="m", timeout=2)
@@ -281,7 +281,7 @@ def test_nothing_is_published_after_the_deadline(publisher: Publisher, broker: _
 
 
 class _Tap:
-    """A TCP relay to the broker that can stop passing on what the broker says, or cut the line."""
+    """A TCP relay to the broker that can stop forwarding the broker's data, or cut the connection."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -333,7 +333,7 @@ def tap(rabbitmq_url: str) -> Iterator[_Tap]:
     made.close()
 
 
-def test_a_confirm_that_does_not_come_is_a_timeout(broker: _Broker, tap: _Tap) -> None:
+def test_a_missing_confirm_is_a_timeout(broker: _Broker, tap: _Tap) -> None:
     publisher = Publisher(tap.url)
     publisher.publish(broker.exchange, "order.x", b"1", message_id="m1")
     tap.silent.set()
@@ -346,7 +346,7 @@ def test_a_confirm_that_does_not_come_is_a_timeout(broker: _Broker, tap: _Tap) -
     publisher.close()
 
 
-def test_a_broker_that_accepts_and_says_nothing_is_a_timeout(broker: _Broker, tap: _Tap) -> None:
+def test_a_broker_that_accepts_and_never_answers_is_a_timeout(broker: _Broker, tap: _Tap) -> None:
     tap.silent.set()
     publisher = Publisher(tap.url)
     with pytest.raises(DependencyTimeout):
@@ -357,7 +357,7 @@ def test_a_broker_that_accepts_and_says_nothing_is_a_timeout(broker: _Broker, ta
     publisher.close()
 
 
-def test_a_consumer_outlives_a_broker_that_accepts_and_says_nothing(
+def test_a_consumer_survives_a_broker_that_accepts_and_never_answers(
     broker: _Broker, publisher: Publisher, tap: _Tap, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_consumer, "CONNECT_TIMEOUT", 0.3)
@@ -379,7 +379,7 @@ def test_a_consumer_outlives_a_broker_that_accepts_and_says_nothing(
         )
 
 
-def test_a_connection_that_died_while_idle_is_opened_again(broker: _Broker, tap: _Tap) -> None:
+def test_a_connection_that_broke_while_idle_is_reopened(broker: _Broker, tap: _Tap) -> None:
     publisher = Publisher(tap.url)
     publisher.publish(broker.exchange, "order.x", b"1", message_id="m1")
     tap.cut()
@@ -387,7 +387,7 @@ def test_a_connection_that_died_while_idle_is_opened_again(broker: _Broker, tap:
     publisher.close()
 
 
-def test_a_consumer_comes_back_after_its_connection_broke(
+def test_a_consumer_reconnects_after_its_connection_broke(
     broker: _Broker, publisher: Publisher, tap: _Tap, spans: MemoryProcessor
 ) -> None:
     seen: list[bytes] = []
@@ -421,7 +421,7 @@ def test_connecting_runs_the_setup_once_for_each_connection(broker: _Broker, tap
     publisher.close()
 
 
-def test_a_setup_that_the_broker_refuses_is_a_failed_connect(broker: _Broker) -> None:
+def test_a_setup_that_the_broker_rejects_is_a_failed_connect(broker: _Broker) -> None:
     refuse = [True]
 
     def set_up(channel: Any) -> None:
@@ -438,7 +438,7 @@ def test_a_setup_that_the_broker_refuses_is_a_failed_connect(broker: _Broker) ->
     publisher.close()
 
 
-def test_connecting_to_a_broker_that_accepts_and_says_nothing_is_a_timeout(tap: _Tap) -> None:
+def test_connecting_to_a_broker_that_accepts_and_never_answers_is_a_timeout(tap: _Tap) -> None:
     tap.silent.set()
     with pytest.raises(DependencyTimeout):
         Publisher(tap.url).connect(timeout=0.3)
@@ -457,7 +457,7 @@ def _has_said(caplog: pytest.LogCaptureFixture, text: str, times: int) -> bool:
     return caplog.text.count(text) >= times
 
 
-def test_a_consumer_that_was_connected_begins_with_short_pauses_again(
+def test_a_consumer_that_was_connected_restarts_with_short_pauses(
     broker: _Broker, tap: _Tap, caplog: pytest.LogCaptureFixture
 ) -> None:
     consumer = Consumer(tap.url, broker.queue, lambda _: None, dead_letter_exchange=broker.dead_exchange)

@@ -1,4 +1,4 @@
-"""The benchmark's variants are what they claim to be; the measuring itself is ``make bench``."""
+"""The benchmark's variants are instrumented as named; ``make bench`` does the measurement."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_target_is_met_up_to_its_limit_and_missed_beyond() -> None:
     assert [verdict.is_met for verdict in report.verdicts(results(182.0, 2.17, 11.1))] == [False, False, False]
 
 
-def test_a_slow_round_of_all_variants_does_not_change_the_share() -> None:
+def test_a_round_that_is_slow_for_all_variants_does_not_change_the_share() -> None:
     def rounds(value: float) -> dict[str, Any]:
         return report.in_process([[value], [value], [3 * value], [3 * value]])
 
@@ -69,13 +69,13 @@ def test_a_slow_round_of_all_variants_does_not_change_the_share() -> None:
     assert verdict.detail == "adds 100 µs to 1000, stock adds 2000; rounds from 0.00 to 1/10.0"
 
 
-def test_what_else_ran_beside_a_process_is_left_out_and_processes_are_weighed_alike() -> None:
+def test_interference_by_other_processes_is_excluded_and_all_rounds_have_the_same_weight() -> None:
     figures = report.in_process([[100.0, 101.0, 102.0, 250.0, 260.0], [108.0, 110.0, 112.0], [90.0]])
     assert figures["rounds_us"] == [101.0, 109.0, 90.0]
     assert (figures["median_us"], figures["min_us"], figures["max_us"]) == (101.0, 90.0, 260.0)
 
 
-def test_a_slow_spell_of_the_machine_does_not_change_the_ratio() -> None:
+def test_a_slow_period_of_the_machine_does_not_change_the_ratio() -> None:
     bare = [load.Block([0.001] * 10, cpu) for cpu in (0.010, 0.030, 0.010)]
     ours = [load.Block([0.001] * 9 + [0.009], cpu) for cpu in (0.011, 0.033, 0.012)]
     figures = load.summary(ours, bare)
@@ -89,7 +89,7 @@ def test_a_server_is_compared_with_a_bare_one_of_its_kind() -> None:
     assert load.base_of("service ours-all sampled frozen") == "service bare sampled frozen"
 
 
-def test_the_table_shows_misses_as_misses() -> None:
+def test_the_table_shows_missed_targets_as_missed() -> None:
     measured = results(182.0, 2.15, 10.5)
     document = {
         "at": "2026-01-01T00:00:00Z",
@@ -115,7 +115,7 @@ def processors_of_a_measured_process() -> set[int]:
 
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one processor can't be kept for anything")
-def test_what_is_measured_has_a_processor_of_its_own_and_all_have_theirs_back_afterwards() -> None:
+def test_the_measured_process_has_its_own_processor_and_all_affinities_are_restored_afterwards() -> None:
     before = os.sched_getaffinity(0)
     with subprocess.Popen(["sh", "-c", "sleep 60 & wait"]) as backend:
         try:
@@ -134,7 +134,7 @@ def test_what_is_measured_has_a_processor_of_its_own_and_all_have_theirs_back_af
     assert processors_of_a_measured_process() == before
 
 
-def test_a_backend_that_is_gone_or_a_single_processor_does_not_stop_the_benchmark() -> None:
+def test_an_exited_backend_or_a_single_processor_does_not_stop_the_benchmark() -> None:
     before = os.sched_getaffinity(0)
     with subprocess.Popen(["true"]) as gone:
         pass
@@ -149,7 +149,7 @@ def test_a_backend_that_is_gone_or_a_single_processor_does_not_stop_the_benchmar
         os.sched_setaffinity(0, before)
 
 
-def test_a_collector_stays_in_the_background_while_measuring() -> None:
+def test_a_collector_runs_in_the_background_during_the_measurement() -> None:
     before = os.sched_getscheduler(0)
     with subprocess.Popen(["sh", "-c", "sleep 60 & wait"]) as collector:
         try:

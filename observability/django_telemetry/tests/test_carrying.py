@@ -1,4 +1,4 @@
-"""Threads and pool tasks belong to the work that starts them; what outlives the work doesn't."""
+"""Threads and pool tasks belong to the unit of work that starts them; daemon threads and pool workers don't."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .harness import MemoryProcessor
 
 
 class _Asking(threading.Thread):
-    """A thread that finds out whose it is, by a run() of its own."""
+    """A thread with an overridden run() that records which unit of work it belongs to."""
 
     def __init__(self, *, daemon: bool = False) -> None:
         super().__init__(daemon=daemon)
@@ -51,7 +51,7 @@ def test_a_timer_belongs_to_the_work_that_starts_it() -> None:
     assert found == [work.request_id]
 
 
-def test_a_daemon_thread_stands_alone_unless_it_is_bound() -> None:
+def test_a_daemon_thread_belongs_to_no_work_unless_it_is_bound() -> None:
     found: list[str | None] = []
 
     def note() -> None:
@@ -89,7 +89,7 @@ def test_each_task_of_a_pool_belongs_to_the_work_that_submits_it() -> None:
         assert pool.submit(lambda: (request_id(), trace_ids())).result(10) == (None, None)
 
 
-def test_a_thread_of_a_pool_belongs_to_nobody_between_tasks() -> None:
+def test_a_thread_of_a_pool_belongs_to_no_work_between_tasks() -> None:
     found: list[str | None] = []
     with unit_of_work("first"), ThreadPoolExecutor(1, initializer=lambda: found.append(request_id())) as pool:
         pool.submit(int).result(10)
@@ -116,7 +116,7 @@ def test_a_finished_thread_is_freed_at_once() -> None:
         gc.enable()
 
 
-def test_a_thread_that_could_not_start_can_be_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_thread_that_could_not_start_can_be_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
     thread = _Asking()
     with unit_of_work("parent") as work:
         with monkeypatch.context() as system:
@@ -130,7 +130,7 @@ def _no_more_threads(*_: object) -> None:
     raise RuntimeError("can't start new thread")
 
 
-def test_installing_twice_carries_once() -> None:
+def test_installing_twice_propagates_once() -> None:
     before = (threading.Thread.start, ThreadPoolExecutor.submit)
     _carrying.install()
     assert (threading.Thread.start, ThreadPoolExecutor.submit) == before

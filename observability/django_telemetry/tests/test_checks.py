@@ -27,25 +27,25 @@ def test_good_settings_have_no_message(monkeypatch: pytest.MonkeyPatch, settings
     assert _ids(monkeypatch, settings) == []
 
 
-def test_a_middleware_before_ours(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+def test_a_middleware_before_the_telemetry_middleware(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
     settings.MIDDLEWARE = ["django.middleware.common.CommonMiddleware", MIDDLEWARE]
     assert _ids(monkeypatch, settings) == ["django_telemetry.W001"]
 
 
 @pytest.mark.parametrize("name", checks._DOUBLED_MIDDLEWARE)
-def test_a_middleware_that_does_the_same_again(monkeypatch: pytest.MonkeyPatch, settings: Any, name: str) -> None:
+def test_a_middleware_that_duplicates_telemetry(monkeypatch: pytest.MonkeyPatch, settings: Any, name: str) -> None:
     settings.MIDDLEWARE = [MIDDLEWARE, name]
     assert _ids(monkeypatch, settings) == ["django_telemetry.W002"]
 
 
-def test_an_instrumentation_that_does_the_same_again(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+def test_an_instrumentation_that_duplicates_telemetry(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
     from opentelemetry.instrumentation.psycopg import PsycopgInstrumentor
 
     monkeypatch.setattr(PsycopgInstrumentor(), "_is_instrumented_by_opentelemetry", True)
     assert _ids(monkeypatch, settings) == ["django_telemetry.W003"]
 
 
-def test_logging_that_is_set_up_otherwise(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+def test_logging_that_is_configured_differently(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
     settings.LOGGING_CONFIG = "logging.config.dictConfig"
     assert _ids(monkeypatch, settings) == ["django_telemetry.W004"]
 

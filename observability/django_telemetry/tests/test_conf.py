@@ -1,4 +1,4 @@
-"""Settings: right ones are read, wrong ones stop the start and say what is allowed."""
+"""Settings: valid ones are read; wrong ones stop the start with an error that names what is allowed."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_the_sdk_can_be_disabled() -> None:
     assert not load({"OTEL_SDK_DISABLED": "true"}).on("traces")
 
 
-def test_without_an_exporter_spans_are_still_made() -> None:
+def test_without_an_exporter_spans_are_still_created() -> None:
     config = load({"OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none"})
     assert config.on("traces")
     assert not config.export_traces
@@ -102,13 +102,13 @@ def test_all_faults_are_named_at_once() -> None:
 
 
 @pytest.mark.parametrize("name", ["SENTRY_DSN", "TELEMETRY_TRUSTED_TOKENS", "OTEL_EXPORTER_OTLP_HEADERS"])
-def test_a_wrong_value_that_may_be_a_secret_is_not_repeated(name: str) -> None:
+def test_a_wrong_value_that_may_be_a_secret_is_not_shown(name: str) -> None:
     with pytest.raises(ImproperlyConfigured) as caught:
         load({name: "s3cret"})
     assert "s3cret" not in str(caught.value)
 
 
-def test_variables_of_other_languages_and_packages_are_left_alone() -> None:
+def test_variables_of_other_languages_and_packages_are_ignored() -> None:
     load({"OTEL_JAVAAGENT_ENABLED": "1", "OTEL_PYTHON_LOG_LEVEL": "x", "OTEL_INSTRUMENTATION_X": "y", "PATH": "/"})
 
 

@@ -49,7 +49,7 @@ def test_a_stored_carrier_is_continued(spans: MemoryProcessor) -> None:
     assert second.kind is SpanKind.CONSUMER
 
 
-def test_a_link_points_without_continuing(spans: MemoryProcessor) -> None:
+def test_a_link_does_not_continue_the_trace(spans: MemoryProcessor) -> None:
     with unit_of_work("order"):
         stored = carrier()
     with unit_of_work("batch", link=stored):
@@ -72,7 +72,7 @@ def test_a_failed_unit_of_work_is_recorded_counted_and_raised(spans: MemoryProce
     assert [event.name for event in span.events] == ["exception"]
 
 
-def test_a_stop_is_no_error(spans: MemoryProcessor) -> None:
+def test_a_stop_is_not_an_error(spans: MemoryProcessor) -> None:
     with (
         grown("unit_of_work_duration_seconds_count", name="stopped", outcome="ok"),
         pytest.raises(SystemExit),
@@ -96,7 +96,7 @@ def test_a_thread_started_by_the_work_belongs_to_it(spans: MemoryProcessor, line
         assert lines.with_message(f"in {name}")["request.id"] == work.request_id
 
 
-def test_timed_call_makes_a_span_and_a_sample(spans: MemoryProcessor) -> None:
+def test_timed_call_creates_a_span_and_a_sample(spans: MemoryProcessor) -> None:
     labels = {"dependency": "disk", "protocol": "http", "operation": "store", "outcome": "error"}
     with (
         grown("dependency_call_duration_seconds_count", **labels),
@@ -107,7 +107,7 @@ def test_timed_call_makes_a_span_and_a_sample(spans: MemoryProcessor) -> None:
     assert spans.named("store").status.status_code is StatusCode.ERROR
 
 
-def test_the_earlier_deadline_holds() -> None:
+def test_the_earlier_deadline_applies() -> None:
     with use_deadline(Deadline.after(5)) as outer:
         with use_deadline(Deadline.after(60)) as inner:
             assert inner == outer
@@ -118,7 +118,7 @@ def test_the_earlier_deadline_holds() -> None:
     assert current_deadline() is None
 
 
-def test_an_expired_deadline_has_nothing_left() -> None:
+def test_an_expired_deadline_has_no_time_left() -> None:
     deadline = Deadline(time.monotonic() - 1)
     assert deadline.expired
     assert deadline.remaining() == 0
@@ -135,7 +135,7 @@ def test_a_malformed_deadline_header_is_ignored(raw: str | None) -> None:
     assert parse_header(raw) is None
 
 
-def test_a_failed_work_is_kept_whole_with_its_calls_when_the_sampler_said_no() -> None:
+def test_failed_work_is_kept_with_its_calls_although_the_sampler_dropped_it() -> None:
     def order() -> None:
         with unit_of_work("order"):
             with timed_call("users", "http", "GET /u"):
@@ -152,7 +152,7 @@ def test_a_failed_work_is_kept_whole_with_its_calls_when_the_sampler_said_no() -
     assert dict(whole.attributes or {})["sampling.rule"] == "tail"
 
 
-def test_a_fast_and_successful_work_stays_dropped() -> None:
+def test_fast_and_successful_work_stays_dropped() -> None:
     with tracing_with(sampler="always_off") as spans, unit_of_work("order"), timed_call("users", "http", "GET /u"):
         pass
     assert spans.spans == []

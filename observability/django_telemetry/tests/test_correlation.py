@@ -1,4 +1,4 @@
-"""Whatever is said inside of any kind of work, and in a thread that it starts, carries the ids of that work."""
+"""All telemetry of a unit of work, of any kind and in threads that it starts, has the ids of that work."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from .speaking import SAID, speak
 
 
 class Command(TelemetryCommand):
-    """A command like those of a project."""
+    """A typical management command."""
 
     requires_system_checks = []
 
@@ -110,7 +110,7 @@ def test_log_lines_and_error_reports_carry_the_ids_of(
 
 
 def check_ids(name: str, spans: MemoryProcessor, lines: Lines, everything: Everything) -> None:
-    """What speak() said belongs to the span called ``name``."""
+    """Check that everything emitted by speak() belongs to the span called ``name``."""
     eventually(lambda: [span for span in spans.spans if span.name == name], f"the end of the span {name!r}")
     span = spans.named(name)
     assert span.context is not None

@@ -1,4 +1,4 @@
-"""Our cursors beside django-prometheus's own: the same calls, the same counts."""
+"""The library's cursors compared with django-prometheus's own: the same calls give the same counts."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from prometheus_client import REGISTRY
 
 
 class _Cursor:
-    """A driver's cursor that fails where it is told to."""
+    """A driver's cursor that fails on configured statements."""
 
     def execute(self, statement: str, params: Any = None) -> str:
         if statement == "wrong":
             raise ValueError(statement)
         return f"{statement} {params}"
 
-    # Not by execute(), which would be counted as well.
+    # Doesn't call execute(), which would be counted as well.
     executemany = execute
 
 
 def _package_cursor() -> Callable[[type[Any], str, str], type[Any]]:
-    """The package's own, which has been replaced in the module that everybody shares."""
+    """The package's original cursor, from a fresh import: the shared module has been patched."""
     spec = importlib.util.find_spec(common.__name__)
     assert spec is not None
     assert spec.loader is not None
@@ -38,7 +38,7 @@ def _package_cursor() -> Callable[[type[Any], str, str], type[Any]]:
 
 
 def _counted(alias: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
-    """Every count of the families for ``alias``; of times only how many there are."""
+    """All counts of the families for ``alias``; of durations only the number of observations."""
     return {
         (sample.name, tuple(sorted((k, v) for k, v in sample.labels.items() if k != "alias"))): sample.value
         for family in REGISTRY.collect()
@@ -62,7 +62,7 @@ def _work(cursor: Any) -> list[Any]:
     return answers
 
 
-def test_our_cursors_count_what_the_package_counts() -> None:
+def test_the_cursors_count_what_the_package_counts() -> None:
     theirs: Any = _package_cursor()
     ours: Any = counting_cursor
     assert theirs is not ours
@@ -72,13 +72,13 @@ def test_our_cursors_count_what_the_package_counts() -> None:
     assert _counted("ours") == expected
 
 
-def test_a_cursor_class_is_made_once() -> None:
+def test_a_cursor_class_is_created_once() -> None:
     assert counting_cursor(_Cursor, "a", "v") is counting_cursor(_Cursor, "a", "v")
     assert counting_cursor(_Cursor, "a", "v") is not counting_cursor(_Cursor, "b", "v")
 
 
 @pytest.mark.django_db
-def test_the_engine_in_use_makes_our_cursors() -> None:
+def test_the_engine_in_use_creates_the_patched_cursors() -> None:
     with connection.cursor() as cursor:
         made_by = {kind.__module__ for kind in type(cursor.cursor).__mro__}
     assert counting_cursor.__wrapped__.__module__ in made_by, f"the cursor's classes come from {sorted(made_by)}"

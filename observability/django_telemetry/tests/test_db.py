@@ -1,4 +1,4 @@
-"""The database edge, on PostgreSQL with a pool when TEST_DATABASE_URL is set, else on SQLite."""
+"""The database edge, with PostgreSQL and a pool when TEST_DATABASE_URL is set, else with SQLite."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_statement_is_described_without_its_literals(
 
 
 @pytest.mark.django_db
-def test_a_query_makes_a_span_and_an_edge_sample(http: Client, spans: MemoryProcessor) -> None:
+def test_a_query_creates_a_span_and_an_edge_sample(http: Client, spans: MemoryProcessor) -> None:
     labels = {"dependency": VENDOR, "protocol": "sql", "operation": "SELECT", "outcome": "ok"}
     with grown("dependency_call_duration_seconds_count", **labels):
         http.get("/query")
@@ -100,7 +100,7 @@ def test_statements_outside_of_any_work_have_a_sample_but_no_span(spans: MemoryP
 
 
 @pytest.mark.django_db
-def test_a_constraint_that_holds_is_an_answer_and_not_an_edge_failure(spans: MemoryProcessor) -> None:
+def test_a_constraint_violation_is_an_answer_and_not_an_edge_failure(spans: MemoryProcessor) -> None:
     User.objects.create(username="one")
     labels = {"dependency": VENDOR, "protocol": "sql", "operation": "INSERT"}
     with (
@@ -117,7 +117,7 @@ def test_a_constraint_that_holds_is_an_answer_and_not_an_edge_failure(spans: Mem
 
 
 @pytest.mark.django_db
-def test_a_database_that_cannot_be_reached_is_refused_and_seen_in_the_trace(
+def test_an_unreachable_database_is_refused_and_visible_in_the_trace(
     spans: MemoryProcessor, postgresql_url: str
 ) -> None:
     from .harness import free_port
@@ -136,7 +136,7 @@ def test_a_database_that_cannot_be_reached_is_refused_and_seen_in_the_trace(
 
 @pytest.mark.django_db
 @needs_a_pool
-def test_the_pool_shows_its_size_and_its_waiting(postgresql_url: str) -> None:
+def test_the_pool_metrics_show_its_size_and_waiting_requests(postgresql_url: str) -> None:
     connection.ensure_connection()
     assert sample("db_pool_connections", alias="default", state="used") >= 1
     assert sample("db_pool_max_connections", alias="default") == 3

@@ -1,4 +1,4 @@
-"""Our encoder makes the same OTLP message as the SDK's."""
+"""The library's encoder produces the same OTLP message as the SDK's."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_a_live_span_with_dropped_items_is_encoded_alike() -> None:
     _same(memory.spans)
 
 
-def test_the_same_key_with_equal_values_of_different_types_stays_apart() -> None:
+def test_the_same_key_with_equal_values_of_different_types_is_encoded_separately() -> None:
     seed = random.Random(1)
     scope, resource = InstrumentationScope("s"), Resource({})
     for value in (1, True, 1.0, "1", "True"):
@@ -92,7 +92,7 @@ def test_the_same_key_with_equal_values_of_different_types_stays_apart() -> None
         _same([span])
 
 
-def test_nothing_is_an_empty_message() -> None:
+def test_no_spans_are_an_empty_message() -> None:
     assert encode_spans([]) == b""
 
 

@@ -1,4 +1,4 @@
-"""Our one pass shows the same as the packages' own middlewares, but for what is listed here."""
+"""The middleware produces the same telemetry as the packages' own middleware, except for the listed differences."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from .harness import clean_environ
 ROOT = Path(__file__).resolve().parent.parent
 
 # The deliberate differences, each with its reason. The documentation repeats the list.
-ADDED = {"request.id"}  # leads from a trace to the log lines and to what the caller was told
+ADDED = {"request.id"}  # links a trace to its log lines and to the id in the caller's response
 LEFT_OUT = {
     "client.address",  # personal data
     "client.port",
     "network.peer.address",
-    "user_agent.original",  # a client's own text
+    "user_agent.original",  # client-supplied text
     "user_agent.synthetic.type",
     "http.request.method_original",  # likewise
-    "url.query",  # may carry anything
+    "url.query",  # may contain anything
 }
-# The stock middleware has it only where the server tells the raw URI, and then with whatever a client put into it.
+# The stock middleware sets it only where the server provides the raw URI, and then unmasked.
 NOT_COMPARED = {"url.path"}
-# An exception that Django answers with 4xx is an answer; the stock middleware records it as a failure of the server.
+# An exception that Django answers with 4xx is not a server failure; the stock middleware records it as one.
 ANSWERED_EXCEPTIONS = {"GET /not-found", "GET /forbidden", "GET /suspicious"}
-# Stock: status code as error.type. Ours: the exception, when there is one.
+# The stock error.type is the status code; the library's is the exception, if there is one.
 UNHANDLED = {"GET /boom", "GET /async-boom", "async GET /async-boom"}
-# Stock has neither span nor metrics for it: building the absolute URI raises before they begin.
+# The stock packages have no span and no metrics for it: building the absolute URI raises before they start.
 INVALID_HOST = "GET /ok with an invalid host"
 
 
@@ -80,7 +80,7 @@ def test_spans_have_the_same_names_kinds_statuses_and_attributes(both: tuple[dic
         wanted = {k: v for k, v in expected["attributes"].items() if k not in LEFT_OUT | NOT_COMPARED}
         shown = {k: v for k, v in came["attributes"].items() if k not in ADDED | NOT_COMPARED}
         if request.startswith("async "):
-            # Stock takes the socket's address under ASGI and the Host header under WSGI; ours is the Host header.
+            # Stock uses the socket's address under ASGI and the Host header under WSGI; the library, the Host header.
             assert (wanted.pop("server.address"), shown.pop("server.address")) == ("127.0.0.1", "testserver")
         if request in UNHANDLED:
             assert (wanted.pop("error.type"), shown.pop("error.type")) == ("500", "RuntimeError"), request
@@ -98,13 +98,13 @@ def test_metric_families_and_counts_are_the_same(both: tuple[dict[str, Any], dic
                 different[f"{family}{{{labels}}}"] = pair
     latency = "django_http_requests_latency_seconds_by_view_method_count"
     assert different == {
-        # Stock observes a request that raised twice.
+        # Stock observes a request that raises twice.
         **{
             f"{latency}{{method=GET,view={view}}}": (2.0, 1.0)
             for view in ("boom", "not-found", "forbidden", "suspicious")
         },
         f"{latency}{{method=GET,view=async-boom}}": (4.0, 2.0),
-        # Stock puts any method that a client invents into a label.
+        # Stock uses any method that a client invents as a label value.
         f"{latency}{{method=BREW,view=ok}}": (1.0, None),
         f"{latency}{{method=<invalid method>,view=ok}}": (None, 1.0),
     }

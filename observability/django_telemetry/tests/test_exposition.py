@@ -45,12 +45,12 @@ def test_the_page_is_valid_openmetrics_and_has_process_metrics(server: MetricsSe
     assert {"process_resident_memory_bytes", "python_gc_collections", "dependency_call_duration_seconds"} <= names
 
 
-def test_only_metrics_are_there(server: MetricsServer) -> None:
+def test_only_metrics_are_served(server: MetricsServer) -> None:
     assert _get(server, "/")[0] == 404
     assert _get(server, "/metrics/../admin")[0] == 404
 
 
-def test_a_bearer_token_is_asked_for_when_set() -> None:
+def test_a_bearer_token_is_required_when_set() -> None:
     server = MetricsServer("127.0.0.1", free_port(), REGISTRY, "scrape-secret")
     server.start()
     assert server.wait_until_serving(5)
@@ -60,7 +60,7 @@ def test_a_bearer_token_is_asked_for_when_set() -> None:
     server.close()
 
 
-def test_a_taken_port_is_waited_for() -> None:
+def test_the_server_waits_for_a_port_in_use() -> None:
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         holder.listen()
@@ -71,7 +71,7 @@ def test_a_taken_port_is_waited_for() -> None:
     server.close()
 
 
-def test_a_client_that_says_nothing_does_not_hold_up_the_others(server: MetricsServer) -> None:
+def test_a_client_that_sends_nothing_does_not_block_the_others(server: MetricsServer) -> None:
     assert server.port is not None
     with socket.create_connection(("127.0.0.1", server.port)):
         start = time.monotonic()
@@ -79,7 +79,7 @@ def test_a_client_that_says_nothing_does_not_hold_up_the_others(server: MetricsS
         assert time.monotonic() - start < 2
 
 
-def test_a_scraper_that_goes_away_leaves_no_stack_trace(
+def test_a_scraper_that_disconnects_causes_no_stack_trace(
     server: MetricsServer, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert server.port is not None

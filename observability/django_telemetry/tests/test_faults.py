@@ -1,19 +1,19 @@
-"""Error reporting and the metrics port against the same faults as the span pipeline; threads that can't be had.
+"""Error reporting and the metrics port with the same faults as the span pipeline; threads that can't be started.
 
-The table of signals and faults, and where each is tested:
+Each signal and fault, and where it is tested:
 
 ========== ======================================= ==========================================
 fault      traces (test_pipeline), errors (here)   logs (test_writer): the reader of stdout
 ========== ======================================= ==========================================
-refuses    nobody listens                          has gone away
+refuses    no listener                             has closed the pipe
 hangs      never answers                           doesn't read (full pipe)
-503        is answered so                          --
+503        answers 503                             --
 slow       answers late                            reads slowly
-truncates  breaks off in the answer                takes a part of a write (non-blocking)
-comes back works again                             reads again
+truncates  closes during the answer                accepts part of a write (non-blocking)
+recovers   works again                             reads again
 ========== ======================================= ==========================================
 
-The metrics port is asked, and waits for nobody.
+The metrics port is scraped, so it never waits for a backend.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ from .harness import (
 
 
 class _Rig:
-    """A transport with books of its own."""
+    """A transport with its own account."""
 
     def __init__(self, port: int, spotlight: str = "") -> None:
         self.books = Account("test")
         self.transport = BoundedTransport(f"http://key@127.0.0.1:{port}/1", spotlight, self.books)
 
     def send(self, count: int, text: str = "x") -> int:
-        """Report ``count`` errors; how many of them kept their caller waiting."""
+        """Report ``count`` errors and return how many blocked their caller."""
         slow = 0
         for _ in range(count):
             envelope = Envelope()
@@ -68,7 +68,7 @@ class _Rig:
         return slow
 
     def settle(self) -> None:
-        """Wait until nothing waits."""
+        """Wait until the queue is empty."""
         eventually(self.books.waiting, "no error report waiting", accept=lambda waiting: not waiting)
 
 
@@ -104,7 +104,7 @@ def test_reporting_an_error_never_waits_and_is_accounted_for(
     if fault != "refuses":
         backend.answer = faults[fault]
     under = rig(free_port() if fault == "refuses" else backend.port)
-    # A busy machine may take the processor away now and then; waiting for the backend would show each time.
+    # A loaded machine may delay a few calls; waiting for the backend would delay every call.
     assert under.send(MAX_QUEUED) <= 3
     under.settle()
     assert under.books.lost["export_failed"] == MAX_QUEUED
@@ -113,7 +113,7 @@ def test_reporting_an_error_never_waits_and_is_accounted_for(
 
 
 @pytest.mark.parametrize("fault", ["hangs", "503", "drops", "truncates"])
-def test_a_backend_that_comes_back_gets_errors_again(
+def test_a_backend_that_recovers_receives_errors_again(
     rig: Callable[..., _Rig], backend: HttpBackend, faults: dict[str, Answer], fault: str
 ) -> None:
     backend.answer = faults[fault]
@@ -135,7 +135,7 @@ def test_a_backend_that_comes_back_gets_errors_again(
     check_books(under.books)
 
 
-def test_a_slow_backend_gets_what_the_queue_holds(rig: Callable[..., _Rig], backend: HttpBackend) -> None:
+def test_a_slow_backend_receives_what_the_queue_holds(rig: Callable[..., _Rig], backend: HttpBackend) -> None:
     backend.answer = respond(200, delay=0.01)
     under = rig(backend.port)
     assert under.send(MAX_QUEUED * 2) <= 3
@@ -145,7 +145,7 @@ def test_a_slow_backend_gets_what_the_queue_holds(rig: Callable[..., _Rig], back
     check_books(under.books)
 
 
-def test_an_answer_that_is_cut_off_after_its_status_counts_as_delivered(
+def test_an_answer_truncated_after_its_status_counts_as_delivered(
     rig: Callable[..., _Rig], backend: HttpBackend
 ) -> None:
     backend.answer = cut_off(b"{")
@@ -175,7 +175,7 @@ def test_the_queue_of_errors_is_bounded_by_bytes(
 def test_memory_stays_flat_while_errors_cannot_be_sent(
     rig: Callable[..., _Rig], backend: HttpBackend, faults: dict[str, Answer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Longer than the test: a queue that is given up and refilled meanwhile would look like growth.
+    # Longer than the test: a queue that is dropped and refilled during the test would look like growth.
     monkeypatch.setattr(_sentry_transport, "_TIMEOUT", urllib3.Timeout(connect=0.5, read=60))
     backend.answer = faults["hangs"]
     under = rig(backend.port)
@@ -204,7 +204,7 @@ def test_closing_counts_what_is_left(
     check_books(under.books)
 
 
-def test_many_threads_lose_no_error_in_the_books(rig: Callable[..., _Rig], backend: HttpBackend) -> None:
+def test_every_error_of_many_threads_is_accounted_for(rig: Callable[..., _Rig], backend: HttpBackend) -> None:
     under = rig(backend.port)
     in_threads(8, lambda _: under.send(50))
     under.settle()
@@ -218,7 +218,7 @@ class _NoThread(threading.Thread):
         raise RuntimeError("can't start new thread")
 
 
-def test_a_system_without_threads_costs_telemetry_and_nothing_else(
+def test_a_system_out_of_threads_affects_only_telemetry(
     rig: Callable[..., _Rig], backend: HttpBackend, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
     under = rig(backend.port)
@@ -239,7 +239,7 @@ def test_a_system_without_threads_costs_telemetry_and_nothing_else(
     assert books.delivered == 2
 
 
-def test_a_scraper_that_never_asks_and_one_that_never_reads_are_in_nobodys_way() -> None:
+def test_a_scraper_that_never_asks_and_one_that_never_reads_block_no_request() -> None:
     registry = CollectorRegistry()
     server = MetricsServer("127.0.0.1", 0, registry)
     server.start()

@@ -1,4 +1,4 @@
-"""The gRPC channel and the server interceptors, against each other over a real socket."""
+"""The gRPC channel and the server interceptors, connected over a real socket."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ Behaviour = Callable[[bytes, Any], Any]
 
 
 def method(channel: grpc.Channel) -> Callable[..., bytes]:
-    """A stub for Reserve that takes and gives bytes."""
+    """A stub for Reserve that sends and receives bytes."""
     return cast(Any, channel).unary_unary(f"/{SERVICE}/Reserve")
 
 
 class _Server:
-    """A gRPC server with one unary and one streaming method that take and give bytes."""
+    """A gRPC server with one unary and one streaming method that receive and send bytes."""
 
     def __init__(self) -> None:
         self.behaviour: Behaviour = lambda request, context: b"ok:" + request
@@ -109,7 +109,7 @@ def test_a_call_is_one_trace_of_a_client_and_a_server_span(
     assert line["trace.id"] == f"{client.context.trace_id:032x}"
 
 
-def test_request_id_token_and_deadline_go_along(reserve: Callable[..., bytes], server: _Server) -> None:
+def test_request_id_token_and_deadline_are_propagated(reserve: Callable[..., bytes], server: _Server) -> None:
     seen: list[Any] = []
 
     def behaviour(request: bytes, context: Any) -> bytes:
@@ -192,7 +192,7 @@ def test_a_slow_callee_is_a_timeout(reserve: Callable[..., bytes], server: _Serv
         reserve(b"")
 
 
-def test_nobody_listening_is_refused_within_the_timeout() -> None:
+def test_a_port_without_a_listener_is_refused_within_the_timeout() -> None:
     channel = client_channel("inventory", f"127.0.0.1:{free_port()}", timeout=1.0)
     with pytest.raises(DependencyRefused):
         method(channel)(b"")
@@ -205,7 +205,7 @@ def test_nothing_is_sent_after_the_deadline(reserve: Callable[..., bytes], serve
     assert server.metadata == {}
 
 
-def test_unavailable_is_tried_again_only_when_asked_for(server: _Server) -> None:
+def test_unavailable_is_retried_only_when_configured(server: _Server) -> None:
     calls: list[int] = []
 
     def once(request: bytes, context: Any) -> bytes:
@@ -236,7 +236,7 @@ def test_a_streaming_answer_ends_its_span_at_the_end(server: _Server, spans: Mem
     assert lines.with_message("watching")["trace.id"] == f"{span.context.trace_id:032x}"
 
 
-def test_a_failed_rpc_is_kept_on_both_sides_although_the_sampler_said_no(lines: Lines) -> None:
+def test_a_failed_rpc_is_kept_on_both_sides_although_the_sampler_dropped_it(lines: Lines) -> None:
     with tracing_with(sampler="always_off") as spans:
         server = _Server()
         channel = client_channel("inventory", f"127.0.0.1:{server.port}", TOKEN, SERVICE)

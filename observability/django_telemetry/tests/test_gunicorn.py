@@ -1,4 +1,4 @@
-"""Under gunicorn: with the app loaded before the fork, and with requests that gunicorn itself complains about."""
+"""Under gunicorn: with the app loaded before the fork, and with requests that gunicorn itself logs errors about."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PLAIN = "hunter2planted"
 
 
 class _Gunicorn:
-    """One gunicorn with one worker and four threads, which sends its signals to ``backend``."""
+    """A gunicorn with one worker and four threads that sends its telemetry to ``backend``."""
 
     def __init__(self, folder: Path, backend: HttpBackend, *options: str) -> None:
         self.port, self.metrics_port = free_port(), free_port()
@@ -50,13 +50,13 @@ class _Gunicorn:
             )
 
     def body(self, path: str) -> str:
-        """What a request is answered with."""
+        """The response body of a request."""
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", headers={"Host": "testserver"})
         with urllib.request.urlopen(request, timeout=10) as response:
             return str(response.read().decode())
 
     def get(self, path: str) -> int:
-        """The status of a request; 0 when nobody answers it."""
+        """The status of a request; 0 when there is no response."""
         try:
             self.body(path)
             return 200
@@ -66,7 +66,7 @@ class _Gunicorn:
             return 0
 
     def served(self) -> float | None:
-        """How many requests the process at the metrics port has served; None when nobody is there."""
+        """The number of requests served by the process at the metrics port; None when the port is closed."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=10) as response:
                 text = response.read().decode()
@@ -142,10 +142,10 @@ def test_with_the_app_loaded_before_the_fork_all_signals_come_from_the_worker(
     eventually(server.served, "the next worker to have served one request", accept=lambda actual: actual == 1)
 
 
-def test_a_worker_hides_what_it_has_loaded_from_the_garbage_collector_if_it_is_told_to(
+def test_a_worker_with_the_freeze_hook_excludes_loaded_objects_from_garbage_collection(
     gunicorn: Callable[..., _Gunicorn], tmp_path: Path
 ) -> None:
-    # Python 3.12 itself begins with some hundreds, other versions with none.
+    # Python 3.12 itself starts with some hundreds, other versions with none.
     count = [sys.executable, "-c", "import gc; print(gc.get_freeze_count(), end='')"]
     of_python = subprocess.run(count, capture_output=True, text=True, check=True).stdout
     assert gunicorn().body("/frozen") == of_python
@@ -155,7 +155,7 @@ def test_a_worker_hides_what_it_has_loaded_from_the_garbage_collector_if_it_is_t
     assert loaded > 10_000, f"Django and the library have more objects than {loaded}"
 
 
-def test_what_gunicorn_says_about_a_request_does_not_repeat_it(gunicorn: Callable[..., _Gunicorn]) -> None:
+def test_messages_of_gunicorn_about_a_request_do_not_quote_it(gunicorn: Callable[..., _Gunicorn]) -> None:
     server = gunicorn()
     for malformed in (
         f"GET /?{PLAIN} {PLAIN}\r\n\r\n",

@@ -1,4 +1,4 @@
-"""The HTTP client against a real server."""
+"""The HTTP client with a real server."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def session(backend: HttpBackend) -> Iterator[Session]:
     made.close()
 
 
-def test_a_call_makes_a_client_span_and_one_edge_sample(
+def test_a_call_creates_a_client_span_and_one_edge_sample(
     session: Session, backend: HttpBackend, spans: MemoryProcessor
 ) -> None:
     backend.answer = respond(200, {"id": 7})
@@ -50,7 +50,7 @@ def test_a_call_makes_a_client_span_and_one_edge_sample(
     }
 
 
-def test_context_token_request_id_and_deadline_go_along(
+def test_context_token_request_id_and_deadline_are_propagated(
     session: Session, backend: HttpBackend, spans: MemoryProcessor
 ) -> None:
     with unit_of_work("job") as work, use_deadline(Deadline.after(0.5)):
@@ -87,7 +87,7 @@ def test_a_slow_answer_is_a_timeout_within_the_deadline(session: Session, backen
     assert (caught.value.dependency, caught.value.outcome) == ("users", "timeout")
 
 
-def test_a_body_that_trickles_is_a_timeout_too(session: Session, backend: HttpBackend) -> None:
+def test_a_slowly_sent_body_is_a_timeout(session: Session, backend: HttpBackend) -> None:
     def trickle(handler: BaseHTTPRequestHandler, _body: bytes) -> None:
         handler.send_response(200)
         handler.send_header("Content-Length", "1000")
@@ -104,7 +104,7 @@ def test_a_body_that_trickles_is_a_timeout_too(session: Session, backend: HttpBa
     assert time.monotonic() - start < 3.0, "the whole body takes 5 s"
 
 
-def test_nobody_listening_is_refused(spans: MemoryProcessor) -> None:
+def test_a_port_without_a_listener_is_refused(spans: MemoryProcessor) -> None:
     session = Session("users", f"http://127.0.0.1:{free_port()}", retries=NO_RETRIES)
     with pytest.raises(DependencyRefused):
         session.request("GET", "/")
@@ -126,7 +126,7 @@ def test_a_connection_that_breaks_is_refused(spans: MemoryProcessor) -> None:
     listener.close()
 
 
-def test_a_truncated_body_is_refused_not_half_returned(session: Session, backend: HttpBackend) -> None:
+def test_a_truncated_body_is_refused_and_not_partly_returned(session: Session, backend: HttpBackend) -> None:
     backend.answer = cut_off(b"half")
     with pytest.raises(DependencyRefused):
         session.request("POST", "/cut")
@@ -155,7 +155,7 @@ def _failing_once() -> Answer:
     return answer
 
 
-def test_an_idempotent_request_is_tried_again_with_a_span_for_each_attempt(
+def test_an_idempotent_request_is_retried_with_a_span_for_each_attempt(
     session: Session, backend: HttpBackend, spans: MemoryProcessor
 ) -> None:
     backend.answer = _failing_once()
@@ -164,14 +164,14 @@ def test_an_idempotent_request_is_tried_again_with_a_span_for_each_attempt(
     assert [dict(span.attributes or {}).get("http.request.resend_count") for span in spans.spans] == [None, 1]
 
 
-def test_a_post_is_tried_again_only_with_an_idempotency_key(session: Session, backend: HttpBackend) -> None:
+def test_a_post_is_retried_only_with_an_idempotency_key(session: Session, backend: HttpBackend) -> None:
     backend.answer = _failing_once()
     assert session.request("POST", "/pay").status_code == 503
     backend.answer = _failing_once()
     assert session.request("POST", "/pay", headers={"Idempotency-Key": "k"}).status_code == 200
 
 
-def test_a_timeout_is_not_tried_again_when_the_policy_says_so(backend: HttpBackend) -> None:
+def test_a_timeout_is_not_retried_when_the_policy_excludes_it(backend: HttpBackend) -> None:
     backend.answer = respond(200, delay=1)
     session = Session("users", backend.url, timeout=0.1, retries=RetryPolicy(attempts=3, backoff=0, timeouts=False))
     with pytest.raises(DependencyTimeout):
@@ -192,7 +192,7 @@ def test_retries_stop_when_their_budget_is_used_up(session: Session, backend: Ht
     for _ in range(40):
         session.request("GET", "/down", operation="down")
     retries = sample("dependency_retries_total", dependency="users", protocol="http", operation="down")
-    # Ten saved up, and one earned by every ten calls.
+    # The initial budget of ten, and one more for every ten calls.
     assert 10 <= retries <= 14
     assert len(backend.requests) == 40 + retries
 
@@ -209,6 +209,6 @@ def test_many_threads_share_a_session(session: Session, backend: HttpBackend) ->
     assert bodies == [b"fine"] * 20
 
 
-def test_a_base_url_that_is_none_is_named() -> None:
+def test_an_invalid_base_url_is_named_in_the_error() -> None:
     with pytest.raises(ValueError, match="base_url of users"):
         Session("users", "users:8001")

@@ -1,4 +1,4 @@
-"""Ids: of the right form, and never the same twice."""
+"""Ids: valid and unique."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django_telemetry._ids import new_request_id
 
 from .harness import threads_at_work
 
-# The parent draws some first, so that there are spare ones when it forks.
+# The parent generates one first, so that it has spare ids when it forks.
 FORKING = """
 import os, sys
 from django_telemetry._ids import new_event_id, new_request_id
@@ -34,7 +34,7 @@ def test_a_request_id_is_a_random_uuid() -> None:
         assert uuid.UUID(drawn).version == 4
 
 
-def test_threads_draw_different_request_ids() -> None:
+def test_threads_generate_different_request_ids() -> None:
     drawn: list[str] = []
 
     def draw(_number: int) -> None:
@@ -45,7 +45,7 @@ def test_threads_draw_different_request_ids() -> None:
     assert len(drawn) == len(set(drawn)) == 4000
 
 
-def test_a_forked_process_draws_other_ids_than_its_parent() -> None:
+def test_a_forked_process_generates_different_ids_than_its_parent() -> None:
     done = subprocess.run([sys.executable, "-c", FORKING], capture_output=True, text=True, check=True, timeout=30)
     drawn = done.stdout.split()
     assert len(drawn) == 402

@@ -1,6 +1,6 @@
-"""The package installed into an environment of its own, in a project that has nothing to do with this repository.
+"""The package installed into a new environment, in a project that is independent of this repository.
 
-Slow, since it installs; `pytest -m installation` runs it. It needs whatever pip needs to find packages.
+Slow, because of the installation; `pytest -m installation` runs it. pip must be able to reach its package index.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ DATABASES = {
     "postgresql": "TEST_DATABASE_URL",
     "mysql": "TEST_MYSQL_URL",
 }
-# The drivers; MySQL's by its usual stand-in, since the usual one is compiled at installation.
+# The drivers. PyMySQL replaces mysqlclient, which must be compiled at installation.
 DRIVERS = ("psycopg[binary]", "PyMySQL")
 MYSQL_DRIVER = """
 import pymysql
@@ -42,9 +42,9 @@ pymysql.install_as_MySQLdb()
 
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A Python that has the package and the servers, and nothing else."""
+    """A Python environment with only the package, the servers and the drivers."""
     folder = tmp_path_factory.mktemp("installed")
-    # pip builds in the folder that it is given.
+    # pip builds inside the source folder.
     source = shutil.copytree(ROOT, folder / "source", ignore=shutil.ignore_patterns(".*", "build", "*.egg-info"))
     subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
     installed = str(folder / "venv" / "bin" / "python")
@@ -63,7 +63,7 @@ def collector() -> Iterator[HttpBackend]:
 
 
 def _database_settings(database: str) -> str:
-    """What the project says about its database, which is empty and is made before and dropped after by the server."""
+    """The settings for the project's empty database, which the fixture creates before and drops after the test."""
     if database == "sqlite":
         return ""
     variable = DATABASES[database]
@@ -83,7 +83,7 @@ def _database_settings(database: str) -> str:
 
 @pytest.fixture(params=DATABASES)
 def database(request: pytest.FixtureRequest, python: str) -> Iterator[str]:
-    """A database system with an empty database for the project."""
+    """The name of a database system that has an empty database for the project."""
     name: str = request.param
     _database_settings(name)  # skips
     _administer(python, name, "CREATE DATABASE")
@@ -92,7 +92,7 @@ def database(request: pytest.FixtureRequest, python: str) -> Iterator[str]:
 
 
 def _administer(python: str, database: str, statement: str) -> None:
-    """Run a statement for the project's database, by the driver that the project has."""
+    """Run an administrative SQL statement with the project's own driver."""
     if database == "sqlite":
         return
     url = urlsplit(os.environ[DATABASES[database]])
@@ -113,7 +113,7 @@ def test_an_installed_package_and_three_lines_give_all_four_signals(
     project.check_all_four_signals(database, *SERVERS[server])
 
 
-def test_the_check_command_is_content_with_an_installed_package(
+def test_the_check_command_passes_with_an_installed_package(
     tmp_path: Path, collector: HttpBackend, python: str
 ) -> None:
     done = Project(tmp_path, collector, python).manage("telemetry", "check")

@@ -1,4 +1,4 @@
-"""Constructors, start at zero, and the cap on series."""
+"""Constructors, start at zero, and the maximum number of series."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from prometheus_client.metrics_core import Metric
 from .harness import grown, sample
 
 
-def test_a_metric_is_made_once_however_often_it_is_asked_for() -> None:
+def test_a_metric_is_created_once_however_often_it_is_requested() -> None:
     first = metrics.counter("made_once_total", "x", ["a"])
     assert metrics.counter("made_once", "x", ["a"]) is first
 
@@ -37,7 +37,7 @@ def test_an_edge_starts_at_zero_for_every_outcome() -> None:
 
 
 def test_requests_are_added_to_the_http_families_before_these_are_collected(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Depends on the registry's order of collection. In any other order a scrape would miss the latest requests."""
+    """Depends on the registry's collection order. In any other order a scrape would miss the latest requests."""
     tallies, families = http_metrics(), {id(family): family for family in vars(Metrics.get_instance()).values()}
     collected: list[Any] = []
 
@@ -64,7 +64,7 @@ def test_a_series_that_is_ensured_starts_at_zero_and_keeps_its_count() -> None:
     assert sample("ensured_total", who="a") == 1
 
 
-def test_more_series_than_allowed_share_one() -> None:
+def test_series_above_the_maximum_share_one() -> None:
     counter = metrics.counter("capped", "x", ["who"])
     family = metrics.Family(counter, limit=3)
     with grown("telemetry_series_overflow_total", 7, family="capped"):

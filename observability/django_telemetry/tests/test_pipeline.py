@@ -1,4 +1,4 @@
-"""The span pipeline against backends that refuse, hang, fail, answer slowly, cut off, refuse a part, and come back."""
+"""The span pipeline with backends that refuse, hang, fail, answer slowly, truncate, reject a part, and recover."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from .harness import (
 
 
 class _Rig:
-    """A pipeline with books of its own, and a provider that feeds it."""
+    """A pipeline with its own account, and a provider that feeds it."""
 
     def __init__(self, endpoint: str, **changes: Any) -> None:
         self.books = Account("test")
@@ -91,7 +91,7 @@ def test_spans_below_a_full_batch_are_sent_after_the_delay(rig: Callable[..., _R
     eventually(lambda: under.books.delivered, "one span delivered", accept=lambda actual: actual == 1)
 
 
-def test_unsampled_spans_are_not_even_made(rig: Callable[..., _Rig], backend: HttpBackend) -> None:
+def test_unsampled_spans_are_not_created(rig: Callable[..., _Rig], backend: HttpBackend) -> None:
     under = rig(backend.url, sampler="always_off")
     under.make(10)
     assert under.books.made == 0
@@ -106,7 +106,7 @@ FAULTS: dict[str, Answer] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_is_retried_until_the_backend_comes_back(
+def test_a_fault_is_retried_until_the_backend_recovers(
     rig: Callable[..., _Rig], backend: HttpBackend, fault: str
 ) -> None:
     backend.answer = FAULTS[fault]
@@ -120,7 +120,9 @@ def test_a_fault_is_retried_until_the_backend_comes_back(
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_what_stays_refused_is_given_up_and_counted(rig: Callable[..., _Rig], backend: HttpBackend, fault: str) -> None:
+def test_a_batch_that_stays_refused_is_dropped_and_counted(
+    rig: Callable[..., _Rig], backend: HttpBackend, fault: str
+) -> None:
     backend.answer = FAULTS[fault]
     under = rig(backend.url)
     under.make(10)
@@ -129,7 +131,7 @@ def test_what_stays_refused_is_given_up_and_counted(rig: Callable[..., _Rig], ba
     check_books(under.books)
 
 
-def test_a_refusal_for_good_is_not_retried(rig: Callable[..., _Rig], backend: HttpBackend) -> None:
+def test_a_permanent_rejection_is_not_retried(rig: Callable[..., _Rig], backend: HttpBackend) -> None:
     backend.answer = respond(400)
     under = rig(backend.url)
     under.make(5)
@@ -137,7 +139,7 @@ def test_a_refusal_for_good_is_not_retried(rig: Callable[..., _Rig], backend: Ht
     assert len(backend.requests) == 1
 
 
-def test_an_answer_cut_off_after_its_status_counts_by_the_status(
+def test_an_answer_truncated_after_its_status_counts_by_the_status(
     rig: Callable[..., _Rig], backend: HttpBackend
 ) -> None:
     backend.answer = cut_off(b"\x0a")
@@ -150,7 +152,7 @@ def test_an_answer_cut_off_after_its_status_counts_by_the_status(
 def test_spans_that_the_collector_rejects_are_counted(rig: Callable[..., _Rig], backend: HttpBackend) -> None:
     answer = ExportTraceServiceResponse(partial_success=ExportTracePartialSuccess(rejected_spans=3))
     backend.answer = respond(200, answer.SerializeToString())
-    # All in one batch, however slowly they are made: it is rejected three spans for each request.
+    # All in one batch, however slowly they are created: the backend rejects three spans per request.
     under = rig(backend.url, batch_max_spans=10, batch_delay=60.0)
     under.make(10)
     eventually(
@@ -161,7 +163,7 @@ def test_spans_that_the_collector_rejects_are_counted(rig: Callable[..., _Rig], 
     assert (under.books.delivered, under.books.lost["export_failed"]) == (7, 3)
 
 
-def test_a_backend_that_comes_back_after_being_away_is_found_again(rig: Callable[..., _Rig]) -> None:
+def test_a_backend_that_was_unavailable_receives_spans_after_its_recovery(rig: Callable[..., _Rig]) -> None:
     port = free_port()
     under = rig(f"http://127.0.0.1:{port}", queue_max_spans=50)
     under.make(80)
@@ -200,7 +202,7 @@ def test_the_caller_never_waits(rig: Callable[..., _Rig], backend: HttpBackend, 
         start = time.perf_counter()
         under.make(1)
         slow += time.perf_counter() - start > 0.1
-    # A busy machine may take the processor away now and then; waiting for the backend would show each time.
+    # A loaded machine may delay a few calls; waiting for the backend would delay every call.
     assert slow <= 5, f"ending a span took more than 0.1 s {slow} times of 2000"
     check_books(under.books)
 
@@ -222,7 +224,7 @@ def test_the_queue_is_bounded_by_bytes(rig: Callable[..., _Rig], backend: HttpBa
     check_books(under.books)
 
 
-def test_memory_stays_flat_while_the_backend_is_away(rig: Callable[..., _Rig], backend: HttpBackend) -> None:
+def test_memory_stays_flat_while_the_backend_is_unavailable(rig: Callable[..., _Rig], backend: HttpBackend) -> None:
     backend.answer = backend.hang
     under = rig(backend.url, queue_max_spans=500)
     check_memory_stays_flat(
@@ -232,7 +234,7 @@ def test_memory_stays_flat_while_the_backend_is_away(rig: Callable[..., _Rig], b
     )
 
 
-def test_closing_sends_what_is_waiting(rig: Callable[..., _Rig], backend: HttpBackend) -> None:
+def test_closing_sends_what_is_queued(rig: Callable[..., _Rig], backend: HttpBackend) -> None:
     under = rig(backend.url, batch_delay=60)
     under.make(10)
     under.pipeline.close(2)
@@ -243,7 +245,7 @@ def test_closing_sends_what_is_waiting(rig: Callable[..., _Rig], backend: HttpBa
 
 
 @pytest.mark.parametrize("away", ["refuses", "hangs", "503"])
-def test_closing_takes_at_most_its_time_and_counts_the_rest(
+def test_closing_takes_at_most_its_timeout_and_counts_the_rest(
     rig: Callable[..., _Rig], backend: HttpBackend, away: str
 ) -> None:
     backend.answer = {"hangs": backend.hang, "503": respond(503), "refuses": respond(200)}[away]
@@ -257,7 +259,7 @@ def test_closing_takes_at_most_its_time_and_counts_the_rest(
     check_books(under.books)
 
 
-def test_many_threads_lose_nothing_in_the_books(rig: Callable[..., _Rig], backend: HttpBackend) -> None:
+def test_every_span_of_many_threads_is_accounted_for(rig: Callable[..., _Rig], backend: HttpBackend) -> None:
     backend.answer = respond(200, delay=0.02)
     under = rig(f"{backend.url}/v1/traces", queue_max_spans=100)
     in_threads(8, lambda _: under.make(500))
@@ -267,7 +269,7 @@ def test_many_threads_lose_nothing_in_the_books(rig: Callable[..., _Rig], backen
     assert len(spans_sent(backend)) == under.books.delivered
 
 
-def test_a_breaker_opens_longer_and_longer_and_closes_at_once() -> None:
+def test_a_breaker_stays_open_longer_after_each_failure_and_closes_after_one_success() -> None:
     now = [0.0]
     under = breaker.CircuitBreaker(lambda: now[0])
     pauses = []

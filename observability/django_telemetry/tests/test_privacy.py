@@ -1,4 +1,4 @@
-"""Secrets are planted wherever a client can put something, and must be found in none of the four signals."""
+"""Secrets are planted in every client-supplied value, and must appear in none of the four signals."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from django_telemetry.redaction import REDACTED, is_denied, redact_exception, re
 
 from .harness import Everything
 
-# One that no pattern could know: it looks like a word.
+# A secret that no pattern can recognise: it looks like a word.
 PLAIN = "hunter2planted"
 KNOWN = [
     "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJwbGFudGVkIn0.c2lnbmF0dXJlcGxhbnRlZA",
@@ -34,7 +34,7 @@ KNOWN = [
 ]
 
 
-# Parts of the above that must not stay behind either.
+# Parts of the secrets above that must not remain either.
 PARTS = ["planted0123456789abcdef", "plantedpassword", "planted-value", "plantedplanted", "planted.person"]
 
 
@@ -44,7 +44,7 @@ def client() -> Client:
 
 
 @pytest.mark.parametrize("path", ["/boom", "/ok", "/nowhere", "/echo", "/status/503"])
-def test_nothing_that_a_client_sends_shows_in_any_signal(client: Client, everything: Everything, path: str) -> None:
+def test_no_client_supplied_value_appears_in_any_signal(client: Client, everything: Everything, path: str) -> None:
     client.post(
         f"{path}?who={PLAIN}&token={PLAIN}1&{PLAIN}2=x",
         data=json.dumps({"password": f"{PLAIN}3", "deep": [{"note": f"{PLAIN}4"}], f"{PLAIN}5": 1}),
@@ -65,7 +65,7 @@ def test_nothing_that_a_client_sends_shows_in_any_signal(client: Client, everyth
 
 
 @pytest.mark.parametrize("path", [f"/reset/{PLAIN}", f"/nowhere/{PLAIN}", f"/status/{PLAIN}", f"/boom/{PLAIN}?x=1"])
-def test_what_stands_in_the_path_is_not_shown(client: Client, everything: Everything, path: str) -> None:
+def test_client_supplied_path_segments_are_not_shown(client: Client, everything: Everything, path: str) -> None:
     client.get(path)
     everything.check(PLAIN)
 
@@ -81,7 +81,7 @@ def _upload(name: str) -> dict[str, Any]:
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 FORM = "application/x-www-form-urlencoded"
-# Every place of a request where a client can put something: (path, method, what the test client is given).
+# Every part of a request that a client can set: (path, method, keyword arguments of the test client).
 PLACES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "query value": (f"?who={PLAIN}", "GET", {}),
     "query key": (f"?{PLAIN}=1", "GET", {}),
@@ -111,7 +111,9 @@ PLACES: dict[str, tuple[str, str, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_code_that_quotes_what_a_client_sent_tells_nobody(client: Client, everything: Everything, place: str) -> None:
+def test_client_supplied_values_that_code_quotes_are_removed(
+    client: Client, everything: Everything, place: str
+) -> None:
     path, method, sent = PLACES[place]
     response = client.generic(method, f"/quoting{path}", **sent)
     assert response.status_code == (400 if place == "Host" else 500)
@@ -119,21 +121,21 @@ def test_code_that_quotes_what_a_client_sent_tells_nobody(client: Client, everyt
 
 
 @pytest.mark.parametrize("place", ["query value", "JSON value", "JSON read from the stream", "form body", "cookie"])
-def test_the_same_under_asgi(ahttp: AsyncClient, everything: Everything, place: str) -> None:
+def test_client_supplied_values_that_code_quotes_are_removed_under_asgi(
+    ahttp: AsyncClient, everything: Everything, place: str
+) -> None:
     path, method, sent = PLACES[place]
     answer: Any = ahttp.generic(method, f"/async-quoting{path}", **sent)
     assert asyncio.run(answer).status_code == 500
     everything.check(PLAIN, said=("traces", "logs", "metrics", "errors"))
 
 
-def test_the_beginning_of_a_body_that_is_too_long_to_look_at_is_not_told(
-    client: Client, everything: Everything
-) -> None:
+def test_the_beginning_of_a_body_above_the_recorded_size_is_not_shown(client: Client, everything: Everything) -> None:
     client.generic("POST", "/quoting?read=stream", **_json(note=PLAIN, rest="x" * 100_000))
     everything.check(PLAIN, said=("traces", "logs", "metrics", "errors"))
 
 
-def test_sentrys_own_calls_tell_nothing_either(client: Client, everything: Everything) -> None:
+def test_direct_calls_of_sentry_are_redacted(client: Client, everything: Everything) -> None:
     with errors.isolated_scope():
         sentry_sdk.set_context("order", {"token": PLAIN, "note": KNOWN[1]})
         sentry_sdk.set_user({"email": KNOWN[1]})
@@ -142,7 +144,7 @@ def test_sentrys_own_calls_tell_nothing_either(client: Client, everything: Every
     everything.check(PLAIN, KNOWN[1], said=("errors",))
 
 
-def test_an_exception_that_quotes_its_input_does_not_tell_it(client: Client, everything: Everything) -> None:
+def test_an_input_that_an_exception_quotes_is_not_shown(client: Client, everything: Everything) -> None:
     client.get(f"/boom?who={PLAIN}")
     texts = everything.text()
     assert "boom for [redacted]" in texts["traces"]
@@ -152,7 +154,7 @@ def test_an_exception_that_quotes_its_input_does_not_tell_it(client: Client, eve
 
 
 @pytest.mark.parametrize("secret", KNOWN)
-def test_known_kinds_of_secrets_are_taken_out_of_messages_and_exceptions(everything: Everything, secret: str) -> None:
+def test_known_kinds_of_secrets_are_removed_from_messages_and_exceptions(everything: Everything, secret: str) -> None:
     logger = logging.getLogger("tests.privacy")
 
     def fail() -> None:
@@ -169,7 +171,7 @@ def test_known_kinds_of_secrets_are_taken_out_of_messages_and_exceptions(everyth
     everything.check(secret, *PARTS)
 
 
-def test_values_under_denied_names_are_taken_out_of_extras(everything: Everything) -> None:
+def test_values_under_denied_names_are_removed_from_extras(everything: Everything) -> None:
     logging.getLogger("tests.privacy").error(
         "x", extra={"password": PLAIN, "order.card_number": PLAIN, "context": {"Authorization": PLAIN, "ok": 1}}
     )
@@ -187,7 +189,7 @@ def test_error_reports_have_no_local_variables(client: Client, everything: Every
     assert f"'{local_secret}'" not in everything.text()["errors"]
 
 
-def test_error_reports_carry_the_ids_of_trace_and_request(client: Client, everything: Everything) -> None:
+def test_error_reports_have_the_ids_of_trace_and_request(client: Client, everything: Everything) -> None:
     response = client.get("/boom")
     text = everything.text()["errors"]
     payload = next(json.loads(line) for line in text.splitlines() if line.startswith("{") and '"exception"' in line)
@@ -200,7 +202,7 @@ def test_error_reports_carry_the_ids_of_trace_and_request(client: Client, everyt
     assert len([line for line in text.splitlines() if '"exception"' in line]) == 1, "reported more than once"
 
 
-def test_a_tag_set_in_one_request_does_not_show_in_the_next(client: Client, everything: Everything) -> None:
+def test_a_tag_set_in_one_request_does_not_appear_in_the_next(client: Client, everything: Everything) -> None:
     with errors.isolated_scope():
         sentry_sdk.set_tag("mine", "tag-of-the-first")
         errors.capture_exception(RuntimeError("one"))
@@ -223,12 +225,12 @@ def test_a_tag_set_in_one_request_does_not_show_in_the_next(client: Client, ever
         "email",
     ],
 )
-def test_denied_names(name: str) -> None:
+def test_sensitive_names_are_denied(name: str) -> None:
     assert is_denied(name)
 
 
 @pytest.mark.parametrize("name", ["company", "order_id", "http.route", "quantity", "japan"])
-def test_harmless_names(name: str) -> None:
+def test_harmless_names_are_not_denied(name: str) -> None:
     assert not is_denied(name)
 
 
@@ -242,7 +244,7 @@ def test_harmless_names(name: str) -> None:
         "version 1.2.3, 12:30:59",
     ],
 )
-def test_harmless_texts_stay_as_they_are(text: str) -> None:
+def test_harmless_texts_are_not_changed(text: str) -> None:
     assert redact_text(text) == text
 
 
@@ -253,7 +255,7 @@ def test_texts_are_cut_to_their_limit() -> None:
     assert len(stack) <= 16_384
 
 
-def test_odd_values_become_harmless() -> None:
+def test_values_of_unexpected_types_become_harmless() -> None:
     class Odd:
         def __str__(self) -> str:
             return "password=planted-value"

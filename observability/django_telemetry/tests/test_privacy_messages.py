@@ -1,4 +1,4 @@
-"""Secrets in every place of an RPC and of a message: found in no signal, although the handler quotes all of them."""
+"""Secrets in every part of an RPC and of a message appear in no signal, although the handler quotes all of them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ logger = logging.getLogger("tests.privacy")
 
 
 def _fail_with(*sent: Any) -> None:
-    """Fail as careless code does: what it received is in a log line, the message, its cause and a local variable."""
+    """Fail like careless code: the input is in a log line, the message, its cause and a local variable."""
     logger.error("could not use %s", sent)
     try:
         raise LookupError(sent)
@@ -49,7 +49,7 @@ def _quote_details(request: Any, context: grpc.ServicerContext) -> Any:
 
 @pytest.fixture
 def target(everything: Everything) -> Iterator[str]:
-    """A server whose handlers quote whatever they get."""
+    """The address of a server whose handlers quote all of their input."""
     server = grpc.server(ThreadPoolExecutor(4), interceptors=server_interceptors())
     serializers: dict[str, Any] = {
         "request_deserializer": Struct.FromString,
@@ -70,7 +70,7 @@ def target(everything: Everything) -> Iterator[str]:
 
 @pytest.fixture
 def channel(target: str) -> Iterator[Any]:
-    """A channel without the library's own interceptor: what anybody may send."""
+    """A channel without the library's interceptor, so that it can send anything."""
     with grpc.insecure_channel(target, options=[("grpc.default_authority", f"{PLAIN}.example")]) as made:
         yield made
 
@@ -82,7 +82,7 @@ def _struct(**fields: Any) -> bytes:
 
 
 BODY = _struct(note=PLAIN, deep={"list": [f"{PLAIN} and more"]}, **{f"{PLAIN}key": 1})
-# Every place of an RPC where a client can put something: (method, request, metadata).
+# Every part of an RPC that a client can set: (method, request, metadata).
 PLACES: dict[str, tuple[str, bytes, tuple[tuple[str, str | bytes], ...]]] = {
     "request": ("Unary", BODY, ()),
     "request of plain bytes": ("Plain", f"note={PLAIN}".encode(), ()),
@@ -102,13 +102,13 @@ PLACES: dict[str, tuple[str, bytes, tuple[tuple[str, str | bytes], ...]]] = {
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_a_handler_that_quotes_an_rpc_tells_nobody(channel: Any, everything: Everything, place: str) -> None:
+def test_values_of_an_rpc_that_its_handler_quotes_are_removed(channel: Any, everything: Everything, place: str) -> None:
     method, request, metadata = PLACES[place]
     path = f"/{SERVICE}/{method}"
     call = channel.stream_unary(path) if method == "Stream" else channel.unary_unary(path)
     with pytest.raises(grpc.RpcError):
         call(iter([request]) if method == "Stream" else request, metadata=metadata)
-    # The answer is sent before the interceptor's end; what isn't served is in no signal at all.
+    # The answer is sent before the interceptor ends. An unknown method is not served and is in no signal.
     if not method.startswith("Unknown"):
         eventually(lambda: everything.text()["traces"], "a span")
         errors = ["errors"] if method != "Details" else []
@@ -116,7 +116,9 @@ def test_a_handler_that_quotes_an_rpc_tells_nobody(channel: Any, everything: Eve
     everything.check(PLAIN, said=())
 
 
-def test_a_caller_that_is_answered_with_its_own_values_does_not_tell_them(target: str, everything: Everything) -> None:
+def test_values_that_a_callee_quotes_in_its_answer_are_removed_at_the_caller(
+    target: str, everything: Everything
+) -> None:
     ours = client_channel("shop", target)
     with pytest.raises(grpc.RpcError):
         cast(Any, ours).unary_unary(f"/{SERVICE}/Details")(_struct(note=CARD), metadata=(("x-own", CARD),))
@@ -130,7 +132,7 @@ def test_a_caller_that_is_answered_with_its_own_values_does_not_tell_them(target
 
 
 class _Queue:
-    """A queue of its own, and messages put into it by anybody."""
+    """A queue, and messages published to it without the library."""
 
     def __init__(self, url: str) -> None:
         self.url, self.name, self.dead = url, f"queue-{uuid.uuid4().hex[:12]}", f"dead-{uuid.uuid4().hex[:12]}"
@@ -166,7 +168,7 @@ def queue(rabbitmq_url: str) -> Iterator[_Queue]:
     made.close()
 
 
-# Every place of a message where its publisher can put something: (routing key, body, properties).
+# Every part of a message that its publisher can set: (routing key, body, properties).
 MESSAGES: dict[str, tuple[str, bytes, dict[str, Any]]] = {
     "JSON body": ("order.x", b'{"note": "hunter2planted", "hunter2plantedkey": ["hunter2planted x"]}', {}),
     "other body": ("order.x", b"note=hunter2planted", {}),
@@ -183,10 +185,12 @@ MESSAGES: dict[str, tuple[str, bytes, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("how", ["fails", "rejects"])
-def test_a_handler_that_quotes_its_messages_tells_nobody(queue: _Queue, everything: Everything, how: str) -> None:
+def test_values_of_a_message_that_its_handler_quotes_are_removed(
+    queue: _Queue, everything: Everything, how: str
+) -> None:
     def handle(message: Message) -> None:
         if how == "rejects":
-            # The part before the colon becomes a label, unless it is a value of the message.
+            # The part before the colon becomes a label value, unless the message contains it.
             sent = (message.body, *message.headers, *message.headers.values())
             kind = PLAIN if sent[0] != b"{}" or PLAIN in sent or PLAIN.encode() in sent else "unusable"
             raise Reject(f"{kind}: cannot use {message.body!r} {dict(message.headers)}")
@@ -198,7 +202,7 @@ def test_a_handler_that_quotes_its_messages_tells_nobody(queue: _Queue, everythi
     everything.check(PLAIN, said=("traces", "logs", "metrics", *(["errors"] if how == "fails" else [])))
 
 
-def test_a_card_number_as_a_message_id_or_routing_key_is_not_told(queue: _Queue, everything: Everything) -> None:
+def test_a_card_number_as_a_message_id_or_routing_key_is_not_shown(queue: _Queue, everything: Everything) -> None:
     publisher = Publisher(queue.url)
     number = CARD.replace(" ", "")
     publisher.publish("events", f"order.{number}", b"{}", message_id=number)

@@ -1,4 +1,4 @@
-"""Whole processes: leaving in time, a stdout that nobody reads, forks."""
+"""Whole processes: exit in time, a stdout without a reader, forks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 class _Program:
-    """tests/program.py in a process of its own, with a pipe for what it reports."""
+    """tests/program.py in its own process, with a pipe for its reports."""
 
     def __init__(self, name: str, stdout: Any = subprocess.DEVNULL, **environ: str) -> None:
         reader, writer = os.pipe()
@@ -39,7 +39,7 @@ class _Program:
         self._reports = os.fdopen(reader)
 
     def report(self) -> dict[str, Any]:
-        """The next report; fails with the program's stderr when it ended without one."""
+        """The next report. Fails with the program's stderr when it ended without one."""
         line = self._reports.readline()
         if not line:
             _, error = self.process.communicate(timeout=10)
@@ -54,10 +54,10 @@ class _Program:
         return took
 
     def close(self) -> None:
-        # With its children: one that hangs must not outlive the test.
+        # The whole process group: a hanging child must not outlive the test.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        with contextlib.suppress(ValueError):  # its pipes are read and closed already
+        with contextlib.suppress(ValueError):  # its pipes have been read and closed
             self.process.communicate()
         self._reports.close()
 
@@ -77,25 +77,25 @@ def program() -> Iterator[Any]:
 
 @pytest.fixture
 def hanging() -> Iterator[str]:
-    """A backend that accepts connections and never says anything."""
+    """A backend that accepts connections and never answers."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=64)
     yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     listener.close()
 
 
-# Seconds that the library may add to the end of a process, whatever state its backends are in.
+# Seconds that the library may add to the exit of a process, whatever the state of its backends.
 LIMIT = 2.0
 
 
 @pytest.fixture
 def plain_end(program: Any) -> float:
-    """How long the same program takes to end without the library, on this machine, now."""
+    """Seconds that the same program takes to exit without the library, measured on this machine."""
     started = program("fail_and_exit", TELEMETRY_SIGNALS="none")
     return float(started.left_after(started.report()["at"]))
 
 
 @pytest.mark.parametrize("away", ["refuses", "hangs"])
-def test_a_process_leaves_within_two_seconds_with_every_backend_dead(
+def test_a_process_exits_within_two_seconds_with_every_backend_down(
     program: Any, hanging: str, plain_end: float, away: str
 ) -> None:
     url = hanging if away == "hangs" else f"http://127.0.0.1:{free_port()}"
@@ -111,7 +111,7 @@ def test_a_process_leaves_within_two_seconds_with_every_backend_dead(
 
 
 @pytest.mark.parametrize("server", ["block", "block_under_asgi"])
-def test_a_process_leaves_in_time_with_a_stdout_that_nobody_reads(
+def test_a_process_exits_in_time_with_a_stdout_without_a_reader(
     program: Any, hanging: str, plain_end: float, server: str
 ) -> None:
     started = program(server, stdout=subprocess.PIPE, OTEL_EXPORTER_OTLP_ENDPOINT=hanging)
@@ -125,7 +125,7 @@ def test_a_process_leaves_in_time_with_a_stdout_that_nobody_reads(
     assert took < LIMIT, f"leaving took {took:.2f} s more than without telemetry"
 
 
-def test_everything_is_delivered_when_a_process_ends_normally(program: Any, backend: HttpBackend) -> None:
+def test_everything_is_delivered_when_a_process_exits_normally(program: Any, backend: HttpBackend) -> None:
     started = program("serve_and_exit", stdout=subprocess.PIPE, OTEL_EXPORTER_OTLP_ENDPOINT=backend.url)
     started.report()
     out, error = started.process.communicate(timeout=20)
@@ -134,7 +134,7 @@ def test_everything_is_delivered_when_a_process_ends_normally(program: Any, back
     assert len(spans_sent(backend)) == 50
 
 
-def test_a_forked_child_has_its_own_pipelines_and_books(program: Any, backend: HttpBackend) -> None:
+def test_a_forked_child_has_its_own_pipelines_and_accounts(program: Any, backend: HttpBackend) -> None:
     started = program(
         "fork",
         OTEL_EXPORTER_OTLP_ENDPOINT=backend.url,
@@ -145,7 +145,7 @@ def test_a_forked_child_has_its_own_pipelines_and_books(program: Any, backend: H
     assert (child["who"], parent["who"]) == ("child", "parent")
     for report, requests, errors in ((child, 7, 1), (parent, 8, 2)):
         counts = {signal: (books["made"], books["delivered"]) for signal, books in report["books"].items()}
-        # A failed request has a second line: Django's.
+        # A failed request has a second line, from Django.
         lines = requests + 2 * errors
         expected = {"traces": requests + errors, "logs": lines, "errors": errors}
         assert counts == {signal: (number, number) for signal, number in expected.items()}, report["who"]

@@ -1,4 +1,4 @@
-"""One request, seen in its span, its metrics and its access line."""
+"""The span, metrics and access line of one request."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 SPAN = "00f067aa0ba902b7"
 
 
-def test_a_request_makes_one_server_span_named_after_its_route(http: Client, spans: MemoryProcessor) -> None:
+def test_a_request_creates_one_server_span_named_after_its_route(http: Client, spans: MemoryProcessor) -> None:
     http.get("/api/v1/orders/11111111-2222-4333-8444-555555555555?secret=1", headers={"Host": "testserver:81"})
     span = spans.only()
     assert span.name == "GET api/v1/orders/<uuid:order_id>"
@@ -57,7 +57,7 @@ def test_the_access_line_is_written_inside_the_span(http: Client, spans: MemoryP
     assert line["log.level"] == "info"
 
 
-def test_log_lines_of_the_view_carry_the_same_ids(http: Client, lines: Lines) -> None:
+def test_log_lines_of_the_view_have_the_same_ids(http: Client, lines: Lines) -> None:
     answer = http.get("/ids").json()
     line = lines.with_message("in view")
     assert [line["trace.id"], line["span.id"]] == answer["trace"]
@@ -67,7 +67,7 @@ def test_log_lines_of_the_view_carry_the_same_ids(http: Client, lines: Lines) ->
 
 
 @pytest.mark.parametrize("given", ["abc", "A" * 128, "a.b_c-D9"])
-def test_a_valid_request_id_is_taken_over(http: Client, given: str) -> None:
+def test_a_valid_request_id_is_kept(http: Client, given: str) -> None:
     assert http.get("/ok", headers={"X-Request-ID": given}).headers["X-Request-ID"] == given
 
 
@@ -145,7 +145,7 @@ def test_an_exception_is_recorded_once_and_answered_with_500(
     assert "in boom" in line["error.stack_trace"]
 
 
-def test_what_django_says_after_the_last_middleware_leads_to_the_trace(
+def test_log_lines_of_django_after_the_last_middleware_have_the_ids_of_the_trace(
     http: Client, spans: MemoryProcessor, lines: Lines
 ) -> None:
     response = http.get("/status/503")
@@ -158,7 +158,7 @@ def test_what_django_says_after_the_last_middleware_leads_to_the_trace(
 
 
 @pytest.mark.parametrize(("path", "code"), [("/not-found", 404), ("/forbidden", 403), ("/suspicious", 400)])
-def test_a_refusal_is_no_server_error(http: Client, spans: MemoryProcessor, path: str, code: int) -> None:
+def test_a_client_error_is_not_a_server_error(http: Client, spans: MemoryProcessor, path: str, code: int) -> None:
     assert http.get(path).status_code == code
     span = spans.only()
     assert span.status.status_code is StatusCode.UNSET
@@ -176,7 +176,7 @@ def test_an_invalid_host_still_has_a_span_and_metrics(http: Client, spans: Memor
 
 
 @pytest.mark.parametrize("given", ["-1", "abc", "1e9", "", "٣", "9" * 40, " 5"])
-def test_a_malformed_content_length_is_never_our_500(http: Client, spans: MemoryProcessor, given: str) -> None:
+def test_a_malformed_content_length_does_not_cause_a_500(http: Client, spans: MemoryProcessor, given: str) -> None:
     response = http.generic("POST", "/ok", b"", CONTENT_LENGTH=given)
     assert response.status_code == 200
     assert len(spans.spans) == 1
@@ -190,7 +190,7 @@ def test_methods_outside_the_closed_list_share_one_label(http: Client, spans: Me
     assert not any(b"SECRET123" in line for line in lines.raw)
 
 
-def test_an_unmatched_path_is_not_repeated(http: Client, spans: MemoryProcessor, lines: Lines) -> None:
+def test_an_unmatched_path_is_not_recorded(http: Client, spans: MemoryProcessor, lines: Lines) -> None:
     assert http.get("/ok/typed-by-a-client").status_code == 404
     span = spans.only()
     assert span.name == "GET"
@@ -245,7 +245,7 @@ def test_a_streaming_response_ends_its_span_when_it_is_closed(
 
 
 @pytest.mark.django_db  # closing a response closes old connections
-def test_no_context_is_left_behind(http: Client) -> None:
+def test_no_context_remains_after_a_request(http: Client) -> None:
     from django_telemetry.context import request_id, trace_ids
 
     http.get("/ok")
@@ -292,7 +292,7 @@ def test_an_async_stream_ends_its_span_when_it_is_closed(
 
 
 @pytest.mark.django_db  # closing a response closes old connections
-def test_a_stream_that_breaks_off_is_a_failure(http: Client, spans: MemoryProcessor, lines: Lines) -> None:
+def test_a_stream_that_raises_is_a_failure(http: Client, spans: MemoryProcessor, lines: Lines) -> None:
     response = http.get("/broken-stream?who=planted-name")
     with pytest.raises(RuntimeError):
         list(response.streaming_content)  # type: ignore[attr-defined]
@@ -300,7 +300,7 @@ def test_a_stream_that_breaks_off_is_a_failure(http: Client, spans: MemoryProces
     _check_broken_stream(spans, lines)
 
 
-def test_an_async_stream_that_breaks_off_is_a_failure(ahttp: AsyncClient, spans: MemoryProcessor, lines: Lines) -> None:
+def test_an_async_stream_that_raises_is_a_failure(ahttp: AsyncClient, spans: MemoryProcessor, lines: Lines) -> None:
     async def read() -> None:
         response = await ahttp.get("/async-broken-stream?who=planted-name")
         with pytest.raises(RuntimeError):
@@ -322,7 +322,7 @@ def _check_broken_stream(spans: MemoryProcessor, lines: Lines) -> None:
     assert line["error.message"] == "broken off for [redacted]"
 
 
-def test_the_deadline_header_bounds_the_work(http: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_deadline_header_limits_the_work(http: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     from . import urls
 
     seen: list[float] = []

@@ -1,4 +1,4 @@
-"""The light span beside the SDK's own: whatever is done to both, the same comes out."""
+"""The light span compared with the SDK's own: the same calls give the same span."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _provider(**changes: Any) -> tuple[TracerProvider, MemoryProcessor]:
 
 
 def _both(do: Callable[[trace.Span], object], parent: SpanContext | None = None, **changes: Any) -> list[ReadableSpan]:
-    """The same done to a light span and to one of the SDK; both as their processor got them."""
+    """Apply ``do`` to a light span and to an SDK span. Returns both as their processor received them."""
     provider, memory = _provider(**changes)
     sdk = provider.get_tracer("t")
     light = light_tracer(provider, sdk)
@@ -81,14 +81,14 @@ DEEDS: dict[str, Callable[[trace.Span], object]] = {
 @pytest.mark.parametrize("deed", DEEDS)
 @pytest.mark.parametrize("parent", [None, REMOTE], ids=["root", "child"])
 @pytest.mark.parametrize("limits", [{}, {"attribute_value_limit": 16}, {"attribute_count_limit": 8}], ids=str)
-def test_a_light_span_says_what_the_sdk_says(deed: str, parent: SpanContext | None, limits: dict[str, int]) -> None:
+def test_a_light_span_equals_the_span_of_the_sdk(deed: str, parent: SpanContext | None, limits: dict[str, int]) -> None:
     light, sdk = _both(DEEDS[deed], parent, **limits)
     assert _shown(light) == _shown(sdk)
 
 
 @pytest.mark.parametrize("deed", [name for name in DEEDS if name != "an exception"])
 @pytest.mark.parametrize("parent", [None, REMOTE], ids=["root", "child"])
-def test_it_is_encoded_alike(deed: str, parent: SpanContext | None) -> None:
+def test_a_light_span_is_encoded_like_the_span_of_the_sdk(deed: str, parent: SpanContext | None) -> None:
     encoded = []
     for span in _both(DEEDS[deed], parent):
         message = ExportTraceServiceRequest.FromString(encode_spans([span])).resource_spans[0].scope_spans[0].spans[0]
@@ -102,7 +102,7 @@ def test_it_is_encoded_alike(deed: str, parent: SpanContext | None) -> None:
     assert light == sdk
 
 
-def test_an_ended_span_takes_nothing_more() -> None:
+def test_an_ended_span_ignores_changes() -> None:
     light, _ = _both(lambda span: None)
     assert isinstance(light, LightSpan)
     before = _shown(light)
@@ -150,19 +150,19 @@ class _Ids(IdGenerator):
 
 
 class _Sampler(TraceIdRatioBased):
-    """One of somebody's own."""
+    """A custom sampler."""
 
 
 @pytest.mark.parametrize(
     "own", [{"sampler": _Sampler(1.0)}, {"sampler": ParentBased(_Sampler(1.0))}, {"id_generator": _Ids()}]
 )
-def test_what_is_not_plain_is_left_to_the_sdk(own: dict[str, Any]) -> None:
+def test_a_provider_with_custom_parts_uses_the_spans_of_the_sdk(own: dict[str, Any]) -> None:
     provider = TracerProvider(**own)
     assert light_tracer(provider, provider.get_tracer("t")) is None
 
 
 class _Listener(SpanProcessor):
-    """A processor of somebody's own that follows spans from their start."""
+    """A custom processor that is called at the start of spans."""
 
     def __init__(self) -> None:
         self.heard: list[tuple[str, SpanContext | None]] = []
@@ -179,7 +179,7 @@ class _Listener(SpanProcessor):
 
 
 @pytest.mark.parametrize("parent", [None, REMOTE], ids=["root", "child"])
-def test_a_processor_that_comes_later_hears_of_starts_and_ends(parent: SpanContext | None) -> None:
+def test_a_processor_added_later_receives_starts_and_ends(parent: SpanContext | None) -> None:
     provider, _ = _provider()
     light = light_tracer(provider, provider.get_tracer("t"))
     assert light is not None
@@ -190,7 +190,7 @@ def test_a_processor_that_comes_later_hears_of_starts_and_ends(parent: SpanConte
     assert listener.heard == [("start", parent), ("ending", None), ("end", None)]
 
 
-def test_a_light_context_is_like_any_other() -> None:
+def test_a_light_context_equals_a_context_of_the_sdk() -> None:
     provider, _ = _provider()
     light = light_tracer(provider, provider.get_tracer("t"))
     assert light is not None

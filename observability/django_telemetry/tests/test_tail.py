@@ -1,4 +1,4 @@
-"""The tail rule: what failed or was slow is kept whole, upwards and from then on, although the sampler said no."""
+"""The tail rule: failed or slow work that the sampler dropped is kept, with its callers and its later calls."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def unsampled(lines: Lines) -> Iterator[MemoryProcessor]:
         yield memory
 
 
-def test_a_failed_request_is_kept_and_says_so_upstream(unsampled: MemoryProcessor) -> None:
+def test_a_failed_request_is_kept_and_reported_to_its_caller(unsampled: MemoryProcessor) -> None:
     response = Client(raise_request_exception=False).get("/boom", headers=TOKEN)
     span = unsampled.only()
     assert span.name == "GET boom"
@@ -34,7 +34,7 @@ def test_a_failed_request_is_kept_and_says_so_upstream(unsampled: MemoryProcesso
     assert int(response.headers["traceresponse"][-2:], 16) & 1 == 1
 
 
-def test_a_good_request_stays_dropped_and_says_so(unsampled: MemoryProcessor) -> None:
+def test_a_successful_request_stays_dropped_and_is_reported_so_to_its_caller(unsampled: MemoryProcessor) -> None:
     response = Client().get("/ok", headers=TOKEN)
     assert unsampled.spans == []
     assert int(response.headers["traceresponse"][-2:], 16) & 1 == 0
@@ -73,7 +73,7 @@ def test_a_caller_keeps_its_part_when_its_callee_does(unsampled: MemoryProcessor
     assert int(stored["traceparent"][-1], 16) & 1 == 1, "and so is what is stored for later"
 
 
-def test_what_is_remembered_is_bounded(unsampled: MemoryProcessor) -> None:
+def test_the_number_of_remembered_calls_is_bounded(unsampled: MemoryProcessor) -> None:
     def many_calls() -> None:
         with unit_of_work("many"):
             for _ in range(MAX_REMEMBERED * 2):

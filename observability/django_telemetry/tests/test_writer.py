@@ -1,4 +1,4 @@
-"""The way to stdout: nothing waits for it, everything is accounted for."""
+"""The line writer to stdout: no caller waits for it, and every line is accounted for."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .harness import check_books, threads_at_work
 
 
 class _Pipe:
-    """A pipe whose reading end may be left unread."""
+    """A pipe whose reading end may stay unread."""
 
     def __init__(self) -> None:
         self.reader, self.writer = os.pipe()
@@ -35,7 +35,7 @@ class _Pipe:
     def close(self) -> None:
         with contextlib.suppress(OSError):
             os.close(self.reader)
-        # Without a reader a blocked thread gets an error and ends; its descriptor may be reused only after that.
+        # Closing the reader ends a blocked thread with an error; only then may its descriptor be reused.
         for thread in threading.enumerate():
             if thread.name == "telemetry-stdout" and thread not in self._others:
                 thread.join(5)
@@ -85,7 +85,7 @@ def test_the_queue_is_bounded_by_bytes_too(pipe: _Pipe) -> None:
     writer.close(0.1)
 
 
-def test_writing_goes_on_when_the_reader_does(pipe: _Pipe) -> None:
+def test_writing_continues_when_the_reader_continues(pipe: _Pipe) -> None:
     writer = LineWriter(pipe.writer, max_lines=100, books=pipe.books)
     for _ in range(2000):
         writer.write(b"x" * 999 + b"\n")
@@ -101,7 +101,7 @@ def test_writing_goes_on_when_the_reader_does(pipe: _Pipe) -> None:
     check_books(pipe.books)
 
 
-def test_a_reader_that_went_away_is_counted_and_does_not_raise(pipe: _Pipe) -> None:
+def test_lines_for_a_closed_reader_are_counted_and_do_not_raise(pipe: _Pipe) -> None:
     writer = LineWriter(pipe.writer, books=pipe.books)
     os.close(pipe.reader)
     writer.write(b"lost\n")
@@ -145,7 +145,7 @@ class _Late:
         return self._text
 
 
-def test_lines_put_together_late_keep_their_place_and_their_weight(pipe: _Pipe) -> None:
+def test_lines_rendered_later_keep_their_order_and_size(pipe: _Pipe) -> None:
     writer = LineWriter(pipe.writer, max_bytes=1000, books=pipe.books)
     writer.write(b"one\n")
     writer.write_later(_Late(b"two\n"), 900)
@@ -160,7 +160,7 @@ def test_lines_put_together_late_keep_their_place_and_their_weight(pipe: _Pipe) 
     check_books(pipe.books)
 
 
-def test_a_line_that_cannot_be_put_together_is_counted_and_costs_no_other(pipe: _Pipe) -> None:
+def test_a_line_that_cannot_be_rendered_is_counted_and_loses_no_other(pipe: _Pipe) -> None:
     writer = LineWriter(pipe.writer, books=pipe.books)
     writer.write(b"before\n")
     writer.write_later(_Late(None), 10)
@@ -172,7 +172,7 @@ def test_a_line_that_cannot_be_put_together_is_counted_and_costs_no_other(pipe: 
     check_books(pipe.books)
 
 
-def test_a_thread_that_has_gone_to_rest_is_woken_by_the_next_line(pipe: _Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sleeping_thread_is_woken_by_the_next_line(pipe: _Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writing, "_GATHER", 0.001)
     writer = LineWriter(pipe.writer, books=pipe.books)
     for number in range(3):

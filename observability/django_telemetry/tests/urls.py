@@ -1,4 +1,4 @@
-"""Routes that show every kind of answer."""
+"""Routes for every kind of response."""
 
 from __future__ import annotations
 
@@ -111,9 +111,9 @@ def echo(request: HttpRequest) -> HttpResponse:
 
 
 def quoting(request: HttpRequest, **kept: Any) -> HttpResponse:
-    """Fails with everything that the client sent in its texts: the message, its cause, locals, a log line."""
+    """Fail and quote all client input: in the message, its cause, local variables and a log line."""
     if request.GET.get("read") == "stream":
-        body = request.read()  # as Django REST framework's parsers do
+        body = request.read()  # like the parsers of Django REST framework
         document = json.loads(body)
     elif request.content_type == "application/json":
         document = json.loads(request.body)
@@ -143,7 +143,7 @@ def quoting(request: HttpRequest, **kept: Any) -> HttpResponse:
 
 
 def frozen(request: HttpRequest) -> HttpResponse:
-    """How many objects the garbage collector doesn't look at."""
+    """The number of objects excluded from garbage collection."""
     return HttpResponse(str(gc.get_freeze_count()))
 
 

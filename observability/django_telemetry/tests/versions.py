@@ -1,6 +1,6 @@
-"""Writes the docs page versions.md from what `tox` ran: the suite on each declared pair of Python and Django.
+"""Writes the docs page versions.md from the results of `tox`: the suite on each declared pair of Python and Django.
 
-Usage: python tests/versions.py FOLDER...   (folders with a JUnit file for each environment; tox's `report` calls it)
+Usage: python tests/versions.py FOLDER...   (folders with a JUnit file per environment; tox's `report` calls it)
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ Django 4.2 was made for Python up to 3.12.
 
 
 def environments() -> list[str]:
-    """The environments of pyproject.toml, but for the one that calls this."""
+    """The environments of pyproject.toml, except the one that runs this script."""
     with (ROOT / "pyproject.toml").open("rb") as file:
         names: list[str] = tomllib.load(file)["tool"]["tox"]["env_list"]
     return [name for name in names if name != "report"]
 
 
 def row(environment: str, folders: list[Path]) -> str:
-    """The table's row of one environment."""
+    """The table row of one environment."""
     found = [path for folder in folders if (path := folder / f"{environment}.xml").is_file()]
     if not found:
         python, django = environment.split("-")
@@ -41,13 +41,13 @@ def row(environment: str, folders: list[Path]) -> str:
     number = {key: int(suite.get(key, "0")) for key in ("tests", "failures", "errors", "skipped")}
     failed = number["failures"] + number["errors"]
     passed = number["tests"] - failed - number["skipped"]
-    # Django sets the process's time zone, and pytest writes times in it.
+    # Django sets the process's time zone, which pytest uses for its timestamps.
     day = datetime.fromisoformat(suite.get("timestamp", "")).astimezone(UTC).date()
     return f"| {properties['python']} | {properties['django']} | {passed} | {failed} | {number['skipped']} | {day} |"
 
 
 def main(folders: list[Path]) -> None:
-    """Print the table and write it down."""
+    """Print the table and write it to the page."""
     table = HEAD + "\n".join(row(environment, folders) for environment in environments()) + "\n"
     sys.stdout.write(table)
     (ROOT.parents[1] / "docs" / "library" / "versions.md").write_text(table)

@@ -1,4 +1,4 @@
-"""The small program of tests/program.py for a WSGI server."""
+"""The WSGI application of tests/program.py."""
 
 from __future__ import annotations
 
