@@ -1,4 +1,4 @@
-"""Somebody who looks and somebody who acts, logged in."""
+"""A viewer and a responder, logged in."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def user_with(role: str, name: str = "") -> User:
 
 
 def logged_in(user: User) -> Client:
-    """A test client with this user's session."""
+    """Return a test client with this user's session."""
     client = Client()
     client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
     return client
@@ -26,23 +26,23 @@ def logged_in(user: User) -> Client:
 
 @pytest.fixture
 def viewer(db: None) -> User:
-    """Somebody who may only look."""
+    """A user who may only view."""
     return user_with(VIEWER)
 
 
 @pytest.fixture
 def responder(db: None) -> User:
-    """Somebody who may act."""
+    """A user who may act."""
     return user_with(RESPONDER)
 
 
 @pytest.fixture
 def viewer_client(viewer: User) -> Client:
-    """A client of somebody who may only look."""
+    """A client of the viewer."""
     return logged_in(viewer)
 
 
 @pytest.fixture
 def responder_client(responder: User) -> Client:
-    """A client of somebody who may act."""
+    """A client of the responder."""
     return logged_in(responder)

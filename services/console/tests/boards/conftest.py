@@ -1,4 +1,4 @@
-"""Backends that answer what a test says, and note what they were asked."""
+"""Backends that give the answers a test sets, and record their queries."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class FakePrometheus:
         return self.labels.get(label, [])
 
     def expressions(self) -> list[str]:
-        """The PromQL that came."""
+        """Return the received PromQL."""
         return [call[1] for call in self.asked if call[0] in ("query", "query_range")]
 
 
@@ -91,27 +91,27 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> FakeElasticsearch:
 
 @pytest.fixture
 def last_hour() -> TimeRange:
-    """An hour that ends at NOW."""
+    """Return the hour that ends at NOW."""
     return TimeRange.from_params({"from": "now-1h"}, now=NOW)
 
 
 def panel(kind: str = "timeseries", targets: list[dict[str, Any]] | None = None, **body: Any) -> Panel:
-    """A panel of a dashboard that has nothing else."""
+    """Build a panel; its dashboard has no other."""
     place = {"x": 0, "y": 0, "w": 12, "h": 8}
     item = {"id": 1, "type": kind, "title": "Of a test", "gridPos": place, "targets": targets or [], **body}
     return next(parse({"uid": "of-a-test", "title": "Of a test", "panels": [item]}).panels)
 
 
 def promql_target(expr: str = "up", **body: Any) -> dict[str, Any]:
-    """A query to Prometheus as dashboards have it."""
+    """Build a Prometheus query as dashboards define it."""
     return {"refId": "A", "expr": expr, "datasource": {"type": "prometheus", "uid": "${datasource}"}, **body}
 
 
 def logs_target(query: str = "*", **body: Any) -> dict[str, Any]:
-    """A query to Elasticsearch as dashboards have it."""
+    """Build an Elasticsearch query as dashboards define it."""
     return {"refId": "A", "query": query, "datasource": {"type": "elasticsearch", "uid": "${logs}"}, **body}
 
 
 def target(body: dict[str, Any]) -> Target:
-    """The typed query."""
+    """Return the typed query."""
     return panel(targets=[body]).targets[0]

@@ -1,4 +1,4 @@
-"""What happened, as lines across graphs."""
+"""Annotations: events as lines across graphs."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ def test_samples_a_step_apart_are_one_event_with_an_end(metrics: FakePrometheus,
     assert first.tags == ["EdgeErrors", "orders"]
 
 
-def test_zero_is_no_event(metrics: FakePrometheus, last_hour: TimeRange) -> None:
+def test_zero_is_not_an_event(metrics: FakePrometheus, last_hour: TimeRange) -> None:
     metrics.series = [Series({}, [(NOW - 60, 0.0), (NOW - 30, 1.0)])]
     assert [event.time for event in annotate.events(annotation(), last_hour, {})] == [NOW - 30]
 
 
-def test_the_value_is_the_moment_where_the_dashboard_says_so(metrics: FakePrometheus, last_hour: TimeRange) -> None:
+def test_the_value_is_the_time_where_the_dashboard_configures_it(metrics: FakePrometheus, last_hour: TimeRange) -> None:
     started = (NOW - 1000.5) * 1000
     metrics.series = [
         Series({"process": "orders"}, [(NOW - 60, started), (NOW - 30, started), (NOW, started)]),
@@ -57,7 +57,7 @@ def test_the_value_is_the_moment_where_the_dashboard_says_so(metrics: FakePromet
     assert (event.time, event.end, event.title) == (NOW - 1000.5, NOW - 1000.5, "orders started")
 
 
-def test_it_is_asked_in_the_annotations_own_step(metrics: FakePrometheus, last_hour: TimeRange) -> None:
+def test_the_query_uses_the_annotations_own_step(metrics: FakePrometheus, last_hour: TimeRange) -> None:
     annotate.events(annotation(), last_hour, {})
     (_, _, start, end, step) = metrics.asked[0]
     assert step == 30
@@ -72,7 +72,7 @@ def test_marks_are_log_lines_with_their_text(lines: FakeElasticsearch, last_hour
     assert (event.time, event.title, event.tags) == (NOW - 200, "drill started", ["drill"])
 
 
-def test_an_event_leads_to_what_its_service_did_then(metrics: FakePrometheus, last_hour: TimeRange) -> None:
+def test_an_event_links_to_what_its_service_did_then(metrics: FakePrometheus, last_hour: TimeRange) -> None:
     metrics.series = [Series({"alertname": "X", "service": "orders"}, [(NOW - 600, 1.0)])]
     (event,) = annotate.events(annotation(), last_hour, {})
     urls = [link["url"] for link in event.as_json()["links"]]
@@ -83,7 +83,7 @@ def test_an_event_leads_to_what_its_service_did_then(metrics: FakePrometheus, la
 
 
 @pytest.mark.parametrize("days", [30, 300])
-def test_a_long_window_keeps_below_what_prometheus_answers(days: int, metrics: FakePrometheus) -> None:
+def test_a_long_window_stays_below_the_point_limit_of_prometheus(days: int, metrics: FakePrometheus) -> None:
     annotate.events(annotation(), TimeRange.from_params({"from": f"now-{days}d"}, now=NOW), {})
     (_, _, start, end, step) = metrics.asked[0]
     assert (end - start) / step <= 11_000

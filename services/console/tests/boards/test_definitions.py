@@ -1,4 +1,4 @@
-"""The repository's dashboards can be drawn, all of them; and what can't be drawn is said."""
+"""All dashboards of the repository can be drawn, and features that can't be drawn are reported."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def test_all_eight_dashboards_are_there() -> None:
 
 
 @pytest.mark.parametrize("one", PANELS)
-def test_every_panel_is_drawn_without_leaving_anything_out(one: Panel) -> None:
+def test_every_panel_is_drawn_completely(one: Panel) -> None:
     assert one.unsupported == ()
     assert one.targets or one.type == "text"
 
 
 @pytest.mark.parametrize("one", PANELS)
-def test_every_unit_and_calculation_is_known(one: Panel) -> None:
-    """`cores` and `threads` are no units of Grafana: they stand behind the number, there and here."""
+def test_every_unit_and_calculation_is_supported(one: Panel) -> None:
+    """`cores` and `threads` aren't units of Grafana: Grafana and this console append them to the number."""
     units = {one.defaults.get("unit", "short")}
     for override in one.overrides:
         units |= {item["value"] for item in override["properties"] if item["id"] == "unit"}
@@ -53,7 +53,7 @@ def test_every_unit_and_calculation_is_known(one: Panel) -> None:
 
 
 @pytest.mark.parametrize("one", PANELS)
-def test_every_query_of_elasticsearch_is_of_a_kind_that_is_asked(one: Panel) -> None:
+def test_every_elasticsearch_query_is_of_a_supported_kind(one: Panel) -> None:
     for target in one.targets:
         if target.datasource == definitions.ELASTICSEARCH:
             try:
@@ -64,8 +64,8 @@ def test_every_query_of_elasticsearch_is_of_a_kind_that_is_asked(one: Panel) -> 
 
 
 @pytest.mark.parametrize("one", PANELS)
-def test_variables_stand_inside_strings_of_promql(one: Panel) -> None:
-    """Escaping is for strings: a variable anywhere else in a query could change what it asks."""
+def test_variables_appear_only_inside_strings_of_promql(one: Panel) -> None:
+    """Escaping is for strings: a variable elsewhere in a query could change its meaning."""
     for target in one.targets:
         outside = re.sub(r'"(?:[^"\\]|\\.)*"', '""', target.expr)
         assert interpolation.names(outside) == set(), target.expr
@@ -73,8 +73,8 @@ def test_variables_stand_inside_strings_of_promql(one: Panel) -> None:
 
 
 @pytest.mark.parametrize("section", SECTIONS)
-def test_flowing_panels_stand_where_grafana_puts_them(section: Section) -> None:
-    """The page gives widths and heights only; the browser's grid places them. That must be the file's places."""
+def test_flowing_panels_are_placed_as_in_grafana(section: Section) -> None:
+    """The page sets only widths and heights; the browser's grid must place the panels as the file does."""
     top = min(one.y for one in section.panels)
     taken: set[tuple[int, int]] = set()
     cursor = (0, 0)
@@ -85,7 +85,7 @@ def test_flowing_panels_stand_where_grafana_puts_them(section: Section) -> None:
 
 
 def _flow(one: Panel, taken: set[tuple[int, int]], cursor: tuple[int, int]) -> tuple[int, int]:
-    """Where CSS's automatic placement puts a panel: the first free place at or after the last one's."""
+    """Return where CSS's automatic placement puts a panel: the first free place at or after the previous one's."""
     row, column = cursor
     while True:
         for start in range(column, COLUMNS - one.width + 1):
@@ -115,7 +115,7 @@ def test_an_unknown_panel_is_not_found() -> None:
         definitions.load("platform-overview").panel(9999)
 
 
-def test_a_file_that_is_no_dashboard_is_left_out(tmp_path: Path, settings: Any) -> None:
+def test_a_file_that_is_not_a_dashboard_is_skipped(tmp_path: Path, settings: Any) -> None:
     (tmp_path / "good.json").write_text(FILES[0].read_text())
     (tmp_path / "broken.json").write_text("{")
     (tmp_path / "other.json").write_text('{"title": "no panels"}')
@@ -123,7 +123,7 @@ def test_a_file_that_is_no_dashboard_is_left_out(tmp_path: Path, settings: Any) 
     assert [board.uid for board in definitions.load_all()] == [BOARDS[0].uid]
 
 
-def test_a_file_that_changed_is_read_again(tmp_path: Path, settings: Any) -> None:
+def test_a_changed_file_is_read_again(tmp_path: Path, settings: Any) -> None:
     document = json.loads(FILES[0].read_text())
     path = tmp_path / "board.json"
     path.write_text(json.dumps(document))
@@ -133,7 +133,7 @@ def test_a_file_that_changed_is_read_again(tmp_path: Path, settings: Any) -> Non
     assert definitions.load(document["uid"]).title == "Renamed"
 
 
-def test_panels_of_a_collapsed_row_are_inside_it_those_of_an_open_one_follow_it() -> None:
+def test_panels_of_a_collapsed_row_are_inside_it_and_those_of_an_open_one_follow_it() -> None:
     place = {"x": 0, "y": 0, "w": 24, "h": 1}
     inner = {"id": 3, "type": "text", "title": "hidden", "gridPos": {**place, "y": 3}}
     board = parse(
@@ -172,10 +172,10 @@ def test_panels_of_a_collapsed_row_are_inside_it_those_of_an_open_one_follow_it(
         ),
     ],
 )
-def test_what_is_not_drawn_is_said(one: Panel, said: str) -> None:
+def test_unsupported_features_are_reported(one: Panel, said: str) -> None:
     assert any(said in note for note in one.unsupported), one.unsupported
 
 
-def test_a_hidden_query_is_not_asked() -> None:
+def test_a_hidden_query_is_not_run() -> None:
     one = panel(targets=[promql_target("up", hide=True), promql_target("down", refId="B")])
     assert [target.ref_id for target in one.targets] == ["B"]

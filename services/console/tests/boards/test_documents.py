@@ -1,4 +1,4 @@
-"""What the browser gets for each kind of panel."""
+"""The JSON document of each kind of panel."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LABELS = {
 
 
 def show(one: Panel, last_hour: TimeRange, values: dict[str, Value] | None = None) -> dict[str, Any]:
-    """The document, as it arrives in the browser."""
+    """Return the document as the browser receives it."""
     made: dict[str, Any] = json.loads(json.dumps(document(one, last_hour, values or {}, 600), allow_nan=False))
     return made
 
@@ -104,7 +104,7 @@ def test_lines_have_their_values_figures_and_links(metrics: FakePrometheus, last
     assert made["times"][0] == STEPS.aligned_start * 1000
 
 
-def test_a_regular_expression_of_an_override_is_about_the_whole_name(
+def test_a_regular_expression_of_an_override_matches_the_whole_name(
     metrics: FakePrometheus, last_hour: TimeRange
 ) -> None:
     metrics.samples = [Sample({"n": "a failed"}, 1.0, NOW), Sample({"n": "a failed twice"}, 1.0, NOW)]
@@ -133,7 +133,7 @@ def test_exemplars_open_their_trace(metrics: FakePrometheus, last_hour: TimeRang
     assert [call[0] for call in metrics.asked] == ["query_range"]
 
 
-def test_without_its_points_a_graph_is_still_a_graph(
+def test_a_graph_without_exemplars_is_still_drawn(
     metrics: FakePrometheus, last_hour: TimeRange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def too_slow(*_: Any) -> list[Exemplar]:
@@ -146,7 +146,7 @@ def test_without_its_points_a_graph_is_still_a_graph(
     assert made["notes"] == ["Points of single requests are missing. prometheus: no answer within 5 s"]
 
 
-def test_a_figure_is_the_wanted_calculation(metrics: FakePrometheus, last_hour: TimeRange) -> None:
+def test_a_figure_uses_the_configured_calculation(metrics: FakePrometheus, last_hour: TimeRange) -> None:
     metrics.series = [series({}, 1.0, 5.0, 3.0)]
     one = panel("stat", targets=[promql_target()], options={"reduceOptions": {"calcs": ["max"]}, "graphMode": "area"})
     (figure,) = show(one, last_hour)["values"]
@@ -154,7 +154,7 @@ def test_a_figure_is_the_wanted_calculation(metrics: FakePrometheus, last_hour: 
     assert figure["spark"][:3] == [1.0, 5.0, 3.0]
 
 
-def test_a_table_has_links_in_cells_and_the_wanted_order(metrics: FakePrometheus, last_hour: TimeRange) -> None:
+def test_a_table_has_links_in_cells_and_the_configured_order(metrics: FakePrometheus, last_hour: TimeRange) -> None:
     metrics.samples = [Sample({"service": "orders"}, 1.0, NOW), Sample({"service": "a&b"}, 2.0, NOW)]
     link = {"title": "Service", "url": "/d/platform-service?var-service=${__value.text}"}
     override = {
@@ -178,15 +178,13 @@ def test_a_table_has_links_in_cells_and_the_wanted_order(metrics: FakePrometheus
     assert [column["width"] for column in made["columns"]] == [90, None]
 
 
-def test_a_table_says_how_many_rows_are_left_out(metrics: FakePrometheus, last_hour: TimeRange) -> None:
+def test_a_table_shows_how_many_rows_are_left_out(metrics: FakePrometheus, last_hour: TimeRange) -> None:
     metrics.samples = [Sample({"n": str(number)}, 1.0, NOW) for number in range(700)]
     made = show(panel("table", targets=[promql_target(instant=True, format="table")]), last_hour)
     assert (len(made["rows"]), made["more"]) == (500, 200)
 
 
-def test_neighbours_of_the_same_state_are_one_bar_and_a_gap_ends_it(
-    metrics: FakePrometheus, last_hour: TimeRange
-) -> None:
+def test_adjacent_equal_states_are_one_bar_and_a_gap_ends_it(metrics: FakePrometheus, last_hour: TimeRange) -> None:
     metrics.series = [series({}, 1.0, 1.0, 0.0, math.nan, 0.0)]
     (one,) = show(panel("state-timeline", targets=[promql_target()]), last_hour)["series"]
     first = int(STEPS.aligned_start * 1000)
@@ -197,7 +195,7 @@ def test_neighbours_of_the_same_state_are_one_bar_and_a_gap_ends_it(
     ]
 
 
-def test_log_lines_lead_to_their_trace_and_neighbours(lines: FakeElasticsearch, last_hour: TimeRange) -> None:
+def test_log_lines_link_to_their_trace_and_surrounding_lines(lines: FakeElasticsearch, last_hour: TimeRange) -> None:
     source = {
         "@timestamp": "2023-11-14T22:10:00Z",
         "message": "<b>failed</b>",
@@ -215,7 +213,7 @@ def test_log_lines_lead_to_their_trace_and_neighbours(lines: FakeElasticsearch, 
     assert line["links"][0]["url"] == f"/traces/{'ab' * 16}"
 
 
-def test_a_text_lets_no_html_through(last_hour: TimeRange) -> None:
+def test_html_in_a_text_panel_is_escaped(last_hour: TimeRange) -> None:
     content = "# Hi $who\n<script>alert(1)</script> [x](javascript:alert(1))"
     one = panel("text", options={"mode": "markdown", "content": content})
     html = show(one, last_hour, {"who": Value(("you",))})["html"]
@@ -225,19 +223,21 @@ def test_a_text_lets_no_html_through(last_hour: TimeRange) -> None:
     assert show(panel("text", options={"mode": "html", "content": "<b>x</b>"}), last_hour)["plain"] == "<b>x</b>"
 
 
-def test_a_panel_of_an_unknown_kind_says_so_and_asks_nothing(metrics: FakePrometheus, last_hour: TimeRange) -> None:
+def test_a_panel_of_an_unknown_kind_is_reported_and_runs_no_query(
+    metrics: FakePrometheus, last_hour: TimeRange
+) -> None:
     made = show(panel("piechart", targets=[promql_target()]), last_hour)
     assert made["notes"] == ["Panels of type “piechart” are not drawn here."]
     assert metrics.asked == []
 
 
-def test_a_backend_that_is_away_is_the_callers_to_say(metrics: FakePrometheus, last_hour: TimeRange) -> None:
+def test_an_unavailable_backend_raises_to_the_caller(metrics: FakePrometheus, last_hour: TimeRange) -> None:
     metrics.is_down = True
     with pytest.raises(BackendDown):
         show(panel(targets=[promql_target()]), last_hour)
 
 
-def test_the_width_decides_the_step_within_limits(metrics: FakePrometheus) -> None:
+def test_the_width_determines_the_step_within_limits(metrics: FakePrometheus) -> None:
     week = TimeRange.from_params({"from": "now-7d"}, now=NOW)
     found = {width: document(panel(), week, {}, width)["step"] for width in (0, 50, 600, 4000, 10**6)}
     assert found[0] == found[50] == 10_800_000

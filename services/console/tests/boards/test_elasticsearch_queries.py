@@ -89,7 +89,7 @@ def test_documents_are_rows_with_their_time(lines: FakeElasticsearch) -> None:
     assert lines.asked[0][1]["size"] == 50
 
 
-def test_a_choice_is_a_quoted_term_of_the_query(lines: FakeElasticsearch) -> None:
+def test_a_chosen_value_is_a_quoted_term_of_the_query(lines: FakeElasticsearch) -> None:
     ask(lines, logs_target("service.name:(${service:lucene})", bucketAggs=[OVER_TIME], metrics=COUNT))
     assert lines.asked[0][0]["query_string"]["query"] == r'service.name:("a\" OR *:*")'
 
@@ -102,7 +102,7 @@ def test_a_choice_is_a_quoted_term_of_the_query(lines: FakeElasticsearch) -> Non
         logs_target(metrics=COUNT, bucketAggs=[{"type": "histogram", "field": "x"}]),
     ],
 )
-def test_what_is_not_asked_here_is_said(body: dict[str, Any], lines: FakeElasticsearch) -> None:
+def test_an_unsupported_query_is_reported(body: dict[str, Any], lines: FakeElasticsearch) -> None:
     with pytest.raises(UnsupportedQuery, match="Query A"):
         ask(lines, body)
     assert lines.asked == []

@@ -1,4 +1,4 @@
-"""What people choose is data: in PromQL, in Lucene and in addresses."""
+"""Chosen values are data: in PromQL, in Lucene and in URLs."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ EVIL = [
 ]
 
 
-def test_one_value_stands_for_itself_several_are_an_alternation() -> None:
+def test_one_value_is_itself_and_several_are_an_alternation() -> None:
     query = 'up{service=~"$service"}'
     assert promql(query, {"service": Value(("orders",))}, {}) == 'up{service=~"orders"}'
     assert promql(query, {"service": Value(("orders", "users"))}, {}) == 'up{service=~"(orders|users)"}'
     assert promql(query, {"service": Value(())}, {}) == 'up{service=~""}'
 
 
-def test_all_is_every_option_or_what_the_author_gave() -> None:
+def test_all_is_every_option_or_the_value_set_by_the_author() -> None:
     query = 'up{service=~"${service}"}'
     assert promql(query, {"service": Value(("a", "b"), is_all=True)}, {}) == 'up{service=~"(a|b)"}'
     assert promql(query, {"service": Value(("a", "b"), is_all=True, all_value=".+")}, {}) == 'up{service=~".+"}'
 
 
-def test_every_way_to_write_a_variable_is_known() -> None:
+def test_every_variable_syntax_is_supported() -> None:
     values = {"s": Value(("x",))}
     assert promql("$s ${s} ${s:regex} ${s:raw} [[s]]", values, {}) == "x x x x x"
 
 
-def test_groups_of_regular_expressions_and_unknown_names_stay() -> None:
+def test_regex_groups_and_unknown_names_are_unchanged() -> None:
     query = 'label_replace(up, "a", "$1", "b", "(.*)$")'
     assert promql(query, {}, {}) == query
     assert promql("$other", {}, {}) == "$other"
@@ -62,14 +62,14 @@ def test_a_value_never_leaves_its_string_in_promql(value: str, quotes: str) -> N
 
 
 @pytest.mark.parametrize("value", EVIL)
-def test_a_value_matches_itself_and_nothing_else(value: str) -> None:
+def test_a_value_matches_only_itself(value: str) -> None:
     expression = promql_regex(value).replace("\\\\", "\\")
     assert re.fullmatch(expression, value)
     assert not re.fullmatch(expression, f"{value}x")
     assert not re.fullmatch(expression, "orders")
 
 
-def test_even_raw_asks_for_no_raw_value() -> None:
+def test_the_raw_format_is_escaped_too() -> None:
     assert promql('up{a="${v:raw}"}', {"v": Value(('"} or up{a="',))}, {}).count('"') == 2
 
 
@@ -86,6 +86,6 @@ def test_a_value_never_leaves_its_quotes_in_lucene(value: str) -> None:
     assert re.fullmatch(r'field:\("(?:[^"\\\n]|\\.)*"\)', filled), filled
 
 
-def test_an_address_has_every_value_escaped() -> None:
+def test_every_value_in_a_url_is_escaped() -> None:
     assert url_values("service", Value(("a&b=c", "d e"))) == "var-service=a%26b%3Dc&var-service=d+e"
     assert url_values("service", Value(("a", "b"), is_all=True)) == "var-service=%24__all"

@@ -1,4 +1,4 @@
-"""Links of the dashboards lead to this console's own pages."""
+"""Links of the dashboards lead to pages of this console."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def query(url: str) -> dict[str, list[str]]:
     return parse_qs(urlsplit(url).query)
 
 
-def test_a_search_in_jaeger_is_one_here() -> None:
+def test_a_jaeger_search_becomes_a_search_in_the_console() -> None:
     assert address(JAEGER, SCOPE) == f"/traces?service=users&{WINDOW}"
     failed = address(f"{JAEGER}&tags=%7B%22error%22%3A%22true%22%7D", SCOPE)
     assert query(failed) == {
@@ -39,7 +39,7 @@ def test_a_search_in_jaeger_is_one_here() -> None:
     assert address("${jaeger_url}/trace/${__value.text}", SCOPE.of({}, "ab" * 16)) == f"/traces/{'ab' * 16}"
 
 
-def test_a_search_in_kibana_is_one_here() -> None:
+def test_a_kibana_search_becomes_a_search_in_the_console() -> None:
     url = address(KIBANA.replace("QUERY", "service.name:%22${__field.labels.service}%22"), SCOPE)
     assert urlsplit(url).path == "/logs"
     assert query(url)["query"] == ['service.name:"users"']
@@ -47,7 +47,7 @@ def test_a_search_in_kibana_is_one_here() -> None:
     assert query(url)["query"] == ['service.name:("orders") and log.level:"error"']
 
 
-def test_a_dashboard_keeps_the_time_and_the_choices() -> None:
+def test_a_dashboard_link_keeps_the_time_and_the_choices() -> None:
     url = address("/d/platform-edges?${__url_time_range}&${service:queryparam}&${process:queryparam}", SCOPE)
     assert url == f"/d/platform-edges?{WINDOW}&var-service=orders&var-process=a&var-process=b"
 
@@ -60,7 +60,7 @@ def test_the_consoles_own_pages_need_no_host() -> None:
 @pytest.mark.parametrize(
     "evil", ['x"&var-service=y', "../../admin", "javascript:alert(1)", "a#b", "a?b", 'x" or service.name:*', "é /"]
 )
-def test_a_label_stays_in_its_part_of_the_address(evil: str) -> None:
+def test_a_label_stays_in_its_part_of_the_url(evil: str) -> None:
     scope = SCOPE.of({"service": evil}, evil)
     url = address("/d/platform-service?${__url_time_range}&var-service=${__field.labels.service}", scope)
     assert query(url)["var-service"] == [evil]
@@ -73,11 +73,11 @@ def test_a_label_stays_in_its_part_of_the_address(evil: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["javascript:alert(1)", "//evil.example/x", "data:text/html,x"])
-def test_an_address_that_is_none_of_ours_leads_nowhere(url: str) -> None:
+def test_an_unknown_url_gives_no_link(url: str) -> None:
     assert build([{"title": "x", "url": url}], SCOPE) == []
 
 
-def test_a_link_that_needs_what_a_series_has_not_is_left_out() -> None:
+def test_a_link_that_needs_a_missing_label_is_left_out() -> None:
     links = [{"title": "Traces", "url": JAEGER}, {"title": "Incidents", "url": "${console_url}/"}]
     assert [link.title for link in build(links, SCOPE.of({}))] == ["Incidents"]
 

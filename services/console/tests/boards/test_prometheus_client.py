@@ -1,4 +1,4 @@
-"""The client of Prometheus: its questions and its answers."""
+"""The Prometheus client: requests and parsed answers."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_exemplars_come_in_order_with_their_trace(api: responses.RequestsMock, c
     assert (first.trace_id, first.labels["service"], first.value, later.trace_id) == ("first", "users", 0.5, "later")
 
 
-def test_label_values_are_of_the_series_asked_for(api: responses.RequestsMock, client: Prometheus) -> None:
+def test_label_values_are_limited_to_the_requested_series(api: responses.RequestsMock, client: Prometheus) -> None:
     api.get(
         f"{URL}/api/v1/label/service/values",
         json=answer(["users", "orders"]),
@@ -123,7 +123,7 @@ def test_rules_are_typed(api: responses.RequestsMock, client: Prometheus) -> Non
     )
 
 
-def test_a_query_that_is_refused_is_quoted(api: responses.RequestsMock, client: Prometheus) -> None:
+def test_a_rejected_query_is_quoted(api: responses.RequestsMock, client: Prometheus) -> None:
     api.get(
         f"{URL}/api/v1/query", status=400, json={"status": "error", "errorType": "bad_data", "error": "parse error"}
     )
@@ -131,7 +131,7 @@ def test_a_query_that_is_refused_is_quoted(api: responses.RequestsMock, client: 
         client.query("(")
 
 
-def test_an_answer_of_something_else_is_none(api: responses.RequestsMock, client: Prometheus) -> None:
+def test_an_answer_of_another_format_is_a_failure(api: responses.RequestsMock, client: Prometheus) -> None:
     api.get(f"{URL}/api/v1/query", json={"hello": "world"})
     with pytest.raises(BackendDown, match="not one of Prometheus"):
         client.query("up")

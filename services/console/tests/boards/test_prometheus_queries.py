@@ -1,4 +1,4 @@
-"""Prometheus's answers, shaped as Grafana shapes them."""
+"""Answers of Prometheus, converted as Grafana converts them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def ask(client: FakePrometheus, question: queries.Question, tables: int = 1) -> 
     return queries.ask(client, question, tables)  # type: ignore[arg-type]
 
 
-def test_a_range_is_asked_in_whole_steps_an_instant_at_the_very_end(metrics: FakePrometheus) -> None:
+def test_a_range_query_uses_whole_steps_and_an_instant_query_the_end_of_the_window(metrics: FakePrometheus) -> None:
     ask(metrics, asked('rate(x{service=~"$service"}[$__rate_interval])'))
     ask(metrics, asked("x", instant=True, range=False))
     assert metrics.asked == [
@@ -35,7 +35,7 @@ def test_a_range_is_asked_in_whole_steps_an_instant_at_the_very_end(metrics: Fak
     assert WINDOW.aligned_end % 15 == 0
 
 
-def test_where_a_series_has_no_sample_its_line_breaks(metrics: FakePrometheus) -> None:
+def test_a_line_breaks_where_its_series_has_no_sample(metrics: FakePrometheus) -> None:
     first = WINDOW.aligned_start
     metrics.series = [Series({"a": "1"}, [(first, 1.0), (first + 30, math.nan), (first + 45, 4.0)])]
     (frame,) = ask(metrics, asked())
@@ -87,7 +87,7 @@ def test_exemplars_outside_the_window_or_without_trace_are_left_out(metrics: Fak
     assert queries.exemplars(metrics, asked()) == [inside]  # type: ignore[arg-type]
 
 
-def test_of_many_exemplars_the_slowest_of_each_part_stay(metrics: FakePrometheus) -> None:
+def test_of_many_exemplars_the_slowest_of_each_step_are_kept(metrics: FakePrometheus) -> None:
     metrics.kept = [Exemplar({}, f"{number:032x}", number % 10, NOW - 900 + number * 0.5) for number in range(1700)]
     kept = queries.exemplars(metrics, asked())  # type: ignore[arg-type]
     assert 100 <= len(kept) <= 153

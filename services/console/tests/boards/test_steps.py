@@ -16,7 +16,7 @@ END = 1_700_000_000.0
 @pytest.mark.parametrize(
     ("span", "pixels", "step", "rate"),
     [
-        # 1 h on 600 px is 6 s a pixel, 5 s rounded: below the scrape interval, which is the least.
+        # 1 h on 600 px is 6 s per pixel, rounded to 5 s: below the scrape interval, which is the minimum.
         (HOUR, 600, 15, 60),
         # 6 h on 700 px: 30.9 s → 30 s; 30 + 15 is still less than four scrapes.
         (6 * HOUR, 700, 30, 60),
@@ -30,7 +30,7 @@ END = 1_700_000_000.0
         (30 * 24 * HOUR, 100, 21_600, 21_615),
     ],
 )
-def test_step_and_rate_interval_are_grafanas(span: float, pixels: int, step: float, rate: float) -> None:
+def test_step_and_rate_interval_match_grafana(span: float, pixels: int, step: float, rate: float) -> None:
     found = window(END - span, END, pixels)
     assert (found.step, found.rate_interval) == (step, rate)
 
@@ -43,7 +43,7 @@ def test_limits_of_rounding_belong_to_the_larger_step(milliseconds: float, round
     assert steps.round_interval(milliseconds / 1000) == rounded / 1000
 
 
-def test_there_are_never_more_than_eleven_thousand_points() -> None:
+def test_there_are_never_more_than_11000_points() -> None:
     for days in (1, 30, 366):
         for pixels in (50, 4000):
             found = window(END - days * 24 * HOUR, END, pixels)
@@ -61,7 +61,7 @@ def test_both_ends_are_rounded_down_to_whole_steps() -> None:
     assert found.grid()[-1] == found.aligned_end
 
 
-def test_a_querys_own_least_step_replaces_the_scrape_interval() -> None:
+def test_a_querys_own_minimum_step_replaces_the_scrape_interval() -> None:
     found = window(END - HOUR, END, 600, min_step="1m")
     assert (found.step, found.rate_interval) == (60, 240)
     assert window(END - HOUR, END, 600, min_step="$__interval").step == 15
@@ -80,12 +80,12 @@ def test_grafanas_variables_have_grafanas_values() -> None:
     }
 
 
-def test_half_a_second_of_a_range_goes_up() -> None:
+def test_half_a_second_of_a_range_is_rounded_up() -> None:
     assert window(END - 2.5, END, 600).range_seconds == 3
     assert window(END - 2.4, END, 600).range_seconds == 2
 
 
-def test_the_scrape_interval_is_that_of_grafanas_data_source() -> None:
+def test_the_scrape_interval_matches_grafanas_data_source() -> None:
     file = settings.DASHBOARDS_DIR.parent / "observability/grafana/provisioning/datasources/platform.yaml"
     found = re.search(r"^ +timeInterval: (\S+)$", file.read_text(), re.MULTILINE)
     assert found is not None, file

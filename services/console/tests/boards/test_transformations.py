@@ -1,4 +1,4 @@
-"""Tables made of tables, and one number made of many."""
+"""Transformations of tables, and reductions of many values to one."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ def test_merge_joins_rows_that_agree_in_the_columns_that_all_have() -> None:
     assert rows(merged) == [("orders", 1.0, None), ("users", 2.0, 0.5), ("payments", None, 0.25)]
 
 
-def test_merge_keeps_rows_that_contradict_each_other() -> None:
+def test_merge_keeps_conflicting_rows() -> None:
     first = frame("A", service=["orders"], Value=[1.0])
     second = frame("B", service=["orders"], Value=[2.0])
     (merged,) = apply([first, second], [{"id": "merge"}])
     assert rows(merged) == [("orders", 1.0), ("orders", 2.0)]
 
 
-def test_merge_leaves_an_empty_answer_out() -> None:
+def test_merge_ignores_an_empty_answer() -> None:
     empty = Frame("B", (Field("Time", NUMBER, []), Field("Value #B", NUMBER, [])))
     full = Frame("A", (Field("Time", NUMBER, [1.0]), Field("service", STRING, ["x"]), Field("Value #A", NUMBER, [2.0])))
     (merged,) = apply([full, empty], [{"id": "merge"}])
     assert rows(merged) == [(1.0, "x", 2.0, None)]
 
 
-def test_filter_keeps_what_is_named() -> None:
+def test_filter_keeps_named_fields() -> None:
     (found,) = apply(
         [frame("A", a=[1], b=[2], c=[3])],
         [{"id": "filterFieldsByName", "options": {"include": {"names": ["c", "a"]}}}],
@@ -53,7 +53,7 @@ def test_filter_keeps_what_is_named() -> None:
     assert [column.name for column in found.fields] == ["a", "c"]
 
 
-def test_organize_orders_renames_and_leaves_out() -> None:
+def test_organize_orders_renames_and_hides() -> None:
     (found,) = apply(
         [frame("A", a=[1], b=[2], c=[3], d=[4])],
         [
@@ -107,10 +107,10 @@ def test_an_unknown_transformation_changes_nothing() -> None:
         ("unknown", None),
     ],
 )
-def test_calculations_leave_gaps_out(name: str, expected: float | None) -> None:
+def test_calculations_ignore_gaps(name: str, expected: float | None) -> None:
     assert reduce([None, 2.0, math.nan, 3.0, 4.0, None], name) == expected
 
 
-def test_nothing_has_no_figure() -> None:
+def test_an_empty_series_has_no_figure() -> None:
     assert reduce([], "last") is None
     assert reduce([None, None], "mean") is None

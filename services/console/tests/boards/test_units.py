@@ -1,4 +1,4 @@
-"""The browser's formatting of numbers, by Node's own test runner."""
+"""The browser's number formatting, run by Node's test runner."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 
-def test_numbers_are_written_as_grafana_writes_them() -> None:
+def test_numbers_are_formatted_as_in_grafana() -> None:
     node = shutil.which("node")
     if node is None:
         pytest.fail("expected node (npm installs the console's assets, too); none is on PATH")

@@ -1,4 +1,4 @@
-"""Pages and addresses of dashboards."""
+"""Pages and URLs of dashboards."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_the_list_has_all_dashboards(viewer_client: Client) -> None:
         assert f'href="/d/{board.uid}"' in html
 
 
-def test_a_dashboards_page_has_a_place_for_every_panel_and_asks_no_backend(
+def test_a_dashboards_page_has_a_place_for_every_panel_and_calls_no_backend(
     viewer_client: Client, metrics: FakePrometheus, lines: FakeElasticsearch
 ) -> None:
     for board in definitions.load_all():
@@ -40,7 +40,7 @@ def test_a_page_has_no_inline_script_or_style(viewer_client: Client) -> None:
     assert html.count("<script") == html.count("<script src=")
 
 
-def test_every_address_of_a_dashboard_opens_it(viewer_client: Client) -> None:
+def test_every_url_of_a_dashboard_opens_it(viewer_client: Client) -> None:
     for path in (BOARD, "/dashboards/platform-service", f"{BOARD}/platform-service"):
         assert "Platform / Service" in viewer_client.get(path).content.decode()
 
@@ -54,7 +54,7 @@ def test_an_unknown_dashboard_or_panel_is_404(viewer_client: Client, metrics: Fa
         assert "error" in answer.json()
 
 
-def test_nobody_sees_a_dashboard_without_login(db: None) -> None:
+def test_dashboards_require_login(db: None) -> None:
     assert Client().get(BOARD).status_code == 302
     assert Client().get(f"{BOARD}/panels/2", headers={"Accept": "application/json"}).status_code == 401
 
@@ -74,7 +74,7 @@ def test_a_panels_data_has_the_chosen_service_escaped(viewer_client: Client, met
         assert r"orders\\x22\\} or vector\\(1\\) #" in expr
 
 
-def test_a_backend_that_is_away_is_said_on_the_panel(viewer_client: Client, metrics: FakePrometheus) -> None:
+def test_an_unavailable_backend_is_reported_on_the_panel(viewer_client: Client, metrics: FakePrometheus) -> None:
     metrics.is_down = True
     answer = viewer_client.get("/d/platform-overview/panels/2")
     assert answer.status_code == 200
@@ -84,7 +84,7 @@ def test_a_backend_that_is_away_is_said_on_the_panel(viewer_client: Client, metr
 
 
 @pytest.mark.parametrize("value", ["x" * 201, "a\x00b"])
-def test_a_bad_variable_is_400_on_the_panel_and_a_note_on_the_page(
+def test_an_invalid_variable_is_400_on_the_panel_and_a_note_on_the_page(
     value: str, viewer_client: Client, metrics: FakePrometheus
 ) -> None:
     assert viewer_client.get(f"{BOARD}/panels/2", {"var-service": value}).status_code == 400
@@ -95,11 +95,11 @@ def test_a_bad_variable_is_400_on_the_panel_and_a_note_on_the_page(
 
 
 @pytest.mark.parametrize("width", ["", "abc", "-1", "9" * 40, "1e3"])
-def test_any_width_is_answered(width: str, viewer_client: Client, metrics: FakePrometheus) -> None:
+def test_any_width_is_accepted(width: str, viewer_client: Client, metrics: FakePrometheus) -> None:
     assert viewer_client.get(f"{BOARD}/panels/2", {"width": width}).status_code == 200
 
 
-def test_choices_show_what_there_is_and_what_is_chosen(viewer_client: Client, metrics: FakePrometheus) -> None:
+def test_choices_show_the_options_and_the_chosen_values(viewer_client: Client, metrics: FakePrometheus) -> None:
     metrics.labels = {"service": ["orders", "<b>users</b>"]}
     html = viewer_client.get(f"{BOARD}/controls", {"var-service": "orders", "from": "now-3h"}).content.decode()
     assert 'value="orders" checked' in html
@@ -115,7 +115,7 @@ def test_without_prometheus_the_choices_are_a_note(viewer_client: Client, metric
     assert 'data-backend-down="prometheus"' in answer.content.decode()
 
 
-def test_one_backend_away_leaves_the_other_lines_across_graphs(
+def test_one_unavailable_backend_leaves_the_other_annotations(
     viewer_client: Client, metrics: FakePrometheus, lines: FakeElasticsearch
 ) -> None:
     lines.is_down = True
@@ -131,7 +131,7 @@ def test_another_dashboard_keeps_time_and_choices(viewer_client: Client) -> None
     assert 'href="/d/platform-overview?from=now-3h&amp;to=now"' in html
 
 
-def test_with_grafana_there_is_a_way_to_it(viewer_client: Client, settings: Any) -> None:
+def test_with_grafana_configured_there_is_a_link_to_it(viewer_client: Client, settings: Any) -> None:
     assert "In Grafana" not in viewer_client.get(BOARD).content.decode()
     settings.GRAFANA_URL = "https://grafana.example"
     html = viewer_client.get(BOARD, {"var-service": "a b", "from": "now-3h"}).content.decode()

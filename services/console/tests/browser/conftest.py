@@ -1,7 +1,7 @@
-"""A browser that is logged in to the running console, and pages that are held to the rules while they are visited.
+"""A browser that is logged in to the running console, and checks of every page it visits.
 
-Where the console is and who logs in: CONSOLE_URL, CONSOLE_USER, CONSOLE_PASSWORD. Without a user one is made for the
-run in the console's own database (CONSOLE_DATABASE_URL), and removed.
+Address and login: CONSOLE_URL, CONSOLE_USER, CONSOLE_PASSWORD. Without a user, one is created for the run in the
+console's own database (CONSOLE_DATABASE_URL), and deleted afterwards.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ CONSOLE_URL = os.environ.get("CONSOLE_URL", "http://127.0.0.1:8000").rstrip("/")
 REPOSITORY = Path(__file__).resolve().parents[4]
 SCREENSHOTS = REPOSITORY / "var" / "screenshots"
 ASSETS = Path(os.environ.get("CONSOLE_ASSETS_DIR") or Path(__file__).resolve().parents[2] / "node_modules")
-# What a page has to load its panels, in milliseconds. Generous: the cores are shared with the whole platform.
+# Time limit for a page to load its panels, in milliseconds. Generous: the whole platform shares the cores.
 PATIENCE = 30_000
 SERIOUS = ("serious", "critical")
 SIZE = {"width": 1440, "height": 900}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything here needs the running platform, and its time."""
+    """Mark the tests here: they need the running platform, and more time."""
     here = Path(__file__).parent
     for item in items:
         if here in item.path.parents:
@@ -42,7 +42,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @dataclass
 class Visitor:
-    """Opens pages and notes what went wrong on them."""
+    """Opens pages and records their errors."""
 
     page: Page
     faults: list[str] = field(default_factory=list)
@@ -53,7 +53,7 @@ class Visitor:
         self.page.on("request", self._on_request)
 
     def __call__(self, path: str, *, name: str = "", check: bool = True) -> Page:
-        """Open a path, wait until its parts are there, and hold it to the rules; `name` also keeps a screenshot."""
+        """Open a path, wait until its parts have loaded, and check the page; `name` also saves a screenshot."""
         response = self.page.goto(CONSOLE_URL + path)
         assert response is not None, path
         assert response.ok, f"{path} answered {response.status}"
@@ -65,19 +65,19 @@ class Visitor:
         return self.page
 
     def settle(self) -> None:
-        """Wait until no part of the page is loading."""
+        """Wait until all parts of the page have loaded."""
         self.page.wait_for_load_state("load")
         self.page.wait_for_function("() => !document.querySelector('.slot[aria-busy=true]')", timeout=PATIENCE)
 
     def screenshot(self, name: str) -> Path:
-        """Keep what the page looks like, in var/screenshots."""
+        """Save a screenshot in var/screenshots."""
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         path = SCREENSHOTS / f"{name}.png"
         self.page.screenshot(path=str(path), full_page=False)
         return path
 
     def check(self) -> None:
-        """No console error, no request to another host, no serious fault of accessibility so far."""
+        """Check that there was no console error, no request to another host and no serious accessibility issue."""
         assert not self.faults, "\n".join(self.faults)
         found = axe(self.page)
         assert not found, f"{self.page.url}: axe found\n" + "\n".join(found)
@@ -93,8 +93,8 @@ class Visitor:
 
 
 def axe(page: Page) -> list[str]:
-    """Serious and critical faults that axe-core finds, one line each."""
-    # Evaluated, not added as a script: the page's own policy allows no foreign scripts.
+    """Return serious and critical issues that axe-core finds, one line each."""
+    # Evaluated, not added as a script: the page's own policy forbids scripts of other origins.
     page.evaluate((ASSETS / "axe-core" / "axe.min.js").read_text())
     result: dict[str, Any] = page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")
     return [
@@ -139,7 +139,7 @@ def credentials() -> Iterator[tuple[str, str]]:
             (user,),
         )
         yield name, password
-        # Incidents that it worked keep it as a name; its account ends with the run.
+        # Its incidents keep the user name; the account is deleted at the end of the run.
         connection.execute("DELETE FROM auth_user_groups WHERE user_id = %s", (user,))
         connection.execute("UPDATE auth_user SET is_active = false, password = '!' WHERE id = %s", (user,))
 
@@ -152,7 +152,7 @@ def _one(connection: psycopg.Connection[Any], statement: str, values: tuple[Any,
 
 @pytest.fixture(scope="package")
 def session(browser: Browser, credentials: tuple[str, str]) -> dict[str, Any]:
-    """The cookies of somebody who has logged in by the form."""
+    """The cookies of a user who has logged in with the form."""
     context = browser.new_context()
     page = context.new_page()
     page.goto(f"{CONSOLE_URL}/login")
@@ -187,13 +187,13 @@ def new_context(browser: Browser, session: dict[str, Any]) -> Iterator[NewContex
 
 @pytest.fixture
 def page(new_context: NewContext) -> Page:
-    """A logged-in page. What goes wrong on it is noticed by `visit`."""
+    """A logged-in page. `visit` checks it for errors."""
     return new_context().new_page()
 
 
 @pytest.fixture
 def visit(page: Page) -> Iterator[Visitor]:
-    """Open pages on `page`: visit("/logs", name="logs"). Faults that come later fail the test at its end."""
+    """Open pages on `page`: visit("/logs", name="logs"). Later errors fail the test at its end."""
     visitor = Visitor(page)
     yield visitor
     assert not visitor.faults, "\n".join(visitor.faults)

@@ -1,4 +1,4 @@
-"""Dashboards in a browser, over the running platform: panels that load, choose, zoom, and lead on."""
+"""Dashboards in a browser, on the running platform: panels that load, choices, zoom, and links."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def settle(page: Page) -> None:
 
 
 def load_all(page: Page) -> None:
-    """Scroll through the page, so that every panel comes into view."""
+    """Scroll through the page, so that every panel is in view once."""
     for panel in page.locator("[data-panel]").all():
         panel.scroll_into_view_if_needed()
         settle(page)
@@ -46,7 +46,7 @@ def load_all(page: Page) -> None:
 
 
 def panel_of(page: Page, kind: str, nth: int = 0) -> Locator:
-    """A panel of a kind, in view and drawn."""
+    """Return a panel of that kind, in view and drawn."""
     found = page.locator(f'[data-panel][data-type="{kind}"]').nth(nth)
     found.scroll_into_view_if_needed()
     expect(found.locator(f'[data-drawn="{kind}"]')).to_be_visible(timeout=PATIENCE)
@@ -54,7 +54,7 @@ def panel_of(page: Page, kind: str, nth: int = 0) -> Locator:
 
 
 def panel_requests(page: Page) -> list[dict[str, Any]]:
-    """The page's requests for panels: name, start and end (milliseconds since the page's start; 0 while it runs)."""
+    """Return the page's panel requests: name, start and end (milliseconds since the page's start; end 0: running)."""
     found: list[dict[str, Any]] = page.evaluate(
         """() => performance.getEntriesByType("resource")
           .filter((one) => one.initiatorType === "fetch" && one.name.includes("/panels/"))
@@ -67,7 +67,7 @@ def panel_requests(page: Page) -> list[dict[str, Any]]:
 def test_every_panel_of_a_dashboard_is_drawn(uid: str, visit: Visitor) -> None:
     page = visit(f"/d/{uid}?refresh=", check=False)
     load_all(page)
-    # The platform shares its cores with everything else: what took too long is asked once more, by a person too.
+    # The platform shares its cores with everything else: a panel that timed out is reloaded once, as a user would.
     for again in page.get_by_role("button", name="Try again").all():
         again.click()
     load_all(page)
@@ -84,7 +84,7 @@ def test_every_panel_of_a_dashboard_is_drawn(uid: str, visit: Visitor) -> None:
     visit.check()
 
 
-def test_dashboards_are_found_by_words(visit: Visitor) -> None:
+def test_dashboards_are_found_by_search(visit: Visitor) -> None:
     page = visit("/dashboards/", name="dashboards")
     page.get_by_role("searchbox", name="Find a dashboard or row").fill("dead letters")
     expect(page.locator("[data-board]:visible")).to_have_count(1)
@@ -119,7 +119,7 @@ def test_dragging_over_a_graph_zooms_into_its_time(visit: Visitor) -> None:
     expect(page).to_have_url(re.compile(r"from=\d{13}&to=\d{13}"), timeout=PATIENCE)
     chosen = parse_qs(urlsplit(page.url).query)
     seconds = (int(chosen["to"][0]) - int(chosen["from"][0])) / 1000
-    # A quarter of the panel's width of an hour, less the axis's labels.
+    # A quarter of the panel's width, which shows an hour, less the axis's labels.
     assert 700 < seconds < 1300, page.url
 
 
@@ -147,7 +147,7 @@ def test_a_point_of_a_graph_opens_its_trace(visit: Visitor) -> None:
     expect(page).to_have_url(re.compile(r"/traces/[0-9a-f]{32}"))
 
 
-def test_a_click_on_a_line_offers_what_the_service_did_then(visit: Visitor) -> None:
+def test_a_click_on_a_line_offers_links_to_what_the_service_did_then(visit: Visitor) -> None:
     page = visit("/d/platform-overview?refresh=", check=False)
     panel = page.get_by_role("region", name="Request rate", exact=True)
     panel.scroll_into_view_if_needed()
@@ -176,7 +176,7 @@ def test_a_series_can_be_shown_alone_by_keyboard(visit: Visitor) -> None:
     expect(panel.locator("tbody tr.off")).to_have_count(0)
 
 
-def test_a_backend_that_is_away_costs_its_panel_a_note_only(page: Page) -> None:
+def test_an_unavailable_backend_shows_a_note_on_its_panel_only(page: Page) -> None:
     visit = Visitor(page)
     down = {"error": {"backend": "prometheus", "reason": "no answer within 5 s", "rejected": False}}
     page.route(re.compile("/panels/2\\?"), lambda route: route.fulfill(json=down))
@@ -191,7 +191,7 @@ def test_a_backend_that_is_away_costs_its_panel_a_note_only(page: Page) -> None:
     expect(page.locator('#panel-2 [data-drawn="bargauge"]')).to_be_visible()
 
 
-def test_panels_come_a_few_at_a_time_and_only_those_in_view(visit: Visitor) -> None:
+def test_panels_load_a_few_at_a_time_and_only_those_in_view(visit: Visitor) -> None:
     page = visit("/d/platform-service?refresh=", check=False)
     settle(page)
     requests = panel_requests(page)
@@ -203,7 +203,7 @@ def test_panels_come_a_few_at_a_time_and_only_those_in_view(visit: Visitor) -> N
     assert waiting > 5, "expected panels far below to wait until they come into view"
 
 
-def test_light_and_dark_are_both_drawn(visit: Visitor, page: Page) -> None:
+def test_light_and_dark_themes_are_both_drawn(visit: Visitor, page: Page) -> None:
     visit("/d/platform-overview?refresh=", check=False)
     panel_of(page, "timeseries")
     page.get_by_role("button", name="Light or dark").click()

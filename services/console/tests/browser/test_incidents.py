@@ -1,4 +1,4 @@
-"""An alert comes in, and somebody works the incident to its export. Over the running platform."""
+"""An alert arrives, and a responder works the incident up to its export. On the running platform."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import NewContext, Visitor
 
 ALERTMANAGER_URL = os.environ.get("TEST_ALERTMANAGER_URL", "http://127.0.0.1:9093").rstrip("/")
-# Tickets are grouped for half a minute; then the page asks for news every 15 s.
+# Tickets are grouped for half a minute; then the page polls for updates every 15 s.
 DELIVERED_MS = 90_000
 TIMEOUT_SECONDS = 10
 PANELS = ("journeys", "charts", "traces", "logs", "errors", "changes")
@@ -26,7 +26,7 @@ PANELS = ("journeys", "charts", "traces", "logs", "errors", "changes")
 
 @dataclass
 class Fault:
-    """An alert of its own cause, about an edge that there is; a ticket, so that nobody is woken by a test."""
+    """An alert with its own cause, about an existing edge; a ticket, so that no on-call engineer is paged by a test."""
 
     name: str = field(default_factory=lambda: f"console-test-{secrets.token_hex(4)}")
 
@@ -35,7 +35,7 @@ class Fault:
         return f"A test of the console {self.name}"
 
     def fire(self, ends_at: datetime) -> None:
-        """Tell Alertmanager, as Prometheus does; an end in the past resolves it."""
+        """Send alerts to Alertmanager, as Prometheus does; an end in the past resolves it."""
         now = datetime.now(UTC)
         body = {
             "labels": {
@@ -63,7 +63,7 @@ class Fault:
         assert answer.ok, answer.text
 
     def silences(self) -> list[dict[str, Any]]:
-        """Active silences of it."""
+        """Return its active silences."""
         found: list[dict[str, Any]] = requests.get(
             f"{ALERTMANAGER_URL}/api/v2/silences", timeout=TIMEOUT_SECONDS
         ).json()
@@ -161,12 +161,12 @@ def _work(page: Page, fault: Fault, user: str) -> None:
     expect(page.locator("#head [data-status]")).to_have_attribute("data-status", "resolved")
 
 
-def test_the_pages_fit_a_phone_in_the_dark(new_context: NewContext) -> None:
+def test_the_pages_fit_a_phone_in_the_dark_theme(new_context: NewContext) -> None:
     page = new_context(viewport={"width": 390, "height": 844}, color_scheme="dark").new_page()
     visit = Visitor(page)
     visit("/", name="incidents-phone")
     first = page.locator("a[href^='/incidents/']").first
-    # On a platform that never had an incident there is none to open.
+    # A platform that never had an incident has none to open.
     if first.count():
         visit(str(first.get_attribute("href")), name="incident-phone")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390, "nothing sticks out"

@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import PATIENCE, Visitor
 
-# Any request of the last hour has left an exemplar. Not of this minute: its trace may be on its way still.
+# Any request of the last hour left an exemplar. Not of this minute: its trace may not be stored yet.
 BOARD = "/d/platform-service?var-service=orders&from=now-1h&to=now-1m"
 TRACE = re.compile(r"/traces/([0-9a-f]{32})")
 

@@ -1,4 +1,4 @@
-"""Logs in a browser, over what the running platform wrote."""
+"""Logs in a browser, on log lines that the running platform wrote."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PATIENCE_SECONDS = 60.0
 
 
 def make_a_line() -> str:
-    """Ask the platform for something and wait until its log line is stored; the id of its trace."""
+    """Send a request to the platform and wait until its log line is stored; returns the id of its trace."""
     answer = requests.get(f"{INVENTORY_URL}/api/v1/products", timeout=10)
     trace_id = answer.headers["traceresponse"].split("-")[1]
     query = {"query": {"term": {"trace.id": trace_id}}, "size": 0}
@@ -39,7 +39,7 @@ def trace_id() -> str:
     return make_a_line()
 
 
-def test_lines_and_their_histogram_are_there(visit: Visitor, page: Page, trace_id: str) -> None:
+def test_lines_and_their_histogram_are_shown(visit: Visitor, page: Page, trace_id: str) -> None:
     visit("/logs?from=now-1h&to=now", check=False)
     page.wait_for_selector("#histogram[data-drawn]")
     visit.screenshot("logs")
@@ -48,7 +48,7 @@ def test_lines_and_their_histogram_are_there(visit: Visitor, page: Page, trace_i
     expect(page.locator("#log-count")).to_have_text(re.compile(r"^[\d,]+ lines?$"))
 
 
-def test_a_line_opens_to_its_fields_narrows_the_search_and_leads_to_its_trace(
+def test_a_line_opens_to_its_fields_narrows_the_search_and_links_to_its_trace(
     visit: Visitor, page: Page, trace_id: str
 ) -> None:
     visit(f'/logs?query=trace.id:"{trace_id}"&from=now-1h&to=now')
@@ -88,7 +88,7 @@ def test_a_drag_over_the_histogram_narrows_the_time(visit: Visitor, page: Page) 
     assert 8 < minutes < 18, f"a fifth of an hour was dragged over, {minutes:.1f} min were chosen"
 
 
-def test_a_wrong_query_is_told_at_the_input_and_put_right_by_a_click(visit: Visitor, page: Page) -> None:
+def test_an_invalid_query_is_reported_at_the_input_and_corrected_by_a_click(visit: Visitor, page: Page) -> None:
     visit("/logs?query=level:error&from=now-1h&to=now")
     query = page.get_by_role("searchbox", name="Query")
     expect(query).to_have_attribute("aria-invalid", "true")
@@ -100,7 +100,7 @@ def test_a_wrong_query_is_told_at_the_input_and_put_right_by_a_click(visit: Visi
     expect(page.locator("#query-error")).to_be_empty()
 
 
-def test_columns_are_chosen(visit: Visitor, page: Page, trace_id: str) -> None:
+def test_columns_can_be_chosen(visit: Visitor, page: Page, trace_id: str) -> None:
     visit(f'/logs?query=trace.id:"{trace_id}"&from=now-1h&to=now')
     page.get_by_text("Columns", exact=True).click()
     page.get_by_label("http.route", exact=True).check()
@@ -110,13 +110,13 @@ def test_columns_are_chosen(visit: Visitor, page: Page, trace_id: str) -> None:
     expect(page.locator(".log").first).to_contain_text("api/v1/products")
 
 
-def test_the_tail_brings_new_lines_without_a_click(visit: Visitor, page: Page) -> None:
+def test_the_tail_shows_new_lines_without_a_click(visit: Visitor, page: Page) -> None:
     visit("/logs?query=http.route:*products*&from=now-5m&to=now&tail=1")
     made = make_a_line()
     expect(page.locator(f'.log a[href*="{made}"]').first).to_be_visible()
     expect(page.locator("#log-count")).to_contain_text("Live:")
     expect(page.locator(f'.log a[href*="{made}"]')).to_have_count(1)
-    # Looked at again and again, a line is still there once.
+    # After several polls a line is still shown once.
     with page.expect_response(re.compile("/logs/tail")), page.expect_response(re.compile("/logs/tail")):
         pass
     expect(page.locator(f'.log a[href*="{made}"]')).to_have_count(1)
@@ -125,7 +125,7 @@ def test_the_tail_brings_new_lines_without_a_click(visit: Visitor, page: Page) -
     expect(page).not_to_have_url(re.compile("tail="))
 
 
-def test_keys_go_from_line_to_line(visit: Visitor, page: Page, trace_id: str) -> None:
+def test_keys_move_from_line_to_line(visit: Visitor, page: Page, trace_id: str) -> None:
     visit("/logs?from=now-1h&to=now")
     page.keyboard.press("j")
     page.keyboard.press("j")
@@ -135,7 +135,7 @@ def test_keys_go_from_line_to_line(visit: Visitor, page: Page, trace_id: str) ->
     expect(page.locator(".log").first.locator(".log-detail")).to_be_visible()
 
 
-def test_logs_are_readable_in_the_dark_and_on_a_phone(new_context: NewContext, trace_id: str) -> None:
+def test_logs_are_readable_in_the_dark_theme_and_on_a_phone(new_context: NewContext, trace_id: str) -> None:
     dark = Visitor(new_context(color_scheme="dark").new_page())
     dark("/logs?from=now-1h&to=now", name="logs-dark")
     phone = Visitor(new_context(viewport={"width": 390, "height": 844}, is_mobile=True).new_page())

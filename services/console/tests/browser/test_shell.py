@@ -12,7 +12,9 @@ from tests.browser.conftest import CONSOLE_URL, NewContext, Visitor
 PAGES = ("/", "/dashboards/", "/traces", "/logs", "/services", "/runbooks", "/runbooks/EdgeErrors")
 
 
-def test_a_stranger_comes_to_the_login_and_then_where_he_wanted(browser: Browser, credentials: tuple[str, str]) -> None:
+def test_an_anonymous_user_is_sent_to_the_login_and_then_to_the_requested_page(
+    browser: Browser, credentials: tuple[str, str]
+) -> None:
     context = browser.new_context()
     page = context.new_page()
     visit = Visitor(page)
@@ -33,7 +35,7 @@ def test_a_stranger_comes_to_the_login_and_then_where_he_wanted(browser: Browser
 @pytest.mark.parametrize(
     ("key", "path"), [("i", "/"), ("d", "/dashboards/"), ("t", "/traces"), ("l", "/logs"), ("s", "/services")]
 )
-def test_two_keys_lead_to_each_page(visit: Visitor, page: Page, key: str, path: str) -> None:
+def test_two_keys_open_each_page(visit: Visitor, page: Page, key: str, path: str) -> None:
     visit("/runbooks")
     page.keyboard.press("g")
     page.keyboard.press(key)
@@ -58,7 +60,7 @@ def test_the_help_opens_by_its_key_and_closes(visit: Visitor, page: Page) -> Non
     expect(page.get_by_role("dialog", name="Keyboard")).to_be_hidden()
 
 
-def test_the_palette_leads_to_a_service(visit: Visitor, page: Page) -> None:
+def test_the_palette_opens_a_service(visit: Visitor, page: Page) -> None:
     visit("/runbooks")
     page.keyboard.press("Control+k")
     page.keyboard.type("payments serv")
@@ -76,7 +78,7 @@ def test_the_palette_opens_a_trace_by_its_id(visit: Visitor, page: Page) -> None
     expect(page.get_by_role("option").first).to_contain_text("trace")
 
 
-def test_the_chosen_theme_stays(visit: Visitor, page: Page) -> None:
+def test_the_chosen_theme_is_kept(visit: Visitor, page: Page) -> None:
     visit("/runbooks")
     background = "getComputedStyle(document.body).backgroundColor"
     light = page.evaluate(background)
@@ -88,7 +90,7 @@ def test_the_chosen_theme_stays(visit: Visitor, page: Page) -> None:
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_each_page_is_readable_in_the_dark(new_context: NewContext, path: str) -> None:
+def test_each_page_is_readable_in_the_dark_theme(new_context: NewContext, path: str) -> None:
     visit = Visitor(new_context(color_scheme="dark").new_page())
     visit(path)
     visit.check()

@@ -1,4 +1,4 @@
-"""How soon each page shows something: written to var/screenshots/speed.json, no test of a busy machine."""
+"""Time to first content of each page: written to var/screenshots/speed.json, not judged on a busy machine."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _FIRST_PAINT = "() => performance.getEntriesByName('first-contentful-paint')[0]?
 PATIENCE_MS = 10_000
 
 
-def test_each_page_paints_and_how_soon_is_written_down(new_context: NewContext) -> None:
+def test_each_page_paints_and_its_time_is_recorded(new_context: NewContext) -> None:
     visit = Visitor(new_context().new_page())
     medians: dict[str, float] = {}
     for path in PAGES:
         paints = []
         for _ in range(ROUNDS):
             visit(path, check=False)
-            # Chromium notes it a moment after the page has loaded.
+            # Chromium reports it a moment after the page has loaded.
             first = visit.page.wait_for_function(_FIRST_PAINT, timeout=PATIENCE_MS).json_value()
             paints.append(float(first))
         medians[path] = round(statistics.median(paints))

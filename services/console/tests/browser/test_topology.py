@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import CONSOLE_URL, NewContext, Visitor
 
 
-def test_the_map_and_its_tables_are_there(visit: Visitor, page: Page) -> None:
+def test_the_map_and_its_tables_are_shown(visit: Visitor, page: Page) -> None:
     visit("/services", name="services")
     expect(page.locator("[data-map] canvas")).to_be_visible()
     edges = page.get_by_role("table").last
@@ -15,7 +15,7 @@ def test_the_map_and_its_tables_are_there(visit: Visitor, page: Page) -> None:
     assert not page.locator("[data-backend-down]").count()
 
 
-def test_a_service_leads_to_its_page_and_on_to_its_dashboard(visit: Visitor, page: Page) -> None:
+def test_a_service_links_to_its_page_and_on_to_its_dashboard(visit: Visitor, page: Page) -> None:
     visit("/services")
     page.get_by_role("link", name="orders", exact=True).first.click()
     expect(page).to_have_url(f"{CONSOLE_URL}/services/orders")
@@ -28,7 +28,7 @@ def test_a_service_leads_to_its_page_and_on_to_its_dashboard(visit: Visitor, pag
     assert "/d/platform-service?var-service=orders" in page.url
 
 
-def test_the_map_is_drawn_in_the_dark_and_on_a_phone(new_context: NewContext) -> None:
+def test_the_map_is_drawn_in_the_dark_theme_and_on_a_phone(new_context: NewContext) -> None:
     dark = Visitor(new_context(color_scheme="dark").new_page())
     dark("/services", name="services-dark")
     phone = Visitor(new_context(viewport={"width": 390, "height": 844}, is_mobile=True).new_page())

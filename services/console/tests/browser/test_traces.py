@@ -1,4 +1,4 @@
-"""Traces in a browser, over what the running platform stored and what is pushed here by OTLP."""
+"""Traces in a browser: those that the running platform stored, and those that the tests push over OTLP."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ INVENTORY_URL = os.environ.get("TEST_INVENTORY_URL", "http://127.0.0.1:8002")
 PATIENCE_SECONDS = 60.0
 PUSHED_AT_ONCE = 500
 SPANS = 5000
-# Services that exist for these tests only, so that no page about the platform's own changes.
+# Services used by these tests only, so that no page about the platform's own changes.
 SERVICES = ("browser-tests-shop", "browser-tests-stock", "browser-tests-bank")
 ERROR = 2
 
@@ -37,7 +37,7 @@ class Pushed:
 
 
 def push(size: int, *, slow: int = 1, fails: bool = True) -> Pushed:
-    """Send a trace of `size` spans to Jaeger and wait until it has them all.
+    """Send a trace of `size` spans to Jaeger and wait until all are stored.
 
     A root with steps, each of which calls another service; the last span but two failed, with its callers. `slow`
     multiplies all durations.
@@ -146,7 +146,7 @@ def test_a_search_lists_traces_and_a_point_opens_one(visit: Visitor, page: Page,
     expect(page).to_have_url(re.compile(f"/traces/{pushed.trace_id}"))
 
 
-def test_the_scatter_plots_points_lead_to_their_traces(visit: Visitor, page: Page, pushed: Pushed) -> None:
+def test_the_points_of_the_scatter_plot_open_their_traces(visit: Visitor, page: Page, pushed: Pushed) -> None:
     visit(f"/traces?service={SERVICES[0]}&tags=step.number%3D57&min=1ms&from=now-15m&to=now")
     chart = page.locator("[data-points]")
     points = json.loads(chart.get_attribute("data-points") or "[]")
@@ -165,7 +165,7 @@ def test_the_scatter_plots_points_lead_to_their_traces(visit: Visitor, page: Pag
     expect(page).to_have_url(re.compile(r"/traces/[0-9a-f]{32}$"))
 
 
-def test_the_failing_span_is_one_click_away_and_its_address_can_be_shared(
+def test_the_failing_span_is_one_click_away_and_its_url_can_be_shared(
     visit: Visitor, page: Page, pushed: Pushed, new_context: NewContext
 ) -> None:
     open_trace(visit, f"/traces/{pushed.trace_id}", name="trace")
@@ -182,7 +182,7 @@ def test_the_failing_span_is_one_click_away_and_its_address_can_be_shared(
     expect(other.page.get_by_role("complementary", name="Span")).to_contain_text(failing)
 
 
-def test_the_waterfall_is_worked_by_keys(visit: Visitor, page: Page, pushed: Pushed) -> None:
+def test_the_waterfall_is_navigable_by_keyboard(visit: Visitor, page: Page, pushed: Pushed) -> None:
     open_trace(visit, f"/traces/{pushed.trace_id}")
     grid = page.get_by_role("treegrid")
     rows = lambda: int(grid.get_attribute("aria-rowcount") or 0)  # noqa: E731
@@ -203,7 +203,7 @@ def test_the_waterfall_is_worked_by_keys(visit: Visitor, page: Page, pushed: Pus
     expect(page.get_by_role("complementary", name="Span")).to_be_hidden()
 
 
-def test_a_search_within_the_trace_goes_from_match_to_match(visit: Visitor, page: Page, pushed: Pushed) -> None:
+def test_a_search_within_the_trace_moves_from_match_to_match(visit: Visitor, page: Page, pushed: Pushed) -> None:
     open_trace(visit, f"/traces/{pushed.trace_id}")
     find = page.get_by_role("searchbox", name="Find in this trace")
     find.fill("/steps/17")
@@ -225,7 +225,7 @@ def test_the_flame_view_keeps_the_chosen_span(visit: Visitor, page: Page, pushed
     expect(page.get_by_role("row", selected=True)).to_contain_text("step 1")
 
 
-def test_log_lines_stand_below_the_span_that_wrote_them(visit: Visitor, page: Page, request_trace: str) -> None:
+def test_log_lines_are_shown_below_the_span_that_wrote_them(visit: Visitor, page: Page, request_trace: str) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
     lines = page.locator(".wf-line")
     while True:
@@ -240,7 +240,7 @@ def test_log_lines_stand_below_the_span_that_wrote_them(visit: Visitor, page: Pa
     expect(page).to_have_url(re.compile(f"/traces/{request_trace}"))
 
 
-def test_two_traces_are_chosen_and_compared(visit: Visitor, page: Page) -> None:
+def test_two_traces_can_be_chosen_and_compared(visit: Visitor, page: Page) -> None:
     push(30, fails=False)
     push(30, slow=5)
     visit(f"/traces?service={SERVICES[0]}&tags=step.number%3D27&from=now-15m&to=now")
@@ -255,13 +255,13 @@ def test_two_traces_are_chosen_and_compared(visit: Visitor, page: Page) -> None:
     expect(page.get_by_text(re.compile("B took"))).to_be_visible()
 
 
-def test_an_unknown_trace_says_so(visit: Visitor, page: Page) -> None:
+def test_an_unknown_trace_is_reported(visit: Visitor, page: Page) -> None:
     visit(f"/traces/{secrets.token_hex(16)}", check=False)
     expect(page.get_by_role("alert").filter(has_text="Unknown trace")).to_be_visible()
     visit.check()
 
 
-def test_five_thousand_spans_open_and_how_soon_is_written_down(new_context: NewContext) -> None:
+def test_five_thousand_spans_open_and_the_time_is_recorded(new_context: NewContext) -> None:
     big = push(SPANS)
     took = []
     for _ in range(3):
@@ -284,7 +284,7 @@ def test_five_thousand_spans_open_and_how_soon_is_written_down(new_context: NewC
     (SCREENSHOTS / "trace-5000-spans.json").write_text(json.dumps({"ms": took}) + "\n")
 
 
-def test_traces_are_readable_in_the_dark_and_on_a_phone(new_context: NewContext, pushed: Pushed) -> None:
+def test_traces_are_readable_in_the_dark_theme_and_on_a_phone(new_context: NewContext, pushed: Pushed) -> None:
     dark = Visitor(new_context(color_scheme="dark").new_page())
     open_trace(dark, f"/traces/{pushed.trace_id}?span={pushed.span_ids[57]}", name="trace-dark")
     phone = Visitor(new_context(viewport={"width": 390, "height": 844}, is_mobile=True).new_page())

@@ -1,4 +1,4 @@
-"""Alertmanager around the console: one that sends deliveries, one that is asked, and one that is real."""
+"""Alertmanager around the console: one that sends notifications, one that the console queries, and a real one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _fingerprints = itertools.count(1)
 
 
 def alert(name: str = "EdgeErrors", **changes: Any) -> dict[str, Any]:
-    """An alert as a delivery has it; labels by keyword, `starts_at`, `ends_at`, `annotations` and `fingerprint` too."""
+    """Build an alert as in a notification. Keywords: labels, `starts_at`, `ends_at`, `annotations`, `fingerprint`."""
     starts_at: datetime = changes.pop("starts_at", datetime.now(UTC) - timedelta(seconds=30))
     ends_at: datetime | None = changes.pop("ends_at", None)
     annotations = changes.pop("annotations", {"summary": f"{name} summary", "description": f"{name} description"})
@@ -52,12 +52,12 @@ def alert(name: str = "EdgeErrors", **changes: Any) -> dict[str, Any]:
 
 
 def resolved(firing: Mapping[str, Any], at: datetime | None = None) -> dict[str, Any]:
-    """The same alert, over."""
+    """Return the same alert, resolved."""
     return {**firing, "status": "resolved", "endsAt": (at or datetime.now(UTC)).isoformat(timespec="milliseconds")}
 
 
 def delivery(*alerts: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
-    """A delivery of the webhook, version 4."""
+    """Build the body of a webhook notification, version 4."""
     return {
         "receiver": "checkout-page",
         "status": "firing",
@@ -75,24 +75,24 @@ def delivery(*alerts: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def _quick_passwords(settings: Any) -> None:
-    """Every test makes a user: with production's hashing that takes longer than the test."""
+    """Every test creates a user; production's password hashing would take longer than the test."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 class Deliverer:
-    """Who posts deliveries, with the token."""
+    """Posts notifications with the token."""
 
     def __init__(self) -> None:
         self._client = Client(enforce_csrf_checks=True, headers={"authorization": f"Bearer {TOKEN}"})
 
     def send(self, *alerts: Mapping[str, Any], **changes: Any) -> Any:
-        """Post a delivery; it has to be taken."""
+        """Post a notification, which must be accepted."""
         response = self.post(delivery(*alerts, **changes))
         assert response.status_code == 204, f"expected 204, got {response.status_code}: {response.content!r}"
         return response
 
     def post(self, body: Any, **options: Any) -> Any:
-        """Post anything."""
+        """Post any body."""
         content_type = options.pop("content_type", "application/json")
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         return self._client.generic("POST", "/hooks/alertmanager", content, content_type=content_type, **options)
@@ -100,7 +100,7 @@ class Deliverer:
 
 @dataclass
 class AlertmanagerStub:
-    """An Alertmanager that has what a test puts into it."""
+    """An Alertmanager with the alerts that a test adds."""
 
     url: str = ""
     alerts: list[dict[str, Any]] = field(default_factory=list)
@@ -109,7 +109,7 @@ class AlertmanagerStub:
     status: int = 200
 
     def has(self, item: Mapping[str, Any], *, by: Mapping[str, Any] | None = None) -> None:
-        """Let it have an alert that fires; muted by the other, if one is given."""
+        """Add a firing alert; muted by `by`, if given."""
         self.alerts.append(
             {
                 **{key: item[key] for key in ("labels", "annotations", "startsAt", "fingerprint", "generatorURL")},
@@ -142,7 +142,7 @@ class AlertmanagerStub:
 
 @pytest.fixture
 def alertmanager(settings: Any) -> Iterator[AlertmanagerStub]:
-    """An Alertmanager that the console asks, empty at first."""
+    """The Alertmanager that the console queries, empty at first."""
     stub = AlertmanagerStub()
     with StubServer(stub.respond) as server:
         stub.url = settings.ALERTMANAGER_URL = server.url
@@ -151,14 +151,14 @@ def alertmanager(settings: Any) -> Iterator[AlertmanagerStub]:
 
 @pytest.fixture
 def deliverer(db: None, settings: Any, alertmanager: AlertmanagerStub) -> Deliverer:
-    """Somebody who knows the webhook's token."""
+    """A client that knows the webhook's token."""
     settings.ALERT_WEBHOOK_TOKEN = TOKEN
     return Deliverer()
 
 
 @pytest.fixture
 def start_alertmanager(tmp_path: Path) -> Iterator[Any]:
-    """Start Alertmanager with a configuration's text; returns its address once it answers."""
+    """Start Alertmanager with the text of a configuration; returns its address once it responds."""
     started: list[subprocess.Popen[bytes]] = []
 
     def start(config: str) -> str:
@@ -197,5 +197,5 @@ def start_alertmanager(tmp_path: Path) -> Iterator[Any]:
 
 
 def the_incident() -> Incident:
-    """The only incident there is."""
+    """Return the only incident."""
     return Incident.objects.get()

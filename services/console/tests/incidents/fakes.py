@@ -1,4 +1,4 @@
-"""Backends that answer what a test says."""
+"""Backends that give the answers a test sets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from backends.prometheus import Sample, Series
 
 @dataclass
 class FakePrometheus:
-    """Answers by the first key that an expression contains, and remembers what it was asked."""
+    """Answers by the first key that an expression contains, and records the queries."""
 
     samples: dict[str, list[Sample]] = field(default_factory=dict)
     series: dict[str, list[Series]] = field(default_factory=dict)
@@ -30,7 +30,7 @@ class FakePrometheus:
 
 @dataclass
 class FakeJaeger:
-    """Has these traces."""
+    """Returns these traces."""
 
     traces: Sequence[Trace] = ()
     asked: list[TraceQuery] = field(default_factory=list)
@@ -46,7 +46,7 @@ class FakeJaeger:
 
 @dataclass
 class FakeElasticsearch:
-    """Has these lines: (epoch seconds, fields)."""
+    """Returns these lines: (epoch seconds, fields)."""
 
     lines: Sequence[tuple[float, dict[str, Any]]] = ()
     asked: list[Any] = field(default_factory=list)
@@ -62,7 +62,7 @@ class FakeElasticsearch:
 
 
 class Dead:
-    """A backend that gives no answer to anything."""
+    """A backend that never answers."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -86,7 +86,7 @@ def span(
     exception: str = "",
     **tags: Any,
 ) -> Span:
-    """A span, `start` seconds after 2026-11-22 12:00 UTC; its id is its name."""
+    """Build a span, `start` seconds after 2026-11-22 12:00 UTC; its id is its name."""
     events = [Event(0, "exception", {"exception.type": exception, "exception.message": "why"})] if exception else []
     begin = round((1795348800 + start) * 1_000_000)
     dotted = {key.replace("__", "."): value for key, value in tags.items()}
@@ -94,5 +94,4 @@ def span(
 
 
 def trace(number: int, *spans: Span) -> Trace:
-    """A trace."""
     return Trace(f"{number:032x}", spans)

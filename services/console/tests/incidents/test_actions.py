@@ -1,4 +1,4 @@
-"""What responders do with an incident, and that nobody else can."""
+"""The actions of responders on an incident, which other users can't take."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def silence_data(**changes: Any) -> dict[str, Any]:
 
 
 def last(incident: Incident) -> tuple[str, str, str]:
-    """(kind, text, actor) of what was written to the timeline last."""
+    """Return the last timeline entry as (kind, text, actor)."""
     entry = incident.timeline.order_by("-id")[0]
     return entry.kind, entry.text, entry.actor_name
 
@@ -46,19 +46,19 @@ def test_viewers_may_not_act(viewer_client: Client, incident: Incident, action: 
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-def test_actions_are_posted(responder_client: Client, incident: Incident, action: str) -> None:
+def test_actions_must_be_posted(responder_client: Client, incident: Incident, action: str) -> None:
     assert responder_client.get(f"/incidents/{incident.uid}/{action}").status_code == 405
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-def test_actions_need_the_csrf_token(responder: User, incident: Incident, action: str) -> None:
+def test_actions_require_the_csrf_token(responder: User, incident: Incident, action: str) -> None:
     strict = Client(enforce_csrf_checks=True)
     strict.force_login(responder, backend="django.contrib.auth.backends.ModelBackend")
     assert act(strict, incident, action, text="x").status_code == 403
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-def test_actions_need_a_login(incident: Incident, action: str) -> None:
+def test_actions_require_a_login(incident: Incident, action: str) -> None:
     response = Client().post(f"/incidents/{incident.uid}/{action}")
     assert response.status_code == 302
     assert response["Location"].startswith("/login")
@@ -70,7 +70,7 @@ def test_viewers_see_no_forms(viewer_client: Client, responder_client: Client, i
     assert "/acknowledge" in responder_client.get(path).content.decode()
 
 
-def test_acknowledging(responder_client: Client, responder: User, incident: Incident) -> None:
+def test_an_incident_can_be_acknowledged(responder_client: Client, responder: User, incident: Incident) -> None:
     response = act(responder_client, incident, "acknowledge")
     assert response.status_code == 200
     assert "incident-changed" in response["HX-Trigger"]
@@ -79,13 +79,13 @@ def test_acknowledging(responder_client: Client, responder: User, incident: Inci
     assert last(incident) == ("acknowledged", "Acknowledged.", responder.username)
 
 
-def test_acknowledging_twice_is_once(responder_client: Client, incident: Incident) -> None:
+def test_acknowledging_twice_has_one_effect(responder_client: Client, incident: Incident) -> None:
     act(responder_client, incident, "acknowledge")
     act(responder_client, incident, "acknowledge")
     assert incident.timeline.filter(kind="acknowledged").count() == 1
 
 
-def test_somebody_else_takes_over(responder_client: Client, responder: User, incident: Incident) -> None:
+def test_another_responder_takes_over(responder_client: Client, responder: User, incident: Incident) -> None:
     first = User.objects.create_user("first")
     Incident.objects.update(status="acknowledged", acknowledged_by=first, acknowledged_at=datetime.now(UTC))
     assert act(responder_client, incident, "acknowledge").status_code == 200
@@ -94,20 +94,20 @@ def test_somebody_else_takes_over(responder_client: Client, responder: User, inc
     assert "Taken over from first" in last(incident)[1]
 
 
-def test_a_note(responder_client: Client, responder: User, incident: Incident) -> None:
+def test_a_note_is_added(responder_client: Client, responder: User, incident: Incident) -> None:
     assert act(responder_client, incident, "note", text="Rolled back\nto 1.3").status_code == 200
     assert last(incident) == ("note", "Rolled back\nto 1.3", responder.username)
 
 
 @pytest.mark.parametrize("text", ["", "   ", "x" * 10_001, "a\x00b"])
-def test_a_note_that_is_none_is_refused(responder_client: Client, incident: Incident, text: str) -> None:
+def test_an_empty_or_oversized_note_is_refused(responder_client: Client, incident: Incident, text: str) -> None:
     response = act(responder_client, incident, "note", text=text)
     assert response.status_code == 422
     assert 'role="alert"' in response.content.decode()
     assert not incident.timeline.filter(kind="note").exists()
 
 
-def test_a_note_keeps_its_author_when_the_account_is_gone(
+def test_a_note_keeps_its_author_after_the_account_is_deleted(
     responder_client: Client, responder: User, incident: Incident
 ) -> None:
     act(responder_client, incident, "note", text="seen")
@@ -116,7 +116,7 @@ def test_a_note_keeps_its_author_when_the_account_is_gone(
     assert last(incident)[2] == name
 
 
-def test_resolving_while_alerts_fire_needs_a_reason(responder_client: Client, incident: Incident) -> None:
+def test_resolving_while_alerts_fire_requires_a_reason(responder_client: Client, incident: Incident) -> None:
     response = act(responder_client, incident, "resolve", comment="")
     assert response.status_code == 409
     assert "Alerts still fire (EdgeErrors, ServiceErrors)" in response.content.decode()
@@ -126,7 +126,7 @@ def test_resolving_while_alerts_fire_needs_a_reason(responder_client: Client, in
     assert last(incident)[:2] == ("resolved", "a planned test")
 
 
-def test_resolving_twice_is_told(responder_client: Client, incident: Incident) -> None:
+def test_resolving_twice_is_refused(responder_client: Client, incident: Incident) -> None:
     act(responder_client, incident, "resolve", comment="over")
     response = act(responder_client, incident, "resolve", comment="over")
     assert response.status_code == 409
@@ -142,7 +142,7 @@ def test_resolving_can_be_undone(responder_client: Client, incident: Incident) -
     assert act(responder_client, incident, "reopen").status_code == 409
 
 
-def test_an_old_incident_is_not_reopened_beside_a_new_one(responder_client: Client, incident: Incident) -> None:
+def test_an_old_incident_is_not_reopened_while_a_new_one_is_open(responder_client: Client, incident: Incident) -> None:
     act(responder_client, incident, "resolve", comment="over")
     Incident.objects.create(
         cause=incident.cause, root_service="payments", title="new", severity="page", started_at=datetime.now(UTC)
@@ -152,7 +152,7 @@ def test_an_old_incident_is_not_reopened_beside_a_new_one(responder_client: Clie
     assert "newer open incident" in response.content.decode()
 
 
-def test_silencing_the_cause(
+def test_the_cause_can_be_silenced(
     responder_client: Client, responder: User, incident: Incident, alertmanager: AlertmanagerStub
 ) -> None:
     assert act(responder_client, incident, "silence", **silence_data()).status_code == 200
@@ -170,7 +170,9 @@ def test_silencing_the_cause(
     assert "the provider is being moved" in text
 
 
-def test_silencing_one_alert(responder_client: Client, incident: Incident, alertmanager: AlertmanagerStub) -> None:
+def test_one_alert_can_be_silenced(
+    responder_client: Client, incident: Incident, alertmanager: AlertmanagerStub
+) -> None:
     scope = str(incident.alerts.get(name="EdgeErrors").pk)
     assert act(responder_client, incident, "silence", **silence_data(scope=scope)).status_code == 200
     (made,) = alertmanager.silences.values()
@@ -182,7 +184,9 @@ def test_silencing_one_alert(responder_client: Client, incident: Incident, alert
     }
 
 
-def test_silencing_until_a_time(responder_client: Client, incident: Incident, alertmanager: AlertmanagerStub) -> None:
+def test_a_silence_can_end_at_a_given_time(
+    responder_client: Client, incident: Incident, alertmanager: AlertmanagerStub
+) -> None:
     until = (datetime.now(UTC) + timedelta(days=2)).replace(second=0, microsecond=0)
     data = silence_data(minutes="until", until=until.strftime("%Y-%m-%dT%H:%M"))
     assert act(responder_client, incident, "silence", **data).status_code == 200
@@ -205,7 +209,7 @@ def test_silencing_until_a_time(responder_client: Client, incident: Incident, al
         {"scope": ""},
     ],
 )
-def test_a_silence_that_makes_no_sense_is_refused(
+def test_an_invalid_silence_is_refused(
     responder_client: Client, incident: Incident, alertmanager: AlertmanagerStub, changes: dict[str, str]
 ) -> None:
     response = act(responder_client, incident, "silence", **silence_data(**changes))
@@ -214,7 +218,7 @@ def test_a_silence_that_makes_no_sense_is_refused(
     assert not alertmanager.silences
 
 
-def test_nothing_is_written_down_when_alertmanager_does_not_silence(
+def test_nothing_is_recorded_when_alertmanager_does_not_silence(
     responder_client: Client, incident: Incident, alertmanager: AlertmanagerStub
 ) -> None:
     alertmanager.status = 500
@@ -225,7 +229,7 @@ def test_nothing_is_written_down_when_alertmanager_does_not_silence(
     assert not incident.timeline.filter(kind="silenced").exists()
 
 
-def test_a_silence_is_ended(responder_client: Client, incident: Incident, alertmanager: AlertmanagerStub) -> None:
+def test_a_silence_can_be_ended(responder_client: Client, incident: Incident, alertmanager: AlertmanagerStub) -> None:
     act(responder_client, incident, "silence", **silence_data())
     made = Silence.objects.get()
     assert act(responder_client, incident, f"silences/{made.pk}/end").status_code == 200
@@ -246,7 +250,7 @@ def test_a_silence_of_another_incident_is_not_ended(
     assert alertmanager.silences
 
 
-def test_a_silence_that_alertmanager_has_forgotten_is_ended_all_the_same(
+def test_a_silence_unknown_to_alertmanager_is_ended_anyway(
     responder_client: Client, incident: Incident, alertmanager: AlertmanagerStub
 ) -> None:
     act(responder_client, incident, "silence", **silence_data())
@@ -254,13 +258,15 @@ def test_a_silence_that_alertmanager_has_forgotten_is_ended_all_the_same(
     assert act(responder_client, incident, f"silences/{Silence.objects.get().pk}/end").status_code == 200
 
 
-def test_without_scripts_the_page_comes_back_with_what_was_wrong(responder_client: Client, incident: Incident) -> None:
+def test_without_scripts_the_page_is_returned_with_the_errors(responder_client: Client, incident: Incident) -> None:
     response = responder_client.post(f"/incidents/{incident.uid}/resolve", {"comment": ""}, follow=True)
     assert response.redirect_chain == [(f"/incidents/{incident.uid}/", 302)]
     assert "Alerts still fire" in response.content.decode()
 
 
-def test_the_cause_of_foreign_alerts_is_not_offered_for_silence(responder_client: Client, deliverer: Deliverer) -> None:
+def test_the_cause_of_alerts_without_its_label_is_not_offered_for_silence(
+    responder_client: Client, deliverer: Deliverer
+) -> None:
     deliverer.send(alert("Foreign", root_service=None, layer=None, service="legacy"))
     response = act(responder_client, the_incident(), "silence", **silence_data())
     assert response.status_code == 422

@@ -1,4 +1,4 @@
-"""What an incident's page gathers: cause and ways, budget, charts, traces, log patterns, errors, changes."""
+"""The evidence on an incident's page: cause and paths, budget, charts, traces, log patterns, errors, changes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def an_alert(name: str, service: str, dependency: str = "", *, muted: bool = Fal
 
 
 def scene(root: str, *alerts: Alert, minutes: float = 10) -> Scene:
-    """An incident that began at noon and is over."""
+    """An incident that began at noon and has ended."""
     ended = NOON + timedelta(minutes=minutes)
     incident = Incident(
         number=7,
@@ -61,14 +61,14 @@ def scene(root: str, *alerts: Alert, minutes: float = 10) -> Scene:
 # --- the cause
 
 
-def test_an_alert_about_the_service_itself_says_so() -> None:
+def test_an_alert_about_the_service_itself_names_it_as_the_cause() -> None:
     found = cause.find(scene("payments", an_alert("ServiceDown", "payments")))
     assert found.title == "Payments"
     assert found.reasons[0] == "ServiceDown says so of payments itself."
     assert [way.journey.name for way in found.ways] == ["place-order", "order-mail"]
 
 
-def test_several_callers_that_complain_mean_the_callee() -> None:
+def test_several_failing_callers_point_to_the_callee() -> None:
     found = cause.find(
         scene(
             "users",
@@ -79,12 +79,12 @@ def test_several_callers_that_complain_mean_the_callee() -> None:
     assert any("orders and notifications all see their calls to users fail" in reason for reason in found.reasons)
 
 
-def test_one_caller_of_several_means_perhaps_the_connection() -> None:
+def test_one_failing_caller_of_several_may_point_to_the_connection() -> None:
     found = cause.find(scene("users", an_alert("EdgeTimeouts", "orders", "users")))
     assert any("notifications calls it without an alert" in reason for reason in found.reasons)
 
 
-def test_only_symptoms_are_no_cause() -> None:
+def test_symptoms_alone_give_no_cause() -> None:
     found = cause.find(
         scene("orders", an_alert("ErrorBudgetBurnsFast", "orders", layer="symptom", journey="place-order"))
     )
@@ -92,12 +92,12 @@ def test_only_symptoms_are_no_cause() -> None:
     assert found.ways[0].alerts[0].name == "ErrorBudgetBurnsFast"
 
 
-def test_a_cause_outside_of_the_catalogue_is_named_all_the_same() -> None:
+def test_a_cause_outside_of_the_catalogue_is_still_named() -> None:
     found = cause.find(scene("alerting", an_alert("WatchdogSilent", "alerting", layer="telemetry")))
     assert (found.title, found.known, found.ways) == ("alerting", False, ())
 
 
-def test_the_alert_of_an_edge_stands_on_the_way() -> None:
+def test_the_alert_of_an_edge_is_shown_on_the_path() -> None:
     found = cause.find(scene("card-provider", an_alert("EdgeErrors", "payments", "card-provider")))
     way = found.ways[0]
     assert [[item.name for item in step.alerts] for step in way.steps] == [[], ["EdgeErrors"]]
@@ -110,7 +110,7 @@ def slo(value: float, journey: str = "place-order", kind: str = "availability") 
     return Sample({"journey": journey, "slo": kind, "service": "orders"}, value, START)
 
 
-def test_the_lost_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_lost_budget_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
     # 1 event/s for 30 days at 99.5 % allows 12,960 bad ones.
     fake = FakePrometheus(
         samples={
@@ -131,14 +131,14 @@ def test_the_lost_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (unknown.bad, unknown.lost, unknown.left_words, unknown.is_hit) == (None, None, "–", False)
 
 
-def test_rates_that_extrapolate_below_nothing_are_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rates_extrapolated_below_zero_count_as_zero(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = FakePrometheus(samples={"bad_events": [slo(-0.4)], "slo:events:rate1m": [slo(10)], "3d": [slo(math.nan)]})
     monkeypatch.setattr(prometheus, "client", lambda: fake)
     loss = journeys.losses(scene("payments"))[0]
     assert (loss.bad, loss.bad_ratio, loss.lost) == (0.0, 0.0, None)
 
 
-def test_no_journey_no_question(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_affected_journeys_no_query_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prometheus, "client", lambda: Dead("prometheus"))
     assert journeys.losses(scene("elasticsearch")) == []
 
@@ -160,7 +160,7 @@ def test_charts_show_the_edges_of_the_cause_around_the_start(monkeypatch: pytest
     assert {mark["label"] for mark in document["marks"]} == {"fires", "over"}
 
 
-def test_hostile_names_do_not_leave_their_quotes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_malicious_names_do_not_leave_their_quotes(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = FakePrometheus()
     monkeypatch.setattr(prometheus, "client", lambda: fake)
     queue = 'q"} or vector(1) #\n\\'
@@ -169,7 +169,7 @@ def test_hostile_names_do_not_leave_their_quotes(monkeypatch: pytest.MonkeyPatch
     assert expression == f"queue:messages_ready:sum{{queue={json.dumps(queue)}}}"
 
 
-def test_too_many_lines_are_left_out_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lines_beyond_the_limit_are_left_out_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     many = [Series({"status": str(number)}, [(START, float(number))]) for number in range(1, 21)]
     fake = FakePrometheus(series={"service:http_responses": many})
     monkeypatch.setattr(prometheus, "client", lambda: fake)
@@ -178,7 +178,7 @@ def test_too_many_lines_are_left_out_and_told(monkeypatch: pytest.MonkeyPatch) -
     assert chart.lines[0][0] == "20", "the largest first"
 
 
-def test_lines_at_nothing_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lines_at_zero_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     flat, high = Series({"status": "500"}, [(START, 0.0)]), Series({"status": "200"}, [(START, 1.0)])
     monkeypatch.setattr(prometheus, "client", lambda: FakePrometheus(series={"service:http_responses": [flat, high]}))
     (chart,) = charts.charts(scene("payments"))
@@ -213,7 +213,7 @@ def found_traces(monkeypatch: pytest.MonkeyPatch, where: Scene, *known: jaeger.T
     return traces.examples(where)
 
 
-def test_the_way_down_ends_at_the_span_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_path_ends_at_the_span_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     (example,) = found_traces(monkeypatch, scene("payments"), failed_order(1, error__type="ConnectionRefusedError"))
     assert [line.span.operation for line in example.lines] == ["POST api/v1/orders", "POST /internal/v1/charges"]
     assert [line.is_failing for line in example.lines] == [False, True]
@@ -221,7 +221,7 @@ def test_the_way_down_ends_at_the_span_that_failed(monkeypatch: pytest.MonkeyPat
     assert [(line.left, line.width) for line in example.lines] == [(0, 20), (4, 12)]
 
 
-def test_a_declined_card_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_declined_card_is_not_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     declined = failed_order(1, http__response__status_code=402)
     declined = trace(1, declined.spans[0].__class__(**{**fields(declined.spans[0]), "error": False}), declined.spans[1])
     failed = failed_order(2, http__response__status_code=503)
@@ -233,7 +233,7 @@ def fields(item: jaeger.Span) -> dict[str, Any]:
     return {name: getattr(item, name) for name in item.__dataclass_fields__}
 
 
-def test_each_example_fails_in_its_own_way(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_example_has_a_different_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     same = [failed_order(number, start=number) for number in range(1, 6)]
     other = trace(9, span("GET /x", "payments", error=True, start=50, exception="ValueError"))
     examples = found_traces(monkeypatch, scene("payments"), *same, other)
@@ -242,13 +242,13 @@ def test_each_example_fails_in_its_own_way(monkeypatch: pytest.MonkeyPatch) -> N
     assert examples[0].failure == "ValueError: why", "what failed in the cause itself comes first"
 
 
-def test_failures_that_have_nothing_to_do_with_it_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unrelated_failures_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     unrelated = trace(3, span("consume", "notifications", error=True))
     examples = found_traces(monkeypatch, scene("payments"), failed_order(1), unrelated)
     assert [example.trace.trace_id for example in examples] == [f"{1:032x}"]
 
 
-def test_where_nothing_failed_the_slowest_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_failures_the_slowest_traces_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     slow = trace(
         4,
         span("POST api/v1/orders", "orders", seconds=3.0),
@@ -259,7 +259,7 @@ def test_where_nothing_failed_the_slowest_are_shown(monkeypatch: pytest.MonkeyPa
     assert example.failing.operation == "SELECT stock", "the span with most time of its own"
 
 
-def test_no_trace_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_finding_no_trace_is_not_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found_traces(monkeypatch, scene("payments")) == []
 
 
@@ -278,11 +278,11 @@ def test_no_trace_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
         ("no figures", "no figures"),
     ],
 )
-def test_identifiers_and_figures_are_masked(text: str, masked: str) -> None:
+def test_identifiers_and_numbers_are_masked(text: str, masked: str) -> None:
     assert patterns.mask(text) == masked
 
 
-def test_texts_that_differ_in_figures_are_one_pattern() -> None:
+def test_texts_that_differ_in_numbers_are_one_pattern() -> None:
     texts = [patterns.Text("g", f"Order {uuid.uuid4()} failed after {number} ms", number >= 3) for number in range(10)]
     (found,) = patterns.find(texts)
     assert (found.before, found.after, found.is_new) == (3, 7, False)
@@ -298,11 +298,11 @@ def test_only_texts_of_one_group_are_compared() -> None:
 @pytest.mark.parametrize(
     ("before", "after", "grew"), [(10, 20, True), (10, 19, False), (1, 3, False), (1, 6, True), (0, 50, False)]
 )
-def test_what_grew(before: int, after: int, grew: bool) -> None:
+def test_growth_requires_the_factor_and_more_than_a_few_texts(before: int, after: int, grew: bool) -> None:
     assert patterns.Pattern("g", "t", before, after, 0).grew(600, 600, 2.0) is grew
 
 
-def test_growth_is_of_rates() -> None:
+def test_growth_compares_rates() -> None:
     assert patterns.Pattern("g", "t", 20, 20, 0).grew(600, 200, 2.0), "a third of the time"
 
 
@@ -315,7 +315,7 @@ def compared(monkeypatch: pytest.MonkeyPatch, where: Scene, lines: Sequence[tupl
     return logs.compare(where)
 
 
-def test_new_patterns_come_first_and_normal_ones_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_new_patterns_are_listed_first_and_normal_ones_are_omitted(monkeypatch: pytest.MonkeyPatch) -> None:
     usual = [line(second, "Order placed", "info") for second in range(-700, 500, 10)]
     grew = [line(second, f"Timeout after {second} ms", "warning") for second in (-300, *range(-100, 100, 10))]
     new = [line(second, "Card provider gone", trace__id="x") for second in (0, 1, 2)]
@@ -329,12 +329,12 @@ def test_new_patterns_come_first_and_normal_ones_not_at_all(monkeypatch: pytest.
     )
 
 
-def test_a_search_for_a_pattern_can_not_be_broken_by_its_text(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_text_of_a_pattern_cannot_break_its_search(monkeypatch: pytest.MonkeyPatch) -> None:
     comparison = compared(monkeypatch, scene("payments"), [line(0, 'it said "x" or *:* \\')])
     assert comparison.patterns[0].query.endswith('message:"it said \\"x\\" or *:* \\\\"')
 
 
-def test_too_many_lines_are_told_and_their_time_is_what_they_cover(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lines_beyond_the_limit_are_reported_and_rates_use_the_covered_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logs, "MOST_LINES", 50)
     lines = [line(-100 + second, f"n {second}") for second in range(100)]
     comparison = compared(monkeypatch, scene("payments"), lines)
@@ -342,7 +342,7 @@ def test_too_many_lines_are_told_and_their_time_is_what_they_cover(monkeypatch: 
     assert comparison.after_seconds == pytest.approx(69)
 
 
-def test_only_the_services_concerned_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_affected_services_are_searched(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = FakeElasticsearch()
     monkeypatch.setattr(elasticsearch, "client", lambda: fake)
     logs.compare(scene("users"))
@@ -388,7 +388,7 @@ def started(process: str, seconds: float, version: str = "1") -> Sample:
     return Sample({"service": service, "process": process, "version": version}, START + seconds, START)
 
 
-def test_starts_tell_deploys_from_restarts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_starts_distinguish_deploys_from_restarts(monkeypatch: pytest.MonkeyPatch) -> None:
     samples = [
         started("orders", -100_000, "1"),
         started("orders", -60, "2"),
@@ -443,7 +443,7 @@ def test_a_backend_that_is_down_is_a_note_in_its_part(
 
 
 @pytest.mark.parametrize("part", FRAGMENTS)
-def test_nothing_found_is_said(
+def test_empty_evidence_is_reported(
     viewer_client: Client, deliverer: Deliverer, monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:
     deliverer.send(alert())
@@ -461,9 +461,7 @@ def test_nothing_found_is_said(
     assert response.content.strip()
 
 
-def test_found_evidence_is_rendered(
-    viewer_client: Client, deliverer: Deliverer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_evidence_is_rendered(viewer_client: Client, deliverer: Deliverer, monkeypatch: pytest.MonkeyPatch) -> None:
     deliverer.send(alert(starts_at=NOON))
     uid = the_incident().uid
     monkeypatch.setattr(jaeger, "client", lambda: FakeJaeger([failed_order(1, error__type="<b>Refused</b>")]))

@@ -19,7 +19,7 @@ from tests.incidents.fakes import Dead
 
 @pytest.fixture(autouse=True)
 def dead_backends(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The export has to work at the worst of times."""
+    """All backends are down: the export has to work during the worst outage."""
     for module in (prometheus, jaeger, elasticsearch, spotlight):
         monkeypatch.setattr(module, "client", lambda module=module: Dead(module.NAME))
 
@@ -32,7 +32,7 @@ def exported(client: Client) -> str:
     return response.content.decode()
 
 
-def test_it_tells_the_whole_story(
+def test_the_export_contains_the_whole_incident(
     viewer_client: Client, responder: User, deliverer: Deliverer, alertmanager: AlertmanagerStub
 ) -> None:
     cause, echo = alert("ServiceDown", service="payments", dependency=None), alert("EdgeRefused")
@@ -61,7 +61,7 @@ def test_it_tells_the_whole_story(
         assert expected in text, f"{expected!r} is not in the export:\n{text}"
 
 
-def test_what_people_and_alerts_say_stays_text(viewer_client: Client, responder: User, deliverer: Deliverer) -> None:
+def test_text_from_users_and_alerts_stays_text(viewer_client: Client, responder: User, deliverer: Deliverer) -> None:
     hostile = "x | y\n# heading\n<script>alert(1)</script> [a](javascript:b) **bold** `code`"
     deliverer.send(alert(annotations={"summary": "s", "description": hostile}))
     actions.add_note(the_incident().uid, responder, hostile)
@@ -80,7 +80,7 @@ def test_code_stays_code(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["*a*", "_a_", "[x](y)", "<b>", "a\n\n# b", "\\", "|", "~~a~~"])
-def test_escaped_text_reads_as_it_was(text: str) -> None:
+def test_escaped_text_renders_as_the_original(text: str) -> None:
     html: Any = MarkdownIt("commonmark", {"html": True}).enable("strikethrough").render(f"a {escape(text)}")
     plain = re.sub(r"</?p>", "", html).strip().replace("&lt;", "<").replace("&gt;", ">")
     assert plain == f"a {' '.join(text.split())}"

@@ -1,4 +1,4 @@
-"""What the webhook takes, and what it refuses and how."""
+"""What the webhook accepts, what it refuses, and how."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.incidents.conftest import TOKEN, AlertmanagerStub, Deliverer, alert, 
 
 
 def refused(response: Any, status: int, code: str) -> dict[str, Any]:
-    """The problem that an answer is; nothing was taken in."""
+    """Return the problem of a response; nothing was stored."""
     assert response.status_code == status, f"expected {status}, came {response.status_code}: {response.content!r}"
     assert response["Content-Type"].startswith("application/problem+json")
     problem: dict[str, Any] = json.loads(response.content)
@@ -25,7 +25,7 @@ def refused(response: Any, status: int, code: str) -> dict[str, Any]:
     return problem
 
 
-def test_a_delivery_opens_an_incident(deliverer: Deliverer) -> None:
+def test_a_notification_opens_an_incident(deliverer: Deliverer) -> None:
     deliverer.send(alert("EdgeErrors"))
     incident = the_incident()
     assert (incident.root_service, incident.severity, incident.team) == ("payments", "page", "checkout")
@@ -34,7 +34,7 @@ def test_a_delivery_opens_an_incident(deliverer: Deliverer) -> None:
 
 
 @pytest.mark.parametrize("header", ["", "Bearer wrong", f"Basic {TOKEN}", "Bearer", TOKEN])
-def test_without_the_token_nothing_is_taken(deliverer: Deliverer, header: str) -> None:
+def test_without_the_token_nothing_is_accepted(deliverer: Deliverer, header: str) -> None:
     client = Client(headers={"authorization": header} if header else {})
     response = client.post("/hooks/alertmanager", delivery(alert()), content_type="application/json")
     refused(response, 401, "token_invalid")
@@ -47,20 +47,20 @@ def test_a_token_that_is_not_ascii_is_refused(deliverer: Deliverer) -> None:
 
 
 @pytest.mark.parametrize("method", ["get", "put", "delete"])
-def test_only_post_is_taken(deliverer: Deliverer, method: str) -> None:
+def test_only_post_is_accepted(deliverer: Deliverer, method: str) -> None:
     client = Client(headers={"authorization": f"Bearer {TOKEN}"})
     response = getattr(client, method)("/hooks/alertmanager")
     refused(response, 405, "method_not_allowed")
     assert response["Allow"] == "POST"
 
 
-def test_fields_that_alertmanager_may_grow_are_tolerated(deliverer: Deliverer) -> None:
+def test_unknown_fields_of_alertmanager_are_ignored(deliverer: Deliverer) -> None:
     body = delivery({**alert(), "newInAlert": [1]}, newInDelivery={"a": None}, notificationReason="whatever")
     assert deliverer.post(body).status_code == 204
     assert the_incident().alerts.count() == 1
 
 
-def test_a_delivery_needs_only_what_is_used(deliverer: Deliverer) -> None:
+def test_a_notification_needs_only_the_used_fields(deliverer: Deliverer) -> None:
     bare = {
         "status": "firing",
         "labels": {"alertname": "Anything"},
@@ -73,7 +73,7 @@ def test_a_delivery_needs_only_what_is_used(deliverer: Deliverer) -> None:
     assert incident.started_at == datetime(2026, 11, 22, 13, 31, 51, 383000, tzinfo=UTC)
 
 
-def test_a_delivery_of_nothing_is_fine(deliverer: Deliverer) -> None:
+def test_a_notification_without_alerts_is_accepted(deliverer: Deliverer) -> None:
     assert deliverer.post(delivery()).status_code == 204
     assert not Incident.objects.exists()
 
@@ -93,7 +93,7 @@ def test_a_delivery_of_nothing_is_fine(deliverer: Deliverer) -> None:
         (json.dumps({"version": "4", "alerts": {}}).encode(), 422, "invalid"),
     ],
 )
-def test_a_body_that_is_no_delivery_is_refused(deliverer: Deliverer, body: bytes, status: int, code: str) -> None:
+def test_an_invalid_body_is_refused(deliverer: Deliverer, body: bytes, status: int, code: str) -> None:
     refused(deliverer.post(body), status, code)
 
 
@@ -117,12 +117,12 @@ def test_a_body_that_is_no_delivery_is_refused(deliverer: Deliverer, body: bytes
         ({"fingerprint": "../x"}, "alerts.0.fingerprint"),
     ],
 )
-def test_what_is_wrong_with_an_alert_is_named(deliverer: Deliverer, changes: dict[str, Any], field: str) -> None:
+def test_an_invalid_field_of_an_alert_is_named(deliverer: Deliverer, changes: dict[str, Any], field: str) -> None:
     problem = refused(deliverer.post(json.dumps(delivery({**alert(), **changes})).encode()), 422, "invalid")
     assert [error["field"] for error in problem["errors"]] == [field]
 
 
-def test_one_bad_alert_refuses_the_whole_delivery(deliverer: Deliverer) -> None:
+def test_one_invalid_alert_refuses_the_whole_notification(deliverer: Deliverer) -> None:
     refused(deliverer.post(delivery(alert(), {**alert(), "status": "odd"})), 422, "invalid")
 
 
@@ -130,12 +130,12 @@ def test_a_body_over_the_limit_is_refused_unread(deliverer: Deliverer) -> None:
     refused(deliverer.post(b" " * (webhook.MAX_BODY_BYTES + 1)), 413, "payload_too_large")
 
 
-def test_a_body_at_the_limit_is_taken(deliverer: Deliverer) -> None:
+def test_a_body_at_the_limit_is_accepted(deliverer: Deliverer) -> None:
     body = json.dumps(delivery(alert())).encode()
     assert deliverer.post(body.ljust(webhook.MAX_BODY_BYTES)).status_code == 204
 
 
-def test_a_content_length_that_lies_is_refused(deliverer: Deliverer) -> None:
+def test_a_wrong_content_length_is_refused(deliverer: Deliverer) -> None:
     refused(deliverer.post(b"{}", headers={"content-length": "9" * 30}), 413, "payload_too_large")
     refused(deliverer.post(b"{}", headers={"content-length": "x"}), 411, "length_required")
 
@@ -144,14 +144,12 @@ def test_another_media_type_is_refused(deliverer: Deliverer) -> None:
     refused(deliverer.post(b"a=b", content_type="application/x-www-form-urlencoded"), 415, "unsupported_media_type")
 
 
-def test_an_incident_is_opened_though_alertmanager_does_not_answer(
-    deliverer: Deliverer, alertmanager: AlertmanagerStub
-) -> None:
+def test_an_incident_is_opened_while_alertmanager_is_down(deliverer: Deliverer, alertmanager: AlertmanagerStub) -> None:
     alertmanager.status = 500
     deliverer.send(alert())
     assert Alert.objects.count() == 1
 
 
-def test_hundreds_of_alerts_at_once_are_taken(deliverer: Deliverer) -> None:
+def test_hundreds_of_alerts_at_once_are_accepted(deliverer: Deliverer) -> None:
     deliverer.send(*(alert(service=f"service-{number}") for number in range(300)))
     assert the_incident().alerts.count() == 300

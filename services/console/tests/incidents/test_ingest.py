@@ -21,7 +21,7 @@ MINUTE = timedelta(minutes=1)
 
 
 def told(*alerts: Any, at: datetime, known: Iterable[Any] | None = None) -> None:
-    """Take in a delivery at a certain time; `known` is what Alertmanager has then."""
+    """Process a notification at the given time; `known` is what Alertmanager has then."""
     import json
 
     notices = webhook.parse(json.dumps(delivery(*alerts)).encode())
@@ -29,7 +29,7 @@ def told(*alerts: Any, at: datetime, known: Iterable[Any] | None = None) -> None
 
 
 def known(item: dict[str, Any], *, by: dict[str, Any] | None = None) -> backend.Alert:
-    """An alert as Alertmanager has it."""
+    """Build an alert as Alertmanager's API returns it."""
     return backend.Alert(
         fingerprint=item["fingerprint"],
         labels=item["labels"],
@@ -47,7 +47,7 @@ def kinds(incident: Incident) -> list[str]:
 pytestmark = pytest.mark.django_db
 
 
-def test_a_delivery_twice_makes_one() -> None:
+def test_a_repeated_notification_creates_one_incident() -> None:
     first = alert(starts_at=NOW)
     told(first, at=NOW + MINUTE)
     told(first, at=NOW + 2 * MINUTE)
@@ -69,13 +69,13 @@ def test_two_causes_are_two_incidents() -> None:
     assert set(Incident.objects.values_list("root_service", flat=True)) == {"payments", "users"}
 
 
-def test_dead_telemetry_of_a_service_is_another_cause_than_the_service() -> None:
+def test_missing_telemetry_of_a_service_is_another_cause_than_the_service() -> None:
     told(alert(root_service="orders", starts_at=NOW), at=NOW)
     told(alert("SpansMissing", root_service="orders", layer="telemetry", severity="ticket", starts_at=NOW), at=NOW)
     assert set(Incident.objects.values_list("cause", flat=True)) == {"orders", "telemetry/orders"}
 
 
-def test_the_worst_severity_and_the_cause_layer_give_the_title() -> None:
+def test_the_worst_severity_and_the_cause_layer_determine_the_title() -> None:
     symptom = alert("ErrorBudgetBurnsFast", layer="symptom", dependency=None, starts_at=NOW)
     told(symptom, alert("DeadLetters", severity="ticket", dependency=None, starts_at=NOW), at=NOW)
     assert the_incident().title.startswith("ErrorBudgetBurnsFast")
@@ -84,7 +84,7 @@ def test_the_worst_severity_and_the_cause_layer_give_the_title() -> None:
     assert the_incident().started_at == NOW
 
 
-def test_it_resolves_when_the_last_alert_is_over() -> None:
+def test_an_incident_resolves_when_its_last_alert_has_ended() -> None:
     one, other = alert("EdgeErrors", starts_at=NOW), alert("EdgeTimeouts", starts_at=NOW)
     told(one, other, at=NOW)
     told(resolved(one, NOW + 3 * MINUTE), other, at=NOW + 4 * MINUTE)
@@ -97,7 +97,7 @@ def test_it_resolves_when_the_last_alert_is_over() -> None:
     assert kinds(incident)[-1] == "resolved"
 
 
-def test_the_end_of_what_was_never_heard_of_makes_nothing() -> None:
+def test_a_resolved_notification_of_an_unknown_alert_creates_nothing() -> None:
     told(resolved(alert(starts_at=NOW), NOW + MINUTE), at=NOW + MINUTE)
     assert not Incident.objects.exists()
 
@@ -110,7 +110,7 @@ def test_a_late_repetition_of_firing_does_not_undo_the_end() -> None:
     assert the_incident().status == "resolved"
 
 
-def test_an_alert_that_really_fires_again_with_the_same_start_reopens() -> None:
+def test_an_alert_that_fires_again_with_the_same_start_reopens() -> None:
     first = alert(starts_at=NOW)
     told(first, at=NOW)
     told(resolved(first, NOW + MINUTE), at=NOW + MINUTE)
@@ -142,7 +142,7 @@ def test_the_same_cause_much_later_is_a_new_incident() -> None:
     assert sorted(Incident.objects.values_list("status", flat=True)) == ["open", "resolved"]
 
 
-def test_what_a_person_resolved_is_not_reopened_by_repetition_but_by_something_new(responder: User) -> None:
+def test_a_manually_resolved_incident_is_reopened_by_a_new_alert_but_not_by_a_repetition(responder: User) -> None:
     first = alert(starts_at=NOW)
     told(first, at=NOW)
     incident = actions.resolve(the_incident().uid, responder, "a test of the card provider")
@@ -153,7 +153,7 @@ def test_what_a_person_resolved_is_not_reopened_by_repetition_but_by_something_n
     assert Incident.objects.get(pk=incident.pk).status == "open"
 
 
-def test_what_fires_on_long_after_a_person_resolved_it_is_a_new_incident(responder: User) -> None:
+def test_an_alert_still_firing_long_after_a_manual_resolution_opens_a_new_incident(responder: User) -> None:
     first = alert(starts_at=NOW)
     told(first, at=NOW)
     actions.resolve(the_incident().uid, responder, "done")
@@ -165,7 +165,7 @@ def test_what_fires_on_long_after_a_person_resolved_it_is_a_new_incident(respond
     assert not old.alerts.get().is_firing, "the old incident's record of the alert must end with it"
 
 
-def test_what_is_muted_stands_beneath_what_mutes_it() -> None:
+def test_a_muted_alert_is_listed_below_the_alert_that_mutes_it() -> None:
     cause = alert("ServiceDown", service="payments", dependency=None, starts_at=NOW)
     echo = alert("EdgeRefused", starts_at=NOW)
     told(cause, at=NOW, known=[known(cause), known(echo, by=cause)])
@@ -176,7 +176,7 @@ def test_what_is_muted_stands_beneath_what_mutes_it() -> None:
     assert not Alert.objects.filter(ends_at=None).exists(), "what was muted is over too"
 
 
-def test_a_muted_alert_is_told_of_once() -> None:
+def test_a_muted_alert_is_recorded_once() -> None:
     cause, echo = alert("ServiceDown", starts_at=NOW), alert("EdgeRefused", starts_at=NOW)
     for minutes in range(3):
         told(cause, at=NOW + minutes * MINUTE, known=[known(cause), known(echo, by=cause)])
@@ -191,7 +191,7 @@ def test_mutes_are_followed_over_several_steps() -> None:
     assert the_incident().alerts.count() == 3
 
 
-def test_a_ring_of_mutes_ends() -> None:
+def test_a_cycle_of_mutes_terminates() -> None:
     one, other = alert("A", starts_at=NOW), alert("B", starts_at=NOW)
     told(one, at=NOW, known=[known(one, by=other), known(other, by=one)])
     assert the_incident().alerts.count() == 1
@@ -210,7 +210,7 @@ def test_an_incident_whose_alerts_are_explained_by_another_is_merged_into_it() -
     assert "merged" in kinds(home)
 
 
-def test_an_incident_with_an_alert_of_its_own_is_not_merged() -> None:
+def test_an_incident_with_an_unmuted_alert_is_not_merged() -> None:
     symptom = alert("ErrorBudgetBurnsFast", root_service="orders", layer="symptom", starts_at=NOW)
     own = alert("ServiceVersionRegression", root_service="orders", starts_at=NOW)
     told(symptom, own, at=NOW, known=[known(symptom), known(own)])
@@ -220,7 +220,7 @@ def test_an_incident_with_an_alert_of_its_own_is_not_merged() -> None:
     assert Incident.objects.get(root_service="orders").alerts.get().name == "ServiceVersionRegression"
 
 
-def test_what_is_no_longer_muted_keeps_the_incident_open() -> None:
+def test_an_alert_that_is_no_longer_muted_keeps_the_incident_open() -> None:
     cause = alert("ServiceDown", service="payments", starts_at=NOW)
     symptom = alert("ErrorBudgetBurnsFast", root_service="orders", layer="symptom", starts_at=NOW)
     told(cause, at=NOW, known=[known(cause), known(symptom, by=cause)])
@@ -241,7 +241,7 @@ def test_an_alert_whose_end_was_never_delivered_ends_after_a_while() -> None:
     assert incident.ended_at == NOW + MINUTE
 
 
-def test_an_alert_that_alertmanager_knows_again_has_not_ended() -> None:
+def test_an_alert_that_alertmanager_reports_again_has_not_ended() -> None:
     first = alert(starts_at=NOW)
     told(first, at=NOW)
     told(at=NOW + MINUTE, known=[])
@@ -250,9 +250,7 @@ def test_an_alert_that_alertmanager_knows_again_has_not_ended() -> None:
     assert the_incident().status == "open"
 
 
-def test_nothing_ends_because_alertmanager_does_not_answer(
-    deliverer: Deliverer, alertmanager: AlertmanagerStub
-) -> None:
+def test_no_alert_ends_because_alertmanager_is_down(deliverer: Deliverer, alertmanager: AlertmanagerStub) -> None:
     deliverer.send(alert())
     alertmanager.status = 503
     deliverer.send(alert("EdgeTimeouts"))
@@ -261,7 +259,7 @@ def test_nothing_ends_because_alertmanager_does_not_answer(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_deliveries_at_the_same_time_make_one_incident() -> None:
+def test_concurrent_notifications_create_one_incident() -> None:
     import json
 
     body = json.dumps(delivery(*(alert(service=f"s{number}", starts_at=NOW) for number in range(5)))).encode()
@@ -287,7 +285,7 @@ def test_deliveries_at_the_same_time_make_one_incident() -> None:
     assert kinds(the_incident()) == ["opened", *["fired"] * 5]
 
 
-def test_what_only_alertmanager_can_store_is_made_storable() -> None:
+def test_text_that_only_alertmanager_can_store_is_made_storable() -> None:
     cause, echo = alert("ServiceDown", starts_at=NOW), alert("EdgeRefused", starts_at=NOW, service="a\0b")
     told(cause, at=NOW, known=[known(cause), known(echo, by=cause)])
     assert Alert.objects.get(name="EdgeRefused").service == "a�b"

@@ -1,4 +1,4 @@
-"""The landing page and an incident's page: what one sees at a glance, and who may see it."""
+"""The landing page and an incident's page: what they show at a glance, and to which users."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ HOUR = timedelta(hours=1)
 
 
 def page(client: Client, path: str = "/") -> str:
-    """A page's HTML; it has to be there."""
+    """Return a page's HTML; its status must be 200."""
     response = client.get(path)
     assert response.status_code == 200, f"{path}: {response.status_code}"
     return response.content.decode()
 
 
 def past_incidents(count: int) -> None:
-    """Incidents that are over, the newest last."""
+    """Ended incidents, the newest last."""
     now = datetime.now(UTC)
     Incident.objects.bulk_create(
         Incident(
@@ -41,7 +41,7 @@ def past_incidents(count: int) -> None:
     )
 
 
-def test_who_is_not_logged_in_sees_nothing(deliverer: Deliverer) -> None:
+def test_pages_require_login(deliverer: Deliverer) -> None:
     deliverer.send(alert())
     uid = the_incident().uid
     for path in ("/", f"/incidents/{uid}/", f"/incidents/{uid}/export.md", "/incidents/now", "/incidents/alertmanager"):
@@ -50,13 +50,13 @@ def test_who_is_not_logged_in_sees_nothing(deliverer: Deliverer) -> None:
         assert response["Location"].startswith("/login"), path
 
 
-def test_nothing_is_wrong_and_never_was(viewer_client: Client) -> None:
+def test_a_platform_without_any_incident_is_shown_as_healthy(viewer_client: Client) -> None:
     html = page(viewer_client)
     assert "No open incidents" in html
     assert "There has been no incident yet." in html
 
 
-def test_nothing_is_wrong_since(viewer_client: Client) -> None:
+def test_a_healthy_platform_shows_when_the_last_incident_ended(viewer_client: Client) -> None:
     past_incidents(1)
     Incident.objects.update(ended_at=datetime.now(UTC) - 3 * HOUR)
     html = page(viewer_client)
@@ -64,7 +64,7 @@ def test_nothing_is_wrong_since(viewer_client: Client) -> None:
     assert re.search(r"No incident for <strong>3 h", html)
 
 
-def test_a_page_is_seen_at_a_glance(viewer_client: Client, deliverer: Deliverer) -> None:
+def test_a_paging_incident_is_visible_at_a_glance(viewer_client: Client, deliverer: Deliverer) -> None:
     deliverer.send(alert("EdgeErrors"), alert("DeadLetters", severity="ticket", root_service="notifications"))
     html = page(viewer_client)
     assert 'data-state="crit"' in html
@@ -74,14 +74,14 @@ def test_a_page_is_seen_at_a_glance(viewer_client: Client, deliverer: Deliverer)
     assert html.index("EdgeErrors summary") < html.index("DeadLetters summary"), "pages come before tickets"
 
 
-def test_what_can_wait_does_not_look_like_a_page(viewer_client: Client, deliverer: Deliverer) -> None:
+def test_a_ticket_does_not_look_like_a_page(viewer_client: Client, deliverer: Deliverer) -> None:
     deliverer.send(alert("DeadLetters", severity="ticket"))
     html = page(viewer_client)
     assert 'data-state="warn"' in html
     assert "Nothing pages; 1 that can wait" in html
 
 
-def test_the_history_is_in_pages(viewer_client: Client) -> None:
+def test_the_history_is_paged(viewer_client: Client) -> None:
     past_incidents(2 * PAGE_SIZE + 1)
     first, last = page(viewer_client), page(viewer_client, "/?page=3")
     assert first.count("Past trouble") == PAGE_SIZE + 1, "a page of them, and the last one at the top"
@@ -92,12 +92,14 @@ def test_the_history_is_in_pages(viewer_client: Client) -> None:
 
 
 @pytest.mark.parametrize("number", ["0", "999", "x", "-1", ""])
-def test_a_page_number_that_is_none_gives_some_page(viewer_client: Client, number: str) -> None:
+def test_an_invalid_page_number_shows_a_valid_page(viewer_client: Client, number: str) -> None:
     past_incidents(PAGE_SIZE + 1)
     assert "Past trouble" in page(viewer_client, f"/?page={number}")
 
 
-def test_a_merged_incident_is_not_in_the_history_but_leads_on(viewer_client: Client, deliverer: Deliverer) -> None:
+def test_a_merged_incident_is_not_in_the_history_but_links_to_its_target(
+    viewer_client: Client, deliverer: Deliverer
+) -> None:
     past_incidents(1)
     deliverer.send(alert())
     merged, home = Incident.objects.get(status="resolved"), Incident.objects.get(status="open")
@@ -119,28 +121,34 @@ def test_alertmanagers_counts_are_shown(
     assert "data-unknown" not in html
 
 
-def test_alertmanager_away_is_a_note_and_not_calm(viewer_client: Client, alertmanager: AlertmanagerStub) -> None:
+def test_an_unavailable_alertmanager_is_a_note_and_not_shown_as_healthy(
+    viewer_client: Client, alertmanager: AlertmanagerStub
+) -> None:
     alertmanager.status = 503
     html = page(viewer_client, "/incidents/alertmanager")
     assert 'data-backend-down="alertmanager"' in html
 
 
-def test_an_alertmanager_that_is_none_is_a_note(viewer_client: Client, alertmanager: AlertmanagerStub) -> None:
+def test_a_server_that_is_not_alertmanager_is_a_note(viewer_client: Client, alertmanager: AlertmanagerStub) -> None:
     alertmanager.alerts = [{"labels": {}}]
     assert 'data-backend-down="alertmanager"' in page(viewer_client, "/incidents/alertmanager")
 
 
-def test_what_fires_without_being_delivered_is_told(viewer_client: Client, alertmanager: AlertmanagerStub) -> None:
+def test_alerts_that_fire_without_a_notification_are_reported(
+    viewer_client: Client, alertmanager: AlertmanagerStub
+) -> None:
     alertmanager.has(alert("ServiceDown", starts_at=datetime.now(UTC) - timedelta(minutes=5)))
     assert "1 alert fires without an incident" in page(viewer_client, "/incidents/alertmanager")
 
 
-def test_what_has_only_just_fired_is_not_missed_yet(viewer_client: Client, alertmanager: AlertmanagerStub) -> None:
+def test_an_alert_that_just_started_is_not_reported_as_missing(
+    viewer_client: Client, alertmanager: AlertmanagerStub
+) -> None:
     alertmanager.has(alert("ServiceDown", starts_at=datetime.now(UTC) - timedelta(seconds=20)))
     assert "data-unknown" not in page(viewer_client, "/incidents/alertmanager")
 
 
-def test_the_page_is_told_when_looking_at_alertmanager_changed_something(
+def test_the_page_is_notified_when_querying_alertmanager_changed_an_incident(
     viewer_client: Client, deliverer: Deliverer, alertmanager: AlertmanagerStub
 ) -> None:
     cause, echo = alert("ServiceDown", service="payments", dependency=None), alert("EdgeRefused")
@@ -152,7 +160,7 @@ def test_the_page_is_told_when_looking_at_alertmanager_changed_something(
     assert "EdgeRefused" in page(viewer_client, f"/incidents/{the_incident().uid}/alerts")
 
 
-def test_an_incidents_page_names_cause_rules_and_the_way(viewer_client: Client, deliverer: Deliverer) -> None:
+def test_an_incidents_page_names_cause_rules_and_path(viewer_client: Client, deliverer: Deliverer) -> None:
     deliverer.send(alert("EdgeErrors", service="payments", dependency="card-provider", root_service="card-provider"))
     html = page(viewer_client, f"/incidents/{the_incident().uid}/")
     assert "Card provider" in html
@@ -164,7 +172,9 @@ def test_an_incidents_page_names_cause_rules_and_the_way(viewer_client: Client, 
     assert "<h2>Mitigation</h2>" in html, "the runbook is rendered"
 
 
-def test_links_of_alerts_lead_to_this_console_at_the_time(viewer_client: Client, deliverer: Deliverer) -> None:
+def test_links_of_alerts_lead_to_this_console_at_the_time_of_the_alert(
+    viewer_client: Client, deliverer: Deliverer
+) -> None:
     annotations = {
         "summary": "s",
         "runbook_url": "http://elsewhere:8000/runbooks/EdgeErrors",
@@ -181,14 +191,14 @@ def test_links_of_alerts_lead_to_this_console_at_the_time(viewer_client: Client,
     assert 'href="https://kibana.example/app/discover"' in html
 
 
-def test_what_alerts_say_is_text(viewer_client: Client, deliverer: Deliverer) -> None:
+def test_text_of_alerts_is_escaped(viewer_client: Client, deliverer: Deliverer) -> None:
     hostile = "<script>alert(1)</script>"
     deliverer.send(alert(service=hostile, root_service=hostile, annotations={"summary": hostile}))
     for path in ("/", f"/incidents/{the_incident().uid}/"):
         assert "<script>alert" not in page(viewer_client, path)
 
 
-def test_an_incident_that_there_is_not(viewer_client: Client) -> None:
+def test_an_unknown_incident_is_not_found(viewer_client: Client) -> None:
     for part in ("", "head", "alerts", "timeline", "export.md", "evidence/logs"):
         assert viewer_client.get(f"/incidents/{uuid.uuid4()}/{part}").status_code == 404
 
@@ -202,7 +212,7 @@ def test_a_page_costs_few_queries(
         page(viewer_client)
 
 
-def test_the_same_cause_before_is_shown(viewer_client: Client, deliverer: Deliverer) -> None:
+def test_earlier_incidents_with_the_same_cause_are_shown(viewer_client: Client, deliverer: Deliverer) -> None:
     past_incidents(1)
     Incident.objects.update(cause="payments")
     deliverer.send(alert())
@@ -211,7 +221,7 @@ def test_the_same_cause_before_is_shown(viewer_client: Client, deliverer: Delive
     assert "Past trouble" in page(viewer_client, f"/incidents/{current.uid}/")
 
 
-def test_a_resolved_incident_says_how_long_it_lasted(viewer_client: Client, deliverer: Deliverer) -> None:
+def test_a_resolved_incident_shows_its_duration(viewer_client: Client, deliverer: Deliverer) -> None:
     begin = datetime.now(UTC) - timedelta(minutes=10)
     first = alert(starts_at=begin)
     deliverer.send(first)
@@ -219,7 +229,7 @@ def test_a_resolved_incident_says_how_long_it_lasted(viewer_client: Client, deli
     assert "4 min 10 s" in page(viewer_client, f"/incidents/{the_incident().uid}/")
 
 
-def test_a_cause_that_has_no_page_is_no_link(viewer_client: Client, deliverer: Deliverer) -> None:
+def test_a_cause_without_a_page_is_not_a_link(viewer_client: Client, deliverer: Deliverer) -> None:
     deliverer.send(alert(root_service="somewhere-else"), alert(root_service="payments"))
     known, unknown = (
         page(viewer_client, f"/incidents/{Incident.objects.get(cause=cause).uid}/head")

@@ -23,7 +23,7 @@ RULES = Path(__file__).resolve().parents[4] / "alerts" / "alertmanager.yml"
 
 
 def configuration(hook: str) -> str:
-    """The platform's inhibitions, and one receiver: the console."""
+    """The platform's inhibitions, and the console as the only receiver."""
     inhibitions = yaml.safe_load(RULES.read_text())["inhibit_rules"]
     return yaml.safe_dump(
         {

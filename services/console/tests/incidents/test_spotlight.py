@@ -1,4 +1,4 @@
-"""Reading Sentry's events from Spotlight's stream."""
+"""Reading Sentry events from Spotlight's stream."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from werkzeug import Request, Response
 
 @dataclass
 class Stream:
-    """A Spotlight that has these envelopes, and then keeps the connection open without another byte."""
+    """A Spotlight that sends these envelopes, and then keeps the connection open without further data."""
 
     url: str = ""
     envelopes: list[Any] = field(default_factory=list)
@@ -74,7 +74,7 @@ def envelope(**payload: Any) -> Any:
     return [{"event_id": event["event_id"]}, [[{"type": "event"}, event], [{"type": "session"}, {}]]]
 
 
-def test_what_spotlight_has_is_read_without_waiting_for_more(stream: Stream) -> None:
+def test_stored_events_are_read_without_waiting_for_new_ones(stream: Stream) -> None:
     stream.envelopes = [envelope(), envelope(timestamp="2026-11-22T11:00:00Z", event_id="2")]
     begin = time.monotonic()
     first, second = Spotlight(stream.url, timeout=5).events()
@@ -89,28 +89,28 @@ def test_what_spotlight_has_is_read_without_waiting_for_more(stream: Stream) -> 
     )
 
 
-def test_only_those_of_the_window(stream: Stream) -> None:
+def test_only_events_of_the_window_are_returned(stream: Stream) -> None:
     stream.envelopes = [envelope(timestamp=float(moment)) for moment in (10, 20, 30)]
     assert [event.time for event in Spotlight(stream.url, timeout=5).events(15, 25)] == [20.0]
 
 
-def test_a_message_that_is_cut_off_is_left_out(stream: Stream) -> None:
+def test_a_truncated_message_is_ignored(stream: Stream) -> None:
     stream.envelopes = [envelope()]
     stream.tail = b"event: application/x-sentry-envelope\ndata: [{}, [[{"
     assert len(Spotlight(stream.url, timeout=5).events()) == 1
 
 
-def test_nothing_is_nothing(stream: Stream) -> None:
+def test_an_empty_stream_has_no_events(stream: Stream) -> None:
     assert Spotlight(stream.url, timeout=5).events() == []
 
 
-def test_a_spotlight_that_fails_is_down(stream: Stream) -> None:
+def test_an_error_response_of_spotlight_means_it_is_down(stream: Stream) -> None:
     stream.status = 500
     with pytest.raises(BackendDown, match="HTTP 500"):
         Spotlight(stream.url, timeout=5).events()
 
 
-def test_no_spotlight_is_down() -> None:
+def test_a_refused_connection_means_spotlight_is_down() -> None:
     with pytest.raises(BackendDown, match="no connection"):
         Spotlight("http://127.0.0.1:9", timeout=5).events()
 
@@ -130,7 +130,7 @@ def test_no_spotlight_is_down() -> None:
         [{}, [[{"type": "transaction"}, {"timestamp": 1}]]],
     ],
 )
-def test_envelopes_that_are_something_else_are_left_out(odd: Any) -> None:
+def test_other_envelopes_are_ignored(odd: Any) -> None:
     assert list(parse(odd)) == []
 
 
@@ -144,6 +144,6 @@ def test_an_event_without_exception_has_its_message() -> None:
 @pytest.mark.parametrize(
     "odd", [{"exception": {"values": "x"}}, {"contexts": 7}, {"tags": []}, {"exception": {"values": []}}]
 )
-def test_odd_parts_of_an_event_cost_only_themselves(odd: dict[str, Any]) -> None:
+def test_malformed_parts_of_an_event_affect_only_themselves(odd: dict[str, Any]) -> None:
     (event,) = parse(envelope(**odd))
     assert event.process == "orders-relay"

@@ -1,4 +1,4 @@
-"""An index of its own on the running Elasticsearch, with the fields of the log store."""
+"""An index for the tests on the running Elasticsearch, with the fields of the log store."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from backends.elasticsearch import Elasticsearch
 URL = os.environ.get("TEST_ELASTICSEARCH_URL", "http://127.0.0.1:9200")
 REPOSITORY = Path(__file__).resolve().parents[4]
 TEMPLATE = REPOSITORY / "observability" / "elasticsearch" / "index-templates" / "logs-django.json"
-# The lines' time, unless a test says otherwise: the tests' addresses look at the hour around it.
+# The default time of the lines: the tests' URLs show the hour around it.
 MOMENT = datetime(2026, 6, 30, 12, 0, tzinfo=UTC)
 _MOMENT_MS, _HALF_HOUR_MS = int(MOMENT.timestamp() * 1000), 1_800_000
 WINDOW = f"from={_MOMENT_MS - _HALF_HOUR_MS}&to={_MOMENT_MS + _HALF_HOUR_MS}"
@@ -33,7 +33,7 @@ class Store:
     written: int = field(default=0)
 
     def write(self, *lines: dict[str, Any]) -> list[str]:
-        """Store lines, each with what isn't given filled in, a millisecond apart. Returns their ids."""
+        """Store lines, a millisecond apart, with defaults for missing fields. Returns their ids."""
         body, ids = [], []
         for line in lines:
             self.written += 1
@@ -61,7 +61,7 @@ class Store:
 
 @pytest.fixture(scope="package")
 def index() -> Iterator[str]:
-    """The name of an index that this run made, and drops."""
+    """The name of an index that this run creates and deletes."""
     name = f"console-tests-{uuid.uuid4().hex[:8]}"
     template = json.loads(TEMPLATE.read_text())["template"]
     made = requests.put(f"{URL}/{name}", json={"mappings": template["mappings"]}, timeout=30)
@@ -72,11 +72,11 @@ def index() -> Iterator[str]:
 
 @pytest.fixture
 def store(index: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    """An empty store, which the console's client looks into."""
+    """An empty store, which the console's client searches."""
     client = Elasticsearch(URL, 10.0, index=index)
     monkeypatch.setattr(elasticsearch, "client", lambda: client)
     yield Store(index)
-    # Without delete-by-query: each document by itself.
+    # Without delete-by-query: each document is deleted separately.
     found = requests.post(f"{URL}/{index}/_search", json={"size": 10_000, "_source": False}, timeout=30).json()
     body = "".join(json.dumps({"delete": {"_id": hit["_id"]}}) + "\n" for hit in found["hits"]["hits"])
     if body:

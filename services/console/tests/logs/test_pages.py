@@ -1,4 +1,4 @@
-"""The pages of logs and their data, over a real Elasticsearch."""
+"""The pages of logs and their data, on a real Elasticsearch."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 
 
 def text_of(answer: Any) -> str:
-    """The page's text, without its markup."""
+    """Return the page's text, without its markup."""
     return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", answer.content.decode())))
 
 
 @pytest.fixture
 def down(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An Elasticsearch that nobody listens for."""
+    """An Elasticsearch address where nothing listens."""
     monkeypatch.setattr(elasticsearch, "client", lambda: Elasticsearch("http://127.0.0.1:9", 1.0))
 
 
@@ -39,7 +39,7 @@ def test_the_page_shows_the_query_and_waits_for_no_backend(viewer_client: Client
     assert "/logs/lines?query=service.name%3A%22orders%22&amp;from=" in page
 
 
-def test_lines_are_listed_the_newest_first_with_their_trace(viewer_client: Client, store: Store) -> None:
+def test_lines_are_listed_newest_first_with_their_trace(viewer_client: Client, store: Store) -> None:
     store.write({"message": "first"}, {"message": "second", "trace.id": TRACE_ID, "span.id": "b7ad6b7169203331"})
     answer = viewer_client.get(f"/logs/lines?{WINDOW}")
     said = text_of(answer)
@@ -48,13 +48,13 @@ def test_lines_are_listed_the_newest_first_with_their_trace(viewer_client: Clien
     assert f"/traces/{TRACE_ID}?span=b7ad6b7169203331" in answer.content.decode()
 
 
-def test_what_was_searched_for_is_marked_and_markup_stays_text(viewer_client: Client, store: Store) -> None:
+def test_search_terms_are_highlighted_and_markup_is_escaped(viewer_client: Client, store: Store) -> None:
     store.write({"message": "card <script>alert(1)</script> declined & gone"})
     page = viewer_client.get(f"/logs/lines?query=declined&{WINDOW}").content.decode()
     assert "&lt;script&gt;alert(1)&lt;/script&gt; <mark>declined</mark> &amp; gone" in page
 
 
-def test_a_wrong_query_is_told_at_the_input_with_its_place(viewer_client: Client, store: Store) -> None:
+def test_an_invalid_query_is_reported_at_the_input_with_its_position(viewer_client: Client, store: Store) -> None:
     page = viewer_client.get(f"/logs/lines?query=paid+and+level:<b>&{WINDOW}").content.decode()
     assert 'id="query-error"' in page
     assert "No line has a field level. Did you mean log.level?" in html.unescape(page)
@@ -62,7 +62,7 @@ def test_a_wrong_query_is_told_at_the_input_with_its_place(viewer_client: Client
     assert "query=paid+and+log.level%3A%3Cb%3E&amp;" in page, "what may have been meant is a click away"
 
 
-def test_a_wrong_query_costs_scripts_a_note(viewer_client: Client, store: Store) -> None:
+def test_an_invalid_query_returns_a_note_to_scripts(viewer_client: Client, store: Store) -> None:
     for path in ("histogram", "tail"):
         answer = viewer_client.get(f"/logs/{path}?query=level:x&{WINDOW}")
         assert "No line has a field level" in answer.json()["note"], path
@@ -72,14 +72,14 @@ def test_a_wrong_query_costs_scripts_a_note(viewer_client: Client, store: Store)
     assert b"No line has a field level" in answer.content
 
 
-def test_an_elasticsearch_that_is_down_costs_each_part_a_note(viewer_client: Client, down: None) -> None:
+def test_an_elasticsearch_that_is_down_shows_a_note_in_each_part(viewer_client: Client, down: None) -> None:
     assert 'data-backend-down="elasticsearch"' in viewer_client.get(f"/logs/lines?{WINDOW}").content.decode()
     answer = viewer_client.get(f"/logs/histogram?{WINDOW}").json()
     assert (answer["note"], answer["backend"]) == ("elasticsearch doesn't answer.", "elasticsearch")
     assert viewer_client.get(f"/logs/export?{WINDOW}").status_code == 502
 
 
-def test_more_lines_follow_by_the_cursor(viewer_client: Client, store: Store) -> None:
+def test_the_cursor_leads_to_more_lines(viewer_client: Client, store: Store) -> None:
     store.write(*({"message": f"line {n:03d}"} for n in range(230)))
     first = viewer_client.get(f"/logs/lines?{WINDOW}").content.decode()
     more = re.search(r'hx-get="([^"]+after=[^"]+)"', first)
@@ -92,18 +92,18 @@ def test_more_lines_follow_by_the_cursor(viewer_client: Client, store: Store) ->
 
 
 @pytest.mark.parametrize("text", ["", "!!", "bm90IGpzb24", cursor.encode([1]), cursor.encode(["x", "y"]), "a" * 500])
-def test_a_cursor_that_is_none_starts_at_the_newest(viewer_client: Client, store: Store, text: str) -> None:
+def test_an_invalid_cursor_starts_at_the_newest_line(viewer_client: Client, store: Store, text: str) -> None:
     store.write({"message": "here"})
     assert cursor.decode(text) is None
     assert "here" in text_of(viewer_client.get(f"/logs/lines?after={text}&{WINDOW}"))
 
 
-def test_a_cursor_comes_back_as_it_was() -> None:
+def test_a_cursor_is_decoded_as_it_was_encoded() -> None:
     assert cursor.decode(cursor.encode([1_780_000_000_000, "id"])) == [1_780_000_000_000, "id"]
     assert cursor.decode(cursor.encode([1, None])) == [1, None]
 
 
-def test_an_expanded_line_has_all_its_fields_and_what_a_click_does(viewer_client: Client, store: Store) -> None:
+def test_an_expanded_line_has_all_its_fields_and_their_actions(viewer_client: Client, store: Store) -> None:
     (line_id,) = store.write(
         {
             "message": 'said "hello"',
@@ -134,12 +134,12 @@ def test_the_lines_around_one_mark_it(viewer_client: Client, store: Store) -> No
     assert [f"step {n}" in page for n in range(5)] == [True] * 5
 
 
-def test_a_line_that_is_gone_is_told(viewer_client: Client, store: Store) -> None:
+def test_a_deleted_line_is_reported(viewer_client: Client, store: Store) -> None:
     for path in ("line", "around"):
         assert "no longer stored" in text_of(viewer_client.get(f"/logs/{path}?id=gone&at={MOMENT_MS}&{WINDOW}"))
 
 
-def test_columns_are_chosen_by_the_address(viewer_client: Client, store: Store) -> None:
+def test_columns_are_chosen_by_the_url(viewer_client: Client, store: Store) -> None:
     store.write({"event.duration": 1_250_000_000, "http.route": "api/v1/orders"})
     said = text_of(viewer_client.get(f"/logs/lines?columns=http.route,event.duration&{WINDOW}"))
     assert "api/v1/orders 1.25 s" in said
@@ -155,14 +155,14 @@ def test_the_histogram_has_a_count_for_each_level_and_bar(viewer_client: Client,
     assert all(len(counts) == len(found["times"]) for counts in found["levels"].values())
 
 
-def test_the_tail_brings_what_is_new_and_where_to_go_on(viewer_client: Client, store: Store) -> None:
+def test_the_tail_returns_new_lines_and_its_next_position(viewer_client: Client, store: Store) -> None:
     now = time.time()
     stamp = datetime.fromtimestamp(now, UTC).isoformat()
     store.write({"@timestamp": stamp, "event.id": "new", "message": "just now"})
     first = viewer_client.get(f"/logs/tail?since={int(now * 1000) - 3000}&from=now-5m&to=now").json()
     assert 'data-id="new"' in first["rows"]
     assert first["since"] == int(now * 1000)
-    # A line of a slower process, with an earlier time, arrives after it.
+    # A line of a slower process, with an earlier time, arrives later.
     late = datetime.fromtimestamp(now - 2, UTC).isoformat()
     store.write({"@timestamp": late, "event.id": "late", "message": "arrived late"})
     second = viewer_client.get(f"/logs/tail?since={first['since']}&from=now-5m&to=now").json()
@@ -177,7 +177,7 @@ def test_a_live_tail_of_the_past_moves_to_now(viewer_client: Client, store: Stor
     assert "data-tailing" in viewer_client.get("/logs?tail=1&from=now-5m&to=now").content.decode()
 
 
-def test_an_export_is_one_json_object_a_line(viewer_client: Client, store: Store, monkeypatch: Any) -> None:
+def test_an_export_is_one_json_object_per_line(viewer_client: Client, store: Store, monkeypatch: Any) -> None:
     monkeypatch.setattr("logs.search.EXPORT_PAGE", 3)
     store.write(*({"message": f"ünï {n}"} for n in range(8)))
     answer: object = viewer_client.get(f"/logs/export?{WINDOW}")
@@ -190,5 +190,5 @@ def test_an_export_is_one_json_object_a_line(viewer_client: Client, store: Store
 @pytest.mark.parametrize(
     "path", ["/logs", "/logs/lines", "/logs/tail", "/logs/export", "/logs/line", "/logs/histogram"]
 )
-def test_nothing_is_shown_to_somebody_who_has_not_logged_in(client: Client, path: str) -> None:
+def test_logs_require_login(client: Client, path: str) -> None:
     assert client.get(path).status_code in (302, 401)

@@ -1,4 +1,4 @@
-"""The query language by itself: what is understood, and what is told where it isn't."""
+"""The query language: what it accepts, and what it reports for the rest."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ FIELDS = {
 
 
 def dsl(text: str) -> Any:
-    """The Query DSL of a query."""
+    """Return the Query DSL of a query."""
     return parse(text, FIELDS).dsl
 
 
 def refused(text: str) -> QueryError:
-    """What is said about a query that isn't understood."""
+    """Return the error of an invalid query."""
     with pytest.raises(QueryError) as error:
         parse(text, FIELDS)
     return error.value
 
 
 @pytest.mark.parametrize("text", ["", "   ", "*"])
-def test_nothing_asks_for_all_lines(text: str) -> None:
+def test_an_empty_query_matches_all_lines(text: str) -> None:
     assert dsl(text) == {}
 
 
@@ -58,7 +58,7 @@ def test_a_field_matches_its_value(text: str) -> None:
     assert dsl(text) == {"term": {"log.level": "error"}}
 
 
-def test_an_alerts_query_is_understood() -> None:
+def test_the_query_of_an_alert_is_valid() -> None:
     assert dsl('service.name:"orders" and log.level:(warning or error)') == {
         "bool": {
             "filter": [
@@ -74,7 +74,7 @@ def test_an_alerts_query_is_understood() -> None:
     }
 
 
-def test_operators_are_understood_in_any_case_but_not_within_quotation_marks() -> None:
+def test_operators_are_case_insensitive_but_not_recognised_in_quotes() -> None:
     assert dsl("log.level:error OR log.level:info") == dsl("log.level:error or log.level:info")
     assert dsl('message:"this and that or not"') == {"match_phrase": {"message": "this and that or not"}}
 
@@ -106,11 +106,11 @@ def test_durations_take_a_unit(text: str, nanoseconds: int) -> None:
     assert dsl(f"event.duration > {text}") == {"range": {"event.duration": {"gt": nanoseconds}}}
 
 
-def test_negative_numbers_are_no_exclusions() -> None:
+def test_negative_numbers_are_not_exclusions() -> None:
     assert dsl("event.duration:-5") == {"term": {"event.duration": -5}}
 
 
-def test_a_star_asks_whether_the_field_is_there() -> None:
+def test_a_star_checks_that_the_field_exists() -> None:
     assert dsl("http.route:*") == {"exists": {"field": "http.route"}}
     assert dsl("_exists_:http.route") == {"exists": {"field": "http.route"}}
 
@@ -119,7 +119,7 @@ def test_wildcards_match_a_part() -> None:
     assert dsl("http.route:api/*") == {"wildcard": {"http.route": {"value": "api/*", "case_insensitive": True}}}
 
 
-def test_words_are_looked_for_in_the_messages() -> None:
+def test_words_are_searched_in_the_messages() -> None:
     found = parse('declined "by the bank"', FIELDS)
     assert found.words == ("declined", "by the bank")
     phrases = [
@@ -135,13 +135,13 @@ def test_excluded_words_are_not_highlighted() -> None:
     assert parse("paid not declined", FIELDS).words == ("paid",)
 
 
-def test_an_id_by_itself_is_looked_for_where_ids_are() -> None:
+def test_an_id_alone_is_searched_in_the_id_fields() -> None:
     trace_id = "0AF7651916cd43dd8448eb211c80319c"
     assert {"term": {"trace.id": trace_id.lower()}} in dsl(trace_id)["bool"]["should"]
 
 
 @pytest.mark.parametrize("text", ["/api/v1/orders", "url.path:/api/v1/orders", "(/api/v1/orders)"])
-def test_a_path_is_no_regular_expression(text: str) -> None:
+def test_a_path_is_not_a_regular_expression(text: str) -> None:
     assert "regexp" not in json.dumps(dsl(text))
     assert '{"term": {"url.path": "/api/v1/orders"}}' in json.dumps(dsl(text))
 
@@ -174,7 +174,7 @@ def test_a_path_is_no_regular_expression(text: str) -> None:
         ("boost^3", "can't be used here", 0),
     ],
 )
-def test_what_is_not_understood_is_told_with_its_place(text: str, said: str, position: int | None) -> None:
+def test_an_invalid_query_is_reported_with_its_position(text: str, said: str, position: int | None) -> None:
     error = refused(text)
     assert said in error.message
     assert error.position == position
@@ -190,7 +190,7 @@ def test_what_is_not_understood_is_told_with_its_place(text: str, said: str, pos
         ("NOT " * 100 + "a", "nested too deeply"),
     ],
 )
-def test_a_query_is_bounded(text: str, said: str) -> None:
+def test_a_query_is_limited_in_size(text: str, said: str) -> None:
     assert said in refused(text).message
 
 
@@ -222,21 +222,21 @@ def test_many_alternatives_are_not_too_deep() -> None:
         "<",
     ],
 )
-def test_whatever_is_typed_is_either_understood_or_told(text: str) -> None:
+def test_any_input_is_either_parsed_or_reported(text: str) -> None:
     try:
         assert isinstance(dsl(text), dict)
     except QueryError as error:
         assert error.message  # noqa: PT017
 
 
-def test_nothing_typed_reaches_elasticsearchs_own_query_language() -> None:
+def test_no_input_reaches_elasticsearchs_own_query_language() -> None:
     found = json.dumps(dsl('service.name:"x\\" OR _index:*" and paid* or "a AND b"'))
     assert "query_string" not in found
     assert "script" not in found
 
 
 @pytest.mark.parametrize("value", ["plain", 'with "quotes"', "back\\slash", "a:b (c) *"])
-def test_a_filter_finds_exactly_its_value(value: str) -> None:
+def test_a_filter_matches_exactly_its_value(value: str) -> None:
     assert dsl(term("service.name", value)) == {"term": {"service.name": value}}
     assert dsl(term("service.name", value, negated=True)) == {"bool": {"must_not": [{"term": {"service.name": value}}]}}
 
@@ -250,7 +250,7 @@ def test_a_filter_added_to_alternatives_narrows_all_of_them() -> None:
     assert join("", "x") == join("*", "x") == "x"
 
 
-def test_suggestions_are_fields_like_the_one_asked_for() -> None:
+def test_suggestions_are_fields_similar_to_the_requested_one() -> None:
     assert suggest("servce.name", FIELDS) == ["service.name"]
     assert suggest("status_code", FIELDS)[0] == "http.response.status_code"
     assert suggest("zzzzzzzz", FIELDS) == []

@@ -1,4 +1,4 @@
-"""What queries find, on a real Elasticsearch."""
+"""Results of queries on a real Elasticsearch."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ LINES: dict[str, dict[str, Any]] = {
 
 
 def found_by(text: str) -> set[str]:
-    """Names of the lines that a query finds."""
+    """Return the names of the lines that a query finds."""
     fields = elasticsearch.client().fields()
     page = search.page(parse(text, fields), HOUR)
     return {line.id for line in page.lines}
@@ -116,32 +116,32 @@ def test_the_lines_around_one_are_those_of_its_process(store: Store) -> None:
     assert "users-1" in {line.text("service.node.name") for line in everything}
 
 
-def test_a_line_that_is_gone_is_none(store: Store) -> None:
+def test_a_deleted_line_is_none(store: Store) -> None:
     moment = int(MOMENT.timestamp() * 1000)
     assert search.line("gone", moment) is None
     assert search.line('x"}}', moment) is None
 
 
-def test_fields_say_what_can_be_searched(store: Store) -> None:
+def test_fields_lists_what_can_be_searched(store: Store) -> None:
     fields = elasticsearch.client().fields()
     assert fields["message"] == "text"
     assert fields["http.response.status_code"] == "integer"
     assert "error.stack_trace" not in fields, "it is stored, but not indexed"
 
 
-def test_a_store_that_is_not_there_yet_has_no_lines() -> None:
+def test_a_missing_store_has_no_lines() -> None:
     client = elasticsearch.Elasticsearch(URL, 5.0, index="console-tests-none-*")
     answer = client.logs({}, start=0, end=1, size=10)
     assert (elasticsearch.lines(answer), elasticsearch.total(answer)) == ([], 0)
     assert client.fields() == {}
 
 
-def test_a_query_that_elasticsearch_refuses_says_why(store: Store) -> None:
+def test_a_query_that_elasticsearch_rejects_reports_the_reason(store: Store) -> None:
     with pytest.raises(BackendRejected, match="nonsense"):
         elasticsearch.client().logs({"nonsense": {}}, start=0, end=1, size=1)
 
 
-def test_a_search_that_found_only_a_part_in_time_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_search_that_timed_out_with_partial_results_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     partial = {"timed_out": True, "hits": {"hits": [], "total": {"value": 0}}}
     monkeypatch.setattr(elasticsearch, "post_json", lambda *args, **more: partial)
     with pytest.raises(BackendDown, match="takes longer than 5 s"):

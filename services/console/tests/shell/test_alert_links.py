@@ -1,4 +1,4 @@
-"""Every link that an alert carries opens a page about what it names."""
+"""Every link of an alert opens a page about its subject."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from django.test import Client
 
 RULES = Path(__file__).resolve().parents[4] / "alerts" / "rules"
 LABELS = {"service": "orders", "dependency": "payments", "process": "orders-relay", "queue": "notifications.orders"}
-# The address is the console's where Prometheus has no external label that names another.
+# The host is the console's unless an external label of Prometheus names another.
 _ADDRESS = re.compile(r'\{\{ or \$externalLabels\.\w+ "(http://[^"]+)" \}\}')
 _LABEL = re.compile(r"\{\{ \$labels\.(\w+) \}\}")
 
 
 def _links() -> dict[str, str]:
-    """Address of each link of each alert, as Prometheus would write it for some labels; and the alert's name."""
+    """Return the alert's name by the URL of each link, as Prometheus would expand it for some labels."""
     found = {}
     for path in sorted(RULES.glob("*.yml")):
         for group in yaml.safe_load(path.read_text())["groups"]:
@@ -38,7 +38,7 @@ def test_there_are_links_of_each_kind() -> None:
     assert not [link for link in LINKS if "{{" in link], "a template that this test doesn't fill in"
 
 
-def test_each_link_opens_what_it_names(viewer_client: Client) -> None:
+def test_each_link_opens_its_subject(viewer_client: Client) -> None:
     wrong = []
     for link, alert in LINKS.items():
         parts = urlsplit(link)

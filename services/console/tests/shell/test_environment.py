@@ -1,4 +1,4 @@
-"""config/environment.py: every wrong variable is named at once, with what is allowed; values are never shown."""
+"""config/environment.py: all wrong variables are reported at once with the allowed values; values are never shown."""
 
 from __future__ import annotations
 

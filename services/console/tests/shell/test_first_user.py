@@ -14,7 +14,7 @@ pytestmark = pytest.mark.django_db
 
 
 def run(**options: str) -> str:
-    """What the command prints."""
+    """Return what the command prints."""
     out = io.StringIO()
     call_command("create_first_user", stdout=out, **options)
     return out.getvalue().strip()
@@ -41,7 +41,7 @@ def test_passwords_are_random(django_user_model: type[User]) -> None:
     assert min(len(first), len(second)) >= 20
 
 
-def test_more_users_get_the_role_they_are_given() -> None:
+def test_further_users_get_the_requested_role() -> None:
     out = io.StringIO()
     call_command("create_user", "eve", "--role", "viewer", stdout=out)
     name, password = out.getvalue().split()
@@ -49,7 +49,7 @@ def test_more_users_get_the_role_they_are_given() -> None:
     assert not is_responder(User.objects.get(username="eve"))
 
 
-def test_a_name_is_given_once() -> None:
+def test_a_user_name_is_unique() -> None:
     call_command("create_user", "eve", stdout=io.StringIO())
     with pytest.raises(CommandError, match="there is a user eve already"):
         call_command("create_user", "eve", stdout=io.StringIO())

@@ -1,4 +1,4 @@
-"""Figures for people."""
+"""Number formats."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from shell.templatetags.shell import duration, percent, rate
         (-5, "-5 s"),
     ],
 )
-def test_durations(seconds: float | None, shown: str) -> None:
+def test_durations_are_formatted(seconds: float | None, shown: str) -> None:
     assert duration(seconds) == shown
 
 
@@ -28,12 +28,12 @@ def test_durations(seconds: float | None, shown: str) -> None:
     ("share", "shown"),
     [(None, "–"), (0.0, "0 %"), (0.0123, "1.23 %"), (1.0, "100 %"), (0.995, "99.5 %"), (-22.43, "-2243 %")],
 )
-def test_shares(share: float | None, shown: str) -> None:
+def test_percentages_are_formatted(share: float | None, shown: str) -> None:
     assert percent(share) == shown
 
 
 @pytest.mark.parametrize(
     ("per_second", "shown"), [(None, "–"), (0.0, "0/s"), (0.02, "1.2/min"), (1.0, "1/s"), (12.34, "12.3/s")]
 )
-def test_rates(per_second: float | None, shown: str) -> None:
+def test_rates_are_formatted(per_second: float | None, shown: str) -> None:
     assert rate(per_second) == shown

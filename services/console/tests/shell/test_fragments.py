@@ -1,4 +1,4 @@
-"""A backend that fails costs its panel a note."""
+"""A failing backend affects only its own panel."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shell.fragments import fragment
 
 
 def ask(error: Exception | None) -> HttpResponseBase:
-    """What a fragment answers whose backend raises `error`."""
+    """Return the response of a fragment whose backend raises `error`."""
 
     @fragment("the <b>rates</b>")
     def view(request: HttpRequest) -> HttpResponse:
@@ -24,7 +24,7 @@ def ask(error: Exception | None) -> HttpResponseBase:
     return view(request)
 
 
-def test_a_backend_that_is_down_is_named_with_a_way_to_try_again() -> None:
+def test_an_unavailable_backend_is_named_with_a_retry_button() -> None:
     answer = ask(BackendDown("prometheus", "no answer within <5> s"))
     assert isinstance(answer, HttpResponse)
     html = answer.content.decode()
@@ -35,20 +35,20 @@ def test_a_backend_that_is_down_is_named_with_a_way_to_try_again() -> None:
     assert 'hx-get="/part?x=1&amp;y=2"' in html
 
 
-def test_a_backend_that_refuses_is_quoted() -> None:
+def test_the_error_of_a_backend_that_rejects_is_quoted() -> None:
     answer = ask(BackendRejected("prometheus", "parse error at char 3"))
     assert isinstance(answer, HttpResponse)
     assert "refused the question" in answer.content.decode()
     assert "parse error at char 3" in answer.content.decode()
 
 
-def test_a_fragment_that_works_is_not_kept_by_the_browser() -> None:
+def test_a_successful_fragment_is_not_cached_by_the_browser() -> None:
     answer = ask(None)
     assert isinstance(answer, HttpResponse)
     assert answer.content == b"fine"
     assert "no-store" in answer.headers["Cache-Control"]
 
 
-def test_a_fault_of_our_own_is_not_called_a_backends() -> None:
+def test_a_bug_of_the_console_is_not_reported_as_a_backend_failure() -> None:
     with pytest.raises(ZeroDivisionError):
         ask(ZeroDivisionError())

@@ -1,4 +1,4 @@
-"""Talking to a backend: what each kind of failure becomes."""
+"""HTTP calls to a backend: the error for each kind of failure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from werkzeug import Request, Response
 
 
 def respond(request: Request) -> Response:
-    """Gives what the path asks for: /<status>?body=… or /slow; a POST gets its body back."""
+    """Answer as the path requests: /<status>?body=… or /slow; a POST gets its body back."""
     if request.method == "POST":
         return Response(request.get_data())
     if request.path == "/slow":
@@ -27,12 +27,12 @@ def respond(request: Request) -> Response:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    """A backend's address."""
+    """The address of a backend."""
     with StubServer(respond) as backend:
         yield backend.url
 
 
-def test_json_comes_back_parsed(server: str) -> None:
+def test_json_is_returned_parsed(server: str) -> None:
     assert get_json("b", server, "/a/{id}", path_params={"id": "x/../y"}, timeout=2) == {"path": "/a/x%2F..%2Fy"}
     assert post_json("b", server, "/", json={"a": [1]}, timeout=2) == {"a": [1]}
 
@@ -47,7 +47,7 @@ def test_json_comes_back_parsed(server: str) -> None:
         ("plain words", "plain words"),
     ],
 )
-def test_what_a_backend_refuses_is_told_in_its_own_words(server: str, body: str, said: str) -> None:
+def test_a_rejection_by_the_backend_is_reported_in_its_own_words(server: str, body: str, said: str) -> None:
     with pytest.raises(BackendRejected) as caught:
         get_json("b", server, "/400", params={"body": body}, timeout=2)
     assert (caught.value.reason, caught.value.status) == (said, 400)
@@ -61,23 +61,23 @@ def test_other_failures_mean_it_is_down(server: str, status: int) -> None:
     assert str(status) in caught.value.reason
 
 
-def test_a_backend_that_is_slow_is_given_up(server: str) -> None:
+def test_a_slow_backend_times_out(server: str) -> None:
     began = time.monotonic()
     with pytest.raises(BackendDown, match=r"no answer within 0\.2 s"):
         get_json("b", server, "/slow", timeout=0.2)
     assert time.monotonic() - began < 0.9
 
 
-def test_a_backend_that_is_away_is_said_to_be() -> None:
+def test_a_refused_connection_is_reported_as_down() -> None:
     with pytest.raises(BackendDown, match="no connection"):
         get_json("b", "http://127.0.0.1:9", "/", timeout=1)
 
 
-def test_a_backend_that_an_installation_lacks_is_said_to_be_lacking() -> None:
+def test_a_backend_that_is_not_configured_is_reported_as_such() -> None:
     with pytest.raises(BackendDown, match="this installation has none"):
         get_json("spotlight", "", "/", timeout=1)
 
 
-def test_an_answer_that_is_no_json_is_no_answer(server: str) -> None:
+def test_an_answer_that_is_not_json_is_a_failure(server: str) -> None:
     with pytest.raises(BackendDown, match="not JSON"):
         get_json("b", server, "/200", params={"body": "<html>"}, timeout=2)

@@ -1,4 +1,4 @@
-"""Addresses of pages: made in one place, escaped there."""
+"""URLs of pages: built in one module, escaped there."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def test_values_are_escaped() -> None:
     assert links.logs_of_service('o"rders\\') == "/logs?query=service.name%3A%22o%5C%22rders%5C%5C%22"
 
 
-def test_a_search_for_traces_takes_all_it_is_given() -> None:
+def test_a_search_for_traces_accepts_all_parameters() -> None:
     found = links.traces(
         "orders", error=True, tags={"http.route": "api/v1/orders"}, timerange=TimeRange(1, 2, "now-1h", "now")
     )

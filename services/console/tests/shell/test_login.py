@@ -1,4 +1,4 @@
-"""Who comes in, and how."""
+"""Login, logout, lockout and cookies."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ pytestmark = pytest.mark.django_db
 
 
 def log_in(client: Client, name: str, password: str, **extra: str) -> int:
-    """Submit the form; the status of the answer."""
+    """Submit the form; returns the status of the response."""
     return client.post("/login", {"username": name, "password": password, **extra}).status_code
 
 
-def test_a_stranger_is_sent_to_the_login_and_back(viewer: User) -> None:
+def test_an_anonymous_user_is_sent_to_the_login_and_back(viewer: User) -> None:
     client = Client()
     sent = client.get("/runbooks?x=1")
     assert sent.status_code == 302
@@ -27,25 +27,25 @@ def test_a_stranger_is_sent_to_the_login_and_back(viewer: User) -> None:
     assert answer.headers["Location"] == "/runbooks"
 
 
-def test_the_login_leads_to_no_other_host(viewer: User) -> None:
+def test_the_login_redirects_to_no_other_host(viewer: User) -> None:
     answer = Client().post(
         "/login", {"username": viewer.username, "password": PASSWORD, "next": "https://elsewhere.example/"}
     )
     assert answer.headers["Location"] == "/"
 
 
-def test_a_strangers_fragment_sends_the_whole_page_to_the_login() -> None:
+def test_a_fragment_of_an_anonymous_user_sends_the_whole_page_to_the_login() -> None:
     headers = {"hx-request": "true", "hx-current-url": "http://testserver/services?from=now-3h"}
     answer = Client().get("/topology/state", headers=headers)
     assert answer.headers["HX-Redirect"] == "/login?next=%2Fservices%3Ffrom%3Dnow-3h"
 
 
-def test_a_strangers_script_is_refused_in_json() -> None:
+def test_a_script_of_an_anonymous_user_is_refused_in_json() -> None:
     answer = Client().get("/palette", headers={"accept": "application/json"})
     assert (answer.status_code, answer.json()) == (401, {"error": "log in first"})
 
 
-def test_five_wrong_passwords_close_the_door_even_for_the_right_one(viewer: User) -> None:
+def test_five_wrong_passwords_lock_the_login_even_for_the_right_one(viewer: User) -> None:
     client = Client()
     assert [log_in(client, viewer.username, "wrong") for _ in range(5)] == [200, 200, 200, 200, 429]
     refused = client.post("/login", {"username": viewer.username, "password": PASSWORD})
@@ -54,7 +54,7 @@ def test_five_wrong_passwords_close_the_door_even_for_the_right_one(viewer: User
     assert "_auth_user_id" not in client.session
 
 
-def test_wrong_passwords_for_one_name_leave_others_in(viewer: User, responder: User) -> None:
+def test_wrong_passwords_for_one_name_do_not_lock_out_others(viewer: User, responder: User) -> None:
     client = Client()
     for _ in range(5):
         log_in(client, viewer.username, "wrong")
@@ -77,7 +77,7 @@ def test_a_get_does_not_log_out(viewer_client: Client) -> None:
     assert viewer_client.get("/runbooks").status_code == 200
 
 
-def test_cookies_are_out_of_scripts_reach(viewer: User) -> None:
+def test_cookies_are_not_accessible_to_scripts(viewer: User) -> None:
     client = Client()
     log_in(client, viewer.username, PASSWORD)
     for name in ("console_session", "console_csrf"):
@@ -86,6 +86,6 @@ def test_cookies_are_out_of_scripts_reach(viewer: User) -> None:
         assert cookie["samesite"] == "Lax", name
 
 
-def test_health_needs_no_login() -> None:
+def test_health_requires_no_login() -> None:
     assert Client().get("/livez").json() == {"status": "alive"}
     assert Client().get("/readyz").status_code == 200

@@ -1,4 +1,4 @@
-"""What every page has: policy, theme, navigation, errors that help."""
+"""Common to all pages: policy, theme, navigation, helpful errors."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from django_telemetry import context
 
 
 def policy(header: str) -> dict[str, str]:
-    """A content security policy by directive."""
+    """Return a content security policy by directive."""
     return dict(part.strip().split(" ", 1) for part in header.split(";"))
 
 
-def test_pages_run_nothing_but_our_own_files(viewer_client: Client) -> None:
+def test_pages_load_only_our_own_files(viewer_client: Client) -> None:
     answer = viewer_client.get("/runbooks")
     found = policy(answer.headers["Content-Security-Policy"])
     assert found["default-src"] == "'none'"
@@ -30,12 +30,12 @@ def test_errors_have_the_policy_too(viewer_client: Client) -> None:
     assert "Content-Security-Policy" in viewer_client.get("/nothing-here").headers
 
 
-def test_pages_are_framed_by_nobody(viewer_client: Client) -> None:
+def test_pages_cannot_be_framed(viewer_client: Client) -> None:
     assert viewer_client.get("/runbooks").headers["X-Frame-Options"] == "DENY"
 
 
 @pytest.mark.parametrize(("cookie", "expected"), [("dark", 'data-theme="dark"'), ("light", 'data-theme="light"')])
-def test_the_chosen_theme_is_in_the_first_byte(viewer_client: Client, cookie: str, expected: str) -> None:
+def test_the_chosen_theme_is_set_in_the_html(viewer_client: Client, cookie: str, expected: str) -> None:
     viewer_client.cookies["theme"] = cookie
     assert expected in viewer_client.get("/runbooks").content.decode()
 
@@ -47,13 +47,13 @@ def test_a_theme_that_does_not_exist_is_ignored(viewer_client: Client) -> None:
     assert "onload" not in html
 
 
-def test_a_page_that_does_not_exist_says_so(viewer_client: Client) -> None:
+def test_an_unknown_page_is_reported(viewer_client: Client) -> None:
     answer = viewer_client.get("/nothing-here")
     assert answer.status_code == 404
     assert "There is no such page." in answer.content.decode()
 
 
-def test_a_crash_leads_to_its_trace(viewer_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crash_links_to_its_trace(viewer_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     def crash() -> list[str]:
         raise RuntimeError("broken on purpose")
 
@@ -68,7 +68,7 @@ def test_a_crash_leads_to_its_trace(viewer_client: Client, monkeypatch: pytest.M
     assert context.trace_ids() is None
 
 
-def test_the_palette_knows_pages_services_dashboards_and_runbooks(viewer_client: Client) -> None:
+def test_the_palette_lists_pages_services_dashboards_and_runbooks(viewer_client: Client) -> None:
     places = viewer_client.get("/palette").json()["places"]
     assert {"title": "Traces", "kind": "page", "url": "/traces"} in places
     assert {"title": "orders", "kind": "service", "url": "/services/orders"} in places
@@ -76,7 +76,7 @@ def test_the_palette_knows_pages_services_dashboards_and_runbooks(viewer_client:
     assert [place["url"] for place in places if place["url"] == "/d/platform-overview"]
 
 
-def test_links_to_other_programs_are_shown_where_they_are_known(viewer_client: Client, settings: object) -> None:
+def test_links_to_other_programs_are_shown_if_configured(viewer_client: Client, settings: object) -> None:
     assert "Grafana" not in viewer_client.get("/runbooks").content.decode()
     settings.GRAFANA_URL = "http://grafana.example:3000"  # type: ignore[attr-defined]
     assert 'href="http://grafana.example:3000"' in viewer_client.get("/runbooks").content.decode()

@@ -1,4 +1,4 @@
-"""Who may do what."""
+"""Permissions of the roles."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from shell.roles import is_responder, responder_required
 
 @responder_required
 def act(request: HttpRequest) -> HttpResponse:
-    """Something only responders do."""
+    """A view for responders only."""
     return HttpResponse("done")
 
 
 def request_of(user: User) -> HttpRequest:
-    """A request of a user."""
+    """Build a request of a user."""
     request = RequestFactory().post("/")
     request.user = user
     return request
@@ -32,6 +32,6 @@ def test_a_viewer_may_not_act(viewer: User) -> None:
         act(request_of(viewer))
 
 
-def test_a_responder_who_left_may_not_act(responder: User) -> None:
+def test_an_inactive_responder_may_not_act(responder: User) -> None:
     responder.is_active = False
     assert not is_responder(responder)

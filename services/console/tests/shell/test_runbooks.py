@@ -19,14 +19,14 @@ def test_each_runbook_opens(viewer_client: Client) -> None:
         assert "<h2>Meaning</h2>" in answer.content.decode(), name
 
 
-def test_the_list_leads_to_each(viewer_client: Client) -> None:
+def test_the_list_links_to_each(viewer_client: Client) -> None:
     html = viewer_client.get("/runbooks").content.decode()
     for name in runbooks.names():
         assert f'href="/runbooks/{name}"' in html
 
 
 @pytest.mark.parametrize("name", ["Nothing", "..%2F..%2FREADME", "EdgeErrors.md", "%00"])
-def test_what_is_no_runbook_is_not_found(viewer_client: Client, name: str) -> None:
+def test_an_unknown_runbook_is_not_found(viewer_client: Client, name: str) -> None:
     assert viewer_client.get(f"/runbooks/{name}").status_code == 404
 
 

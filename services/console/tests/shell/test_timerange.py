@@ -1,4 +1,4 @@
-"""The span of time in addresses."""
+"""Time ranges in URLs."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ def test_grafanas_times_are_understood(from_: str, to: str, start: float, end: f
         ("99999999999999999999", "now", "can't be read"),
     ],
 )
-def test_bad_times_give_the_default_and_say_so(from_: str, to: str, said: str) -> None:
+def test_invalid_times_give_the_default_and_a_message(from_: str, to: str, said: str) -> None:
     found = TimeRange.from_params({"from": from_, "to": to}, default="now-6h", now=NOW)
     assert (found.start, found.end, found.from_, found.to) == (NOW - 6 * 3600, NOW, "now-6h", "now")
     assert said in found.message
 
 
-def test_without_an_address_the_default_holds() -> None:
+def test_without_parameters_the_default_applies() -> None:
     assert TimeRange.from_params({}, now=NOW).label == "last hour"
 
 
-def test_its_query_gives_the_same_span_again() -> None:
+def test_its_query_gives_the_same_range_again() -> None:
     fixed = TimeRange.around(NOW, before=60, after=120)
     again = TimeRange.from_params(dict(part.split("=") for part in fixed.query().split("&")), now=NOW)
     assert (again.start, again.end) == (NOW - 60, NOW + 120)
 
 
-def test_a_fixed_span_is_labelled_by_both_ends() -> None:
+def test_a_fixed_range_is_labelled_by_both_ends() -> None:
     assert TimeRange.between(NOW, NOW + 90).label == "2027-01-15 08:00:00 – 08:01:30 UTC"

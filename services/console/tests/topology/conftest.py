@@ -1,4 +1,4 @@
-"""A Prometheus that answers what a test says."""
+"""A Prometheus that gives the answers a test sets."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class PrometheusStub:
         return json_response(self.answer(request.path, params), self.status)
 
     def answer(self, path: str, params: dict[str, str]) -> dict[str, Any]:
-        """What Prometheus would say."""
+        """Return the answer of Prometheus to a request."""
         if self.status != 200:
             return {"status": "error", "errorType": "unavailable", "error": "out of order"}
         if path.endswith("query_exemplars"):

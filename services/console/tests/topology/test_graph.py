@@ -28,7 +28,7 @@ def test_every_call_and_every_event_is_an_edge() -> None:
     assert events == known.event_edges()
 
 
-def test_callers_stand_left_of_what_they_call() -> None:
+def test_callers_are_placed_left_of_their_callees() -> None:
     drawn = graph.build(catalogue.load())
     column = {node.name: node.column for node in drawn.nodes}
     for edge in drawn.edges:
@@ -36,7 +36,7 @@ def test_callers_stand_left_of_what_they_call() -> None:
             assert column[edge.caller] < column[edge.callee], edge
 
 
-def test_what_calls_in_a_circle_is_drawn_all_the_same() -> None:
+def test_a_cycle_of_calls_is_still_drawn() -> None:
     drawn = graph.build(of(("a", "b"), ("b", "c"), ("c", "a")))
     assert {node.name for node in drawn.nodes} == {"a", "b", "c"}
 
@@ -47,7 +47,7 @@ def test_no_two_nodes_share_a_place() -> None:
     assert len(places) == len(set(places))
 
 
-def test_a_nodes_edges_are_found_from_both_ends() -> None:
+def test_the_edges_of_a_node_are_found_from_both_ends() -> None:
     drawn = graph.build(of(("a", "b"), ("b", "c")))
     assert [edge.callee for edge in drawn.calls_of("b")] == ["c"]
     assert [edge.caller for edge in drawn.callers_of("b")] == ["a"]

@@ -1,4 +1,4 @@
-"""The services' pages: what Prometheus says, and what is shown when it says nothing."""
+"""The services' pages: what Prometheus reports, and what is shown without an answer."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from tests.topology.conftest import PrometheusStub
 
 
 def text(client: Client, path: str) -> str:
-    """A page's text without tags, white space squeezed."""
+    """Return a page's text without tags, with white space collapsed."""
     answer = client.get(path)
     assert answer.status_code == 200, path
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", answer.content.decode()))
 
 
 def island(client: Client, path: str, name: str) -> dict[str, object]:
-    """A page's JSON for its script."""
+    """Return the JSON that a page embeds for its script."""
     html = client.get(path).content.decode()
     found = re.search(rf'<script id="{name}" type="application/json">(.*?)</script>', html, re.DOTALL)
     assert found, f"no {name} in {path}"
@@ -27,7 +27,7 @@ def island(client: Client, path: str, name: str) -> dict[str, object]:
     return data
 
 
-def test_the_map_is_there_before_prometheus_answers(viewer_client: Client) -> None:
+def test_the_map_is_shown_before_prometheus_answers(viewer_client: Client) -> None:
     graph = island(viewer_client, "/services", "map-graph")
     nodes = {node["name"] for node in graph["nodes"]}  # type: ignore[attr-defined]
     assert {"orders", "payments", "postgresql", "rabbitmq"} <= nodes
@@ -50,7 +50,7 @@ def test_a_failing_edge_is_marked(viewer_client: Client, prometheus: PrometheusS
 
 
 @pytest.mark.parametrize(("failed", "state"), [(0.0, "ok"), (0.0099, "ok"), (0.01, "warn"), (0.1, "crit")])
-def test_the_marks_follow_the_alerts_limit(
+def test_the_marks_follow_the_limit_of_the_alert(
     viewer_client: Client, prometheus: PrometheusStub, failed: float, state: str
 ) -> None:
     edge = {"service": "orders", "dependency": "payments", "protocol": "http"}
@@ -59,7 +59,7 @@ def test_the_marks_follow_the_alerts_limit(
     assert next(e["state"] for e in edges if e["key"] == "orders|payments|http") == state  # type: ignore[attr-defined]
 
 
-def test_a_service_that_an_alert_blames_is_marked_and_leads_to_the_runbook(
+def test_a_service_blamed_by_an_alert_is_marked_and_links_to_the_runbook(
     viewer_client: Client, prometheus: PrometheusStub
 ) -> None:
     labels = {"alertname": "EdgeErrors", "severity": "page", "service": "orders", "root_service": "payments"}
@@ -69,18 +69,18 @@ def test_a_service_that_an_alert_blames_is_marked_and_leads_to_the_runbook(
     assert island(viewer_client, "/topology/state", "map-state")["nodes"]["payments"] == "crit"  # type: ignore[index]
 
 
-def test_a_ticket_is_no_page(viewer_client: Client, prometheus: PrometheusStub) -> None:
+def test_a_ticket_is_not_shown_as_a_page(viewer_client: Client, prometheus: PrometheusStub) -> None:
     labels = {"alertname": "TelemetryLost", "severity": "ticket", "service": "orders", "root_service": "orders"}
     prometheus.answers["ALERTS"] = [(labels, 1.0)]
     assert island(viewer_client, "/topology/state", "map-state")["nodes"]["orders"] == "warn"  # type: ignore[index]
 
 
-def test_a_past_moment_is_asked_about_as_such(viewer_client: Client, prometheus: PrometheusStub) -> None:
+def test_a_past_moment_is_queried_at_its_time(viewer_client: Client, prometheus: PrometheusStub) -> None:
     viewer_client.get("/topology/state?from=1700000000000&to=1700003600000")
     assert {asked["time"] for asked in prometheus.asked} == {"1700003600.000"}
 
 
-def test_a_prometheus_that_is_out_of_order_costs_a_note(viewer_client: Client, prometheus: PrometheusStub) -> None:
+def test_a_failing_prometheus_shows_a_note(viewer_client: Client, prometheus: PrometheusStub) -> None:
     prometheus.status = 503
     for path in ("/topology/state", "/topology/orders/state", "/topology/orders/charts"):
         answer = viewer_client.get(path)
@@ -89,7 +89,7 @@ def test_a_prometheus_that_is_out_of_order_costs_a_note(viewer_client: Client, p
     assert viewer_client.get("/services/orders").status_code == 200
 
 
-def test_a_services_page_says_who_owns_it_and_where_to_look(viewer_client: Client) -> None:
+def test_the_page_of_a_service_shows_owner_and_links(viewer_client: Client) -> None:
     html = viewer_client.get("/services/orders?from=now-3h").content.decode()
     assert "checkout" in html
     for link in (
@@ -102,7 +102,9 @@ def test_a_services_page_says_who_owns_it_and_where_to_look(viewer_client: Clien
         assert link in html, link
 
 
-def test_a_services_state_has_version_replicas_and_budget(viewer_client: Client, prometheus: PrometheusStub) -> None:
+def test_the_state_of_a_service_has_version_replicas_and_budget(
+    viewer_client: Client, prometheus: PrometheusStub
+) -> None:
     prometheus.answers["slo:objective:ratio"] = [({"journey": "place-order", "slo": "availability"}, 0.995)]
     prometheus.answers["slo:error_budget_left"] = [({"journey": "place-order", "slo": "availability"}, -0.2)]
     shown = text(viewer_client, "/topology/orders/state")
@@ -110,14 +112,14 @@ def test_a_services_state_has_version_replicas_and_budget(viewer_client: Client,
     assert "Place an order availability 99.5 % -20 %" in shown
 
 
-def test_a_replica_that_is_down_is_said_to_be(viewer_client: Client, prometheus: PrometheusStub) -> None:
+def test_a_replica_that_is_down_is_shown_as_down(viewer_client: Client, prometheus: PrometheusStub) -> None:
     replica = {"service": "orders", "process": "orders", "instance": "127.0.0.1:8103"}
     prometheus.answers["(up{"] = [(replica, 0.0)]
     assert "1.4.2 down" in text(viewer_client, "/topology/orders/state")
     assert island(viewer_client, "/topology/state", "map-state")["nodes"]["orders"] == "crit"  # type: ignore[index]
 
 
-def test_charts_carry_exemplars_that_open_the_trace(viewer_client: Client, prometheus: PrometheusStub) -> None:
+def test_charts_have_exemplars_that_open_the_trace(viewer_client: Client, prometheus: PrometheusStub) -> None:
     trace_id = "a" * 32
     prometheus.answers["service:http_duration_seconds:p95_1m"] = [({"service": "orders"}, 0.2)]
     prometheus.exemplars = [
@@ -128,7 +130,7 @@ def test_charts_carry_exemplars_that_open_the_trace(viewer_client: Client, prome
     assert chart["exemplars"] == [{"time": 1800000000000, "value": 0.7, "url": f"/traces/{trace_id}"}]
 
 
-def test_something_external_has_its_callers(viewer_client: Client, prometheus: PrometheusStub) -> None:
+def test_an_external_dependency_shows_its_callers(viewer_client: Client, prometheus: PrometheusStub) -> None:
     html = viewer_client.get("/services/postgresql").content.decode()
     assert 'href="/services/orders"' in html
     assert 'href="/d/platform-databases?' in html
@@ -136,7 +138,7 @@ def test_something_external_has_its_callers(viewer_client: Client, prometheus: P
 
 
 @pytest.mark.parametrize("path", ["/services/nobody", "/topology/nobody/state", "/topology/nobody/charts"])
-def test_what_the_catalogue_does_not_know_is_not_found(viewer_client: Client, path: str) -> None:
+def test_a_name_missing_from_the_catalogue_is_not_found(viewer_client: Client, path: str) -> None:
     assert viewer_client.get(path).status_code == 404
 
 

@@ -1,4 +1,4 @@
-"""A Jaeger and an Elasticsearch that answer what a test says."""
+"""A Jaeger and an Elasticsearch that give the answers a test sets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from backends.errors import BackendDown, BackendRejected
 
 @dataclass
 class Backends:
-    """Answers by path, and what was asked for."""
+    """Answers by path, and the received requests."""
 
     answers: dict[str, Any] = field(default_factory=dict)
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
@@ -21,7 +21,7 @@ class Backends:
     is_down: bool = False
 
     def jaeger(self, backend: str, base_url: str, path: str, *, params: Mapping[str, Any], **more: Any) -> Any:
-        """Jaeger's answer for a path (filled in) or its template."""
+        """Return Jaeger's answer for a path (filled in)."""
         filled = path.format(**(more.get("path_params") or {}))
         self.asked.append((filled, dict(params)))
         if self.is_down:
@@ -32,7 +32,7 @@ class Backends:
         return {"data": answer(params) if callable(answer) else answer}
 
     def elasticsearch(self, backend: str, base_url: str, path: str, *, json: Mapping[str, Any], **more: Any) -> Any:
-        """Elasticsearch's answer to any search."""
+        """Return Elasticsearch's answer to any search."""
         self.asked.append((path, dict(json)))
         if self.is_down:
             raise BackendDown(backend, "no answer within 5 s")

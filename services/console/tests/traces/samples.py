@@ -1,4 +1,4 @@
-"""Traces as Jaeger's API gives them, made by hand."""
+"""Hand-written traces in the format of Jaeger's API."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def span(  # noqa: PLR0913 - keyword-only, one for each part of a span
     trace_id: str = TRACE_ID,
     **more: Any,
 ) -> dict[str, Any]:
-    """A span; `start` and `duration` in microseconds from the trace's start. `tags` and `logs` as Jaeger has them."""
+    """Build a span; `start` and `duration` in microseconds from the trace's start, `tags` and `logs` as in Jaeger."""
     tags: list[dict[str, Any]] = [{"key": "span.kind", "type": "string", "value": kind}]
     if error:
         tags.append({"key": "error", "type": "bool", "value": True})
@@ -44,7 +44,7 @@ def span(  # noqa: PLR0913 - keyword-only, one for each part of a span
 
 
 def raw(*spans: dict[str, Any], trace_id: str = TRACE_ID) -> dict[str, Any]:
-    """A trace of these spans, as one entry of `data`."""
+    """Build a trace of these spans, as one entry of `data`."""
     processes = {
         item["processID"]: {
             "serviceName": item["processID"],
@@ -56,7 +56,7 @@ def raw(*spans: dict[str, Any], trace_id: str = TRACE_ID) -> dict[str, Any]:
 
 
 def trace(*spans: dict[str, Any]) -> Trace:
-    """A trace of these spans."""
+    """Build a trace of these spans."""
     found = parse(raw(*spans))
     assert found is not None
     return found
@@ -87,7 +87,7 @@ def order() -> dict[str, Any]:
 
 
 def parse_raw(item: dict[str, Any]) -> Trace:
-    """A trace of an entry of `data`."""
+    """Parse one entry of `data`."""
     found = parse(item)
     assert found is not None
     return found

@@ -1,4 +1,4 @@
-"""Two traces beside each other."""
+"""Comparison of two traces."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from traces.compare import compare
 from tests.traces.samples import span, trace
 
 
-def test_the_same_work_is_one_row_and_the_difference_is_where_the_time_went() -> None:
+def test_the_same_work_is_one_row_and_the_difference_is_where_the_time_was_spent() -> None:
     left = trace(span("r", operation="order", duration=100), span("x", "r", operation="query", start=10, duration=20))
     right = trace(span("q", operation="order", duration=500), span("y", "q", operation="query", start=10, duration=420))
     rows = compare(left, right).rows
@@ -20,7 +20,7 @@ def test_the_same_work_is_one_row_and_the_difference_is_where_the_time_went() ->
     assert compare(left, right).largest == pytest.approx(400e-6)
 
 
-def test_work_that_only_one_of_them_did_is_told() -> None:
+def test_work_in_only_one_trace_is_marked() -> None:
     left = trace(span("r", operation="order"), span("x", "r", operation="cache", start=1))
     right = trace(span("r", operation="order"), span("y", "r", operation="query", start=1, error=True))
     rows = compare(left, right).rows
@@ -28,7 +28,7 @@ def test_work_that_only_one_of_them_did_is_told() -> None:
     assert rows[2].right.errors == 1
 
 
-def test_repeated_work_is_counted_not_repeated() -> None:
+def test_repeated_work_is_one_row_with_a_count() -> None:
     left = trace(span("r", operation="order", duration=100), span("x", "r", operation="query", start=10, duration=20))
     right = trace(
         span("r", operation="order", duration=100),
@@ -38,13 +38,13 @@ def test_repeated_work_is_counted_not_repeated() -> None:
     assert (row.left.count, row.right.count, row.right.duration_us) == (1, 9, 45)
 
 
-def test_the_same_operation_of_another_service_is_other_work() -> None:
+def test_the_same_operation_of_another_service_is_a_separate_row() -> None:
     left = trace(span("r", service="orders", operation="GET"))
     right = trace(span("r", service="users", operation="GET"))
     assert [row.verdict for row in compare(left, right).rows] == ["left", "right"]
 
 
-def test_more_rows_than_anybody_reads_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_beyond_the_limit_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(comparing, "MOST_ROWS", 3)
     found = trace(span("r"), *(span(f"x{n}", "r", operation=f"step {n}", start=n) for n in range(9)))
     difference = compare(found, found)

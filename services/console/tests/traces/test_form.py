@@ -1,4 +1,4 @@
-"""What an address asks for."""
+"""Search parameters in a URL."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NOW = 1_780_000_000.0
 
 
 def search(address: str) -> Search:
-    """The search of an address's query."""
+    """Return the search for a query string."""
     return Search.from_params(QueryDict(address), now=NOW)
 
 
@@ -28,13 +28,13 @@ def test_durations_have_a_unit(text: str, seconds: float | None) -> None:
 
 
 @pytest.mark.parametrize("text", ["250", "ms", "-1s", "1 hour", "1e3ms"])
-def test_a_duration_that_is_none_is_told_at_its_input(text: str) -> None:
+def test_an_invalid_duration_is_reported_at_its_input(text: str) -> None:
     found = search(f"min={text}")
     assert "needs a number and a unit" in found.errors["min"]
     assert found.min_text == text
 
 
-def test_a_shortest_above_the_longest_is_told() -> None:
+def test_a_minimum_above_the_maximum_is_reported() -> None:
     assert "below the shortest" in search("min=2s&max=1s").errors["max"]
 
 
@@ -53,13 +53,13 @@ def test_tags_are_pairs_or_a_json_object(text: str, tags: dict[str, str]) -> Non
 
 
 @pytest.mark.parametrize("text", ["a", "a=", "=b", 'a="b', "{not json", "{}x"])
-def test_tags_that_are_none_are_told_at_their_input(text: str) -> None:
+def test_invalid_tags_are_reported_at_their_input(text: str) -> None:
     found = search(f"tags={text}")
     assert found.errors["tags"]
     assert found.tags == {}
 
 
-def test_an_alerts_link_is_understood() -> None:
+def test_the_link_of_an_alert_is_understood() -> None:
     found = search("service=orders")
     assert (found.service, found.errors_only, found.errors) == ("orders", False, {})
     assert (found.timerange.start, found.timerange.end) == (NOW - 3600, NOW)
@@ -79,7 +79,7 @@ def test_repeated_tags_add_up() -> None:
     assert search("tags=a=1&tags=b=2").tags == {"a": "1", "b": "2"}
 
 
-def test_more_than_is_kept_is_told(settings: Any) -> None:
+def test_a_range_beyond_the_retention_is_reported(settings: Any) -> None:
     settings.TRACES_RETENTION_DAYS = 7
     assert "only those are searched" in search("from=now-30d&to=now").note
     assert "none left" in search("from=now-30d&to=now-20d").note
@@ -94,17 +94,17 @@ def test_more_than_is_kept_is_told(settings: Any) -> None:
         (30, "Jaeger searches 7 days back: only those are searched."),
     ],
 )
-def test_a_search_reaches_back_as_long_as_traces_are_kept(kept: int, note: str, settings: Any) -> None:
+def test_a_search_reaches_back_as_far_as_the_retention(kept: int, note: str, settings: Any) -> None:
     settings.TRACES_RETENTION_DAYS = kept
     assert search("from=now-40d&to=now").note == note
     assert search(f"from=now-{min(kept, 7)}d&to=now").note == ""
 
 
-def test_the_bound_of_searches_is_jaegers_own() -> None:
+def test_the_limit_of_searches_matches_jaeger() -> None:
     config = yaml.safe_load((Path(__file__).parents[4] / "observability" / "jaeger" / "config.yaml").read_text())
     assert f"max_span_age: {JAEGER_SEARCH_DAYS * 24}h" in yaml.safe_dump(config)
 
 
 @pytest.mark.parametrize(("limit", "expected"), [("9999", 200), ("0", 1), ("x", 50), ("-5", 50), ("20", 20)])
-def test_the_limit_stays_within_what_jaeger_is_asked_for(limit: str, expected: int) -> None:
+def test_the_limit_stays_within_the_maximum_for_jaeger(limit: str, expected: int) -> None:
     assert search(f"limit={limit}").limit == expected

@@ -1,4 +1,4 @@
-"""What Jaeger says, as typed values."""
+"""Answers of Jaeger as typed values."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ def test_a_trace_without_failure_has_no_failing_span() -> None:
     assert trace(span("root")).failing_span() is None
 
 
-def test_the_root_is_the_earliest_span_whose_caller_is_not_there() -> None:
+def test_the_root_is_the_earliest_span_whose_caller_is_missing() -> None:
     assert trace(span("child", "gone", start=5), span("root", start=9)).root.span_id == "child"
 
 
-def test_spans_that_are_each_others_parents_do_not_hang() -> None:
+def test_a_cycle_of_parents_does_not_hang() -> None:
     found = trace(span("a", "b"), span("b", "a", start=1))
     assert set(found.depths.values()) <= {0, 1}
     assert found.root.span_id == "a"
 
 
-def test_a_span_that_was_stored_twice_counts_once() -> None:
+def test_a_span_stored_twice_counts_once() -> None:
     assert len(trace(span("root"), span("root"), span("x", "root")).spans) == 2
 
 
@@ -57,12 +57,12 @@ def test_a_parent_in_another_trace_is_a_link() -> None:
     assert [(link.trace_id, link.span_id) for link in found.links] == [("f" * 32, "there")]
 
 
-def test_a_trace_of_a_thousand_steps_deep_is_read() -> None:
+def test_a_trace_of_a_thousand_levels_is_parsed() -> None:
     chain = [span("s0"), *(span(f"s{depth}", f"s{depth - 1}", start=depth) for depth in range(1, 3000))]
     assert trace(*chain).depths["s2999"] == 2999
 
 
-def test_a_search_escapes_nothing_but_sends_values_as_parameters(backends: Backends) -> None:
+def test_a_search_sends_values_as_unescaped_parameters(backends: Backends) -> None:
     backends.answers["/api/traces"] = [order()]
     query = TraceQuery(
         'orders"}&limit=9',
@@ -89,7 +89,7 @@ def test_a_search_escapes_nothing_but_sends_values_as_parameters(backends: Backe
     }
 
 
-def test_the_newest_trace_comes_first(backends: Backends) -> None:
+def test_the_newest_trace_is_first(backends: Backends) -> None:
     backends.answers["/api/traces"] = [
         raw(span("old", trace_id="1" * 32), trace_id="1" * 32),
         raw(span("new", start=5, trace_id="2" * 32), trace_id="2" * 32),
@@ -103,13 +103,13 @@ def test_an_unknown_trace_is_none(backends: Backends) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["", "xyz", TRACE_ID.upper(), TRACE_ID[:-1], f"{TRACE_ID}/../services"])
-def test_what_is_no_trace_id_is_not_asked_for(backends: Backends, wrong: str) -> None:
+def test_an_invalid_trace_id_is_not_requested(backends: Backends, wrong: str) -> None:
     with pytest.raises(ValueError, match="no trace id"):
         jaeger.client().trace(wrong)
     assert not backends.asked
 
 
-def test_an_answer_of_something_else_is_no_jaeger(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_of_another_format_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jaeger, "get_json", lambda *args, **more: ["hello"])
     with pytest.raises(BackendDown, match="not one of Jaeger's API"):
         jaeger.client().services()

@@ -18,12 +18,12 @@ OTHER_ID = "1" * 32
 
 
 def text_of(answer: object) -> str:
-    """The page's text, without its markup."""
+    """Return the page's text, without its markup."""
     content: bytes = answer.content  # type: ignore[attr-defined]
     return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", content.decode())))
 
 
-def test_the_form_shows_what_the_address_asks_for(viewer_client: Client, backends: Backends) -> None:
+def test_the_form_shows_the_parameters_of_the_url(viewer_client: Client, backends: Backends) -> None:
     answer = viewer_client.get("/traces?service=orders&min=250ms&error=true&tags=order.id=x&from=now-6h&to=now")
     page = answer.content.decode()
     assert '<option value="orders" selected>' in page
@@ -38,7 +38,9 @@ def test_a_service_that_is_not_in_the_catalogue_can_be_searched(viewer_client: C
     assert '<option value="rabbitmq" selected>' in viewer_client.get("/traces?service=rabbitmq").content.decode()
 
 
-def test_wrong_input_is_told_where_it_is_and_nothing_is_searched(viewer_client: Client, backends: Backends) -> None:
+def test_invalid_input_is_reported_at_its_field_and_nothing_is_searched(
+    viewer_client: Client, backends: Backends
+) -> None:
     page = viewer_client.get("/traces?service=orders&min=soon").content.decode()
     assert re.search(r'name="min" value="soon"[^>]*aria-invalid="true" aria-describedby="error-min"', page)
     results = viewer_client.get("/traces/results?service=orders&min=soon")
@@ -46,7 +48,7 @@ def test_wrong_input_is_told_where_it_is_and_nothing_is_searched(viewer_client: 
     assert not backends.asked
 
 
-def test_results_name_the_failing_span_and_lead_to_it(viewer_client: Client, backends: Backends) -> None:
+def test_results_name_the_failing_span_and_link_to_it(viewer_client: Client, backends: Backends) -> None:
     backends.answers["/api/traces"] = [order()]
     answer = viewer_client.get("/traces/results?service=orders&from=now-1h&to=now")
     page = answer.content.decode()
@@ -55,7 +57,7 @@ def test_results_name_the_failing_span_and_lead_to_it(viewer_client: Client, bac
     assert "data-points=" in page
 
 
-def test_without_a_service_every_one_is_asked_and_a_trace_listed_once(
+def test_without_a_service_all_are_searched_and_each_trace_is_listed_once(
     viewer_client: Client, backends: Backends
 ) -> None:
     backends.answers["/api/traces"] = [order()]
@@ -80,7 +82,7 @@ def test_a_service_without_an_answer_is_named_and_the_others_are_shown(
     assert "POST api/v1/orders" in said
 
 
-def test_results_are_sorted_as_asked_for(viewer_client: Client, backends: Backends) -> None:
+def test_results_are_sorted_as_requested(viewer_client: Client, backends: Backends) -> None:
     backends.answers["/api/traces"] = [
         raw(span("a", operation="short", duration=10, start=9, trace_id=OTHER_ID), trace_id=OTHER_ID),
         raw(span("b", operation="long", duration=99)),
@@ -91,7 +93,7 @@ def test_results_are_sorted_as_asked_for(viewer_client: Client, backends: Backen
     assert longest.index("long") < longest.index("short")
 
 
-def test_health_checks_are_left_out_until_they_are_asked_for(viewer_client: Client, backends: Backends) -> None:
+def test_health_checks_are_hidden_unless_requested(viewer_client: Client, backends: Backends) -> None:
     backends.answers["/api/traces"] = [
         raw(span("a", operation="GET readyz", trace_id=OTHER_ID), trace_id=OTHER_ID),
         raw(span("b", operation="GET api/v1/products")),
@@ -105,11 +107,11 @@ def test_health_checks_are_left_out_until_they_are_asked_for(viewer_client: Clie
     assert "readyz" in text_of(viewer_client.get("/traces/results?service=orders&operation=GET+readyz"))
 
 
-def test_no_match_says_what_to_try(viewer_client: Client, backends: Backends) -> None:
+def test_an_empty_result_suggests_what_to_try(viewer_client: Client, backends: Backends) -> None:
     assert "No trace matches" in text_of(viewer_client.get("/traces/results?service=orders"))
 
 
-def test_a_jaeger_that_is_down_costs_the_results_a_note(viewer_client: Client, backends: Backends) -> None:
+def test_a_jaeger_that_is_down_shows_a_note_in_the_results(viewer_client: Client, backends: Backends) -> None:
     backends.is_down = True
     answer = viewer_client.get("/traces/results?service=orders")
     assert answer.status_code == 200
@@ -125,7 +127,7 @@ def test_a_traces_data_has_its_spans_and_its_log_link(viewer_client: Client, bac
     assert f"trace.id%3A%22{TRACE_ID}%22" in found["logs_url"]
 
 
-def test_an_unknown_trace_says_why_that_may_be(viewer_client: Client, backends: Backends, settings: Any) -> None:
+def test_an_unknown_trace_lists_possible_reasons(viewer_client: Client, backends: Backends, settings: Any) -> None:
     settings.TRACES_RETENTION_DAYS = 5
     answer = viewer_client.get(f"/traces/{TRACE_ID}/data")
     assert "5 days" in answer.json()["note"], "as long as the setting says"
@@ -133,7 +135,7 @@ def test_an_unknown_trace_says_why_that_may_be(viewer_client: Client, backends: 
     assert answer.json()["logs_url"]
 
 
-def test_a_trace_whose_jaeger_is_down_says_so(viewer_client: Client, backends: Backends) -> None:
+def test_the_page_of_a_trace_reports_that_jaeger_is_down(viewer_client: Client, backends: Backends) -> None:
     backends.is_down = True
     answer = viewer_client.get(f"/traces/{TRACE_ID}/data")
     assert (answer.json()["note"], answer.json()["backend"]) == ("jaeger doesn't answer.", "jaeger")
@@ -141,7 +143,7 @@ def test_a_trace_whose_jaeger_is_down_says_so(viewer_client: Client, backends: B
 
 
 @pytest.mark.parametrize("wrong", ["xyz", "0" * 32, "a" * 33, "%3Cscript%3E"])
-def test_what_is_no_trace_id_is_told(viewer_client: Client, wrong: str) -> None:
+def test_an_invalid_trace_id_is_reported(viewer_client: Client, wrong: str) -> None:
     answer = viewer_client.get(f"/traces/{wrong}")
     assert answer.status_code == 404
     assert "is no trace id: a trace id has 32 hex digits" in text_of(answer)
@@ -149,16 +151,16 @@ def test_what_is_no_trace_id_is_told(viewer_client: Client, wrong: str) -> None:
 
 
 @pytest.mark.parametrize(("text", "known"), [("ABC", "abc".zfill(32)), ("f" * 32, "f" * 32), ("", None), ("0", None)])
-def test_ids_are_known_by_their_digits(text: str, known: str | None) -> None:
+def test_ids_are_recognised_by_their_digits(text: str, known: str | None) -> None:
     assert normal_id(text) == known
 
 
-def test_a_short_id_leads_to_its_full_address(viewer_client: Client) -> None:
+def test_a_short_id_redirects_to_its_full_url(viewer_client: Client) -> None:
     answer = viewer_client.get("/traces/ABCDEF0123456789?span=s")
     assert answer["Location"] == f"/traces/{'abcdef0123456789'.zfill(32)}?span=s"
 
 
-def test_log_lines_come_with_their_span_in_order_of_their_time(viewer_client: Client, backends: Backends) -> None:
+def test_log_lines_have_their_span_and_are_ordered_by_time(viewer_client: Client, backends: Backends) -> None:
     backends.lines = [
         {"@timestamp": "2026-05-28T20:26:40.000900Z", "event.id": "2", "message": "later", "span": {"id": "e" * 16}},
         {"@timestamp": "2026-05-28T20:26:40.000100Z", "event.id": "1", "message": "<b>", "log.level": "error"},
@@ -171,7 +173,7 @@ def test_log_lines_come_with_their_span_in_order_of_their_time(viewer_client: Cl
     assert {"term": {"trace.id": TRACE_ID}} in body["query"]["bool"]["filter"]
 
 
-def test_log_lines_need_the_traces_bounds(viewer_client: Client, backends: Backends) -> None:
+def test_log_lines_require_the_bounds_of_the_trace(viewer_client: Client, backends: Backends) -> None:
     assert viewer_client.get(f"/traces/{TRACE_ID}/lines?start=x").status_code == 400
 
 
@@ -187,7 +189,7 @@ def test_two_traces_are_compared(viewer_client: Client, backends: Backends) -> N
     assert "only B" in rows
 
 
-def test_a_pasted_address_is_taken_for_its_trace(viewer_client: Client) -> None:
+def test_a_pasted_url_is_accepted_as_its_trace(viewer_client: Client) -> None:
     page = viewer_client.get(f"/traces/compare?a=http://console/traces/{OTHER_ID}?span=x&b={TRACE_ID}").content.decode()
     assert f"a={OTHER_ID}&amp;b={TRACE_ID}" in page
 
@@ -200,7 +202,7 @@ def test_a_pasted_address_is_taken_for_its_trace(viewer_client: Client) -> None:
         ("", "Choose two traces"),
     ],
 )
-def test_a_comparison_of_what_cannot_be_compared_says_why(viewer_client: Client, address: str, said: str) -> None:
+def test_an_impossible_comparison_shows_the_reason(viewer_client: Client, address: str, said: str) -> None:
     assert said in text_of(viewer_client.get(f"/traces/compare?{address}"))
 
 
@@ -210,7 +212,7 @@ def test_a_comparison_with_an_unknown_trace_names_it(viewer_client: Client, back
     assert f"Jaeger has no trace {OTHER_ID}" in rows
 
 
-def test_jaegers_addresses_lead_here(viewer_client: Client) -> None:
+def test_urls_of_jaeger_redirect_here(viewer_client: Client) -> None:
     assert viewer_client.get(f"/trace/{TRACE_ID}?uiFind=abc")["Location"] == f"/traces/{TRACE_ID}?span=abc"
     end = START_US
     answer = viewer_client.get(f"/search?service=orders&start={end - 60_000_000}&end={end}&lookback=custom&limit=50")
@@ -221,6 +223,6 @@ def test_jaegers_addresses_lead_here(viewer_client: Client) -> None:
 @pytest.mark.parametrize(
     "path", ["/traces", "/traces/results", f"/traces/{TRACE_ID}", f"/traces/{TRACE_ID}/data", "/logs"]
 )
-def test_nothing_is_shown_to_somebody_who_has_not_logged_in(client: Client, backends: Backends, path: str) -> None:
+def test_traces_require_login(client: Client, backends: Backends, path: str) -> None:
     assert client.get(path).status_code in (302, 401)
     assert not backends.asked

@@ -13,7 +13,7 @@ from tests.traces.samples import order, parse_raw, span, trace
 
 
 def path_of(found: Trace) -> list[tuple[str, int, int]]:
-    """The critical path as (span, from, to) in microseconds from the trace's start."""
+    """Return the critical path as (span, from, to) in microseconds from the trace's start."""
     nodes = arrange(found)
     origin = found.spans[0].start_us
     return [
@@ -22,7 +22,7 @@ def path_of(found: Trace) -> list[tuple[str, int, int]]:
     ]
 
 
-def test_each_span_stands_below_its_caller_in_order_of_start() -> None:
+def test_each_span_is_listed_below_its_caller_in_order_of_start() -> None:
     nodes = arrange(
         trace(
             span("root"),
@@ -44,12 +44,12 @@ def test_a_span_whose_caller_is_missing_is_an_orphan_and_shown() -> None:
     assert [(node.span.span_id, node.is_orphan) for node in nodes] == [("root", False), ("lost", True)]
 
 
-def test_spans_in_a_ring_are_all_shown_once() -> None:
+def test_spans_in_a_cycle_are_all_shown_once() -> None:
     nodes = arrange(trace(span("root"), span("a", "b", start=1), span("b", "a", start=2), span("self", "self")))
     assert sorted(node.span.span_id for node in nodes) == ["a", "b", "root", "self"]
 
 
-def test_own_time_is_what_no_child_covers() -> None:
+def test_own_time_is_the_time_covered_by_no_child() -> None:
     nodes = arrange(
         trace(
             span("root", duration=100),
@@ -73,7 +73,7 @@ def test_the_critical_path_follows_the_child_that_finished_last() -> None:
     assert path_of(found) == [("root", 0, 10), ("slow", 10, 70), ("last", 70, 90), ("root", 90, 100)]
 
 
-def test_the_critical_path_goes_down_to_what_was_waited_for() -> None:
+def test_the_critical_path_descends_into_the_awaited_span() -> None:
     found = trace(
         span("root", duration=100),
         span("call", "root", start=10, duration=80),
@@ -91,7 +91,7 @@ def test_work_that_outlives_its_caller_is_not_waited_for() -> None:
     assert path_of(found) == [("root", 0, 80), ("publish", 80, 90), ("root", 90, 100)]
 
 
-def test_the_critical_path_covers_the_root_without_gaps_whatever_the_trace() -> None:
+def test_the_critical_path_covers_the_root_without_gaps_for_any_trace() -> None:
     nodes = arrange(parse_raw(order()))
     sections = critical_path(nodes)
     assert sections[0].start_us == nodes[0].span.start_us
