@@ -48,7 +48,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     services = {service.url_variable: name for name, service in catalogue.load().public().items()}
     declared: dict[str, Any] = {
         **{url: kinds.origin(f"http://127.0.0.1:{ports[name]}") for url, name in services.items()},
-        # Jaeger's API answers wherever Jaeger runs; its own UI is a placeholder page in builds without the UI files.
+        # Jaeger's API is available in every build; its own UI is a placeholder page in builds without the UI files.
         "TRACE_URL": _trace_url(f"http://127.0.0.1:{ports['jaeger']}/api/traces/{{trace_id}}"),
         "TRAFFIC_USERS": kinds.integer(2, 1, MAX_TRAFFIC_USERS),
         # Among containers the services are on an internal network, which the load can't leave either.

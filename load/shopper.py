@@ -67,7 +67,7 @@ class Shopper(FastHttpUser):
     # Above the longest response time that a service may have (10 s for an order).
     network_timeout = 15.0
     connection_timeout = 3.0
-    # One request at a time. It is also the number of silent retries of a broken GET plus one, so it can't be 0.
+    # One request at a time. The client silently retries a broken GET `concurrency + 1` times; 0 is not allowed.
     concurrency = 1
     default_headers = {"User-Agent": "load/0.1", "Accept": "application/json"}
 

@@ -65,7 +65,7 @@ def thaw(world: World, arguments: Arguments) -> None:
     """Resume frozen processes."""
     for name in _each(arguments):
         world.runner.signal(name, signal.SIGCONT)
-        # A process that was restarted meanwhile (a missed heartbeat, for example) isn't frozen any more.
+        # A process that ended meanwhile (after a missed heartbeat, for example) is restarted: wait until it is ready.
         world.runner.start(name)
 
 
@@ -163,7 +163,7 @@ def heal_provider(world: World, arguments: Arguments) -> None:
 def lock(world: World, arguments: Arguments) -> None:
     """Lock a table's rows, or the table in `mode`, in a transaction that never ends.
 
-    A separate process holds the lock, so that it survives this one.
+    A separate process in its own session holds the lock, so that an interruption of the drill doesn't end it.
     """
     settings = world.platform.settings
     subprocess.Popen(

@@ -1,4 +1,4 @@
-"""A tiny stand-in for all four services on one port, so that journeys can be run without the platform."""
+"""A small stub of all four services on one port, so that journeys can be tested without the platform."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PRODUCTS = [
 
 @dataclass
 class Stub:
-    """What the stub saw, and how it should behave. `broken_orders`: orders answer 500. `delay` is in seconds."""
+    """Received requests and the behaviour to simulate. `broken_orders`: orders return 500. `delay` is in seconds."""
 
     url: str = ""
     broken_orders: bool = False
@@ -81,7 +81,7 @@ def _answer(stub: Stub, request: Request) -> tuple[int, dict[str, Any]]:
 
 
 def _answer_to_customer(stub: Stub, request: Request) -> tuple[int, dict[str, Any]]:
-    """What only a customer with a token gets."""
+    """The responses that require a customer's token."""
     path = request.path
     if request.headers.get("Authorization", "").partition(".")[0] != "Bearer head":
         return 401, {"code": "token_invalid"}
@@ -126,7 +126,7 @@ def _order(stub: Stub, request: Request) -> tuple[int, dict[str, Any]]:
 
 @contextmanager
 def serving(stub: Stub, port: int = 0) -> Iterator[Stub]:
-    """Serve the stub on that port of loopback (0: a free one); its `url` says which."""
+    """Serve the stub on that port of loopback (0: a free one); its `url` has the port."""
     with StubServer(partial(_respond, stub), port=port) as server:
         stub.url = server.url
         yield stub
