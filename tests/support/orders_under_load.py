@@ -17,7 +17,7 @@ from tests.support.shop import Customer, Shop
 PAUSE_SECONDS = 0.2
 # An order whose process was killed is in progress until the reconciler cancels it after 60 s; then it can be retried.
 ANSWERED_WITHIN_SECONDS = 120.0
-# Not final: "this order is being placed now", and responses of the platform itself.
+# Not final: 409 means that the order is still being placed, 429 that the platform limits requests.
 NOT_FINAL = {HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS}
 
 

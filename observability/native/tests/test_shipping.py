@@ -36,7 +36,7 @@ class Store:
         return json_response(self.bulk(request.get_data(as_text=True).splitlines()) if request.method == "POST" else {})
 
     def bulk(self, lines: list[str]) -> dict[str, Any]:
-        """Answer a bulk request."""
+        """Respond to a bulk request."""
         items = []
         with self._lock:
             for action, document in zip(lines[::2], lines[1::2], strict=True):

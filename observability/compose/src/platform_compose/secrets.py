@@ -66,7 +66,7 @@ def readers(store: SecretStore, services: Catalogue) -> Iterator[Reader]:
         "ELASTICSEARCH_PASSWORD": store.get(secret_name("reader")),
     }
     yield Reader("grafana", 472, 0, {"environment": environment_file(grafana)})
-    # The administrator's access for drills: a container of the profile `drills` only.
+    # Drills act as an administrator would: a container of the profile `drills` only.
     administrators = {
         "POSTGRES_PASSWORD": store.get(f"postgres_{POSTGRES_ADMIN}"),
         "RABBITMQ_PASSWORD": store.get("rabbitmq_admin"),

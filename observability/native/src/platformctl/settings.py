@@ -86,7 +86,7 @@ class Settings:
         return self.ports[port_variable(process, use)]
 
 
-# Where alerts go besides the watchdog's record; `alerts.generator.alertmanager` says what each means.
+# Receivers of alerts besides the watchdog's record; documented in `alerts.generator.alertmanager`.
 ALERT_VARIABLES = (
     "ALERT_WEBHOOK_URL",
     "ALERT_WEBHOOK_TOKEN_FILE",
@@ -100,7 +100,7 @@ ALERT_VARIABLES = (
     "PAGERDUTY_ROUTING_KEY_FILE",
 )
 
-# Read by docker compose only; one .env serves both ways of running.
+# Only docker compose uses these; one .env serves both ways to run the platform.
 COMPOSE_VARIABLES = (
     "GRAFANA_PORT",
     "KIBANA_PORT",
@@ -113,7 +113,7 @@ COMPOSE_VARIABLES = (
     "ES_JAVA_OPTS",
 )
 
-# Moves every port that isn't set by itself.
+# Moves every port that isn't set individually.
 PORT_OFFSET = kinds.integer(0, 0, 40_000)
 OTHER_VARIABLES = ("PORT_OFFSET", *variables(Settings))
 
@@ -129,7 +129,7 @@ def load(root: Path, catalogue: Catalogue, environ: Mapping[str, str] | None = N
     merged = in_file | {key: surrounding[key] for key in known if key in surrounding}
     given = {name: value for name, value in merged.items() if value.strip()}
     offset = parse({"PORT_OFFSET": PORT_OFFSET}, given, blank_is_unset=True)[0].get("PORT_OFFSET", 0)
-    # As if they were set: an offset may move a default beyond the last port.
+    # Checked like configured values: an offset may move a default beyond the last port.
     moved = {name: str(default + offset) for name, default in defaults.items()}
     declared = {
         "PORT_OFFSET": PORT_OFFSET,
