@@ -1,4 +1,4 @@
-"""The endpoint that is put under load."""
+"""The endpoint of the load test."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Pages(PageNumberPagination):
 
 
 class Things(generics.ListAPIView[Thing]):
-    """Twenty rows: one query counts, one fetches."""
+    """Lists twenty rows with two queries: one counts, one fetches."""
 
     queryset = Thing.objects.select_related("shelf").order_by("id")
     serializer_class = ThingSerializer

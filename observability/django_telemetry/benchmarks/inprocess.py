@@ -1,7 +1,7 @@
-"""One variant in one process, measured by pyperf: CPU time for each request. Called by benchmarks/run.
+"""Measures the CPU time per request of one variant in one process, with pyperf. Called by benchmarks/run.
 
-CPU time and not wall time, since other processes on the machine disturb it less, by two clocks: `request` is the time
-of the thread that answers, which is what a request waits for; `process` that of all threads, which encode and send too.
+CPU time is less sensitive to other processes than wall time. There are two clocks: `request` is the CPU time of the
+thread that serves the request, `process` that of all threads, including those that encode and send telemetry.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def _never_called(_loops: int) -> float:
 
 
 def _hand_on(command: list[str], arguments: Any) -> None:
-    """Hand our own arguments on to pyperf's worker processes."""
+    """Pass this script's arguments to pyperf's worker processes."""
     for name in ("variant", "sampled", "interface", "clock", "sink"):
         command += [f"--{name}", getattr(arguments, name)]
 
@@ -140,7 +140,7 @@ def main() -> None:
     from django.conf import settings
 
     settings.configure(**settings_for(arguments.variant, "benchmarks.views"))
-    # pyperf reads the worker's result from a pipe of its own; what the variants log goes nowhere.
+    # pyperf reads the worker's result from its own pipe; the log output of the variants is discarded.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     django.setup()
     serve = _wsgi if arguments.interface == "wsgi" else _asgi

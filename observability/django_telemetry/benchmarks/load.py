@@ -1,4 +1,4 @@
-"""Steady load on one gunicorn worker: CPU time of the worker for each request, and latency percentiles."""
+"""Steady load on one gunicorn worker: the worker's CPU time per request, and latency percentiles."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from typing import Self
 from benchmarks.processes import HERE, free_port
 
 CLIENTS = 4
-# Between two requests of a client, in the mean. Below saturation: a queue in front of the worker would hide what
-# happens inside it. At random: clients with equal pauses may fall into step, and then all of them queue, or none.
+# Mean pause between two requests of a client, in seconds. The load is below saturation: a queue in front of the worker
+# would hide its own latency. The pauses are random: with equal ones, clients may synchronise and all queue, or none.
 PAUSE = 0.02
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
 class Block:
-    """A few seconds of load: how long each request took, and the CPU time of the worker, in seconds."""
+    """A few seconds of load: the latency of each request and the CPU time of the worker, in seconds."""
 
     latencies: list[float]
     cpu: float
@@ -66,9 +66,9 @@ def _drive(port: int, seconds: float, pause: float) -> list[float]:
 
 
 class Server:
-    """gunicorn with one worker that serves ``variant``, warm. A context manager.
+    """A warmed-up gunicorn with one worker that serves ``variant``. A context manager.
 
-    ``frozen``: with what is loaded out of the garbage collector's sight, as django_telemetry.gunicorn.freeze does.
+    ``frozen`` excludes loaded objects from garbage collection, like django_telemetry.gunicorn.freeze.
     """
 
     def __init__(self, variant: str, *, sampled: bool, frozen: bool, sink: str, database_url: str) -> None:
@@ -104,26 +104,26 @@ class Server:
         self._master.wait(30)
 
     def block(self, seconds: float) -> Block:
-        """Load it for ``seconds``."""
-        # Other servers had the processor's caches meanwhile.
+        """Apply load for ``seconds`` and return the measurements."""
+        # Warm up: other servers have used the processor's caches since the last block.
         _drive(self._port, 0.3, PAUSE)
         before = _cpu_seconds(self._worker)
         latencies = _drive(self._port, seconds, PAUSE)
-        # What is queued belongs to these requests too.
+        # Sending the queued telemetry also counts for these requests.
         time.sleep(1.5)
         return Block(latencies, _cpu_seconds(self._worker) - before)
 
 
 def base_of(server: str) -> str:
-    """The name of the bare server that a server is compared with: frozen with frozen."""
+    """The name of the bare server to compare a server with: a frozen one with a frozen one."""
     return "service bare sampled" + (" frozen" if server.endswith(" frozen") else "")
 
 
 def summary(blocks: Sequence[Block], of_bare: Sequence[Block]) -> dict[str, float]:
-    """Figures of one server: medians over its blocks, and percentiles of the latency of all its requests.
+    """The results of one server: medians over its blocks, and latency percentiles of all its requests.
 
-    ``ratio`` is the median of the ratios to the block of the bare server in the same round: a slow spell of the machine
-    hits both alike.
+    ``ratio`` is the median of the ratios to the bare server's block of the same round: a slow period of the machine
+    affects both.
     """
     costs, bare = ([block.cpu / len(block.latencies) * 1000 for block in each] for each in (blocks, of_bare))
     ratios = [mine / other for mine, other in zip(costs, bare, strict=True)]

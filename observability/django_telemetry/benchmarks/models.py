@@ -1,4 +1,4 @@
-"""Something to list."""
+"""The models of the benchmark's list view."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.db import models
 
 
 class Shelf(models.Model):
-    """A place for things."""
+    """The foreign key target of Thing."""
 
     name = models.CharField(max_length=64)
 
@@ -17,12 +17,12 @@ class Shelf(models.Model):
 
 
 class Thing(models.Model):
-    """One row of the list that the service answers with."""
+    """One row of the listed table."""
 
     name = models.CharField(max_length=64)
     shelf = models.ForeignKey(Shelf, on_delete=models.CASCADE)
 
-    objects: ClassVar[models.Manager[Thing]] = models.Manager()  # for mypy: not among the apps of its settings
+    objects: ClassVar[models.Manager[Thing]] = models.Manager()  # for mypy: its Django settings lack this app
 
     def __str__(self) -> str:
         return self.name

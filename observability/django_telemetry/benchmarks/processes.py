@@ -34,7 +34,7 @@ if not Thing.objects.exists():
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
+    """A port that is currently unused."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -42,7 +42,7 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def sink() -> Iterator[str]:
-    """A process that takes whatever is sent to it; its URL."""
+    """Run a backend that accepts all requests in its own process. Yields its URL."""
     port = free_port()
     with subprocess.Popen([sys.executable, "-m", "benchmarks.sink", str(port)], cwd=HERE.parent) as process:
         try:
@@ -57,7 +57,7 @@ def sink() -> Iterator[str]:
 
 
 def prepare_tables(database_url: str) -> None:
-    """Create the benchmark's database and its tables with rows, if they aren't there."""
+    """Create the benchmark's database, tables and rows unless they exist."""
     server, _, name = database_url.rpartition("/")
     with psycopg.connect(f"{server}/postgres", autocommit=True, connect_timeout=10) as session:
         if not session.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():

@@ -1,6 +1,6 @@
-"""What is measured gets a processor of its own; its backends and the load share the others.
+"""Reserves a processor for the measured process; its backends and the load share the others.
 
-A backend on the same processor takes its caches: what the variants then differ by is the neighbour's work too.
+A backend on the same processor would compete for its caches and distort the differences between the variants.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ _VARIABLE = "BENCH_PROCESSOR"
 
 
 def claim() -> None:
-    """Move this process to the processor that is kept for what is measured. To be called before it starts threads."""
+    """Move this process to the processor reserved for the measurement. Call it before starting threads."""
     if kept := os.environ.get(_VARIABLE):
         os.sched_setaffinity(0, {int(kept)})
 
 
 @contextlib.contextmanager
 def kept_free(backends: Iterable[int]) -> Iterator[bool]:
-    """Keep one processor for processes that ``claim`` it; False where there is only one.
+    """Reserve one processor for processes that call claim(). Yields False when there is only one processor.
 
-    This process and ``backends`` (process ids), with their descendants, stay on the others and may use all again at the
-    end. What they start meanwhile inherits that.
+    This process and ``backends`` (process ids), with their descendants, run on the others, and on all again at the end.
+    Processes that they start in the block inherit this.
     """
     allowed = os.sched_getaffinity(0)
     if len(allowed) < 2:
@@ -44,10 +44,10 @@ def kept_free(backends: Iterable[int]) -> Iterator[bool]:
 
 @contextlib.contextmanager
 def in_the_background(collectors: Iterable[int]) -> Iterator[None]:
-    """Let ``collectors`` (process ids), with their descendants, run only while nobody else wants to.
+    """Let ``collectors`` (process ids), with their descendants, run only while the processor is otherwise idle.
 
-    A collector has a machine of its own. Here it would take the time of the database and of the load's clients, and
-    only from the variants that export: that is no cost of theirs.
+    In production a collector runs on another machine. Here it would take CPU time from the database and the load's
+    clients, and only for the variants that export, although it is not a cost of theirs.
     """
     pids = list(collectors)
     _for_each_thread(pids, lambda thread: os.sched_setscheduler(thread, os.SCHED_IDLE, os.sched_param(0)))
@@ -62,7 +62,7 @@ def _allow(pids: Iterable[int], processors: set[int]) -> None:
 
 
 def _for_each_thread(pids: Iterable[int], do: Callable[[int], None]) -> None:
-    """Linux knows neither processors nor a policy of a process as a whole. Who is gone meanwhile is passed over."""
+    """Call ``do`` for each thread: Linux sets affinity and policy per thread. Threads that have ended are skipped."""
     for pid in pids:
         with contextlib.suppress(psutil.NoSuchProcess):
             process = psutil.Process(pid)

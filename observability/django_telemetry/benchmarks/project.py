@@ -1,4 +1,4 @@
-"""The Django project that is measured, in one of its variants."""
+"""The measured Django project, in one of its variants."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ VARIANTS: dict[str, tuple[str, str]] = {
     "stock-all": ("stock", "traces,metrics,logs,errors"),
 }
 
-# What a project writes for itself around python-json-logger when it has nothing else.
+# What a typical project configures with python-json-logger.
 STOCK_LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -34,7 +34,7 @@ STOCK_LOGGING: dict[str, Any] = {
 
 
 def prepare(variant: str, *, sampled: bool, sink: str) -> None:
-    """Set the environment for ``variant``; ``sink`` is the URL of a backend that takes everything."""
+    """Set the environment for ``variant``; ``sink`` is the URL of a backend that accepts everything."""
     http, signals = VARIANTS[variant]
     for name in [name for name in os.environ if name.startswith(("TELEMETRY_", "OTEL_", "SENTRY_"))]:
         del os.environ[name]
@@ -49,7 +49,7 @@ def prepare(variant: str, *, sampled: bool, sink: str) -> None:
 
 
 def settings_for(variant: str, urlconf: str, database_url: str = "") -> dict[str, Any]:
-    """Django settings of ``variant``; with ``database_url`` the engine is PostgreSQL, as the packages wrap it."""
+    """Django settings of ``variant``. With ``database_url``, the engine is PostgreSQL as wrapped by the packages."""
     http, _ = VARIANTS[variant]
     installed = ["rest_framework", "benchmarks"] if database_url else []
     settings: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""What the figures say: each target with what was measured, and a table in Markdown."""
+"""Compares the results with the targets and renders them as a Markdown table."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 
 Results = Mapping[str, Mapping[str, Any]]
 
-# What ours adds to bare, at most, as a share of what the stock packages add with everything sampled.
+# The library's maximum overhead over bare, as a share of the stock packages' overhead with everything sampled.
 ADDED = (("wsgi", "sampled", 1 / 10), ("wsgi", "unsampled", 1 / 25), ("asgi", "sampled", 1 / 8))
-# CPU time of the service for each request, at most, as a multiple of bare.
+# Maximum CPU time of the service per request, as a multiple of bare.
 SERVICE_RATIO = 1.08
-# 99.9th percentile over that of bare, at most.
+# Maximum difference of the 99.9th percentile latency from that of bare, in ms.
 SERVICE_P999_MS = 1.0
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """One target: what was measured, what is allowed at most, and the same of the stock packages."""
+    """One target: the measured value, the allowed maximum, and the value of the stock packages."""
 
     what: str
     measured: float
@@ -28,15 +28,14 @@ class Verdict:
 
     @property
     def is_met(self) -> bool:
-        """Whether the target is met."""
         return self.measured <= self.allowed
 
 
 def in_process(rounds: Sequence[Sequence[float]]) -> dict[str, Any]:
-    """The figures of one variant in process, from its values in µs of each round.
+    """The in-process results of one variant, from its values in µs of each round.
 
-    A round's figure is the lower quartile of its process's values: what else runs on the machine can only add to them,
-    and does so for seconds on end. Of the rounds the median, since processes of one variant differ as well.
+    A round's result is the lower quartile of its process's values: other load on the machine can only increase them,
+    often for several seconds. The variant's result is the median of the rounds, since its processes differ as well.
     """
     quick = [_lower_quartile(measured) for measured in rounds]
     values = [value for measured in rounds for value in measured]
@@ -48,13 +47,13 @@ def _lower_quartile(values: Sequence[float]) -> float:
 
 
 def _added(results: Results, name: str, bare: str) -> list[float]:
-    """What a variant adds to bare in each round, in µs."""
+    """The overhead of a variant over bare in each round, in µs."""
     pairs = zip(results[name]["rounds_us"], results[bare]["rounds_us"], strict=True)
     return [mine - base for mine, base in pairs]
 
 
 def verdicts(results: Results) -> list[Verdict]:
-    """Every target that these results can answer."""
+    """All targets for which there are results."""
     found = []
     for clock in ("request", "process"):
         for interface, sampled, allowed in ADDED:
@@ -64,7 +63,7 @@ def verdicts(results: Results) -> list[Verdict]:
             ]
             if not set(names) <= set(results):
                 continue
-            # Round by round, since the machine's speed changes from one to the next.
+            # Compare per round, since the machine's speed changes between rounds.
             ours, stock = (_added(results, name, names[-1]) for name in names[:2])
             shares = sorted(mine / peer for mine, peer in zip(ours, stock, strict=True))
             found.append(
@@ -101,7 +100,7 @@ def verdicts(results: Results) -> list[Verdict]:
 
 
 def markdown(document: Mapping[str, Any], targets: Sequence[Verdict]) -> str:
-    """Targets first, then every figure."""
+    """Render the targets, then all results, as Markdown."""
     results: Results = document["results"]
     where = "has one of its own" if document["processor_of_its_own"] else "shares them with its backends"
     lines = [
@@ -145,5 +144,5 @@ def markdown(document: Mapping[str, Any], targets: Sequence[Verdict]) -> str:
 
 
 def _ratio(value: float, allowed: float) -> str:
-    """As 1/n where the target is a share."""
+    """Format as 1/n where the target is a share."""
     return f"1/{1 / value:.1f}" if allowed < 1 and value > 0 else f"{value:.2f}"

@@ -1,4 +1,4 @@
-"""A DRF list view with two queries on PostgreSQL, for gunicorn: ``gunicorn benchmarks.service:application``."""
+"""The WSGI application: a DRF list view with two PostgreSQL queries. ``gunicorn benchmarks.service:application``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A backend that takes everything, as a process of its own: ``python -m benchmarks.sink <port>``."""
+"""A backend that accepts everything, run in its own process: ``python -m benchmarks.sink <port>``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
+        """Do nothing: don't log requests."""
 
 
 if __name__ == "__main__":

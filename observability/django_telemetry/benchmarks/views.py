@@ -1,4 +1,4 @@
-"""The smallest views there are, so that what instrumentation adds isn't lost in their own cost."""
+"""Minimal views, so that the overhead of instrumentation is large compared with their own cost."""
 
 from __future__ import annotations
 
