@@ -68,7 +68,7 @@ def _outcome(exc: BaseException) -> str:
 
 
 def _is_answer(exc: BaseException) -> bool:
-    """Whether the exception is a valid answer of a working database: a violated constraint, or rejected data."""
+    """Whether the exception is the answer of a working database: a violated constraint, or rejected data or SQL."""
     name = type(exc).__name__
     return name in ("IntegrityError", "DataError", "ProgrammingError", "NotSupportedError")
 

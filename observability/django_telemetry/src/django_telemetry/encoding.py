@@ -144,7 +144,7 @@ def _link(link: Link) -> bytes:
 
 
 def _templated(span: LightSpan, template: Template) -> bytes:
-    """A span with a template, whose encoded form is cached."""
+    """A span with a template; the template's encoded form is cached."""
     if template.encoded is None:
         template.encoded = (
             b"\x2a" + _text(template.name) + _KINDS[span._kind],

@@ -126,7 +126,6 @@ class MetricsServer:
         """Does nothing: metrics are pulled."""
 
     def close(self, _timeout: float = 0.0) -> None:
-
         self._closed.set()
         if self._server is not None:
             threading.Thread(target=self._server.shutdown, daemon=True).start()
