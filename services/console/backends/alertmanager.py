@@ -1,6 +1,6 @@
-"""Alertmanager's API v2: what fires, what is muted and by what, and silences, as typed values.
+"""Alertmanager's API v2: firing alerts, what mutes them, and silences, as typed values.
 
-Every call raises BackendDown when Alertmanager gives no answer in time and BackendRejected when it refuses.
+Every call raises BackendDown when Alertmanager doesn't answer in time and BackendRejected when it rejects the request.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ NOT_FOUND = 404
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """An alert that fires. ``state`` is active, suppressed or unprocessed.
+    """A firing alert. ``state`` is active, suppressed or unprocessed.
 
     ``inhibited_by`` are the fingerprints of the alerts that mute it, ``silenced_by`` the ids of silences.
     """
@@ -38,7 +38,7 @@ class Alert:
 
     @property
     def muted(self) -> bool:
-        """Whether it is inhibited, so that no receiver is notified."""
+        """Return whether it is inhibited, so that no receiver is notified."""
         return bool(self.inhibited_by)
 
 
@@ -52,7 +52,7 @@ class Matcher:
     is_equal: bool = True
 
     def matches(self, labels: Mapping[str, str]) -> bool:
-        """Whether a set of labels meets an equality condition. Regular expressions are Alertmanager's to judge."""
+        """Return whether labels meet an equality condition. Regular expressions are left to Alertmanager."""
         return not self.is_regex and (labels.get(self.name, "") == self.value) == self.is_equal
 
     def __str__(self) -> str:
@@ -81,12 +81,12 @@ class Alertmanager:
         self._timeout = timeout
 
     def alerts(self) -> list[Alert]:
-        """All alerts that fire, muted and silenced ones included, the oldest first."""
+        """Return all firing alerts, including muted and silenced ones, the oldest first."""
         found = [_read(_alert, item) for item in self._list("/api/v2/alerts")]
         return sorted(found, key=lambda alert: (alert.starts_at, alert.fingerprint))
 
     def silences(self) -> list[Silence]:
-        """Silences that are active, to come, or recently expired."""
+        """Return silences that are active, pending or recently expired."""
         return [_read(_silence, item) for item in self._list("/api/v2/silences")]
 
     def silence(
@@ -109,7 +109,7 @@ class Alertmanager:
         return str(answer["silenceID"])
 
     def expire(self, silence_id: str) -> None:
-        """End a silence now. One that is unknown or has ended already is no fault."""
+        """End a silence now. An unknown or expired one is not an error."""
         try:
             delete(
                 NAME,
@@ -171,5 +171,5 @@ def _client(base_url: str, timeout: float) -> Alertmanager:
 
 
 def client() -> Alertmanager:
-    """The client of the Alertmanager in the settings (ALERTMANAGER_URL, BACKEND_TIMEOUT_SECONDS)."""
+    """Return the client for the Alertmanager in the settings (ALERTMANAGER_URL, BACKEND_TIMEOUT_SECONDS)."""
     return _client(settings.ALERTMANAGER_URL, settings.BACKEND_TIMEOUT_SECONDS)

@@ -1,7 +1,7 @@
-"""Elasticsearch's log store: searches on the data stream of log lines, and the fields that they have.
+"""Elasticsearch's log store: searches on the data stream of log lines, and their searchable fields.
 
-Times are seconds since the epoch. Every call raises BackendDown when Elasticsearch gives no answer in time and
-BackendRejected when it refuses the query.
+Times are seconds since the epoch. Every call raises BackendDown when Elasticsearch doesn't answer in time and
+BackendRejected when it rejects the query.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ NAME = "elasticsearch"
 # The data stream that the log shipper writes to (observability/elasticsearch/index-templates/logs-django.json).
 INDEX = "logs-django-*"
 TIME_FIELD = "@timestamp"
-# index.max_result_window: what one search may answer with.
+# index.max_result_window: the maximum size of one search's result.
 MOST_LINES = 10_000
 _FIELDS_KEPT_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One log line. ``fields`` are all that it has, flat: {"log.level": "error", …}; ``sort`` is its search_after."""
+    """One log line. ``fields`` are all its fields, flat: {"log.level": "error", …}; ``sort`` is its search_after."""
 
     id: str
     fields: dict[str, Any]
     sort: tuple[Any, ...] = ()
 
     def text(self, name: str) -> str:
-        """A field as text; empty if the line has none."""
+        """Return a field as text; empty if the line doesn't have it."""
         value = self.fields.get(name)
         if value is None:
             return ""
@@ -74,11 +74,10 @@ class Elasticsearch:
         fields: Sequence[str] | None = None,
         total: bool = True,
     ) -> dict[str, Any]:
-        """Search log lines of [start, end]; the answer is Elasticsearch's own (hits, aggregations): see lines().
+        """Search log lines of [start, end]; returns Elasticsearch's own answer (hits, aggregations): see lines().
 
-        ``query`` is Query DSL, {} for all lines; ``sort`` is the newest first by default; ``size`` is 10,000 at most;
-        ``fields`` limits what comes of each line; without ``total`` matches aren't counted. A data stream that isn't
-        there yet has no lines.
+        ``query`` is Query DSL, {} for all lines; ``sort`` is newest first by default; ``size`` is at most 10,000;
+        ``fields`` limits the returned fields; without ``total`` matches aren't counted. A missing store has no lines.
         """
         window = {"range": {TIME_FIELD: {"gte": _date(start), "lte": _date(end), "format": "epoch_millis"}}}
         body: dict[str, Any] = {
@@ -86,7 +85,7 @@ class Elasticsearch:
             "size": max(0, min(size, MOST_LINES)),
             "sort": list(sort) if sort is not None else newest_first(),
             "track_total_hits": total,
-            # Elasticsearch gives up by itself a little before the caller does.
+            # Elasticsearch aborts shortly before the caller's timeout.
             "timeout": f"{max(1, int(self._timeout * 900))}ms",
         }
         if aggs:
@@ -107,14 +106,14 @@ class Elasticsearch:
         if not isinstance(answer, dict) or "hits" not in answer:
             raise BackendDown(NAME, "the answer is not one of Elasticsearch's search API")
         if answer.get("timed_out"):
-            # It found a part in time. Half of the lines, shown as if they were all, would mislead.
+            # Partial results: a part of the lines, displayed as if they were all, would mislead.
             raise BackendDown(
                 NAME, f"the search takes longer than {self._timeout:g} s: take less time or fewer wildcards"
             )
         return answer
 
     def fields(self) -> dict[str, str]:
-        """Fields that can be searched, with their types (keyword, text, long, date, …). Kept for a minute."""
+        """Return the searchable fields with their types (keyword, text, long, date, …). Cached for a minute."""
         with self._lock:
             if self._fields and time.monotonic() < self._fields_until:
                 return self._fields
@@ -144,7 +143,7 @@ def _client(base_url: str, timeout: float, user: str, password: str) -> Elastics
 
 
 def client() -> Elasticsearch:
-    """The client of the Elasticsearch in the settings (ELASTICSEARCH_URL, …_USER, …_PASSWORD)."""
+    """Return the client for the Elasticsearch in the settings (ELASTICSEARCH_URL, …_USER, …_PASSWORD)."""
     return _client(
         settings.ELASTICSEARCH_URL,
         settings.BACKEND_TIMEOUT_SECONDS,
@@ -154,17 +153,17 @@ def client() -> Elasticsearch:
 
 
 def newest_first() -> list[dict[str, Any]]:
-    """Sort by time downwards; event.id orders what happened in the same millisecond, so that pages don't overlap."""
+    """Sort by time, descending; event.id orders lines of the same millisecond, so that pages don't overlap."""
     return _by_time("desc")
 
 
 def oldest_first() -> list[dict[str, Any]]:
-    """Sort by time upwards."""
+    """Sort by time, ascending."""
     return _by_time("asc")
 
 
 def lines(answer: Mapping[str, Any]) -> list[Line]:
-    """The lines of an answer of logs()."""
+    """Return the lines in an answer of logs()."""
     return [
         Line(str(hit["_id"]), flatten(hit.get("_source") or {}), tuple(hit.get("sort") or ()))
         for hit in answer["hits"]["hits"]
@@ -172,13 +171,13 @@ def lines(answer: Mapping[str, Any]) -> list[Line]:
 
 
 def total(answer: Mapping[str, Any]) -> int:
-    """How many lines match in all; 0 if they weren't counted."""
+    """Return the number of all matching lines; 0 if they weren't counted."""
     found = answer["hits"].get("total")
     return int(found["value"]) if isinstance(found, dict) else int(found or 0)
 
 
 def flatten(document: Mapping[str, Any]) -> dict[str, Any]:
-    """A document with dotted names only: {"log": {"level": "info"}} and {"log.level": "info"} are the same field."""
+    """Flatten a document to dotted names: {"log": {"level": "info"}} and {"log.level": "info"} are the same field."""
     flat: dict[str, Any] = {}
     for name, value in document.items():
         if isinstance(value, Mapping) and value:

@@ -1,10 +1,10 @@
-"""What can go wrong with a backend. Fragments turn these into a note on their panel."""
+"""Failures of a backend. Fragments turn these into a note on their panel."""
 
 from __future__ import annotations
 
 
 class BackendDown(Exception):
-    """A backend gave no usable answer. `reason` is for people, without the backend's name."""
+    """A backend gave no usable answer. `reason` is shown to users and doesn't contain the backend's name."""
 
     def __init__(self, backend: str, reason: str) -> None:
         super().__init__(f"{backend}: {reason}")
@@ -13,7 +13,7 @@ class BackendDown(Exception):
 
 
 class BackendRejected(BackendDown):
-    """A backend answered that it can't do what was asked; `reason` is what it said, `status` its HTTP status."""
+    """A backend rejected the request; `reason` is its message, `status` its HTTP status."""
 
     def __init__(self, backend: str, reason: str, status: int = 400) -> None:
         super().__init__(backend, reason)

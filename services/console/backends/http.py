@@ -1,4 +1,4 @@
-"""JSON over HTTP with a backend: traced and measured as an edge of the console, with a timeout."""
+"""JSON over HTTP with backends: traced and measured as an edge of the console, with a timeout."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from django_telemetry.http import NO_RETRIES, DependencyError, DependencyTimeout
 from backends.errors import BackendDown, BackendRejected
 
 MAX_RESPONSE_BYTES = 16 * 1024 * 1024
-# The limit for one call, whatever its caller wants.
+# The limit for one call, regardless of its caller.
 MAX_TIMEOUT = 30.0
-# What a backend says is shown on the panel: no more than fits there.
+# A backend's message is shown on the panel: limited to what fits there.
 _MAX_REASON = 400
 
 
 class Options(TypedDict, total=False):
-    """The parts of a request that not every one has."""
+    """The optional parts of a request."""
 
     params: Mapping[str, Any] | None
     path_params: Mapping[str, Any] | None
@@ -39,8 +39,8 @@ def get_json(
 ) -> Any:
     """GET and return the parsed JSON. `timeout` in seconds.
 
-    `path` may be a template (`/api/traces/{trace_id}`) that `path_params` fill, escaped: telemetry sees the template.
-    Raises BackendRejected for 4xx with what the backend said, BackendDown for everything else that isn't an answer.
+    `path` may be a template (`/api/traces/{trace_id}`) that `path_params` fill, escaped: telemetry records the
+    template. Raises BackendRejected for 4xx with the backend's message, BackendDown for any other failure.
     """
     session = _session(backend, base_url, max_response_bytes)
     return _call(session, "GET", path, timeout, **options)
@@ -100,7 +100,7 @@ def _call(session: Session, method: str, path: str, timeout: float, **options: A
 
 
 def _said(response: requests.Response) -> str:
-    """The message in an error's body: each backend puts it elsewhere."""
+    """Return the message in an error's body; its place depends on the backend."""
     try:
         body = response.json()
     except requests.exceptions.JSONDecodeError:

@@ -1,7 +1,7 @@
 """Jaeger's query API: services, operations, searches and whole traces, as typed values.
 
-Times of spans are microseconds since the epoch, those of a trace seconds; durations alike. Every call raises
-BackendDown when Jaeger gives no answer in time and BackendRejected when it refuses the query.
+Times and durations of spans are in microseconds (since the epoch), those of traces in seconds. Every call raises
+BackendDown when Jaeger doesn't answer in time and BackendRejected when it rejects the query.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from backends.http import get_json
 
 NAME = "jaeger"
 TRACE_ID = re.compile(r"[0-9a-f]{32}")
-# What Jaeger is asked for at most: a search answers with all spans of each trace.
+# Jaeger's limits: a search returns all spans of each trace.
 MOST_TRACES = 200
 # A trace of 10,000 spans (Jaeger's max_doc_count) takes about 25 MB.
 MAX_RESPONSE_BYTES = 64 * 1024 * 1024
@@ -30,7 +30,7 @@ _MICROSECONDS = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened during a span: an exception, say."""
+    """An event during a span, such as an exception."""
 
     time_us: int
     name: str
@@ -39,7 +39,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class SpanLink:
-    """A span that this one belongs with, without being its child."""
+    """A related span that is not the parent."""
 
     trace_id: str
     span_id: str
@@ -47,7 +47,7 @@ class SpanLink:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """One piece of work. ``parent_id`` is empty at a trace's entry; ``process`` is the replica (service.instance.id).
+    """One operation. ``parent_id`` is empty at a trace's entry; ``process`` is the replica (service.instance.id).
 
     ``kind`` is server, client, producer, consumer or internal; ``status`` the error's message.
     """
@@ -70,7 +70,7 @@ class Span:
 
     @property
     def end_us(self) -> int:
-        """When it ended."""
+        """Return the end time."""
         return self.start_us + self.duration_us
 
 
@@ -83,12 +83,12 @@ class Trace:
 
     @cached_property
     def by_id(self) -> Mapping[str, Span]:
-        """Spans by their id."""
+        """Return the spans by id."""
         return {span.span_id: span for span in self.spans}
 
     @cached_property
     def depths(self) -> Mapping[str, int]:
-        """How many spans each span has above it, as far as they are known. A ring of parents counts as 0."""
+        """Return the number of known ancestors of each span. A cycle of parents counts as 0."""
         depths: dict[str, int] = {}
         for span in self.spans:
             path: list[str] = []
@@ -106,22 +106,22 @@ class Trace:
 
     @cached_property
     def root(self) -> Span:
-        """The span that all began with: without a parent in this trace, the earliest of several."""
+        """Return the first span: without a parent in this trace, the earliest of several."""
         return next((span for span in self.spans if span.parent_id not in self.by_id), self.spans[0])
 
     @property
     def start(self) -> float:
-        """When the first span began, in seconds since the epoch."""
+        """Return the start of the first span, in seconds since the epoch."""
         return self.spans[0].start_us / _MICROSECONDS
 
     @cached_property
     def duration(self) -> float:
-        """Seconds from the first span's start to the last one's end."""
+        """Return the seconds from the start of the first span to the end of the last."""
         return (max(span.end_us for span in self.spans) - self.spans[0].start_us) / _MICROSECONDS
 
     @cached_property
     def services(self) -> dict[str, int]:
-        """The services in it, with the number of their spans, in order of appearance."""
+        """Return the trace's services with their number of spans, in order of appearance."""
         counts: dict[str, int] = {}
         for span in self.spans:
             counts[span.service] = counts.get(span.service, 0) + 1
@@ -129,7 +129,7 @@ class Trace:
 
     @cached_property
     def error_spans(self) -> tuple[Span, ...]:
-        """The spans that failed."""
+        """Return the failed spans."""
         return tuple(span for span in self.spans if span.error)
 
     def failing_span(self) -> Span | None:
@@ -139,7 +139,7 @@ class Trace:
 
 @dataclass(frozen=True, slots=True)
 class TraceQuery:
-    """What to search for. ``service`` is required by Jaeger; ``tags`` must all match, values as text.
+    """A search. Jaeger requires ``service``; ``tags`` must all match, values as text.
 
     ``start`` and ``end`` are seconds since the epoch, durations seconds.
     """
@@ -163,16 +163,16 @@ class Jaeger:
         self._timeout = timeout
 
     def services(self) -> list[str]:
-        """Names of the services that sent spans, sorted."""
+        """Return the names of the services that sent spans, sorted."""
         return sorted(str(name) for name in self._data("/api/services", {}) or ())
 
     def operations(self, service: str) -> list[str]:
-        """Names of a service's operations, sorted."""
+        """Return the names of a service's operations, sorted."""
         found = self._data("/api/operations", {"service": service}) or ()
         return sorted({str(operation["name"]) for operation in found})
 
     def search(self, query: TraceQuery) -> list[Trace]:
-        """Traces with a span that matches, the newest first, at most ``limit`` (200 is the most)."""
+        """Return traces with a matching span, newest first, at most ``limit`` (maximum 200)."""
         tags = dict(query.tags)
         if query.errors_only:
             tags["error"] = "true"
@@ -194,7 +194,7 @@ class Jaeger:
         return sorted(traces, key=lambda trace: trace.start, reverse=True)
 
     def trace(self, trace_id: str) -> Trace | None:
-        """A whole trace; None if Jaeger has none of this id. Raises ValueError if it isn't 32 lower-case hex digits."""
+        """Return a trace; None if Jaeger has none. Raises ValueError unless the id is 32 lower-case hex digits."""
         if not TRACE_ID.fullmatch(trace_id):
             raise ValueError(f"no trace id: {trace_id!r}")
         try:
@@ -226,15 +226,15 @@ def _client(base_url: str, timeout: float) -> Jaeger:
 
 
 def client() -> Jaeger:
-    """The client of the Jaeger in the settings (JAEGER_URL, BACKEND_TIMEOUT_SECONDS)."""
+    """Return the client for the Jaeger in the settings (JAEGER_URL, BACKEND_TIMEOUT_SECONDS)."""
     return _client(settings.JAEGER_URL, settings.BACKEND_TIMEOUT_SECONDS)
 
 
 def parse(raw: Mapping[str, Any]) -> Trace | None:
-    """A trace from Jaeger's JSON; None if it has no spans."""
+    """Parse a trace from Jaeger's JSON; None if it has no spans."""
     processes = raw.get("processes") or {}
     resources = {key: _tags(process.get("tags")) for key, process in processes.items()}
-    # One span may have been stored twice (a retried export): the first counts.
+    # A span may have been stored twice (a retried export): the first counts.
     spans: dict[str, Span] = {}
     for item in raw.get("spans") or ():
         key = item.get("processID", "")

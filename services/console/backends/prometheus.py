@@ -1,7 +1,7 @@
 """Prometheus's HTTP API: queries, exemplars, label values and rules, as typed values.
 
-Times are seconds since the epoch, durations seconds. Every call raises BackendDown when Prometheus gives no answer in
-time and BackendRejected when it refuses the query.
+Times are seconds since the epoch, durations seconds. Every call raises BackendDown when Prometheus doesn't answer in
+time and BackendRejected when it rejects the query.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from backends.errors import BackendDown
 from backends.http import get_json
 
 NAME = "prometheus"
-# A step of a thousandth of a second or less is never meant; Prometheus itself refuses zero.
+# A step of a millisecond or less is never intended; Prometheus itself rejects zero.
 _SMALLEST_STEP = 0.001
 _REGEX_SPECIAL = re.compile(r"[\\.+*?()|\[\]{}^$]")
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One series at one moment."""
+    """One series at one time."""
 
     labels: dict[str, str]
     value: float
@@ -35,7 +35,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One series over a range: (time, value) in order of time. A step without a sample is left out."""
+    """One series over a range: (time, value) in order of time. Steps without a sample are omitted."""
 
     labels: dict[str, str]
     points: list[tuple[float, float]]
@@ -43,7 +43,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Exemplar:
-    """One measured request kept beside its metric. ``trace_id`` is empty if it has none."""
+    """A single measured request attached to a metric. ``trace_id`` is empty if it has none."""
 
     labels: dict[str, str]
     trace_id: str
@@ -72,7 +72,7 @@ class Rule:
 
 def quote(value: str) -> str:
     """Make a PromQL string literal, quotes included: ``f"up{{job={quote(job)}}}"``."""
-    # PromQL takes Go's escapes; JSON's are a subset of them.
+    # PromQL uses Go's escapes; JSON's are a subset of them.
     return json.dumps(value, ensure_ascii=False)
 
 
@@ -85,7 +85,7 @@ def regex_quote(*values: str) -> str:
 
 
 def regex_escape(value: str) -> str:
-    """Escape what has a meaning in RE2, so that the value matches itself. Not yet a string literal: see quote()."""
+    """Escape the RE2 metacharacters, so that the value matches itself. Not yet a string literal: see quote()."""
     return _REGEX_SPECIAL.sub(r"\\\g<0>", value)
 
 
@@ -99,7 +99,7 @@ class Prometheus:
         self._limit = f"{round(timeout * 1000)}ms"
 
     def query(self, expr: str, *, at: float | None = None) -> list[Sample]:
-        """Evaluate at one moment (now by default). A scalar is a sample without labels."""
+        """Evaluate at one time (default: now). A scalar is a sample without labels."""
         params: dict[str, Any] = {"query": expr, "timeout": self._limit}
         if at is not None:
             params["time"] = _time(at)
@@ -118,7 +118,7 @@ class Prometheus:
         ]
 
     def query_range(self, expr: str, start: float, end: float, step: float) -> list[Series]:
-        """Evaluate at start, start + step, … up to end. Prometheus refuses more than 11,000 steps."""
+        """Evaluate at start, start + step, … up to end. Prometheus rejects more than 11,000 steps."""
         data = self._get(
             "/api/v1/query_range",
             {
@@ -136,7 +136,7 @@ class Prometheus:
         ]
 
     def exemplars(self, expr: str, start: float, end: float) -> list[Exemplar]:
-        """Exemplars of the series that the expression selects, in order of time."""
+        """Return exemplars of the series that the expression selects, in order of time."""
         data = self._get("/api/v1/query_exemplars", {"query": expr, "start": _time(start), "end": _time(end)})
         found = [
             Exemplar(
@@ -151,7 +151,7 @@ class Prometheus:
         return sorted(found, key=lambda exemplar: exemplar.time)
 
     def series(self, match: str | Sequence[str], start: float, end: float) -> list[dict[str, str]]:
-        """Label sets of the series selected that had samples between start and end."""
+        """Return the label sets of the selected series that had samples between start and end."""
         selectors = [match] if isinstance(match, str) else list(match)
         data = self._get("/api/v1/series", {"match[]": selectors, "start": _time(start), "end": _time(end)})
         return [dict(labels) for labels in data]
@@ -163,7 +163,7 @@ class Prometheus:
         start: float | None = None,
         end: float | None = None,
     ) -> list[str]:
-        """Values of a label, sorted; of the series selected only if ``match`` is given."""
+        """Return the values of a label, sorted; only of the series selected by ``match``, if given."""
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", label):
             raise ValueError(f"no label name: {label!r}")
         params: dict[str, Any] = {}
@@ -176,7 +176,7 @@ class Prometheus:
         return sorted(str(value) for value in self._get("/api/v1/label/{label}/values", params, label=label))
 
     def rules(self) -> list[Rule]:
-        """All recording and alerting rules, in the order of their groups."""
+        """Return all recording and alerting rules, in the order of their groups."""
         return [
             Rule(
                 group=group["name"],
@@ -207,7 +207,7 @@ def _client(base_url: str, timeout: float) -> Prometheus:
 
 
 def client() -> Prometheus:
-    """The client of the Prometheus in the settings (PROMETHEUS_URL, BACKEND_TIMEOUT_SECONDS)."""
+    """Return the client for the Prometheus in the settings (PROMETHEUS_URL, BACKEND_TIMEOUT_SECONDS)."""
     return _client(settings.PROMETHEUS_URL, settings.BACKEND_TIMEOUT_SECONDS)
 
 
@@ -216,7 +216,7 @@ def _time(seconds: float) -> str:
 
 
 def _number(text: str) -> float:
-    # float() reads NaN, +Inf and -Inf as Prometheus writes them.
+    # float() parses NaN, +Inf and -Inf as Prometheus writes them.
     return float(text)
 
 

@@ -1,8 +1,8 @@
-"""Spotlight, Sentry's local viewer: the error events that it still has, as typed values.
+"""Spotlight, Sentry's local viewer: the stored error events, as typed values.
 
-Spotlight has no search. Its stream begins with everything in its memory (the newest 500 envelopes) and then waits for
-more, so this reads until nothing comes for a moment. Times are seconds since the epoch. Raises BackendDown when
-Spotlight gives no answer in time.
+Spotlight has no search. Its stream starts with everything in its memory (the newest 500 envelopes) and then waits for
+more, so this client reads until the stream pauses. Times are seconds since the epoch. Raises BackendDown when
+Spotlight doesn't answer in time.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from django_telemetry.edges import DependencyRefused, DependencyTimeout, timed_c
 from backends.errors import BackendDown
 
 NAME = "spotlight"
-# Spotlight sends what it has at once; silence for this long means that there is no more.
+# Spotlight sends its stored events at once; a pause of this length means that there are no more.
 _QUIET_SECONDS = 0.4
 _CONNECT_SECONDS = 2.0
 _MAX_BYTES = 16 * 1024 * 1024
@@ -31,7 +31,7 @@ _CHUNK = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class ErrorEvent:
-    """An error as sentry-sdk reported it. ``process`` is the reporting process, ``culprit`` where it was raised."""
+    """An error reported by sentry-sdk. ``process`` is the reporting process, ``culprit`` where it was raised."""
 
     event_id: str
     time: float
@@ -47,7 +47,7 @@ class ErrorEvent:
 
     @property
     def title(self) -> str:
-        """One line: the exception's type and text, or the message."""
+        """Return one line: the exception's type and text, or the message."""
         return f"{self.type}: {self.value}" if self.type else self.value
 
 
@@ -59,7 +59,7 @@ class Spotlight:
         self._timeout = timeout
 
     def events(self, start: float | None = None, end: float | None = None) -> list[ErrorEvent]:
-        """Error events from ``start`` to ``end`` that are still in memory, the oldest first."""
+        """Return error events from ``start`` to ``end`` that are still in memory, oldest first."""
         found = [event for envelope in self._envelopes() for event in parse(envelope)]
         wanted = [
             event for event in found if (start is None or event.time >= start) and (end is None or event.time <= end)
@@ -67,7 +67,7 @@ class Spotlight:
         return sorted(wanted, key=lambda event: (event.time, event.event_id))
 
     def _envelopes(self) -> list[Any]:
-        """The envelopes in memory, parsed."""
+        """Return the envelopes in memory, parsed."""
         try:
             with timed_call(NAME, "http", "GET /stream"):
                 return list(_messages(self._read()))
@@ -75,7 +75,7 @@ class Spotlight:
             raise BackendDown(NAME, f"no connection ({error.outcome})") from error
 
     def _read(self) -> bytes:
-        """What the stream sends until it falls silent."""
+        """Return what the stream sends until it pauses."""
         deadline = time.monotonic() + self._timeout
         received = bytearray()
         try:
@@ -105,7 +105,7 @@ class Spotlight:
 
 
 def _is_silence(error: BaseException) -> bool:
-    """Whether this is the read timeout that ends every reading of the stream."""
+    """Return whether this is the read timeout that ends every reading of the stream."""
     current: BaseException | None = error
     while current is not None:
         if isinstance(current, TimeoutError | requests.exceptions.ReadTimeout):
@@ -115,7 +115,7 @@ def _is_silence(error: BaseException) -> bool:
 
 
 def _messages(stream: bytes) -> Iterator[Any]:
-    """The JSON of each complete server-sent event; what was cut off at the end is left out."""
+    """Return the JSON of each complete server-sent event; a truncated last one is ignored."""
     text = stream.decode(errors="replace")
     complete, _, _ = text.rpartition("\n\n")
     for block in complete.split("\n\n"):
@@ -128,7 +128,7 @@ def _messages(stream: bytes) -> Iterator[Any]:
 
 
 def parse(envelope: Any) -> Iterator[ErrorEvent]:
-    """The error events of an envelope: [header, [[item header, payload], …]]. Other items are left out."""
+    """Parse the error events of an envelope: [header, [[item header, payload], …]]. Other items are ignored."""
     if not isinstance(envelope, list) or len(envelope) < 2 or not isinstance(envelope[1], list):
         return
     for item in envelope[1]:
@@ -146,7 +146,7 @@ def _event(payload: Mapping[str, Any]) -> ErrorEvent | None:
     if moment is None:
         return None
     exceptions = _mapping(payload.get("exception")).get("values") or ()
-    # The last of a chain is the one that was raised last, which Sentry takes for the title.
+    # The last exception of a chain was raised last; Sentry uses it as the title.
     last = _mapping(exceptions[-1]) if isinstance(exceptions, list) and exceptions else {}
     entry = _mapping(payload.get("logentry"))
     value = last.get("value") or entry.get("formatted") or entry.get("message") or payload.get("message") or ""
@@ -166,7 +166,7 @@ def _event(payload: Mapping[str, Any]) -> ErrorEvent | None:
 
 
 def _culprit(frames: Any) -> str:
-    """Where it was raised: the innermost frame of our own code where Sentry marked it, else the innermost."""
+    """Return where it was raised: the innermost frame of our own code if Sentry marked it, otherwise the innermost."""
     known: Iterable[Mapping[str, Any]] = [frame for frame in frames or () if isinstance(frame, Mapping)]
     ordered = list(known)
     if not ordered:
@@ -194,5 +194,5 @@ def _client(base_url: str, timeout: float) -> Spotlight:
 
 
 def client() -> Spotlight:
-    """The client of the Spotlight in the settings (SPOTLIGHT_URL, BACKEND_TIMEOUT_SECONDS)."""
+    """Return the client for the Spotlight in the settings (SPOTLIGHT_URL, BACKEND_TIMEOUT_SECONDS)."""
     return _client(settings.SPOTLIGHT_URL, settings.BACKEND_TIMEOUT_SECONDS)

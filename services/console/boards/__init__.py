@@ -1,1 +1,1 @@
-"""Dashboards: draws the repository's dashboards/*.json with the numbers that Grafana would show."""
+"""Dashboards: draws the repository's dashboards/*.json with the same numbers as Grafana."""

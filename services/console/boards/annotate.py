@@ -1,7 +1,7 @@
-"""What happened, as lines across graphs: processes that started, alerts, drills.
+"""Annotations, drawn as lines across graphs: started processes, alerts, drills.
 
 Answers become events as in Grafana's Prometheus data source: samples at most a step apart are one event with an end,
-and with `useValueForTime` the value is the moment, in milliseconds.
+and with `useValueForTime` the value is the time, in milliseconds.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _AROUND_SECONDS = 300.0
 
 @dataclass
 class Event:
-    """Something that happened; times in epoch seconds. ``service`` is whom it happened to, where that is known."""
+    """An event; times in epoch seconds. ``service`` is the affected service, if known."""
 
     time: float
     end: float
@@ -41,7 +41,7 @@ class Event:
     service: str = ""
 
     def as_json(self) -> Json:
-        """For the browser, with links to what the service did around that time."""
+        """Return the event for the browser, with links to the service's telemetry around that time."""
         around = TimeRange.between(self.time - _AROUND_SECONDS, max(self.end, self.time) + _AROUND_SECONDS)
         links = [{"title": "Log lines", "url": console.logs(timerange=around)}]
         if self.service:
@@ -61,11 +61,11 @@ class Event:
 
 
 def events(annotation: Annotation, timerange: TimeRange, values: Values) -> list[Event]:
-    """What an annotation's query finds within the window, in order. Raises BackendDown."""
+    """Return the results of an annotation's query within the window, in order. Raises BackendDown."""
     found: Iterable[Event] = ()
     if annotation.datasource == PROMETHEUS:
         step = seconds_of(str(annotation.body.get("step") or "")) or _DEFAULT_STEP
-        # Prometheus refuses more than 11,000 points.
+        # Prometheus rejects more than 11,000 points.
         step = max(step, math.ceil(timerange.seconds / _MOST_POINTS))
         built_in = window(timerange.start, timerange.end, 1).built_in()
         series = prometheus.client().query_range(

@@ -1,7 +1,7 @@
-"""Dashboards as their JSON files define them (Grafana's schema), read once into typed objects.
+"""Dashboards as defined by their JSON files (Grafana's schema), parsed once into typed objects.
 
-What a file asks for and this console does not draw is kept as a list of notes: a panel says what is missing, instead of
-showing something that looks right.
+Features of a file that this console doesn't draw are recorded as notes: a panel lists what is missing, instead of
+displaying something that only looks right.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class DashboardNotFound(LookupError):
 
 @dataclass(frozen=True)
 class Target:
-    """One query of a panel. ``body`` is as in the file, ``datasource`` the type of what it asks."""
+    """One query of a panel. ``body`` is as in the file, ``datasource`` the type of its data source."""
 
     ref_id: str
     datasource: str
@@ -45,7 +45,7 @@ class Target:
 
     @property
     def expr(self) -> str:
-        """The PromQL expression, with variables."""
+        """Return the PromQL expression, with variables."""
         return str(self.body.get("expr", ""))
 
     @property
@@ -55,7 +55,7 @@ class Target:
 
     @property
     def instant(self) -> bool:
-        """Whether it is evaluated at the end of the window only. A query that says neither is a range query."""
+        """Return whether it is evaluated at the end of the window only. A query that sets neither is a range query."""
         return bool(self.body.get("instant")) and not self.body.get("range")
 
 
@@ -81,32 +81,32 @@ class Panel:
 
     @property
     def defaults(self) -> Mapping[str, Any]:
-        """The configuration of all its fields."""
+        """The default configuration of all fields."""
         return (self.body.get("fieldConfig") or {}).get("defaults") or {}
 
     @property
     def overrides(self) -> list[Mapping[str, Any]]:
-        """What differs for some of its fields."""
+        """The configuration that differs for some fields."""
         return list((self.body.get("fieldConfig") or {}).get("overrides") or [])
 
     @property
     def transformations(self) -> list[Mapping[str, Any]]:
-        """What happens to the answers before they are shown, without those switched off."""
+        """Return the transformations of the answers, without disabled ones."""
         return [item for item in self.body.get("transformations") or [] if not item.get("disabled")]
 
     @property
     def links(self) -> list[Mapping[str, Any]]:
-        """The links in its head."""
+        """Return the links in its header."""
         return list(self.body.get("links") or [])
 
     @property
     def is_supported(self) -> bool:
-        """Whether there is anything to draw it with."""
+        """Return whether a renderer exists for it."""
         return self.type in PANEL_TYPES
 
     @cached_property
     def unsupported(self) -> tuple[str, ...]:
-        """What the file asks for and isn't drawn, for people."""
+        """Return the features that aren't drawn, as text for users."""
         return tuple(_unsupported(self))
 
 
@@ -138,7 +138,7 @@ class Variable:
 
 @dataclass(frozen=True)
 class Annotation:
-    """A query whose answers are drawn as lines across graphs."""
+    """A query whose results are drawn as lines across graphs."""
 
     name: str
     datasource: str
@@ -149,7 +149,7 @@ class Annotation:
 
 @dataclass(frozen=True)
 class Dashboard:
-    """A dashboard as its file defines it."""
+    """A dashboard as defined by its file."""
 
     uid: str
     title: str
@@ -163,12 +163,12 @@ class Dashboard:
 
     @property
     def panels(self) -> Iterator[Panel]:
-        """All panels, in reading order."""
+        """Return all panels, in reading order."""
         for section in self.sections:
             yield from section.panels
 
     def panel(self, panel_id: int) -> Panel:
-        """The panel with this id. DashboardNotFound if there is none."""
+        """Return the panel with this id. Raises DashboardNotFound."""
         for panel in self.panels:
             if panel.id == panel_id:
                 return panel
@@ -176,12 +176,12 @@ class Dashboard:
 
     @property
     def unsupported(self) -> tuple[str, ...]:
-        """Notes about variables that can't be offered."""
+        """Return notes about unsupported variables."""
         return tuple(variable.unsupported for variable in self.variables if variable.unsupported)
 
 
 def load_all() -> list[Dashboard]:
-    """Every dashboard of DASHBOARDS_DIR, by title. A file that can't be read is left out and logged."""
+    """Return every dashboard of DASHBOARDS_DIR, by title. An unreadable file is skipped and logged."""
     found = []
     for path in sorted(Path(settings.DASHBOARDS_DIR).glob("*.json")):
         try:
@@ -192,7 +192,7 @@ def load_all() -> list[Dashboard]:
 
 
 def load(uid: str) -> Dashboard:
-    """The dashboard with this uid. DashboardNotFound if there is none."""
+    """Return the dashboard with this uid. Raises DashboardNotFound."""
     if _UID.fullmatch(uid):
         for dashboard in load_all():
             if dashboard.uid == uid:
@@ -202,12 +202,12 @@ def load(uid: str) -> Dashboard:
 
 @lru_cache(maxsize=64)
 def _read(path: str, changed: int) -> Dashboard:
-    """A file, parsed. ``changed`` is its modification time: a file that changed is read again."""
+    """Parse a file. ``changed`` is its modification time, so that a changed file is parsed again."""
     return parse(json.loads(Path(path).read_text(encoding="utf-8")))
 
 
 def parse(document: Mapping[str, Any]) -> Dashboard:
-    """A dashboard from its JSON document. KeyError, ValueError or TypeError if it is none."""
+    """Parse a dashboard. Raises KeyError, ValueError or TypeError for any other document."""
     return Dashboard(
         uid=str(document["uid"]),
         title=str(document["title"]),

@@ -1,4 +1,4 @@
-"""A panel as the browser gets it: its queries asked, its answers transformed and presented."""
+"""A panel's data for the browser: runs its queries, transforms the answers and renders them."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ SMALLEST_WIDTH, LARGEST_WIDTH = 50, 4000
 
 
 def document(panel: Panel, timerange: TimeRange, values: Mapping[str, Value], width: int) -> Json:
-    """Ask a panel's queries and present the answers. ``width`` is how many pixels it is drawn on.
+    """Run a panel's queries and render the answers. ``width`` is the width of the drawing in pixels.
 
-    Raises BackendDown if a required backend is unavailable. ``notes`` lists what cannot be shown.
+    Raises BackendDown if a required backend is unavailable. ``notes`` lists what cannot be displayed.
     """
     notes = list(panel.unsupported)
     points = int(panel.body.get("maxDataPoints") or 0) or min(max(width, SMALLEST_WIDTH), LARGEST_WIDTH)
@@ -76,7 +76,7 @@ def _ask(
                 try:
                     exemplars += prometheus_queries.exemplars(client, asked)
                 except BackendDown as error:
-                    # The graph is there all the same.
+                    # The graph is displayed anyway.
                     notes.append(f"Points of single requests are missing. {error}")
         elif target.datasource == ELASTICSEARCH:
             try:

@@ -1,6 +1,6 @@
-"""A panel's questions to Elasticsearch, and its answers as frames: counts by terms and over time, documents, lines.
+"""A panel's Elasticsearch queries, with answers as frames: counts by terms and over time, documents, lines.
 
-The query is Lucene, as in Grafana; what people chose is in it as quoted terms only.
+The query is Lucene, as in Grafana; values chosen by users are inserted only as quoted terms.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _MOST_TERMS = 100
 
 
 class UnsupportedQuery(ValueError):
-    """A query of a kind that isn't asked here."""
+    """A query of an unsupported kind."""
 
 
 @dataclass(frozen=True)
 class Terms:
-    """A grouping by a field's values, the most frequent first."""
+    """A grouping by a field's values, most frequent first."""
 
     field: str
     size: int
@@ -37,7 +37,7 @@ class Terms:
 
 
 def ask(client: Elasticsearch, target: Target, window: Window, values: Values) -> list[Frame]:
-    """Ask and shape the answer. UnsupportedQuery says what isn't known here."""
+    """Run the query and convert the answer. Raises UnsupportedQuery with what isn't supported."""
     metric = _metric(target)
     if metric["type"] in ("raw_data", "raw_document"):
         size = int((metric.get("settings") or {}).get("size") or _MOST_DOCUMENTS)
@@ -58,7 +58,7 @@ def ask(client: Elasticsearch, target: Target, window: Window, values: Values) -
 
 
 def lines(client: Elasticsearch, target: Target, window: Window, values: Values, size: int) -> list[Line]:
-    """The newest log lines that a query finds."""
+    """Return the newest log lines that a query finds."""
     answer = client.logs(
         search(target, values), start=window.start, end=window.end, size=min(size, _MOST_DOCUMENTS), total=False
     )
@@ -66,7 +66,7 @@ def lines(client: Elasticsearch, target: Target, window: Window, values: Values,
 
 
 def search(target: Target, values: Values) -> dict[str, Any]:
-    """Query DSL of a target's Lucene query."""
+    """Return the Query DSL of a target's Lucene query."""
     query = lucene(str(target.body.get("query") or ""), values).strip()
     if not query:
         return {}
@@ -74,7 +74,7 @@ def search(target: Target, values: Values) -> dict[str, Any]:
 
 
 def wanted_lines(target: Target) -> int:
-    """How many lines a logs query asks for; 0 if it is another kind of query."""
+    """Return the number of lines that a logs query requests; 0 for other kinds of query."""
     metric = _metric(target)
     if metric["type"] != "logs":
         return 0
@@ -82,7 +82,7 @@ def wanted_lines(target: Target) -> int:
 
 
 def documents(target: Target, found: list[Line]) -> Frame:
-    """Documents as rows; the time is a column of times."""
+    """Return documents as rows; the time is a column of times."""
     names = [TIME_FIELD, *sorted({name for line in found for name in line.fields} - {TIME_FIELD})]
     return Frame(
         target.ref_id,
@@ -96,7 +96,7 @@ def documents(target: Target, found: list[Line]) -> Frame:
 
 
 def time_of(line: Line) -> float:
-    """A line's time in epoch seconds; 0 if it has none that can be read."""
+    """Return a line's time in epoch seconds; 0 if it has no valid one."""
     text = line.text(TIME_FIELD)
     try:
         return datetime.fromisoformat(text).timestamp()

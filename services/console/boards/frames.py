@@ -1,4 +1,4 @@
-"""Tables of columns: what every query's answer becomes before it is transformed and drawn (Grafana's data frames)."""
+"""Tables of columns (Grafana's data frames): the answer of every query before it is transformed and drawn."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ VALUE_NAME = "Value"
 
 @dataclass(frozen=True)
 class Field:
-    """A column. ``display`` is what people see; ``labels`` are those of the series that it comes from.
+    """A column. ``display`` is its displayed name; ``labels`` are those of its series.
 
     Values of a time column are epoch seconds; those of a number may be None.
     """
@@ -29,7 +29,7 @@ class Field:
 
     @property
     def display(self) -> str:
-        """What people see."""
+        """Return the displayed name."""
         return self.legend or self.name
 
 
@@ -44,19 +44,19 @@ class Frame:
         return len(self.fields[0].values) if self.fields else 0
 
     def named(self, name: str) -> Field | None:
-        """The column that is called so."""
+        """Return the column with that name."""
         return next((column for column in self.fields if name in (column.name, column.display)), None)
 
     @property
     def numbers(self) -> tuple[Field, ...]:
-        """Its columns of numbers."""
+        """Return its columns of numbers."""
         return tuple(column for column in self.fields if column.kind == NUMBER)
 
     @property
     def times(self) -> list[float]:
-        """The values of its first column of times; none if it has no such column."""
+        """Return the values of its first column of times; empty if it has none."""
         return next((column.values for column in self.fields if column.kind == TIME), [])
 
     def with_fields(self, fields: tuple[Field, ...]) -> Frame:
-        """The same answer with other columns."""
+        """Return the same answer with other columns."""
         return replace(self, fields=fields)

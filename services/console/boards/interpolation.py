@@ -1,7 +1,7 @@
-"""Variables put into queries and links. What a person chose is data: it is escaped for the language it goes into.
+"""Inserts variables into queries and links. Values chosen by users are data, escaped for the target language.
 
-Three languages: PromQL (a regular expression inside a string), Lucene (quoted terms) and addresses. Names that nothing
-defined stay as they are: `$1` is a group of label_replace.
+Three languages: PromQL (a regular expression inside a string), Lucene (quoted terms) and URLs. Undefined names are
+unchanged: `$1` is a group of label_replace.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def promql(expr: str, values: Values, built_in: Mapping[str, str]) -> str:
 
 
 def promql_regex(value: str) -> str:
-    """A value as part of a regular expression inside a PromQL string of any quotes."""
+    """Return a value as part of a regular expression inside a PromQL string with any quotes."""
 
     def escape(character: str) -> str:
         if character in _QUOTES:
@@ -94,24 +94,24 @@ def _lucene_escape(term: str) -> str:
 
 
 def text(template: str, resolve: Callable[[str, str, str], str | None]) -> str:
-    """Fill in any other text. ``resolve(name, path, format)`` gives the replacement, None leaves the reference."""
+    """Fill in any other text. ``resolve(name, path, format)`` returns the replacement, None keeps the reference."""
     return _replace(template, resolve)
 
 
 def names(template: str) -> set[str]:
-    """The names that a text refers to, Grafana's own and groups of regular expressions left out."""
+    """Return the names that a text refers to, except Grafana's own and groups of regular expressions."""
     found = {match["braced"] or match["plain"] or match["old"] for match in _REFERENCE.finditer(template)}
     return {name for name in found if not name.startswith("__") and not name.isdigit()}
 
 
 def url_values(name: str, value: Value) -> str:
-    """`var-name=…` for an address, once for each value; all of them are one word."""
+    """Return `var-name=…` for a URL, once per value, URL-encoded."""
     chosen = (ALL,) if value.is_all else value.selected
     return urlencode([(f"var-{name}", one) for one in chosen])
 
 
 def url_part(value: str) -> str:
-    """A value for one part of an address, whichever part that is."""
+    """Return a value escaped for any part of a URL."""
     return quote(value, safe="")
 
 

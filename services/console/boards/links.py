@@ -1,8 +1,8 @@
-"""Where a panel's links lead, here in the console.
+"""Translates a panel's links to pages of this console.
 
-The dashboards' files name other programs by variables (`${console_url}`, `${jaeger_url}`, `${kibana_url}`). What they
-show there, this console shows on pages of its own: searches in Jaeger become /traces, those in Kibana /logs, dashboards
-stay dashboards. So every link stays here, and works without those programs.
+The dashboards' files refer to other programs by variables (`${console_url}`, `${jaeger_url}`, `${kibana_url}`). This
+console has its own pages for their content: searches in Jaeger become /traces, those in Kibana /logs, dashboards stay
+dashboards. All links therefore work without those programs.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ _CONSOLE, _JAEGER, _KIBANA = "${console_url}", "${jaeger_url}", "${kibana_url}"
 
 @dataclass(frozen=True)
 class Link:
-    """An address of this console with its title."""
+    """A URL of this console with its title."""
 
     title: str
     url: str
 
     def as_json(self) -> dict[str, str]:
-        """For the browser."""
+        """Return the link for the browser."""
         return {"title": self.title, "url": self.url}
 
 
 @dataclass(frozen=True)
 class Scope:
-    """What links may refer to: the page's time and variables, and the series or cell that is clicked."""
+    """What links may refer to: the page's time and variables, and the clicked series or cell."""
 
     timerange: TimeRange
     values: Mapping[str, Value]
@@ -46,16 +46,16 @@ class Scope:
     value: str = ""
 
     def of(self, labels: Mapping[str, str], value: str = "") -> Scope:
-        """The same page, for a series or a cell of it."""
+        """Return the scope of the same page for one of its series or cells."""
         return Scope(self.timerange, self.values, labels, value)
 
 
 class _Missing(LookupError):
-    """The link refers to a label or value that is not there."""
+    """The link refers to a missing label or value."""
 
 
 def build(items: Iterable[Mapping[str, Any]], scope: Scope) -> list[Link]:
-    """Links with their variables filled in; those that refer to what this series or cell hasn't got are left out."""
+    """Return links with their variables filled in; those that refer to missing labels or values are left out."""
     built = []
     for item in items:
         try:
@@ -68,7 +68,7 @@ def build(items: Iterable[Mapping[str, Any]], scope: Scope) -> list[Link]:
 
 
 def address(template: str, scope: Scope) -> str:
-    """One link's address in this console; empty if it leads nowhere that is known."""
+    """Return one link's URL in this console; empty if its target is unknown."""
     if template.startswith(f"{_JAEGER}/search"):
         return _traces(template, scope)
     if template.startswith(f"{_JAEGER}/trace/"):
@@ -102,7 +102,7 @@ def _logs(template: str, scope: Scope) -> str:
 
 
 def _plain(template: str, scope: Scope, *, required: bool = False) -> str:
-    """Fill in without escaping: for what is escaped as a whole afterwards."""
+    """Fill in without escaping: for text that is escaped as a whole afterwards."""
     return text(template, _filler(scope, str, required=required))
 
 

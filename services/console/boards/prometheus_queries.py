@@ -1,4 +1,4 @@
-"""A panel's questions to Prometheus, and its answers as frames: shaped as Grafana's data source shapes them."""
+"""A panel's Prometheus queries, with answers as frames, converted as in Grafana's data source."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from boards.interpolation import Values, promql
 from boards.steps import Window
 
 _LEGEND_LABEL = re.compile(r"\{\{\s*(.+?)\s*\}\}")
-# More points than these hide the graph that they belong to.
+# More exemplars than this would hide their graph.
 _MOST_EXEMPLARS = 150
-# Counts below this come from floating point: two neighbouring buckets that are equal.
+# Smaller counts are floating-point errors: two adjacent buckets that are equal.
 _NO_COUNT = 1e-9
 
 
 @dataclass(frozen=True)
 class Question:
-    """A query with its variables filled in, and the window that it is asked for."""
+    """A query with its variables filled in, and its window."""
 
     target: Target
     expr: str
@@ -37,7 +37,7 @@ def question(target: Target, window: Window, values: Values) -> Question:
 
 
 def ask(client: Prometheus, asked: Question, tables: int) -> list[Frame]:
-    """Ask and shape the answer. ``tables`` is how many of the panel's queries want a table: names depend on it."""
+    """Run the query and convert the answer. ``tables`` is the panel's number of table queries: names depend on it."""
     target = asked.target
     if target.instant:
         samples = client.query(asked.expr, at=asked.window.end)
@@ -53,7 +53,7 @@ def ask(client: Prometheus, asked: Question, tables: int) -> list[Frame]:
 
 
 def legend(template: str, labels: Mapping[str, str]) -> str:
-    """A series' name: `{{label}}` becomes the label's value, nothing if it has none; without a template its labels."""
+    """Return a series' name: `{{label}}` becomes the label's value, or nothing; without a template its labels."""
     if template and template != "__auto":
         return _LEGEND_LABEL.sub(lambda match: labels.get(match[1], ""), template)
     metric = labels.get("__name__", "")
@@ -62,7 +62,7 @@ def legend(template: str, labels: Mapping[str, str]) -> str:
 
 
 def table(target: Target, samples: Sequence[Sample], tables: int) -> Frame:
-    """Samples as rows: the time, a column for each label, the value. With several tables it is called `Value #A`."""
+    """Return samples as rows: time, a column per label, value. With several tables it is called `Value #A`."""
     names = list(dict.fromkeys(name for sample in samples for name in sorted(sample.labels)))
     value_name = f"{VALUE_NAME} #{target.ref_id}" if tables > 1 else VALUE_NAME
     return Frame(
@@ -92,7 +92,7 @@ def buckets(target: Target, series: Sequence[Series], window: Window) -> Frame:
 
 
 def exemplars(client: Prometheus, asked: Question) -> list[Exemplar]:
-    """Single requests behind a range query, in order of time; the slowest ones of each step if there are many."""
+    """Return the exemplars of a range query, in order of time; if there are many, the slowest of each step."""
     start, end = asked.window.aligned_start, asked.window.aligned_end
     found = [
         one
@@ -113,12 +113,12 @@ def exemplars(client: Prometheus, asked: Question) -> list[Exemplar]:
 
 
 def number(value: float) -> float | None:
-    """A value as Grafana has it: NaN is none."""
+    """Return a value as in Grafana: NaN becomes None."""
     return None if math.isnan(value) else value
 
 
 def on_grid(points: Sequence[tuple[float, float]], window: Window) -> list[float | None]:
-    """A series' values at every step of the window, None where it has none: that is where its line breaks."""
+    """Return a series' values at every step of the window, None where it has none: its line breaks there."""
     values: list[float | None] = [None] * len(window.grid())
     first = window.aligned_start
     for time, value in points:

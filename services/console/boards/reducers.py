@@ -1,4 +1,4 @@
-"""Grafana's calculations over one series: what figures and legends show. NaN counts as no value, as null does."""
+"""Grafana's calculations over one series, for figures and legends. NaN counts as no value, as null does."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ NAMES: Mapping[str, str] = {
 
 
 def reduce(values: Sequence[Any], name: str) -> float | None:
-    """One number for a series; None if it has no values or the calculation isn't known."""
+    """Reduce a series to one number; None if it has no values or the calculation isn't supported."""
     if name in ("first", "last"):
         one = values[0 if name == "first" else -1] if values else None
         return one if _is_number(one) else None

@@ -21,12 +21,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-# jsonData.timeInterval of observability/grafana/provisioning/datasources/platform.yaml; a test holds them equal.
+# jsonData.timeInterval of observability/grafana/provisioning/datasources/platform.yaml; a test compares them.
 SCRAPE_INTERVAL = 15.0
 SAFE_RESOLUTION = 11_000
 _SUFFIXES = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 
-# (below, becomes), in milliseconds; what is above the last becomes a year.
+# (below, becomes), in milliseconds; values above the last become a year.
 _ROUNDED = (
     (10, 1),
     (15, 10),
@@ -63,7 +63,7 @@ _YEAR_MS = 31_536_000_000
 
 @dataclass(frozen=True)
 class Window:
-    """A window of time cut into steps. All in seconds; ``start`` and ``end`` are as asked, not rounded."""
+    """A time window divided into steps. All in seconds; ``start`` and ``end`` are as requested, not rounded."""
 
     start: float
     end: float
@@ -72,26 +72,26 @@ class Window:
 
     @property
     def aligned_start(self) -> float:
-        """Where a range query starts."""
+        """Return the start of a range query."""
         return align(self.start, self.step)
 
     @property
     def aligned_end(self) -> float:
-        """Where a range query ends."""
+        """Return the end of a range query."""
         return align(self.end, self.step)
 
     @property
     def range_seconds(self) -> int:
-        """$__range: half a second goes up, as in Go's math.Round."""
+        """Return $__range: half a second is rounded up, as in Go's math.Round."""
         return math.floor(self.end - self.start + 0.5)
 
     def grid(self) -> list[float]:
-        """The moments that a range query is evaluated at."""
+        """Return the times at which a range query is evaluated."""
         first, last = self.aligned_start, self.aligned_end
         return [first + index * self.step for index in range(round((last - first) / self.step) + 1)]
 
     def built_in(self) -> dict[str, str]:
-        """Grafana's own variables for PromQL, by name."""
+        """Return Grafana's own variables for PromQL, by name."""
         return {
             "__interval": duration(self.step),
             "__interval_ms": str(round(self.step * 1000)),
@@ -111,9 +111,9 @@ def window(
     min_step: str = "",
     interval_factor: int = 1,
 ) -> Window:
-    """The steps for a window that is drawn on so many pixels. ``min_step`` is the query's own ("1m", "$__interval")."""
+    """Return the steps for a window drawn on that many pixels. ``min_step`` is the query's own (1m, $__interval)."""
     wanted = seconds_of(min_step)
-    # The browser's lower limit is the query's own minimum where it has one.
+    # The browser's lower limit is the query's own minimum, if it has one.
     low_limit = wanted or SCRAPE_INTERVAL
     asked = max(round_interval((end - start) / max(max_data_points, 1)), low_limit)
     safe = round_interval((end - start) / SAFE_RESOLUTION)
@@ -122,7 +122,7 @@ def window(
 
 
 def for_target(start: float, end: float, max_data_points: int, body: Mapping[str, Any]) -> Window:
-    """The steps for one query of a panel."""
+    """Return the steps for one query of a panel."""
     return window(
         start,
         end,
@@ -133,12 +133,12 @@ def for_target(start: float, end: float, max_data_points: int, body: Mapping[str
 
 
 def rate_interval(interval: float, scrape_interval: float = SCRAPE_INTERVAL) -> float:
-    """$__rate_interval in seconds: never a window in which a target was scraped less than four times."""
+    """Return $__rate_interval in seconds: a window never contains fewer than four scrapes."""
     return max(interval + scrape_interval, 4 * scrape_interval)
 
 
 def round_interval(seconds: float) -> float:
-    """A step that people can read: Grafana's table."""
+    """Round a step to a readable value of Grafana's table."""
     milliseconds = seconds * 1000
     for below, becomes in _ROUNDED:
         if milliseconds < below:
@@ -152,13 +152,13 @@ def align(moment: float, step: float) -> float:
 
 
 def duration(seconds: float) -> str:
-    """A PromQL duration: whole seconds where possible, else milliseconds."""
+    """Return a PromQL duration: whole seconds where possible, otherwise milliseconds."""
     milliseconds = round(seconds * 1000)
     return f"{milliseconds // 1000}s" if milliseconds % 1000 == 0 else f"{milliseconds}ms"
 
 
 def seconds_of(text: str) -> float:
-    """Seconds of "15s", "1m" or "20" (seconds); 0 for nothing and for Grafana's own variables."""
+    """Return the seconds of "15s", "1m" or "20" (seconds); 0 for nothing and for Grafana's own variables."""
     text = text.strip().lstrip(">")
     if not text or text.startswith("$"):
         return 0.0

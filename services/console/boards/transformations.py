@@ -13,7 +13,7 @@ _EMPTY_VALUES: Mapping[str, Any] = {"empty": "", "null": None, "false": False, "
 
 
 def apply(frames: list[Frame], transformations: Sequence[Mapping[str, Any]]) -> list[Frame]:
-    """All of a panel's transformations in order. Those that aren't known are left out: the panel says so."""
+    """Apply all of a panel's transformations in order. Unsupported ones are skipped: the panel reports them."""
     for item in transformations:
         transform = _KNOWN.get(str(item["id"]))
         if transform:
@@ -77,7 +77,7 @@ def _names(option: Mapping[str, Any] | None) -> Callable[[Field], bool] | None:
 
 
 def organize(frames: list[Frame], options: Mapping[str, Any]) -> list[Frame]:
-    """Leave columns out, order and rename them. Grafana does so for a single table only."""
+    """Hide, order and rename columns. As in Grafana, for a single table only."""
     if len(frames) != 1:
         return frames
     excluded = {name for name, out in (options.get("excludeByName") or {}).items() if out}
@@ -85,7 +85,7 @@ def organize(frames: list[Frame], options: Mapping[str, Any]) -> list[Frame]:
     renamed: Mapping[str, str] = options.get("renameByName") or {}
     kept = [column for column in frames[0].fields if column.name not in excluded]
     if order:
-        # What has no place comes last, as it stood.
+        # Columns without a position follow in their original order.
         kept.sort(key=lambda column: order.get(column.name, len(order)))
     return [
         frames[0].with_fields(

@@ -1,4 +1,4 @@
-"""Addresses of dashboards. A panel's data has an address of its own: each panel loads by itself."""
+"""URL patterns of dashboards. A panel's data has its own URL: each panel loads separately."""
 
 from django.urls import path
 
@@ -11,7 +11,7 @@ urlpatterns = [
     path("d/<str:uid>/controls", views.controls, name="board-controls"),
     path("d/<str:uid>/annotations", views.annotation_events, name="board-annotations"),
     path("d/<str:uid>/panels/<int:panel_id>", views.panel, name="board-panel"),
-    # Grafana's own addresses have a readable name at their end.
+    # Grafana's URLs end in a readable name.
     path("d/<str:uid>/<slug:name>", views.board),
     path("dashboards/<str:uid>", views.board),
 ]

@@ -1,4 +1,4 @@
-"""The values of a dashboard's variables: what the address asks for, and what there is to choose from."""
+"""The values of a dashboard's variables: the choice in the URL, and the options."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from shell.timerange import TimeRange
 from boards.definitions import Dashboard, Variable
 from boards.interpolation import ALL, Value, promql
 
-# Panels of a page ask for the same options within a second or two.
+# Panels of a page request the same options within a second or two.
 _KEPT_SECONDS = 30
 _MOST_VALUES = 100
 _LONGEST_VALUE = 200
@@ -25,12 +25,12 @@ _LABEL_VALUES = re.compile(r"label_values\(\s*(?:(?P<selector>.+?)\s*,\s*)?(?P<l
 
 
 class BadVariable(ValueError):
-    """A value in the address that can't be one."""
+    """An invalid value in the URL."""
 
 
 @dataclass(frozen=True)
 class Resolved:
-    """A variable, its value, and what could be chosen instead."""
+    """A variable, its value, and its options."""
 
     variable: Variable
     value: Value
@@ -38,7 +38,7 @@ class Resolved:
 
     @property
     def label(self) -> str:
-        """What is chosen, for people."""
+        """Return the choice as text for users."""
         if self.value.is_all:
             return "All"
         if len(self.value.selected) > 2:
@@ -47,7 +47,7 @@ class Resolved:
 
     @property
     def choices(self) -> list[tuple[str, bool]]:
-        """The options, and chosen values that are none of them any more, each with whether it is chosen."""
+        """Return the options, and chosen values that no longer exist, each with whether it is chosen."""
         chosen = () if self.value.is_all else self.value.selected
         missing = [value for value in chosen if value not in self.options]
         return [(option, option in chosen) for option in (*self.options, *missing)]
@@ -72,10 +72,10 @@ def values_of(resolved: Mapping[str, Resolved]) -> dict[str, Value]:
 
 
 def chosen(variable: Variable, params: QueryDict) -> tuple[str, ...]:
-    """What the address asks for, else the dashboard's default. BadVariable says what is wrong with it.
+    """Return the choice in the URL, or the dashboard's default. BadVariable states what is wrong with it.
 
-    A hidden variable has the dashboard's value always: these are addresses of other programs, and no link may choose
-    where another one leads.
+    A hidden variable always has the dashboard's value: these are URLs of other programs, and no parameter may change
+    where a link leads.
     """
     if variable.hidden:
         return variable.default
@@ -109,7 +109,7 @@ def _options(variable: Variable, values: Mapping[str, Value], timerange: TimeRan
     if match is None:
         return ()
     selector = promql(match["selector"], values, {}) if match["selector"] else None
-    # Whole minutes: the panels of a page, which ask one after the other, find each other's answer.
+    # Whole minutes: the panels of a page, which query one after the other, share a cached answer.
     start, end = math.floor(timerange.start / 60) * 60.0, math.ceil(timerange.end / 60) * 60.0
     identity = repr((match["label"], selector, start, end)).encode()
     key = f"boards.options.{hashlib.sha256(identity).hexdigest()}"

@@ -32,7 +32,7 @@ _DEFAULT_WIDTH = 600
 
 
 def _data(view: Callable[..., JsonResponse]) -> Callable[..., HttpResponseBase]:
-    """A view that answers in JSON. What went wrong is in `error`: a panel shows it in its place.
+    """A view that answers in JSON. A failure is reported in `error`, which the panel displays.
 
     An unavailable backend is not a failure of this service: the status is 200.
     """
@@ -81,7 +81,7 @@ def index(request: HttpRequest) -> HttpResponse:
 @require_safe
 @never_cache
 def board(request: HttpRequest, uid: str, name: str = "") -> HttpResponse:
-    """A dashboard's page: headings and empty panels, which load themselves."""
+    """A dashboard's page: headings and empty panels, which load separately."""
     dashboard = _found(uid)
     timerange = TimeRange.from_request(request, dashboard.time_from)
     query = request.GET.urlencode()
@@ -106,7 +106,7 @@ def board(request: HttpRequest, uid: str, name: str = "") -> HttpResponse:
 @require_safe
 @fragment("choices of this dashboard")
 def controls(request: HttpRequest, uid: str) -> HttpResponse:
-    """What can be chosen on a dashboard: its variables with all their options."""
+    """The controls of a dashboard: its variables with all their options."""
     dashboard = _found(uid)
     timerange = TimeRange.from_request(request, dashboard.time_from)
     bad = ""
@@ -132,7 +132,7 @@ def controls(request: HttpRequest, uid: str) -> HttpResponse:
 
 @_data
 def panel(request: HttpRequest, uid: str, panel_id: int) -> JsonResponse:
-    """One panel's data and how to show it."""
+    """One panel's data and display configuration."""
     dashboard = definitions.load(uid)
     found = dashboard.panel(panel_id)
     timerange = TimeRange.from_request(request, dashboard.time_from)
@@ -170,7 +170,7 @@ def _found(uid: str) -> Dashboard:
 
 
 def _others(request: HttpRequest, dashboard: Dashboard, timerange: TimeRange) -> list[dict[str, Any]]:
-    """The other dashboards at the same time, with the same choices where they have them."""
+    """Return the other dashboards at the same time, with the same choices where they have them."""
     found = []
     for other in definitions.load_all():
         names = {variable.name for variable in other.variables if not variable.hidden}
@@ -194,6 +194,6 @@ def _in_grafana(request: HttpRequest, dashboard: Dashboard, timerange: TimeRange
 
 
 def _width(request: HttpRequest) -> int:
-    """The panel's width in pixels; what is no number is as good as none."""
+    """Return the panel's width in pixels; an invalid number counts as none."""
     text = request.GET.get("width", "")
     return int(text) if text.isdecimal() and len(text) <= 5 else _DEFAULT_WIDTH

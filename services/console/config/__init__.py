@@ -1,1 +1,1 @@
-"""Environment, settings, addresses and the server of the console."""
+"""Environment variables, settings, URLs and server configuration of the console."""

@@ -45,13 +45,13 @@ class Environment(environment.ServiceEnvironment):
         "development-token-of-the-webhook", "the token that Alertmanager sends"
     )
     assets_dir: Path = kinds.folder(_CONSOLE / "node_modules", name="CONSOLE_ASSETS_DIR")
-    # What manage.py collectstatic has filled; without it files are served from where they are.
+    # The folder that manage.py collectstatic has filled; without it files are served from their source folders.
     static_root: Path | None = kinds.folder(None)
     dashboards_dir: Path = kinds.folder(_REPOSITORY / "dashboards")
     runbooks_dir: Path = kinds.folder(_REPOSITORY / "alerts" / "runbooks")
     # How long Jaeger's store keeps traces.
     traces_retention_days: int = kinds.integer(3, 1, 365)
-    # Links for going deeper; none where empty.
+    # Links to other programs; none where empty.
     grafana_url: str = kinds.url("", or_none=True)
     jaeger_ui_url: str = kinds.url("", or_none=True)
     kibana_url: str = kinds.url("", or_none=True)

@@ -4,5 +4,5 @@ from contracts.api.gunicorn import settings
 
 from config.settings import ENV
 
-# More threads than the services have: a page asks for each of its panels by itself, and most of them only wait.
+# More threads than the services have: a page requests each panel separately, and most requests only wait.
 globals().update(settings(ENV.http_host, ENV.http_port, threads=16))

@@ -1,4 +1,4 @@
-"""Django's settings. What differs between places comes from the environment (config/environment.py)."""
+"""Django settings. Values that differ between deployments come from the environment (config/environment.py)."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ TEMPLATES = [
 
 DATABASES = databases(ENV)
 
-# Who may come in. Sessions end with the shift; over plain HTTP only where this isn't production.
+# Sessions end with the shift; over plain HTTP only outside of production.
 _SECURE = ENV.name == "production"
 _PREFIX = "__Host-" if _SECURE else ""
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
@@ -86,7 +86,7 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = _SECURE
 CSRF_COOKIE_NAME = f"{_PREFIX}console_csrf"
-# Scripts take the token from the page.
+# Scripts read the token from the page.
 CSRF_COOKIE_HTTPONLY = True
 CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SECURE = _SECURE
@@ -108,7 +108,7 @@ CONTENT_SECURITY_POLICY: dict[str, Any] = {
         "base-uri": [NONE],
     }
 }
-# Guessing passwords: five wrong ones for a name from an address, then a quarter of an hour of rest.
+# Lockout: after five wrong passwords for a name from an address, a pause of a quarter of an hour.
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
@@ -117,7 +117,7 @@ AXES_DISABLE_ACCESS_LOG = True
 AXES_LOCKOUT_CALLABLE = "shell.views.locked_out"
 AXES_VERBOSE = False
 
-# Pages' scripts and styles: our own, and of npm's packages only what pages load.
+# Pages' scripts and styles: our own, and only those files of npm packages that pages load.
 STATIC_URL = "/static/"
 STATIC_ROOT = ENV.static_root
 STATICFILES_DIRS = [
@@ -125,10 +125,10 @@ STATICFILES_DIRS = [
     ("vendor/htmx.org/dist", ENV.assets_dir / "htmx.org" / "dist"),
 ]
 WHITENOISE_USE_FINDERS = ENV.static_root is None
-# Files that are edited while it runs would be cut off at their old length.
+# A file edited at runtime would be truncated at its old length.
 WHITENOISE_AUTOREFRESH = ENV.name == "development"
 
-# What the pages are made from.
+# The sources of the pages.
 DASHBOARDS_DIR = ENV.dashboards_dir
 RUNBOOKS_DIR = ENV.runbooks_dir
 PROMETHEUS_URL = ENV.prometheus_url
@@ -138,7 +138,7 @@ ELASTICSEARCH_URL = ENV.elasticsearch_url
 ELASTICSEARCH_USER = ENV.elasticsearch_user
 ELASTICSEARCH_PASSWORD = ENV.elasticsearch_password
 SPOTLIGHT_URL = ENV.spotlight_url
-# What a backend has for an answer: after that its panel says so.
+# Time limit for a backend: afterwards its panel reports it as unavailable.
 BACKEND_TIMEOUT_SECONDS = 5
 ALERT_WEBHOOK_TOKEN = ENV.alert_webhook_token
 GRAFANA_URL = ENV.grafana_url

@@ -1,4 +1,4 @@
-"""Addresses of the console."""
+"""URL patterns of the console."""
 
 from django.urls import include, path
 

@@ -1,1 +1,1 @@
-"""Incidents: what is wrong now, why, and what people did about it."""
+"""Incidents: what is wrong now, why, and what responders did about it."""

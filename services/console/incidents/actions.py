@@ -1,4 +1,4 @@
-"""What people do with an incident. Each action leaves a line in the timeline, with who did it."""
+"""Actions of responders on an incident. Each adds a timeline entry with the responder's name."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from django.utils import timezone
 from incidents.ingest import TELEMETRY, write
 from incidents.models import Alert, Incident, Kind, Silence, Status
 
-# The labels that tell one alert from another; the rest describes it.
+# The labels that identify an alert; the others describe it.
 _IDENTITY = ("alertname", "root_service", "service", "dependency", "journey", "slo", "queue", "process")
 
 
 class NotPossible(Exception):
-    """The incident isn't in a state for that. The message is for people."""
+    """The incident's state doesn't allow the action. The message is shown to users."""
 
 
 def acknowledge(uid: uuid.UUID, user: User) -> Incident:
@@ -41,14 +41,14 @@ def acknowledge(uid: uuid.UUID, user: User) -> Incident:
 
 
 def add_note(uid: uuid.UUID, user: User, text: str) -> Incident:
-    """Write something down, at any time: after the end too."""
+    """Add a note, at any time, including after the end."""
     with _locked(uid) as incident:
         write(incident, Kind.NOTE, timezone.now(), text, user)
         return incident
 
 
 def resolve(uid: uuid.UUID, user: User, comment: str) -> Incident:
-    """Close it. NotPossible when it is resolved, or when alerts still fire and no comment gives the reason."""
+    """Resolve it. NotPossible if it is resolved already, or if alerts still fire and no comment gives the reason."""
     with _locked(uid) as incident:
         if not incident.is_open:
             raise NotPossible("The incident is resolved already.")
@@ -117,7 +117,7 @@ def end_silence(uid: uuid.UUID, silence_id: str, user: User) -> None:
 
 
 def matchers_of_cause(incident: Incident) -> tuple[Matcher, ...]:
-    """What silences everything that names this cause; empty when its alerts don't carry the label for that."""
+    """Return the matchers for every alert with this cause; empty when its alerts lack the label for it."""
     alerts = incident.alerts.all()
     if any(alert.labels.get("root_service") != incident.root_service for alert in alerts if not alert.is_muted):
         return ()
@@ -129,12 +129,12 @@ def matchers_of_cause(incident: Incident) -> tuple[Matcher, ...]:
 
 
 def matchers_of_alert(alert: Alert) -> tuple[Matcher, ...]:
-    """What silences this one alert."""
+    """Return the matchers for this one alert."""
     return tuple(Matcher(name, str(alert.labels[name])) for name in _IDENTITY if alert.labels.get(name))
 
 
 @contextmanager
 def _locked(uid: uuid.UUID) -> Iterator[Incident]:
-    """The incident, locked against concurrent changes."""
+    """Return the incident, locked against concurrent changes."""
     with transaction.atomic():
         yield Incident.objects.select_for_update().get(uid=uid)

@@ -11,5 +11,5 @@ class IncidentsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register the metrics, so that they stand at 0 before the first alert."""
+        """Register the metrics, so that they are exported as 0 before the first alert."""
         from incidents import metrics  # noqa: F401

@@ -1,4 +1,4 @@
-"""The parts of an incident's page that ask backends, each by itself."""
+"""The parts of an incident's page that query backends; each loads separately."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from incidents.models import Incident
 @require_safe
 @fragment("lost error budget")
 def journeys(request: HttpRequest, uid: uuid.UUID) -> HttpResponseBase:
-    """The journeys that suffer and what of their budgets went."""
+    """The affected journeys and the loss of their error budgets."""
     scene = _scene(uid)
     return render(request, "incidents/_journeys.html", {"scene": scene, "losses": found_journeys.losses(scene)})
 
@@ -31,7 +31,7 @@ def journeys(request: HttpRequest, uid: uuid.UUID) -> HttpResponseBase:
 @require_safe
 @fragment("charts")
 def charts(request: HttpRequest, uid: uuid.UUID) -> HttpResponseBase:
-    """The charts around the start; the page's script draws them from the JSON beside them."""
+    """The charts around the start; the page's script draws them from the JSON next to them."""
     scene = _scene(uid)
     drawn = [(chart, chart.document()) for chart in found_charts.charts(scene)]
     context = {"scene": scene, "charts": drawn, "timerange": TimeRange.between(*scene.window)}
@@ -41,7 +41,7 @@ def charts(request: HttpRequest, uid: uuid.UUID) -> HttpResponseBase:
 @require_safe
 @fragment("example traces")
 def traces(request: HttpRequest, uid: uuid.UUID) -> HttpResponseBase:
-    """Requests that failed."""
+    """Failed requests."""
     scene = _scene(uid)
     context = {
         "scene": scene,
@@ -55,7 +55,7 @@ def traces(request: HttpRequest, uid: uuid.UUID) -> HttpResponseBase:
 @require_safe
 @fragment("log patterns")
 def logs(request: HttpRequest, uid: uuid.UUID) -> HttpResponseBase:
-    """Log patterns that are new or grew."""
+    """Log patterns that are new or increased."""
     scene = _scene(uid)
     context = {
         "scene": scene,
@@ -76,7 +76,7 @@ def errors(request: HttpRequest, uid: uuid.UUID) -> HttpResponseBase:
 @require_safe
 @fragment("deploys and restarts")
 def starts(request: HttpRequest, uid: uuid.UUID) -> HttpResponseBase:
-    """Processes that started."""
+    """Started processes."""
     scene = _scene(uid)
     return render(request, "incidents/_starts.html", {"scene": scene, "starts": found_changes.starts(scene)})
 
@@ -84,7 +84,7 @@ def starts(request: HttpRequest, uid: uuid.UUID) -> HttpResponseBase:
 @require_safe
 @fragment("drills and load runs")
 def marks(request: HttpRequest, uid: uuid.UUID) -> HttpResponseBase:
-    """Drills, load runs, and what else was put on the time line."""
+    """Drills, load runs, and other marks on the time line."""
     scene = _scene(uid)
     return render(request, "incidents/_marks.html", {"scene": scene, "marks": found_changes.marks(scene)})
 

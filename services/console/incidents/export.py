@@ -1,4 +1,4 @@
-"""An incident as Markdown: what is known of it, for the post-mortem to begin with."""
+"""An incident as Markdown: the starting point of its post-mortem."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SECONDS = 20.0
 
 
 def document(incident: Incident, address: str) -> str:
-    """The Markdown. `address` is the incident's own page. A backend that is down costs its part a line."""
+    """Return the Markdown. `address` is the URL of the incident. An unavailable backend is noted in its section."""
     scene = Scene.of(incident)
     with use_deadline(Deadline.after(_SECONDS)):
         parts = [
@@ -42,12 +42,12 @@ def document(incident: Incident, address: str) -> str:
 
 
 def escape(text: str) -> str:
-    """Text from outside as plain text within a line of Markdown: no markup, no new lines, safe in a table's cell."""
+    """Escape external text for a line of Markdown: no markup, no line breaks, safe in a table's cell."""
     return re.sub(r"([\\`*_{}\[\]<>|#~])", r"\\\1", " ".join(text.split()))
 
 
 def code(text: str) -> str:
-    """Text from outside as code within a line."""
+    """Format external text as code within a line."""
     flat = " ".join(text.split()).replace("|", "¦")
     longest = max((len(run) for run in re.findall(r"`+", flat)), default=0)
     fence = "`" * (longest + 1)

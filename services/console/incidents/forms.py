@@ -1,4 +1,4 @@
-"""What people may enter about an incident."""
+"""Forms of an incident's page."""
 
 from __future__ import annotations
 

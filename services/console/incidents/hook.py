@@ -21,9 +21,9 @@ logger = logging.getLogger(__name__)
 @csrf_exempt
 @login_not_required
 def alertmanager(request: HttpRequest) -> HttpResponseBase:
-    """Take in a delivery of Alertmanager's webhook: 204, or a problem that says what is wrong with it.
+    """Process a notification of Alertmanager's webhook: 204, or a problem with the error.
 
-    Alertmanager repeats what was answered by 5xx, and only that: what is wrong with a delivery stays wrong.
+    Alertmanager repeats only notifications answered with 5xx: an invalid one stays invalid.
     """
     response = _take_in(request)
     accepted = response.status_code == 204
@@ -68,11 +68,11 @@ def _is_allowed(request: HttpRequest) -> bool:
 
 
 def _body(request: HttpRequest) -> bytes | HttpResponse:
-    """The body, or why it isn't taken. Never reads more than the limit."""
+    """Return the body, or the reason for refusing it. Never reads more than the limit."""
     declared = request.META.get("CONTENT_LENGTH") or ""
     if not (declared.isascii() and declared.isdigit()):
         return problem_response(411, "length_required", "Send the body with a Content-Length.")
-    # int() refuses thousands of digits.
+    # int() rejects thousands of digits.
     if len(declared) > 18 or int(declared) > webhook.MAX_BODY_BYTES:
         return problem_response(413, "payload_too_large", f"The body is over {webhook.MAX_BODY_BYTES} bytes.")
     body = request.read(webhook.MAX_BODY_BYTES + 1)
@@ -82,7 +82,7 @@ def _body(request: HttpRequest) -> bytes | HttpResponse:
 
 
 def _known() -> list[backend.Alert] | None:
-    """What fires and what is muted, for the incidents to be complete. Their opening doesn't depend on it."""
+    """Return firing and muted alerts, which complete the incidents. Opening an incident doesn't depend on it."""
     try:
         return backend.client().alerts()
     except BackendDown as error:

@@ -1,21 +1,21 @@
-"""What becomes of alerts: which incident they belong to, when it is opened, reopened, merged and resolved.
+"""Processes alerts: which incident an alert belongs to, and when one is opened, reopened, merged and resolved.
 
 The rules, in order:
 
 1. One cause has one incident at a time. The cause is the alert's root service; for alerts about the telemetry itself
-   it is telemetry/<root service>, since a dead pipeline is another fault than a dead service.
-2. One firing of one alert (fingerprint and start) is kept once, however often it is delivered.
-3. What fires goes to the cause's open incident. There is none: to the one that was resolved less than REOPEN_WITHIN
-   ago, which is reopened, without its acknowledgement. There is none either: to a new one.
-4. An alert that was firing when a person resolved its incident doesn't reopen it by being repeated; if it is still
-   repeated after REOPEN_WITHIN, it opens a new one.
+   it is telemetry/<root service>, because a broken pipeline is another fault than a broken service.
+2. One firing of one alert (fingerprint and start) is stored once, however often it is delivered.
+3. A firing alert is added to the cause's open incident. If there is none, the incident resolved less than
+   REOPEN_WITHIN ago is reopened, without its acknowledgement. Otherwise a new one is opened.
+4. A repeated alert that was firing when a user resolved its incident doesn't reopen it; if it is still repeated after
+   REOPEN_WITHIN, it opens a new one.
 5. An alert that ended stays ended when "firing" is delivered once more within LATE_DELIVERY (a delayed repetition);
-   after that it is taken as it is.
-6. An incident is resolved when the last alert that isn't muted has ended.
-7. What Alertmanager's inhibition mutes belongs to the incident of the alert that mutes it, beneath the others. An
-   incident all of whose alerts are muted by those of another one is merged into that. An alert that is no longer muted
-   but fires on stays where it is, and keeps that incident open.
-8. Alerts that Alertmanager no longer knows have ended after MISSING_FOR, even if it never said so.
+   after that it counts as firing.
+6. An incident is resolved when its last unmuted alert has ended.
+7. An alert muted by inhibition belongs to the incident of the alert that mutes it, listed below the others. An
+   incident whose alerts are all muted by those of another one is merged into that one. An alert that is no longer
+   muted but still fires stays where it is, and keeps that incident open.
+8. Alerts that Alertmanager no longer lists have ended after MISSING_FOR, even without a resolved notification.
 """
 
 from __future__ import annotations
@@ -37,19 +37,19 @@ REOPEN_WITHIN = timedelta(minutes=30)
 LATE_DELIVERY = timedelta(minutes=2)
 MISSING_FOR = timedelta(minutes=5)
 TELEMETRY = "telemetry"
-# One writer at a time: deliveries are few, and two at once could see each other's halves.
+# One writer at a time: notifications are few, and two concurrent ones could see each other's partial changes.
 _LOCK = 0x696E6369
 _MAX_TITLE = 500
-# Which alert gives an incident its title: of the worst severity, the layer that says most about the cause.
+# Which alert gives an incident its title: of the worst severity, the layer closest to the cause.
 _LAYERS = ("cause", TELEMETRY, "symptom")
 
 
 def take_in(
     notices: Sequence[Notice], known: Sequence[alertmanager.Alert] | None = None, now: datetime | None = None
 ) -> list[Incident]:
-    """Take in a delivery, and what Alertmanager has at the moment where that is known. All of it, or nothing.
+    """Process a notification, and Alertmanager's current alerts if known. All of it, or nothing.
 
-    Returns the incidents that changed. `known` None means that Alertmanager couldn't be asked.
+    Returns the incidents that changed. `known` is None when Alertmanager didn't answer.
     """
     now = now or timezone.now()
     with _exclusively():
@@ -60,13 +60,13 @@ def take_in(
 
 
 def cause_of(labels: Mapping[str, str]) -> str:
-    """What an alert is grouped by."""
+    """Return the key that alerts are grouped by."""
     root = root_of(labels)
     return (f"{TELEMETRY}/{root}" if labels.get("layer") == TELEMETRY else root)[:MAX_NAME]
 
 
 def root_of(labels: Mapping[str, str]) -> str:
-    """The service that is the cause: as the rule says, or whatever else the alert names."""
+    """Return the service that is the cause: set by the rule, otherwise derived from the alert's other labels."""
     names = ("root_service", "service", "dependency", "alertname")
     return next((value for name in names if (value := labels.get(name))), "unknown")[:MAX_NAME]
 
@@ -79,7 +79,7 @@ def write(incident: Incident, kind: Kind, at: datetime, text: str, actor: Any = 
 
 @contextmanager
 def _exclusively() -> Iterator[None]:
-    """A transaction that no other delivery overlaps."""
+    """A transaction that no other notification overlaps."""
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
@@ -96,13 +96,13 @@ def _take_in(notice: Notice, now: datetime) -> list[Incident]:
 
 
 def _row(fingerprint: str, starts_at: datetime) -> Alert | None:
-    """The newest record of one firing."""
+    """Return the newest record of one firing."""
     found = Alert.objects.select_related("incident").filter(fingerprint=fingerprint, starts_at=starts_at)
     return found.order_by("-id").first()
 
 
 def _first(notice: Notice, now: datetime) -> list[Incident]:
-    """An alert that wasn't known yet."""
+    """Store a new alert."""
     incident = _incident_for(notice, now)
     alert = _create(incident, notice)
     write(incident, Kind.FIRED, notice.starts_at, _line(alert, "fires"))
@@ -110,12 +110,12 @@ def _first(notice: Notice, now: datetime) -> list[Incident]:
 
 
 def _again(row: Alert, notice: Notice, now: datetime) -> list[Incident]:
-    """A known firing alert is delivered again: mostly no change, see rules 2, 4, 5 and 7."""
+    """A known firing alert is delivered again: usually no change, see rules 2, 4, 5 and 7."""
     incident = row.incident
     refired = row.ends_at is not None
     if row.ended_seen_at is not None and now - row.ended_seen_at < LATE_DELIVERY:
         return []
-    # The description carries the newest figure.
+    # The description has the newest value.
     row.annotations = dict(notice.annotations)
     row.missing_since = row.ends_at = row.ended_seen_at = None
     was_muted, row.muted_by = row.is_muted, []
@@ -137,7 +137,7 @@ def _again(row: Alert, notice: Notice, now: datetime) -> list[Incident]:
 
 
 def _first_in(home: Incident, row: Alert, now: datetime) -> list[Incident]:
-    """The same firing, in a new incident: the old one keeps its record of it."""
+    """Store the same firing in a new incident: the old one keeps its record of it."""
     alert = _create(home, row)
     write(home, Kind.FIRED, now, _line(alert, "still fires"))
     row.ends_at = row.ended_seen_at = row.incident.resolved_at
@@ -146,7 +146,7 @@ def _first_in(home: Incident, row: Alert, now: datetime) -> list[Incident]:
 
 
 def _end(row: Alert | None, notice: Notice, now: datetime) -> list[Incident]:
-    """An alert has resolved. One that was never recorded is ignored."""
+    """Resolve an alert. One that was never recorded is ignored."""
     if row is None or row.ends_at is not None:
         return []
     row.ends_at, row.ended_seen_at, row.missing_since = notice.ends_at, now, None
@@ -156,7 +156,7 @@ def _end(row: Alert | None, notice: Notice, now: datetime) -> list[Incident]:
 
 
 def _incident_for(notice: Notice, now: datetime) -> Incident:
-    """The incident that something that fires belongs to; reopened or new where there is no open one."""
+    """Return the incident of a firing alert; reopened or new if none is open."""
     cause = cause_of(notice.labels)
     of_cause = Incident.objects.filter(cause=cause)
     if (current := of_cause.exclude(status=Status.RESOLVED).first()) is not None:
@@ -188,7 +188,7 @@ def _reopen(incident: Incident, now: datetime) -> None:
 
 
 def _create(incident: Incident, reported: Notice | Alert | alertmanager.Alert) -> Alert:
-    """Keep a firing, as a delivery, an earlier record or Alertmanager's API has it."""
+    """Store a firing from a notification, an earlier record or Alertmanager's API."""
     labels = _storable(reported.labels)
     return Alert.objects.create(
         incident=incident,
@@ -206,12 +206,12 @@ def _create(incident: Incident, reported: Notice | Alert | alertmanager.Alert) -
 
 
 def _storable(texts: Mapping[str, str]) -> dict[str, str]:
-    """Alertmanager takes NUL in a text, PostgreSQL doesn't."""
+    """Replace NUL, which Alertmanager accepts in a text and PostgreSQL doesn't."""
     return {name.replace("\0", "�"): value.replace("\0", "�") for name, value in texts.items()}
 
 
 def _mute(known: Sequence[alertmanager.Alert], now: datetime) -> set[int]:
-    """Put what is muted beneath what mutes it. The numbers of the incidents that changed."""
+    """Move muted alerts below the alerts that mute them. Returns the numbers of the changed incidents."""
     by_fingerprint = {alert.fingerprint: alert for alert in known}
     touched: set[int] = set()
     for alert in known:
@@ -253,7 +253,7 @@ def _unmute(row: Alert | None, now: datetime) -> set[int]:
 
 
 def _muting_incident(alert: alertmanager.Alert, by_fingerprint: Mapping[str, alertmanager.Alert]) -> Incident | None:
-    """The open incident of what mutes an alert, over any number of steps: what mutes may be muted itself."""
+    """Return the open incident of the alert that mutes another, over any number of steps."""
     seen: set[str] = set()
     frontier = list(alert.inhibited_by)
     while frontier:
@@ -274,7 +274,7 @@ def _muting_incident(alert: alertmanager.Alert, by_fingerprint: Mapping[str, ale
 
 
 def _merge_if_explained(left: Incident, home: Incident, now: datetime) -> None:
-    """Merge an incident whose last alert of its own is now muted by another incident's."""
+    """Merge an incident whose last unmuted alert is now muted by another incident's alert."""
     if not left.is_open or left.alerts.filter(ends_at=None, muted_by=[]).exists():
         return
     for alert in left.alerts.all():
@@ -292,7 +292,7 @@ def _merge_if_explained(left: Incident, home: Incident, now: datetime) -> None:
 
 
 def _vanish(known: Sequence[alertmanager.Alert], now: datetime) -> set[int]:
-    """End what Alertmanager doesn't have any more. The numbers of the incidents that changed."""
+    """End alerts that Alertmanager no longer lists. Returns the numbers of the changed incidents."""
     firing = {(alert.fingerprint, to_milliseconds(alert.starts_at)) for alert in known}
     touched: set[int] = set()
     for row in Alert.objects.select_related("incident").filter(ends_at=None):
@@ -310,7 +310,7 @@ def _vanish(known: Sequence[alertmanager.Alert], now: datetime) -> set[int]:
 
 
 def _settle(number: int, now: datetime) -> Incident:
-    """Bring what an incident says of itself up to date with its alerts; resolve it when all of them are over."""
+    """Update an incident's fields from its alerts; resolve it when all of them have ended."""
     incident = Incident.objects.get(number=number)
     alerts = [alert for alert in incident.alerts.all() if not alert.is_muted]
     if incident.merged_into is not None or not alerts:
@@ -336,7 +336,7 @@ def _importance(alert: Alert) -> tuple[int, int, datetime]:
 
 
 def _severity(text: str) -> Severity:
-    """A severity as the rules name it; an unknown one must not page."""
+    """Return a severity as the rules name it; an unknown one must not page."""
     return Severity(text) if text in Severity.values else Severity.INFO
 
 
@@ -347,7 +347,7 @@ def _line(alert: Alert, what: str) -> str:
 
 
 def unknown(known: Iterable[alertmanager.Alert], older_than: datetime) -> list[alertmanager.Alert]:
-    """What fires and should have been delivered by now, but never was: the webhook is broken, or not set up."""
+    """Return alerts that fire but were never delivered in time: the webhook is broken, or not configured."""
     stored = set(Alert.objects.filter(ends_at=None).values_list("fingerprint", flat=True))
     return [
         alert

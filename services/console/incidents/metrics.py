@@ -1,4 +1,4 @@
-"""Deliveries received from Alertmanager, and incidents opened."""
+"""Counters of notifications received from Alertmanager, and of incidents opened."""
 
 from django_telemetry.metrics import counter, start_at_zero
 

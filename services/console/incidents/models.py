@@ -1,4 +1,4 @@
-"""Incidents, the alerts that belong to them, and the timeline of all that happened."""
+"""Incidents, their alerts, and their timeline."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_NOTE = 10_000
 
 
 class Status(models.TextChoices):
-    """Where an incident is. A resolved one is reopened when its cause fires again soon."""
+    """The status of an incident. A resolved one is reopened when its cause soon fires again."""
 
     OPEN = "open", "Open"
     ACKNOWLEDGED = "acknowledged", "Acknowledged"
@@ -24,7 +24,7 @@ class Status(models.TextChoices):
 
 
 class Severity(models.TextChoices):
-    """The worst severity among the alerts, in the rules' words."""
+    """The worst severity among the alerts, as the rules name it."""
 
     PAGE = "page", "Page"
     TICKET = "ticket", "Ticket"
@@ -32,7 +32,7 @@ class Severity(models.TextChoices):
 
     @property
     def rank(self) -> int:
-        """0 is the worst."""
+        """Return the rank; 0 is the worst."""
         return list(Severity).index(self)
 
 
@@ -53,7 +53,7 @@ class Kind(models.TextChoices):
 
 
 class Incident(models.Model):
-    """Everything that one cause brought about, from its first alert to the end of the last."""
+    """All alerts of one cause, from the start of the first to the end of the last."""
 
     number = models.BigAutoField(primary_key=True)
     uid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
@@ -71,7 +71,7 @@ class Incident(models.Model):
     acknowledged_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )
-    # When it was closed, which alone decides whether a new alert reopens it; `ended_at` is when the fault was over.
+    # When it was resolved, which alone decides whether a new alert reopens it; `ended_at` is when the fault ended.
     resolved_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
     resolved_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
@@ -86,7 +86,7 @@ class Incident(models.Model):
                 | (~Q(status=Status.RESOLVED) & Q(resolved_at__isnull=True, ended_at__isnull=True)),
                 name="incident_end_iff_resolved",
             ),
-            # However many deliveries race: one cause has one incident at a time.
+            # Even with concurrent notifications, one cause has one incident at a time.
             models.UniqueConstraint(
                 fields=["cause"], condition=~Q(status=Status.RESOLVED), name="incident_one_open_for_a_cause"
             ),
@@ -103,16 +103,16 @@ class Incident(models.Model):
 
     @property
     def is_open(self) -> bool:
-        """Whether it isn't resolved."""
+        """Return whether it isn't resolved."""
         return self.status != Status.RESOLVED
 
     def duration(self, now: datetime | None = None) -> timedelta:
-        """How long the fault lasted, or has lasted."""
+        """Return how long the fault lasted, or has lasted so far."""
         return (self.ended_at or now or timezone.now()) - self.started_at
 
 
 class Alert(models.Model):
-    """One firing of one alert. Firing again is a new row, since it starts anew."""
+    """One firing of one alert. A later firing is a new row with its own start."""
 
     id = models.BigAutoField(primary_key=True)
     incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="alerts")
@@ -129,15 +129,15 @@ class Alert(models.Model):
     labels = models.JSONField(default=dict)
     annotations = models.JSONField(default=dict)
     generator_url = models.TextField(blank=True)
-    # Alertmanager has stopped knowing it without telling; after a while that is taken for the end.
+    # Alertmanager no longer lists it and sent no resolved notification; after a while it counts as ended.
     missing_since = models.DateTimeField(null=True)
-    # Inhibition keeps it silent, because of the alerts with these fingerprints.
+    # Inhibition mutes it, because of the alerts with these fingerprints.
     muted_by = models.JSONField(default=list)
 
     class Meta:
         ordering = ["starts_at", "id"]
         constraints = [
-            # A webhook that is delivered twice makes one.
+            # A repeated webhook request creates only one row.
             models.UniqueConstraint(fields=["incident", "fingerprint", "starts_at"], name="alert_once"),
         ]
         indexes = [
@@ -150,27 +150,27 @@ class Alert(models.Model):
 
     @property
     def is_firing(self) -> bool:
-        """Whether its end isn't known."""
+        """Return whether it hasn't ended yet."""
         return self.ends_at is None
 
     @property
     def is_muted(self) -> bool:
-        """Whether inhibition kept it from notifying."""
+        """Return whether inhibition muted it."""
         return bool(self.muted_by)
 
     @property
     def where(self) -> str:
-        """The edge or the service that it is about."""
+        """Return the edge or the service that it is about."""
         return f"{self.service} → {self.dependency}" if self.dependency else self.service
 
     @property
     def summary(self) -> str:
-        """What the rule says, the same for each firing."""
+        """Return the rule's summary, the same for each firing."""
         return str(self.annotations.get("summary") or self.name)
 
     @property
     def description(self) -> str:
-        """What the rule says of this firing, with its figures."""
+        """Return the rule's description of this firing, with its values."""
         return str(self.annotations.get("description") or "")
 
 
@@ -192,7 +192,7 @@ class Silence(models.Model):
         return f"{', '.join(self.matchers)} until {self.ends_at:%Y-%m-%d %H:%M}"
 
     def is_active(self, now: datetime | None = None) -> bool:
-        """Whether it still silences."""
+        """Return whether it hasn't ended yet."""
         return self.ends_at > (now or timezone.now())
 
 

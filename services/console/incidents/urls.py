@@ -1,4 +1,4 @@
-"""Addresses of the incidents app."""
+"""URL patterns of the incidents app."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""The incidents' pages, and what responders do on them."""
+"""The incidents' pages, and the actions of responders."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from incidents.models import Alert, Incident, Severity, Silence
 logger = logging.getLogger(__name__)
 
 PAGE_SIZE = 25
-# An alert reaches the webhook within group_wait and a delivery; after this it should have.
+# An alert reaches the webhook within group_wait and delivery time; after this it counts as missing.
 DELIVERED_WITHIN = timedelta(minutes=2)
 CHANGED = "incident-changed"
 
@@ -46,7 +46,7 @@ View = Callable[..., HttpResponseBase]
 @require_safe
 @never_cache
 def index(request: HttpRequest) -> HttpResponseBase:
-    """What is wrong now, and what was."""
+    """The landing page: open incidents, and past ones."""
     pages = Paginator(reading.history(), PAGE_SIZE)
     page = pages.get_page(request.GET.get("page"))
     context = {
@@ -61,14 +61,14 @@ def index(request: HttpRequest) -> HttpResponseBase:
 @require_safe
 @fragment("incidents")
 def now(request: HttpRequest) -> HttpResponseBase:
-    """The open incidents again, for the page to stay true."""
+    """The open incidents, polled by the page."""
     return render(request, "incidents/_now.html", {"now": reading.now()})
 
 
 @require_safe
 @fragment("what Alertmanager has")
 def alertmanager_now(request: HttpRequest) -> HttpResponseBase:
-    """What Alertmanager has at the moment, and whether the console knows of all of it."""
+    """Alertmanager's current alerts, and whether the console has received all of them."""
     known = alertmanager.client().alerts()
     changed = ingest.take_in((), known)
     shown = [alert for alert in known if alert.labels.get("severity") in Severity.values]
@@ -87,7 +87,7 @@ def alertmanager_now(request: HttpRequest) -> HttpResponseBase:
 @require_safe
 @never_cache
 def detail(request: HttpRequest, uid: uuid.UUID) -> HttpResponseBase:
-    """One incident: what is known at once; the evidence loads by itself."""
+    """One incident: stored data is rendered at once; the evidence loads separately."""
     incident = _incident(uid)
     scene = Scene.of(incident)
     names = dict.fromkeys(alert.name for alert in scene.alerts if not alert.is_muted)
@@ -107,7 +107,7 @@ def detail(request: HttpRequest, uid: uuid.UUID) -> HttpResponseBase:
 @require_safe
 @fragment("this incident")
 def head(request: HttpRequest, uid: uuid.UUID) -> HttpResponseBase:
-    """The head of an incident's page again."""
+    """The head of an incident's page, for updates."""
     incident = _incident(uid)
     return render(request, "incidents/_head.html", _live(incident, tuple(incident.alerts.all())))
 
@@ -115,7 +115,7 @@ def head(request: HttpRequest, uid: uuid.UUID) -> HttpResponseBase:
 @require_safe
 @fragment("alerts")
 def alerts(request: HttpRequest, uid: uuid.UUID) -> HttpResponseBase:
-    """The alerts again."""
+    """The alerts, for updates."""
     incident = _incident(uid)
     return render(request, "incidents/_alerts.html", _live(incident, tuple(incident.alerts.all())))
 
@@ -123,7 +123,7 @@ def alerts(request: HttpRequest, uid: uuid.UUID) -> HttpResponseBase:
 @require_safe
 @fragment("the timeline")
 def timeline(request: HttpRequest, uid: uuid.UUID) -> HttpResponseBase:
-    """The timeline again."""
+    """The timeline, for updates."""
     incident = _incident(uid)
     return render(request, "incidents/_timeline.html", _live(incident, ()))
 
@@ -140,7 +140,7 @@ def export(request: HttpRequest, uid: uuid.UUID) -> HttpResponseBase:
 
 
 def _action(view: View) -> View:
-    """A view that a responder posts to. NotPossible and BackendDown become a message beside the actions."""
+    """A view that a responder posts to. NotPossible and BackendDown become a message next to the actions."""
 
     @require_POST
     @responder_required
@@ -163,14 +163,14 @@ def _action(view: View) -> View:
 
 @_action
 def acknowledge(request: HttpRequest, uid: uuid.UUID) -> HttpResponseBase:
-    """Say that one is on it."""
+    """Acknowledge the incident."""
     actions.acknowledge(uid, _user(request))
     return _done(request, uid)
 
 
 @_action
 def note(request: HttpRequest, uid: uuid.UUID) -> HttpResponseBase:
-    """Write something down."""
+    """Add a note."""
     form = NoteForm(request.POST)
     if not form.is_valid():
         return _done(request, uid, note_form=form, status=422)
@@ -180,7 +180,7 @@ def note(request: HttpRequest, uid: uuid.UUID) -> HttpResponseBase:
 
 @_action
 def resolve(request: HttpRequest, uid: uuid.UUID) -> HttpResponseBase:
-    """Close it."""
+    """Resolve the incident."""
     form = ResolveForm(request.POST)
     if not form.is_valid():
         return _done(request, uid, resolve_form=form, status=422)
@@ -190,7 +190,7 @@ def resolve(request: HttpRequest, uid: uuid.UUID) -> HttpResponseBase:
 
 @_action
 def reopen(request: HttpRequest, uid: uuid.UUID) -> HttpResponseBase:
-    """Undo the closing."""
+    """Reopen the incident."""
     actions.reopen(uid, _user(request))
     return _done(request, uid)
 
@@ -208,7 +208,7 @@ def silence(request: HttpRequest, uid: uuid.UUID) -> HttpResponseBase:
 
 @_action
 def end_silence(request: HttpRequest, uid: uuid.UUID, silence_id: str) -> HttpResponseBase:
-    """End a silence before its time."""
+    """End a silence early."""
     try:
         actions.end_silence(uid, silence_id, _user(request))
     except Silence.DoesNotExist:
@@ -219,7 +219,7 @@ def end_silence(request: HttpRequest, uid: uuid.UUID, silence_id: str) -> HttpRe
 def _done(
     request: HttpRequest, uid: uuid.UUID, *, problem: str = "", status: int = 200, **forms: Any
 ) -> HttpResponseBase:
-    """The actions again: as a part for htmx; without it, the whole page."""
+    """Render the actions again: as a part for htmx; without it, the whole page."""
     incident = _incident(uid)
     if not HtmxDetails(request):
         if problem:
@@ -246,7 +246,7 @@ def _incident(uid: uuid.UUID) -> Incident:
 
 
 def _live(incident: Incident, alerts: tuple[Alert, ...]) -> dict[str, Any]:
-    """What changes while one looks."""
+    """Return the parts of the page that change while it is open."""
     return {
         "incident": incident,
         "known": incident.root_service in {*load().services, *load().external},
@@ -260,7 +260,7 @@ def _live(incident: Incident, alerts: tuple[Alert, ...]) -> dict[str, Any]:
 
 
 def _forms(request: HttpRequest, incident: Incident) -> dict[str, Any]:
-    """Empty forms, for who may use them."""
+    """Return empty forms, for users who may use them."""
     if not is_responder(request.user):
         return {}
     return {

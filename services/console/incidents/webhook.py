@@ -1,6 +1,6 @@
-"""Alertmanager's webhook, version 4: its body checked against what is used of it, and turned into typed values.
+"""Alertmanager's webhook, version 4: validates the used parts of its body, and parses them into typed values.
 
-What isn't used is not looked at, so that Alertmanager may grow. Reference: "webhook_config" in Alertmanager's
+Unused fields are ignored, so that Alertmanager may add some. Reference: "webhook_config" in Alertmanager's
 documentation.
 """
 
@@ -17,14 +17,14 @@ from jsonschema import Draft202012Validator, FormatChecker
 from incidents.models import MAX_FINGERPRINT, MAX_NAME
 
 VERSION = "4"
-# An alert takes about 1.5 KB, so this is some 700 at once.
+# An alert takes about 1.5 KB, so this allows about 700 at once.
 MAX_BODY_BYTES = 1024 * 1024
 MAX_ALERTS = 1000
 MAX_TEXT = 8192
 MAX_ERRORS = 20
-# How Go writes a time that isn't set.
+# Go's text for a time that isn't set.
 _NEVER_YEAR = 1
-# Nothing else in a text is refused by PostgreSQL.
+# PostgreSQL rejects no other character in a text.
 _TEXT = {"type": "string", "maxLength": MAX_TEXT, "pattern": "^[^\\u0000]*$"}
 _NAMES = {"type": "object", "maxProperties": 100, "additionalProperties": _TEXT, "propertyNames": _TEXT}
 _ALERT = {
@@ -68,11 +68,11 @@ class Malformed(ValueError):
 
 
 class Unsupported(ValueError):
-    """The body is of a version that isn't known here."""
+    """The body has an unsupported version."""
 
 
 class Invalid(ValueError):
-    """The body isn't what a webhook sends. `errors` is a list of {field, message}."""
+    """The body violates the webhook's format. `errors` is a list of {field, message}."""
 
     def __init__(self, errors: list[dict[str, str]]) -> None:
         super().__init__(f"{len(errors)} errors")
@@ -81,7 +81,7 @@ class Invalid(ValueError):
 
 @dataclass(frozen=True)
 class Notice:
-    """What a delivery says of one alert. `ends_at` is None while it fires."""
+    """One alert of a notification. `ends_at` is None while it fires."""
 
     fingerprint: str
     labels: Mapping[str, str]
@@ -92,12 +92,12 @@ class Notice:
 
     @property
     def firing(self) -> bool:
-        """Whether it fires."""
+        """Return whether it fires."""
         return self.ends_at is None
 
 
 def parse(body: bytes) -> tuple[Notice, ...]:
-    """The alerts of a delivery. Raises Malformed, Unsupported or Invalid."""
+    """Parse the alerts of a notification. Raises Malformed, Unsupported or Invalid."""
     try:
         document = json.loads(body)
     except (ValueError, RecursionError) as error:
@@ -117,7 +117,7 @@ def parse(body: bytes) -> tuple[Notice, ...]:
 
 
 def _lone_surrogates(document: Mapping[str, Any]) -> list[dict[str, str]]:
-    """JSON can hold halves of characters, which can't be stored."""
+    """Return an error for each lone surrogate, which JSON allows and PostgreSQL can't store."""
     errors = []
     for index, alert in enumerate(document["alerts"]):
         for part in ("labels", "annotations", "generatorURL"):
@@ -134,7 +134,7 @@ def _notice(alert: Mapping[str, Any]) -> Notice:
     if alert["status"] == "firing":
         ends_at = None
     elif ends_at is None or ends_at.year <= _NEVER_YEAR:
-        # Resolved, without saying when.
+        # Resolved, without a time.
         ends_at = datetime.now(UTC)
     return Notice(
         fingerprint=alert["fingerprint"],
@@ -147,7 +147,7 @@ def _notice(alert: Mapping[str, Any]) -> Notice:
 
 
 def _moment(text: str) -> datetime:
-    """A time with its zone, in UTC. ValueError or OverflowError when it is none."""
+    """Parse a time with its zone, in UTC. Raises ValueError or OverflowError."""
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError("a time without zone")
@@ -155,5 +155,5 @@ def _moment(text: str) -> datetime:
 
 
 def to_milliseconds(moment: datetime) -> datetime:
-    """As precise as Alertmanager's API is: its webhook may say more, and both must name the same firing."""
+    """Truncate to the precision of Alertmanager's API, so that webhook and API identify the same firing."""
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)

@@ -1,4 +1,4 @@
-"""Where a page of lines ended, as text for an address: Elasticsearch's search_after."""
+"""The position after a page of lines, as text for a URL: Elasticsearch's search_after."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 
 
 def encode(sort: Sequence[Any]) -> str:
-    """The sort values of the last line as text; empty without any."""
+    """Encode the sort values of the last line; empty without any."""
     if not sort:
         return ""
     return base64.urlsafe_b64encode(json.dumps(list(sort), separators=(",", ":")).encode()).decode().rstrip("=")
 
 
 def decode(text: str) -> list[Any] | None:
-    """Sort values of a cursor: a time in milliseconds and an event id. None of an empty text or of anything else."""
+    """Decode a cursor's sort values: a time in milliseconds and an event id. None for an empty or invalid text."""
     if not text or len(text) > 400:
         return None
     try:

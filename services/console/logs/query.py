@@ -33,9 +33,9 @@ DEEPEST = 20
 
 Dsl = dict[str, Any]
 
-# Where words without a field are looked for.
+# The fields searched for words without a field.
 TEXT_FIELDS = ("message", "error.message")
-# A word that looks like an id is looked for there too.
+# A word that looks like an id is also searched here.
 _ID = re.compile(r"[0-9a-f]{16}|[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _ID_FIELDS = ("trace.id", "span.id", "request.id", "event.id", "order.id", "user.id", "messaging.message.id")
 _PATH_FIELDS = ("url.path", "http.route", "url.template")
@@ -44,7 +44,7 @@ _DURATION = re.compile(r"(-?\d+(?:\.\d+)?)\s*(ns|us|µs|ms|s|m)")
 _NANOSECONDS = {"ns": 1, "us": 1_000, "µs": 1_000, "ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000}
 _INTEGERS = frozenset({"long", "integer", "short", "byte", "unsigned_long"})
 _FLOATS = frozenset({"double", "float", "half_float", "scaled_float"})
-# Fields whose values are written in lower case, however one asks for them.
+# Fields whose values are lower case, regardless of the input.
 _LOWER = frozenset({"log.level", "trace.id", "span.id"})
 _OPERATORS = {"and": "AND", "or": "OR", "not": "NOT"}
 _COMPARISON = re.compile(r"[ \t]*(>=|<=|>|<)[ \t]*")
@@ -55,9 +55,9 @@ _UNEXPECTED = re.compile(r"unexpected\s+'(.*)' at position", re.DOTALL)
 
 
 class QueryError(ValueError):
-    """The query can't be used. ``position`` is the character that the message is about, if one is.
+    """The query is invalid. ``position`` is the character that the message refers to, if any.
 
-    ``instead`` are words that may have been meant in the place of the one there.
+    ``instead`` are suggested replacements for the word there.
     """
 
     def __init__(self, message: str, position: int | None = None, instead: tuple[str, ...] = ()) -> None:
@@ -69,7 +69,7 @@ class QueryError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A query that was understood. ``dsl`` is {} for all lines; ``words`` are those to highlight in messages."""
+    """A parsed query. ``dsl`` is {} for all lines; ``words`` are those to highlight in messages."""
 
     text: str
     dsl: Dsl
@@ -77,7 +77,7 @@ class Query:
 
 
 def parse(text: str, fields: Mapping[str, str]) -> Query:
-    """Understand a query. ``fields`` are those that can be searched, with their types. Raises QueryError."""
+    """Parse a query. ``fields`` are the searchable fields with their types. Raises QueryError."""
     text = text.strip()
     if not text or text == "*":
         return Query(text, {}, ())
@@ -95,17 +95,17 @@ def parse(text: str, fields: Mapping[str, str]) -> Query:
 
 
 def term(name: str, value: str, *, negated: bool = False) -> str:
-    """The text of a query for one field's exact value, as `filter for` and `filter out` add it."""
+    """Return a query for one field's exact value, as `filter for` and `filter out` add it."""
     quoted = value.replace("\\", "\\\\").replace('"', '\\"')
     return f'{"NOT " if negated else ""}{name}:"{quoted}"'
 
 
 def join(query: str, added: str) -> str:
-    """A query that also asks for what is added."""
+    """Combine two queries, so that lines must match both."""
     query = query.strip()
     if not query or query == "*":
         return added
-    # A space binds less than OR does, so what there is keeps its meaning only in parentheses.
+    # A space binds less than OR does, so the existing query needs parentheses to keep its meaning.
     needs_group = re.search(r"\bor\b", query, re.IGNORECASE) is not None and not _is_group(query)
     return f"({query}) {added}" if needs_group else f"{query} {added}"
 
@@ -121,7 +121,7 @@ def _is_group(query: str) -> bool:
 
 @dataclass(slots=True)
 class _Prepared:
-    """The query as luqum takes it: Kibana's operators and comparisons, and paths, put into Lucene's way.
+    """The query in luqum's syntax: Kibana's operators, comparisons and paths are translated to Lucene.
 
     ``origin`` maps each character to its position in the input.
     """
@@ -146,7 +146,7 @@ class _Prepared:
                 if depth > DEEPEST:
                     raise QueryError(f"Parentheses go {DEEPEST} deep at most.", index)
             if starts and character == "/":
-                # A path. Lucene would take it for a regular expression.
+                # A path. Lucene would parse it as a regular expression.
                 pieces.append(("\\/", index))
                 index += 1
                 continue
@@ -172,14 +172,14 @@ class _Prepared:
         return prepared
 
     def typed_at(self, position: int | None) -> int | None:
-        """Where in the typed query a character of the prepared one comes from."""
+        """Return the position in the input of a character of the prepared query."""
         if position is None or not self.origin:
             return None
         return self.origin[min(position, len(self.origin) - 1)]
 
 
 def _closing_quote(typed: str, start: int) -> int:
-    """The index after the quote that closes the one at start."""
+    """Return the index after the quote that closes the one at start."""
     index = start + 1
     while index < len(typed):
         if typed[index] == "\\":
@@ -210,7 +210,7 @@ class _Builder:
     wildcards: int = 0
 
     def build(self, node: tree.Item, name: str | None, depth: int) -> Dsl:
-        """The DSL of a node, within the field ``name`` if there is one."""
+        """Return the DSL of a node, within the field ``name`` if given."""
         if depth > DEEPEST * 3:
             raise QueryError("The query is nested too deeply.")
         make = _MAKERS.get(type(node))
@@ -242,7 +242,7 @@ class _Builder:
         return {"bool": {"must_not": [self._excluded(inner, name, depth)]}}
 
     def _excluded(self, node: tree.Item, name: str | None, depth: int) -> Dsl:
-        # What a line must not have can't be highlighted in it.
+        # Excluded words can't be highlighted.
         words, self.words = self.words, []
         excluded = self.build(node, name, depth + 1)
         self.words = words
@@ -356,7 +356,7 @@ class _Builder:
         return {"wildcard": {name: {"value": raw, "case_insensitive": True}}}
 
     def _typed(self, name: str, value: str, node: tree.Item) -> Any:
-        """A value as the field's type wants it. Raises QueryError if it isn't one."""
+        """Convert a value to the field's type. Raises QueryError for an invalid one."""
         kind = self.fields[name]
         try:
             if kind in _INTEGERS:
@@ -369,7 +369,7 @@ class _Builder:
                 ipaddress.ip_network(value, strict=False)
             if kind in ("date", "date_nanos"):
                 moment = datetime.fromisoformat(value)
-                # With milliseconds: Elasticsearch takes a time without them for the whole second.
+                # With milliseconds: Elasticsearch reads a time without them as the whole second.
                 return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat(timespec="milliseconds")
         except (ValueError, KeyError):
             raise QueryError(f"{name} is a {_kind(kind)}: {value!r} isn't one.", self._at(node)) from None
@@ -413,7 +413,7 @@ _MAKERS: dict[type[tree.Item], Callable[[_Builder, Any, str | None, int], Dsl]] 
 
 
 def suggest(name: str, fields: Mapping[str, str]) -> list[str]:
-    """Fields whose name, or its last part, is like this one: at most three."""
+    """Return at most three fields whose name, or its last part, is similar."""
     wanted = name.lower()
     same_end = [
         known for known in fields if known.lower().rsplit(".", 1)[-1] == wanted or known.startswith(f"{wanted}.")

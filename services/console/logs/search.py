@@ -1,4 +1,4 @@
-"""Searching log lines: a page of them, their number over time, those around one, and those that are new."""
+"""Searches of log lines: pages, histogram, surrounding lines, and new lines."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from logs.query import Query
 
 PAGE = 200
 AROUND = 15
-# Live tail: lines arrive out of order, by a second or so. Each look goes back this far; the page knows what it has.
+# Live tail: lines arrive out of order, by about a second. Each poll overlaps by this much; the page skips known lines.
 TAIL_OVERLAP_SECONDS = 10.0
 TAIL_LINES = 500
 EXPORT_LINES = 10_000
@@ -24,7 +24,7 @@ EXPORT_PAGE = 2_000
 MOST_BUCKETS = 90
 # Round widths of the histogram's bars, in seconds.
 _STEPS = (0.1, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400, 604800, 2592000)
-# From the most to the least pressing; what else a line may say counts as "other".
+# From the most to the least severe; any other level counts as "other".
 LEVELS = ("critical", "error", "warning", "info", "debug")
 OTHER = "other"
 _EVENT_ID = re.compile(r"[\w\-.:]{1,256}")
@@ -32,7 +32,7 @@ _EVENT_ID = re.compile(r"[\w\-.:]{1,256}")
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Lines, the newest first. ``cursor`` leads to the next page, empty on the last; ``total`` counts all matches."""
+    """Lines, newest first. ``cursor`` leads to the next page, empty on the last; ``total`` counts all matches."""
 
     lines: list[Line]
     cursor: tuple[Any, ...]
@@ -50,7 +50,7 @@ class Histogram:
 
 
 def page(query: Query, timerange: TimeRange, after: Sequence[Any] | None = None) -> Page:
-    """A page of lines of a time range. Raises BackendDown."""
+    """Return a page of lines of a time range. Raises BackendDown."""
     answer = elasticsearch.client().logs(
         query.dsl, start=timerange.start, end=timerange.end, size=PAGE + 1, search_after=after, total=after is None
     )
@@ -60,7 +60,7 @@ def page(query: Query, timerange: TimeRange, after: Sequence[Any] | None = None)
 
 
 def histogram(query: Query, timerange: TimeRange) -> Histogram:
-    """How many lines there were over time, by level. Raises BackendDown."""
+    """Count lines over time, by level. Raises BackendDown."""
     step = next((step for step in _STEPS if timerange.seconds / step <= MOST_BUCKETS), _STEPS[-1])
     answer = elasticsearch.client().logs(
         query.dsl,
@@ -94,7 +94,7 @@ def histogram(query: Query, timerange: TimeRange) -> Histogram:
 
 
 def line(line_id: str, moment_ms: int) -> Line | None:
-    """One line by its id, which was written at that time (epoch milliseconds). Raises BackendDown."""
+    """Return one line by its id and its time (epoch milliseconds). Raises BackendDown."""
     if not _EVENT_ID.fullmatch(line_id):
         return None
     moment = moment_ms / 1000
@@ -106,7 +106,7 @@ def line(line_id: str, moment_ms: int) -> Line | None:
 
 
 def around(middle: Line, moment_ms: int, *, same_process: bool) -> list[Line]:
-    """The lines before and after one, the oldest first, it included: of its process, or of all. Raises BackendDown."""
+    """Return the lines around one, oldest first, including it: of its process, or of all. Raises BackendDown."""
     process = middle.text("service.node.name") or middle.text("process.name")
     field = "service.node.name" if middle.text("service.node.name") else "process.name"
     query: dict[str, Any] = {"term": {field: process}} if same_process and process else {}
@@ -127,7 +127,7 @@ def around(middle: Line, moment_ms: int, *, same_process: bool) -> list[Line]:
 
 
 def since(query: Query, moment_ms: int) -> list[Line]:
-    """Lines from a little before that time (epoch milliseconds) until now, the newest first. Raises BackendDown."""
+    """Return lines from shortly before that time (epoch milliseconds) until now, newest first. Raises BackendDown."""
     now = time.time()
     start = max(moment_ms / 1000 - TAIL_OVERLAP_SECONDS, now - 3600)
     answer = elasticsearch.client().logs(query.dsl, start=start, end=now + 60, size=TAIL_LINES, total=False)
@@ -135,15 +135,15 @@ def since(query: Query, moment_ms: int) -> list[Line]:
 
 
 def in_order(lines: list[Line], *, newest_first: bool) -> list[Line]:
-    """Lines by their own time: the store orders by the millisecond only."""
+    """Sort lines by their exact time: the store sorts by the millisecond only."""
     return sorted(lines, key=lambda line: line.text(TIME_FIELD), reverse=newest_first)
 
 
 def moment_of(line: Line) -> int:
-    """When a line was written, in epoch milliseconds as the store sorts."""
+    """Return a line's time, in epoch milliseconds as the store sorts."""
     return int(line.sort[0]) if line.sort and isinstance(line.sort[0], int) else 0
 
 
 def popular(fields: Mapping[str, str]) -> list[str]:
-    """Fields that make sense as columns, by name."""
+    """Return fields that are useful as columns, by name."""
     return sorted(name for name, kind in fields.items() if kind not in ("object", "nested"))

@@ -1,4 +1,4 @@
-"""Addresses of the logs app."""
+"""URL patterns of the logs app."""
 
 from django.urls import path
 

@@ -29,7 +29,7 @@ from logs.query import Query, QueryError
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field of an expanded line, and where a click on it leads; without links it can't be searched."""
+    """A field of an expanded line, and the targets of its links; without links it can't be searched."""
 
     name: str
     value: str
@@ -41,7 +41,7 @@ class Field:
 
 @require_safe
 def search(request: HttpRequest) -> HttpResponse:
-    """The page: query, histogram and lines, each of which loads by itself."""
+    """The page: query, histogram and lines, which load separately."""
     address = Address.from_params(request.GET)
     context = {
         "nav": "logs",
@@ -79,9 +79,9 @@ def lines(request: HttpRequest) -> HttpResponse:
 
 
 def _data(view: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[HttpRequest], HttpResponseBase]:
-    """A view that answers scripts: a `note` for people stands for what a wrong query or a failing backend didn't give.
+    """A view for scripts: a `note` for users replaces the data after an invalid query or a backend failure.
 
-    As in a fragment, that is no error of HTTP: the page shows the note in the part's place.
+    As in a fragment, the HTTP status is no error: the page shows the note in place of the part.
     """
 
     @require_safe
@@ -101,7 +101,7 @@ def _data(view: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[HttpRequ
 
 @_data
 def histogram(request: HttpRequest) -> HttpResponseBase:
-    """How many lines there were over time, by level."""
+    """Counts of lines over time, by level."""
     address = Address.from_params(request.GET)
     found = searching.histogram(_query(address), address.timerange)
     return JsonResponse(
@@ -118,7 +118,7 @@ def histogram(request: HttpRequest) -> HttpResponseBase:
 
 @_data
 def tail(request: HttpRequest) -> HttpResponseBase:
-    """Rows since `since` (epoch milliseconds), the newest first, a little overlapping; `since` of the next look."""
+    """Rows since `since` (epoch milliseconds), newest first, slightly overlapping; and the next `since`."""
     address = Address.from_params(request.GET)
     query = _query(address)
     since = _milliseconds(request.GET.get("since", "")) or round(address.timerange.end * 1000)
@@ -131,7 +131,7 @@ def tail(request: HttpRequest) -> HttpResponseBase:
 @require_safe
 @fragment("log line")
 def line(request: HttpRequest) -> HttpResponse:
-    """All fields of one line, with what a click on each does."""
+    """All fields of one line, with their actions."""
     address = Address.from_params(request.GET)
     moment = _milliseconds(request.GET.get("at", "")) or 0
     found = searching.line(request.GET.get("id", ""), moment)
@@ -156,7 +156,7 @@ def line(request: HttpRequest) -> HttpResponse:
 @require_safe
 @fragment("surrounding lines")
 def around(request: HttpRequest) -> HttpResponse:
-    """The lines before and after one: of the same process, or with `all=1` of everything."""
+    """The lines around one: of the same process, or with `all=1` of all."""
     address = Address.from_params(request.GET)
     moment = _milliseconds(request.GET.get("at", "")) or 0
     middle = searching.line(request.GET.get("id", ""), moment)
@@ -176,7 +176,7 @@ def around(request: HttpRequest) -> HttpResponse:
 @require_safe
 @fragment("fields")
 def columns(request: HttpRequest) -> HttpResponse:
-    """The choice of columns."""
+    """The selection of columns."""
     address = Address.from_params(request.GET)
     names = searching.popular(elasticsearch.client().fields())
     context = {
@@ -189,11 +189,11 @@ def columns(request: HttpRequest) -> HttpResponse:
 @require_safe
 @never_cache
 def export(request: HttpRequest) -> HttpResponseBase:
-    """The newest 10,000 lines as NDJSON, for a file. 400 for a wrong query, 502 for a failing backend."""
+    """The newest 10,000 lines as an NDJSON file. 400 for an invalid query, 502 for a failing backend."""
     address = Address.from_params(request.GET)
     try:
         query = _query(address)
-        # The first page is asked for here, so that a backend that is down is an answer and not an empty file.
+        # The first page is fetched here, so that an unavailable backend is an error and not an empty file.
         first = _export_page(query, address, None)
     except QueryError as error:
         return HttpResponse(error.message, status=400, content_type="text/plain; charset=utf-8")
@@ -270,7 +270,7 @@ def _export(query: Query, address: Address, page: list[Line]) -> Iterator[str]:
         try:
             page = _export_page(query, address, list(page[-1].sort))
         except BackendDown as error:
-            # The file says by itself that it isn't whole.
+            # The file itself states that it is incomplete.
             yield json.dumps({"export.incomplete": str(error)}) + "\n"
             return
 

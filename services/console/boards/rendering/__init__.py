@@ -1,1 +1,1 @@
-"""What the browser gets for each kind of panel: JSON with numbers, names, links and how to show them."""
+"""The JSON for each kind of panel: numbers, names, links and display configuration."""

@@ -1,4 +1,4 @@
-"""What all kinds of panel have in common."""
+"""Shared by all kinds of panel."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Answers:
-    """A panel's answers, transformed, with what is needed to present them."""
+    """A panel's answers, transformed, with everything needed to render them."""
 
     panel: Panel
     frames: list[Frame]
@@ -30,7 +30,7 @@ class Answers:
 
 @dataclass(frozen=True)
 class Shown:
-    """A column of numbers as it is shown."""
+    """A displayed column of numbers."""
 
     frame: Frame
     column: Field
@@ -43,7 +43,7 @@ class Shown:
 
 
 def shown(answers: Answers) -> list[Shown]:
-    """All columns of numbers, each with its configuration, in the order of the answers."""
+    """Return all columns of numbers, each with its configuration, in the order of the answers."""
     return [
         Shown(frame, column, config_of(answers.panel, frame, column))
         for frame in answers.frames
@@ -52,7 +52,7 @@ def shown(answers: Answers) -> list[Shown]:
 
 
 def described(one: Shown, scope: Scope) -> Json:
-    """Name, configuration and links of a series."""
+    """Return name, configuration and links of a series."""
     return {
         "name": one.name,
         "config": for_browser(one.config),
@@ -61,12 +61,12 @@ def described(one: Shown, scope: Scope) -> Json:
 
 
 def links_of(config: Config, scope: Scope) -> list[dict[str, str]]:
-    """A field's links, for one series or cell."""
+    """Return a field's links, for one series or cell."""
     return [link.as_json() for link in build(config.get("links") or (), scope)]
 
 
 def finite(value: Any) -> Any:
-    """A value for JSON, which knows no infinity: that is sent as a word, NaN as nothing."""
+    """Return a value for JSON, which has no infinity: infinity is sent as a word, NaN as null."""
     if isinstance(value, float):
         if math.isnan(value):
             return None
@@ -76,5 +76,5 @@ def finite(value: Any) -> Any:
 
 
 def milliseconds(seconds: float) -> int:
-    """A time as the browser counts it."""
+    """Return a time in the browser's unit."""
     return round(seconds * 1000)

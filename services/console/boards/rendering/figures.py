@@ -7,7 +7,7 @@ from boards.rendering.common import Answers, Json, described, finite, shown
 
 
 def figures(answers: Answers) -> Json:
-    """One value for each series, by the panel's calculation; with a sparkline's values where one is wanted."""
+    """Return one value per series, by the panel's calculation; with the values of a sparkline if configured."""
     options = answers.panel.options
     calculation = ((options.get("reduceOptions") or {}).get("calcs") or ["lastNotNull"])[0]
     has_sparkline = options.get("graphMode") == "area"

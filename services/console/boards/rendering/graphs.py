@@ -26,7 +26,7 @@ _SENT_STYLES = (
 
 
 def timeseries(answers: Answers) -> Json:
-    """Lines over time. All series share `times`; where one has no value it has null and its line breaks."""
+    """Render lines over time. All series share `times`; a missing value is null and breaks the line."""
     columns = shown(answers)
     times = _all_times(answers.frames)
     places = {time: index for index, time in enumerate(times)}
@@ -63,7 +63,7 @@ def timeseries(answers: Answers) -> Json:
 
 
 def heatmap(answers: Answers) -> Json:
-    """Counts by bucket over time. `buckets` are upper bounds in order; `counts` has a list of values for each."""
+    """Render counts by bucket over time. `buckets` are upper bounds in order; `counts` has a list for each."""
     panel = answers.panel
     frame = answers.frames[0] if answers.frames else Frame("A", ())
     columns = frame.numbers
@@ -79,7 +79,7 @@ def heatmap(answers: Answers) -> Json:
 
 
 def state_timeline(answers: Answers) -> Json:
-    """What state each series was in: `states` are [from, to, value], neighbours of the same value made one."""
+    """Render the states of each series: `states` are [from, to, value]; adjacent equal values are merged."""
     step, end = answers.window.step, answers.window.end
     return {
         "series": [
@@ -90,7 +90,7 @@ def state_timeline(answers: Answers) -> Json:
 
 
 def exemplars(found: Sequence[Exemplar]) -> list[Json]:
-    """Single requests, each with the address of its trace."""
+    """Return exemplars, each with the URL of its trace."""
     return [
         {
             "time": milliseconds(one.time),
@@ -108,7 +108,7 @@ def exemplars(found: Sequence[Exemplar]) -> list[Json]:
 
 
 def _all_times(frames: Sequence[Frame]) -> list[float]:
-    """The moments of all series. Those of one panel agree unless a query has a step of its own."""
+    """Return the times of all series. They agree within a panel unless a query has a step of its own."""
     if not frames:
         return []
     first = frames[0].times

@@ -9,12 +9,12 @@ from boards.frames import NUMBER, TIME, Field
 from boards.links import Scope
 from boards.rendering.common import Answers, Json, finite, links_of, milliseconds
 
-# More rows are no help to a person; the panel says that there are more.
+# More rows don't help a reader; the panel reports that there are more.
 MOST_ROWS = 500
 
 
 def table(answers: Answers) -> Json:
-    """Columns with their configuration, rows of raw values, and links for each cell that has some."""
+    """Render columns with their configuration, rows of raw values, and the links of each cell."""
     panel = answers.panel
     if not answers.frames or not answers.frames[0].fields:
         return {"columns": [], "rows": [], "links": {}, "sort": None, "more": 0}

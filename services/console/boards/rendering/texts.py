@@ -13,19 +13,19 @@ from boards.definitions import Panel
 from boards.elasticsearch_queries import time_of
 from boards.rendering.common import Json, milliseconds
 
-# The head of a line names its subject; these would only repeat it.
+# The heading of a line already names these.
 _HEAD = frozenset({"@timestamp", "message", "log.level", "service.name", "trace.id"})
 _MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
 
 
 def logs(panel: Panel, lines: Sequence[Line]) -> Json:
-    """Lines with level, message and fields; each leads to its trace and to the lines around it."""
+    """Render lines with level, message and fields; each links to its trace and to its surrounding lines."""
     ordered = reversed(lines) if panel.options.get("sortOrder") == "Ascending" else lines
     return {"lines": [_line(line) for line in ordered], "wrap": bool(panel.options.get("wrapLogMessage"))}
 
 
 def text(panel: Panel, filled: str) -> Json:
-    """A text. Markdown becomes HTML without any of its own; what is not Markdown is shown as it is."""
+    """Render a text. Markdown becomes HTML, with any HTML in it escaped; other text is displayed unchanged."""
     if panel.options.get("mode") in (None, "markdown"):
         return {"html": _MARKDOWN.render(filled)}
     return {"plain": filled}

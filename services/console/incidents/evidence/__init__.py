@@ -1,1 +1,1 @@
-"""What an incident's page gathers by itself, one module for each panel. BackendDown from a backend goes through."""
+"""The evidence on an incident's page, one module per panel. A backend's BackendDown is passed on."""

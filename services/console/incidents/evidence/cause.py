@@ -1,4 +1,4 @@
-"""What is thought to be the cause, and why: the rules that name it, and the ways along which others suffer."""
+"""The probable cause and why: the rules that name it, and the paths by which it affects others."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from incidents.models import Alert
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule that named the cause, and where."""
+    """A rule that named the cause, and its location."""
 
     name: str
     layer: str
@@ -29,7 +29,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Step:
-    """One hop of a way, with the alerts that were raised about it."""
+    """One hop of a path, with the alerts raised about it."""
 
     hop: graph.Hop
     alerts: tuple[Alert, ...]
@@ -37,7 +37,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Way:
-    """How a journey comes to suffer: from the service where it begins to the cause."""
+    """How a journey is affected: the path from the service where it begins to the cause."""
 
     journey: Journey
     steps: tuple[Step, ...]
@@ -47,7 +47,7 @@ class Way:
 
 @dataclass(frozen=True)
 class Cause:
-    """The cause as it is thought to be. `reasons` are sentences."""
+    """The probable cause. `reasons` are sentences."""
 
     name: str
     title: str
@@ -60,7 +60,7 @@ class Cause:
 
 
 def find(scene: Scene) -> Cause:
-    """What the alerts and the catalogue say. Asks no backend."""
+    """Derive the cause from the alerts and the catalogue. Queries no backend."""
     name = scene.root
     service = scene.catalogue.services.get(name)
     external = scene.catalogue.external.get(name)
@@ -98,7 +98,7 @@ def _rules(alerts: Iterable[Alert]) -> Iterable[Rule]:
 
 
 def _expression(generator_url: str) -> str:
-    """The rule's expression, which Prometheus puts into the address of its own page; empty if it isn't there."""
+    """Return the rule's expression, which Prometheus puts into the URL of its page; empty if missing."""
     try:
         return parse_qs(urlsplit(generator_url).query).get("g0.expr", [""])[0]
     except ValueError:
@@ -128,7 +128,7 @@ def _reasons(scene: Scene, own: list[Alert]) -> Iterable[str]:
 
 
 def _callers(scene: Scene, own: list[Alert]) -> Iterable[str]:
-    """What follows from a failure seen by several callers, or by only one of several."""
+    """Explain what a failure seen by several callers, or by only one of several, indicates."""
     root = scene.root
     callers = [edge.caller for edge in scene.catalogue.edges() if edge.callee == root]
     complaining = {alert.service for alert in scene.alerts if alert.dependency == root and _is_edge(alert)}
@@ -162,7 +162,7 @@ def _about(scene: Scene, hop: graph.Hop) -> tuple[Alert, ...]:
 
 
 def _is_edge(alert: Alert) -> bool:
-    """Whether an alert judges the calls to a dependency, by what the caller sees."""
+    """Return whether an alert evaluates the calls to a dependency, as measured by the caller."""
     return alert.name.startswith("Edge")
 
 

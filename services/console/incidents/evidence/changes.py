@@ -1,4 +1,4 @@
-"""What was changed around the start: processes that started, with their version; drills and load runs."""
+"""Changes around the start: started processes with their version; drills and load runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from backends import elasticsearch, prometheus
 
 from incidents.evidence.scene import Scene
 
-# The data set of marks on the time line (load/marks.py).
+# The data set of time-line marks (load/marks.py).
 MARKS = "platform.marks"
 BEFORE_SECONDS = 1800.0
 _MOST_MARKS = 50
@@ -18,7 +18,7 @@ _MOST_MARKS = 50
 
 @dataclass(frozen=True)
 class Start:
-    """A process that started. `is_deploy` says that its service ran another version before."""
+    """A process start. `is_deploy` is true if its service ran another version before."""
 
     at: float
     service: str
@@ -39,12 +39,12 @@ class Mark:
 
 
 def window(scene: Scene) -> tuple[float, float]:
-    """From half an hour before the start until it was over (or a while after)."""
+    """Return the window from half an hour before the start until the end (or a while after)."""
     return scene.start - BEFORE_SECONDS, scene.window[1]
 
 
 def starts(scene: Scene) -> list[Start]:
-    """Processes that started in the window, the newest first. Raises BackendDown."""
+    """Return processes that started in the window, newest first. Raises BackendDown."""
     begin, end = window(scene)
     started = (
         'max by (service, process, version) (process_start_time_seconds{job="django"}'
@@ -74,7 +74,7 @@ def starts(scene: Scene) -> list[Start]:
 
 
 def marks(scene: Scene) -> list[Mark]:
-    """Marks in the window, the newest first. Raises BackendDown."""
+    """Return marks in the window, newest first. Raises BackendDown."""
     begin, end = window(scene)
     answer = elasticsearch.client().logs(
         {"term": {"event.dataset": MARKS}}, start=begin, end=end, size=_MOST_MARKS, total=False

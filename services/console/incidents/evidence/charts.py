@@ -1,4 +1,4 @@
-"""Charts around the start: the calls to the cause, what it answers, the journeys."""
+"""Charts around the start: calls to the cause, its responses, the journeys."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MOST_LINES = 12
 
 @dataclass(frozen=True)
 class Chart:
-    """One chart, as the page's script draws it. `unit` is s, share or /s; `marks` are (seconds, label, kind)."""
+    """One chart for the page's script. `unit` is s, share or /s; `marks` are (seconds, label, kind)."""
 
     id: str
     title: str
@@ -32,7 +32,7 @@ class Chart:
     left_out: int = 0
 
     def document(self) -> dict[str, Any]:
-        """For JSON; times in milliseconds, as ECharts takes them."""
+        """Return the chart for JSON; times in milliseconds, as ECharts expects."""
         return {
             "title": self.title,
             "unit": self.unit,
@@ -47,7 +47,7 @@ class Chart:
 
 
 def charts(scene: Scene) -> list[Chart]:
-    """The charts that have something to show. Raises BackendDown."""
+    """Return the charts that have data. Raises BackendDown."""
     client = prometheus.client()
     start, end = scene.window
     step = max(_SMALLEST_STEP, (end - start) / _POINTS)
@@ -70,7 +70,7 @@ def charts(scene: Scene) -> list[Chart]:
 
 
 def _questions(scene: Scene) -> Iterable[tuple[str, str, str, tuple[str, ...]]]:
-    """(title, unit, expression, labels that name a line)."""
+    """Return (title, unit, expression, labels that name a line)."""
     root = scene.root
     if scene.edges:
         which = [(quote(edge.caller), quote(edge.callee)) for edge in scene.edges]

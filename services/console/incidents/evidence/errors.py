@@ -1,4 +1,4 @@
-"""Errors that Sentry's client reported, as Spotlight still has them: which are new since the fault began."""
+"""Errors reported by Sentry's client, as stored by Spotlight: which are new since the fault began."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SECONDS = 1800.0
 
 @dataclass(frozen=True)
 class Group:
-    """Errors of one kind: same exception, same place, same text but for figures."""
+    """Errors of one kind: same exception, same place, same text except for numbers."""
 
     service: str
     title: str
@@ -29,13 +29,13 @@ class Group:
 
     @property
     def is_new(self) -> bool:
-        """Whether it hadn't been there before."""
+        """Return whether it did not occur before the fault."""
         return self.before == 0
 
 
 @dataclass(frozen=True)
 class Errors:
-    """The kinds of errors since the fault began, new ones first. `oldest` is since when Spotlight remembers."""
+    """The kinds of errors since the fault began, new ones first. `oldest` is the time of Spotlight's oldest event."""
 
     groups: tuple[Group, ...]
     more: int
@@ -43,7 +43,7 @@ class Errors:
 
 
 def find(scene: Scene) -> Errors:
-    """The errors of the services concerned. Raises BackendDown."""
+    """Return the errors of the affected services. Raises BackendDown."""
     everything = spotlight.client().events()
     services = _services(scene.catalogue)
     until = max(scene.end, scene.start) + 60
@@ -67,5 +67,5 @@ def find(scene: Scene) -> Errors:
 
 
 def _services(catalogue: Catalogue) -> Mapping[str, str]:
-    """The service of each process: events carry the process's name."""
+    """Map processes to their services: events carry the process's name."""
     return {process.name: process.service for process in catalogue.processes()}

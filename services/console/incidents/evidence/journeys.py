@@ -1,4 +1,4 @@
-"""The journeys that suffer, and what of their error budget the incident took."""
+"""The affected journeys, and the share of their error budget that the incident consumed."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from catalogue import Journey, Slo
 
 from incidents.evidence.scene import Scene
 
-# The recorded rates are evaluated every so many seconds (alerts/src/alerts/generator/slo.py).
+# The evaluation interval of the recorded rates, in seconds (alerts/src/alerts/generator/slo.py).
 _STEP = 15
 _DAY = 86400.0
-# Prometheus keeps no more.
+# Prometheus keeps no more data.
 _LONGEST = 3 * _DAY
 
 
 @dataclass(frozen=True)
 class Loss:
-    """What one objective lost. None where there is no data.
+    """The loss of one objective. None where there is no data.
 
-    `lost` is the share of the whole budget of the objective's window that went during the incident, `left` what there
-    is of it over the last three days.
+    `lost` is the share of the budget of the objective's whole window that the incident consumed, `left` what remains
+    over the last three days.
     """
 
     journey: Journey
@@ -35,27 +35,27 @@ class Loss:
 
     @property
     def bad_ratio(self) -> float | None:
-        """The share of events that were bad."""
+        """Return the share of bad events."""
         if self.bad is None or not self.events:
             return None
         return min(self.bad / self.events, 1.0)
 
     @property
     def left_words(self) -> str:
-        """What is left, for people."""
+        """Return the remaining budget as text."""
         if self.left is None:
             return "–"
         return "used up" if self.left <= 0 else f"{self.left * 100:.0f} %"
 
     @property
     def is_hit(self) -> bool:
-        """Whether more went than the objective allows."""
+        """Return whether more was consumed than the objective allows."""
         ratio = self.bad_ratio
         return ratio is not None and ratio > 1 - self.slo.objective
 
 
 def losses(scene: Scene) -> list[Loss]:
-    """The objectives of all journeys that suffer. Raises BackendDown."""
+    """Return the losses of all affected journeys. Raises BackendDown."""
     if not scene.journeys:
         return []
     client = prometheus.client()
@@ -76,7 +76,7 @@ def losses(scene: Scene) -> list[Loss]:
                     journey,
                     slo,
                     events.get(key),
-                    # Rates are extrapolated: the difference of two may come out a little below nothing.
+                    # Rates are extrapolated: the difference of two may be slightly below zero.
                     None if key not in bad else max(bad[key], 0.0),
                     _share(bad.get(key), usual.get(key), slo),
                     left.get(key),
@@ -86,14 +86,14 @@ def losses(scene: Scene) -> list[Loss]:
 
 
 def burning(journeys: tuple[Journey, ...]) -> str:
-    """The expression for the share of bad events of these journeys, by journey and objective."""
+    """Return the expression for the share of bad events of these journeys, by journey and objective."""
     if len(journeys) == 1:
         return f"slo:bad_events:ratio_rate1m{{journey={quote(journeys[0].name)}}}"
     return f"slo:bad_events:ratio_rate1m{{journey=~{regex_quote(*(journey.name for journey in journeys))}}}"
 
 
 def _share(bad: float | None, usual_rate: float | None, slo: Slo) -> float | None:
-    """Bad events as a share of those that the objective allows over its whole window."""
+    """Return bad events as a share of those that the objective allows over its whole window."""
     if bad is None or not usual_rate:
         return None
     allowed = (1 - slo.objective) * usual_rate * slo.window_days * _DAY

@@ -1,4 +1,4 @@
-"""Log patterns that are new or grew when the fault began."""
+"""Log patterns that are new or increased when the fault began."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from incidents.evidence.changes import MARKS
 from incidents.evidence.scene import Scene
 
 SECONDS = 600.0
-# Lines that are looked at, of each side; more are only counted.
+# The number of lines read before and after the onset; further lines are only counted.
 MOST_LINES = 3000
 MOST_PATTERNS = 12
 _FIELDS = (
@@ -35,7 +35,7 @@ _FIELDS = (
     "@timestamp",
 )
 _SHORTEST_WORDS = 6
-# How many times as often a pattern has to come: what is normal comes more often when there is more traffic.
+# The required increase of a pattern: normal lines increase with the traffic.
 _FACTOR_SEVERE, _FACTOR = 2.0, 4.0
 _ACCESS = "access"
 _SEVERE = ("error", "critical", "fatal", "warning")
@@ -43,7 +43,7 @@ _SEVERE = ("error", "critical", "fatal", "warning")
 
 @dataclass(frozen=True)
 class Grown:
-    """A pattern that is new or grew, with one of its lines."""
+    """A pattern that is new or increased, with one of its lines."""
 
     service: str
     level: str
@@ -55,17 +55,17 @@ class Grown:
 
     @property
     def is_severe(self) -> bool:
-        """Whether its level is a warning or worse, or it reports a failed request."""
+        """Return whether its level is warning or worse, or it reports a failed request."""
         return _is_severe(self.example)
 
     @property
     def trace_id(self) -> str:
-        """The trace of the example; empty for a line outside of any."""
+        """The trace of the example; empty for a line without one."""
         return self.example.text("trace.id")
 
     @property
     def query(self) -> str:
-        """A search for its lines: the service, the level, and the longest part of the text that doesn't vary."""
+        """Return a search for its lines: the service, the level, and the longest constant part of the text."""
         terms = [
             f'{name}:"{escape_term(value)}"'
             for name, value in (("service.name", self.service), ("log.level", self.level))
@@ -79,7 +79,7 @@ class Grown:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What the logs said before the fault and after it began. `left_out` lines matched, but weren't looked at."""
+    """Log patterns before and after the onset. `left_out` counts matching lines that were not read."""
 
     patterns: tuple[Grown, ...]
     more: int
@@ -90,14 +90,14 @@ class Comparison:
 
 
 def compare(scene: Scene) -> Comparison:
-    """The patterns of the ten minutes after the onset against those of the ten minutes before. Raises BackendDown."""
+    """Compare the patterns of the ten minutes after the onset with the ten minutes before. Raises BackendDown."""
     client = elasticsearch.client()
     onset = scene.onset
     after_seconds = max(60.0, min(SECONDS, max(scene.end, scene.start) - onset))
     query = _query(scene)
     before, left_before = _lines(client, query, onset - SECONDS, onset, elasticsearch.newest_first())
     after, left_after = _lines(client, query, onset, onset + after_seconds, elasticsearch.oldest_first())
-    # Where there were too many lines, those nearest to the onset were taken: they cover less time.
+    # Beyond the limit only the lines nearest to the onset are read: they cover less time.
     before_seconds = _covered(before, onset) if left_before else SECONDS
     after_seconds = _covered(after, onset) if left_after else after_seconds
     lines = [*before, *after]
@@ -133,7 +133,7 @@ def compare(scene: Scene) -> Comparison:
 
 
 def _query(scene: Scene) -> dict[str, Any]:
-    """All lines of the services concerned, but for requests that went well: those are what the charts are for."""
+    """Return the query for all lines of the affected services, except successful requests, which the charts cover."""
     went_well = {
         "bool": {
             "filter": [
@@ -157,17 +157,17 @@ def _lines(
 
 
 def _covered(lines: list[Line], onset: float) -> float:
-    """Seconds from the onset to the line that is farthest from it."""
+    """Return the seconds from the onset to the line that is farthest from it."""
     return max((abs(float(line.sort[0]) / 1000 - onset) for line in lines if line.sort), default=1.0)
 
 
 def _is_severe(line: Line) -> bool:
-    # Of the access log only failed requests were asked for.
+    # The query selects only failed requests of the access log.
     return line.text("log.level") in _SEVERE or line.text("event.dataset") == _ACCESS
 
 
 def _text(line: Line) -> str:
-    """The message, with the type of its exception."""
+    """Return the message, with the type of its exception."""
     error = line.text("error.type")
     message = line.text("message")
     return f"{message} [{error}]" if error and error not in message else message

@@ -1,4 +1,4 @@
-"""Texts grouped by what they have in common: identifiers and figures masked, the rest by drain3."""
+"""Groups similar texts: identifiers and numbers are masked, the rest is grouped by drain3."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from drain3.template_miner_config import TemplateMinerConfig
 _SIMILAR = 0.6
 _MOST_CLUSTERS = 500
 _LONGEST = 500
-# In order: what is longest and most certain first.
+# In order: the longest and most specific first.
 _MASKS = (
     (r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b", "UUID"),
     (r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?", "TIME"),
@@ -27,7 +27,7 @@ _MASKS = (
 
 @dataclass(frozen=True)
 class Text:
-    """A text with what it is grouped within (only texts with the same `group` are compared), and when it was said."""
+    """A text with its time. Only texts with the same `group` are compared."""
 
     group: Hashable
     text: str
@@ -36,7 +36,7 @@ class Text:
 
 @dataclass
 class Pattern:
-    """Texts that are the same but for their figures: how many before and after, and one of them."""
+    """Texts that are equal except for numbers: the counts before and after, and one example."""
 
     group: Hashable
     template: str
@@ -46,7 +46,7 @@ class Pattern:
 
     @property
     def is_new(self) -> bool:
-        """Whether there was none before."""
+        """Return whether it did not occur before."""
         return self.before == 0 and self.after > 0
 
     def grew(self, before_seconds: float, after_seconds: float, factor: float) -> bool:
@@ -58,7 +58,7 @@ class Pattern:
 
 
 def find(texts: Iterable[Text]) -> list[Pattern]:
-    """Group texts. `example` of a pattern is the index of its first text from after, or of its first."""
+    """Group texts. `example` of a pattern is the index of its first text after the onset, or of its first text."""
     miners: dict[Hashable, TemplateMiner] = {}
     clusters: dict[tuple[Hashable, str], int] = {}
     counts: Counter[tuple[Hashable, int, bool]] = Counter()
@@ -82,7 +82,7 @@ def find(texts: Iterable[Text]) -> list[Pattern]:
 
 
 def mask(text: str) -> str:
-    """A text with identifiers and figures replaced by what they are: order <UUID> took <NUM> ms."""
+    """Replace identifiers and numbers in a text by their kind: order <UUID> took <NUM> ms."""
     for pattern, name in _MASKS:
         text = re.sub(pattern, f"<{name}>", text)
     return text

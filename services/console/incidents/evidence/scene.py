@@ -1,4 +1,4 @@
-"""What all evidence is about: the incident, its alerts, when it was, and which services have to do with it."""
+"""The scope of all evidence: the incident, its alerts, its time window, and the services involved."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from catalogue import Catalogue, Dependency, Journey, graph, load
 
 from incidents.models import Alert, Incident
 
-# A rule fires when it has been true for a while, over rates of a minute: the fault itself began about so much earlier.
+# A rule fires after its condition held for a while, over rates of a minute: the fault began about this much earlier.
 ONSET_SECONDS = 120.0
-# Evidence is sought around the start; what comes hours later is consequence.
+# Evidence is collected around the start; later events are consequences.
 BEFORE_SECONDS = 600.0
 AFTER_SECONDS = 1200.0
 
 
 @dataclass(frozen=True)
 class Scene:
-    """An incident with what is known of it. Times are seconds since the epoch; `now` is when this was made."""
+    """An incident with its context. Times are seconds since the epoch; `now` is when this was created."""
 
     incident: Incident
     alerts: tuple[Alert, ...]
@@ -28,50 +28,50 @@ class Scene:
 
     @classmethod
     def of(cls, incident: Incident, catalogue: Catalogue | None = None) -> Scene:
-        """The scene of an incident, at the moment."""
+        """Return the current scene of an incident."""
         return cls(incident, tuple(incident.alerts.all()), catalogue or load(), time.time())
 
     @property
     def root(self) -> str:
-        """The service, or what services call, that is the cause."""
+        """Return the service, or external dependency, that is the cause."""
         return self.incident.root_service
 
     @property
     def start(self) -> float:
-        """When the first alert fired."""
+        """Return when the first alert fired."""
         return self.incident.started_at.timestamp()
 
     @property
     def end(self) -> float:
-        """When it was over, or now."""
+        """Return when the incident ended, or now."""
         return self.incident.ended_at.timestamp() if self.incident.ended_at else self.now
 
     @property
     def onset(self) -> float:
-        """When the fault itself will have begun."""
+        """Return when the fault itself probably began."""
         return self.start - ONSET_SECONDS
 
     @property
     def window(self) -> tuple[float, float]:
-        """The time around the start; not what is to come."""
+        """Return the time window around the start, which ends now at the latest."""
         end = min(max(self.end, self.start) + ONSET_SECONDS, self.start + AFTER_SECONDS, max(self.now, self.start))
         return self.start - BEFORE_SECONDS, end
 
     @cached_property
     def affected(self) -> tuple[str, ...]:
-        """Services that suffer from the cause, over any number of hops, in the catalogue's order."""
+        """Return services affected by the cause, over any number of hops, in the catalogue's order."""
         return tuple(graph.affected_by(self.catalogue, self.root))
 
     @cached_property
     def services(self) -> tuple[str, ...]:
-        """The services to look at: the cause, if it is one of ours, those that alerts name, and the affected ones."""
+        """Return the services to examine: the cause, if it is a service, those named by alerts, and those affected."""
         named = [alert.service for alert in self.alerts] + [alert.dependency for alert in self.alerts]
         found = dict.fromkeys([self.root, *named, *self.affected])
         return tuple(name for name in found if name in self.catalogue.services)
 
     @cached_property
     def edges(self) -> tuple[Dependency, ...]:
-        """The calls to look at: those to the cause, and those that alerts are about."""
+        """Return the calls to examine: those to the cause, and those that alerts are about."""
         named = {(alert.service, alert.dependency) for alert in self.alerts if alert.dependency}
         return tuple(
             edge for edge in self.catalogue.edges() if edge.callee == self.root or (edge.caller, edge.callee) in named
@@ -79,7 +79,7 @@ class Scene:
 
     @cached_property
     def journeys(self) -> tuple[Journey, ...]:
-        """Journeys that begin at an affected service, or that an alert names."""
+        """Return journeys that begin at an affected service, or that an alert names."""
         named = {str(alert.labels.get("journey", "")) for alert in self.alerts}
         reach = {self.root, *self.affected}
         return tuple(

@@ -1,4 +1,4 @@
-"""A few traces of requests that failed, with the way down to the span where the failure began."""
+"""Example traces of failed requests, with the path down to the span where the failure began."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from incidents.evidence.scene import Scene
 
 MOST = 3
 _SEARCHED = 30
-# Until when after the start examples are sought: the sooner, the more they tell of the cause.
+# Seconds after the start in which examples are searched: early ones say most about the cause.
 _SECONDS = (180.0, 900.0)
-# Services that are asked for at most: each is a query.
+# The maximum number of services to search: each is a query.
 _SERVICES = 4
 _SLOW_SECONDS = 0.25
-# Answers that are errors to the caller, but no fault: a declined card, nothing in stock, a wrong password.
+# Error responses that are not failures: a declined card, out of stock, a wrong password.
 _ANSWERS = frozenset(
     {
         *(str(status) for status in range(400, 500) if status not in (408, 429)),
@@ -35,7 +35,7 @@ _ANSWERS = frozenset(
 
 @dataclass(frozen=True)
 class Line:
-    """One span of the way down; `left` and `width` place its bar, in twentieths of the time that the way took."""
+    """One span of the path; `left` and `width` place its bar, in twentieths of the path's duration."""
 
     span: Span
     depth: int
@@ -45,27 +45,27 @@ class Line:
 
     @property
     def seconds(self) -> float:
-        """How long the span took."""
+        """Return the span's duration."""
         return self.span.duration_us / 1_000_000
 
 
 @dataclass(frozen=True)
 class Example:
-    """A trace, with the spans from its root to the one where it failed, or which took longest."""
+    """A trace, with the spans from its root to the one that failed, or that took longest."""
 
     trace: Trace
     lines: tuple[Line, ...]
-    # Empty for one that was only slow.
+    # Empty for a trace that was only slow.
     failure: str
 
     @property
     def failing(self) -> Span:
-        """The span to look at."""
+        """Return the span to examine."""
         return self.lines[-1].span
 
 
 def examples(scene: Scene) -> list[Example]:
-    """Up to three traces: failed ones, or where none failed, the slowest. Raises BackendDown."""
+    """Return up to three traces: failed ones, or if none failed, the slowest. Raises BackendDown."""
     over = max(scene.end, scene.start + 60)
     for seconds in _SECONDS:
         end = min(over, scene.start + seconds)
@@ -77,7 +77,7 @@ def examples(scene: Scene) -> list[Example]:
 
 
 def _search(scene: Scene, end: float, *, errors_only: bool) -> list[Trace]:
-    """Failed traces, or slow ones, from when the fault began until `end`."""
+    """Search failed or slow traces, from the onset until `end`."""
     client = jaeger.client()
     found: dict[str, Trace] = {}
     for service in _where(scene):
@@ -94,19 +94,19 @@ def _search(scene: Scene, end: float, *, errors_only: bool) -> list[Trace]:
 
 
 def _fault(trace: Trace) -> Span | None:
-    """The deepest span that failed by fault, the earliest of several."""
+    """Return the deepest span that failed because of a fault, the earliest of several."""
     faults = [span for span in trace.error_spans if not _is_answer(span)]
     return max(faults, key=lambda span: (trace.depths[span.span_id], -span.start_us), default=None)
 
 
 def _is_answer(span: Span) -> bool:
-    """Whether a span only failed in that its caller didn't get what it wanted."""
+    """Return whether a span failed only because of an expected error response."""
     said = (span.tags.get(name) for name in ("http.response.status_code", "rpc.response.status_code", "error.type"))
     return any(str(value) in _ANSWERS for value in said if value is not None)
 
 
 def _where(scene: Scene) -> list[str]:
-    """The services to search: those where journeys begin show the whole way; then the cause and its callers."""
+    """Return the services to search: first those where journeys begin, then the cause and its callers."""
     begin = [journey.service for journey in scene.journeys]
     callers = [edge.caller for edge in scene.edges]
     found = dict.fromkeys([*callers, scene.root, *begin, *scene.services])
@@ -114,9 +114,9 @@ def _where(scene: Scene) -> list[str]:
 
 
 def _choose(scene: Scene, traces: Sequence[Trace]) -> Iterable[Trace]:
-    """Those that have most to do with the cause, each failing in its own way, the earliest first."""
+    """Choose the traces most related to the cause, each with a different failure, the earliest first."""
     ranked = sorted(traces, key=lambda trace: (-_relevance(scene, trace), trace.start))
-    # Other failures are shown only where none has to do with the cause.
+    # Other failures are used only if none is related to the cause.
     ranked = [trace for trace in ranked if _relevance(scene, trace)] or ranked
     kinds: dict[tuple[str, ...], Trace] = {}
     for trace in ranked:
@@ -146,7 +146,7 @@ def _failed(trace: Trace) -> Example:
 
 
 def _failure(span: Span) -> str:
-    """What the span says of its failure."""
+    """Return the span's description of its failure."""
     for event in span.events:
         if event.name == "exception":
             said = (event.attributes.get("exception.type"), event.attributes.get("exception.message"))
@@ -159,7 +159,7 @@ def _slow(trace: Trace) -> Example:
     children: dict[str, int] = {}
     for span in trace.spans:
         children[span.parent_id] = children.get(span.parent_id, 0) + span.duration_us
-    # The span that spent most time by itself, not waiting for spans below it.
+    # The span with the longest own time, without waiting for child spans.
     longest = max(trace.spans, key=lambda span: span.duration_us - children.get(span.span_id, 0))
     return Example(trace, _lines(trace, longest), "")
 
@@ -171,7 +171,7 @@ def _lines(trace: Trace, last: Span) -> tuple[Line, ...]:
         way.append(current)
         current = trace.by_id.get(current.parent_id)
     way.reverse()
-    # Not the whole trace: consumers may add to it half a minute later.
+    # Not the whole trace: consumers may extend it half a minute later.
     first = min(span.start_us for span in way)
     whole = max(max(span.end_us for span in way) - first, 1)
     return tuple(

@@ -23,7 +23,7 @@ _KINDS = {
     Kind.ACKNOWLEDGED: "warn",
     Kind.SILENCED: "warn",
 }
-# Annotation, how it is called, and the path that a page of this console has.
+# Annotation, link title, and path of the corresponding page of this console.
 _LINKS = (
     ("runbook_url", "runbook", "/runbooks/"),
     ("dashboard_url", "dashboard", "/dashboards/"),
@@ -36,40 +36,40 @@ _SEVERITIES = {Severity.PAGE: "badge-crit", Severity.TICKET: "badge-warn"}
 
 @register.filter
 def lasting(value: timedelta | Incident) -> str:
-    """A time span, or how long an incident lasted: 4 min 10 s."""
+    """Format a time span, or how long an incident lasted: 4 min 10 s."""
     span = value.duration() if isinstance(value, Incident) else value
     return duration(float(round(max(span.total_seconds(), 0))))
 
 
 @register.filter
 def ago(moment: datetime | None) -> str:
-    """How long something is past: 3 h 5 min."""
+    """Format the time since a moment: 3 h 5 min."""
     return lasting(timezone.now() - moment) if moment is not None else "–"
 
 
 @register.filter
 def severity_class(severity: str) -> str:
-    """The badge's class."""
+    """Return the CSS class of the badge."""
     return _SEVERITIES.get(Severity(severity), "") if severity in Severity.values else ""
 
 
 @register.filter
 def status_class(status: str) -> str:
-    """The badge's class."""
+    """Return the CSS class of the badge."""
     return {Status.OPEN: "badge-crit", Status.ACKNOWLEDGED: "badge-warn"}.get(Status(status), "badge-ok")
 
 
 @register.filter
 def kind_class(kind: str) -> str:
-    """The dot's class on the timeline."""
+    """Return the CSS class of the timeline's dot."""
     return _KINDS.get(Kind(kind), "")
 
 
 @register.filter
 def alert_links(alert: Alert) -> list[tuple[str, str]]:
-    """(title, address) of an alert's links, at the time when it fired.
+    """Return (title, URL) of an alert's links, at the time when it fired.
 
-    Those to a console lead to this one, whatever host the rule knows it by; others are taken if they are http(s).
+    Links to a console point to this one, regardless of the host in the rule; others are kept if they are http(s).
     """
     found = []
     around = TimeRange.around(alert.starts_at.timestamp(), _AROUND_SECONDS, _AROUND_SECONDS)

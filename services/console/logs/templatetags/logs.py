@@ -16,19 +16,19 @@ from logs.search import moment_of
 
 register = template.Library()
 
-# A message longer than this is cut in the table.
+# A longer message is truncated in the table.
 LONGEST = 600
 _BADGES = {"critical": "badge-crit", "error": "badge-crit", "warning": "badge-warn"}
 
 
 @register.filter
 def marked(text: str, words: Sequence[str]) -> SafeString:
-    """A text with the words of the query marked, cut to what a row shows."""
+    """Return a text with the words of the query highlighted, truncated to fit a row."""
     shown = text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
     found = [re.escape(word) for word in words if len(word) > 1]
     if not found:
         return format_html("{}", shown)
-    # With a group in the pattern split() also gives what it split at: at the odd places.
+    # With a group in the pattern split() also returns the separators: at the odd indexes.
     pieces = re.split(f"({'|'.join(found)})", shown, flags=re.IGNORECASE)
     return format_html_join(
         "", "{}", ((format_html("<mark>{}</mark>", piece) if at % 2 else piece,) for at, piece in enumerate(pieces))
@@ -37,7 +37,7 @@ def marked(text: str, words: Sequence[str]) -> SafeString:
 
 @register.filter
 def cell(line: Line, name: str) -> str:
-    """A field of a line as its column shows it."""
+    """Format a field of a line for its column."""
     if name == "message":
         said = line.text("message")
         failure = ": ".join(text for part in ("error.type", "error.message") if (text := line.text(part)))
@@ -49,13 +49,13 @@ def cell(line: Line, name: str) -> str:
 
 @register.filter
 def at(line: Line) -> int:
-    """When it was written, in epoch milliseconds."""
+    """Return the line's time, in epoch milliseconds."""
     return moment_of(line)
 
 
 @register.filter
 def written(line: Line) -> datetime | None:
-    """When it was written; None if it doesn't say."""
+    """Return the line's time; None if it has none."""
     try:
         return datetime.fromisoformat(line.text("@timestamp"))
     except ValueError:
@@ -64,23 +64,23 @@ def written(line: Line) -> datetime | None:
 
 @register.filter
 def milliseconds(moment: datetime) -> str:
-    """The part of a time below the second, three digits."""
+    """Return the milliseconds of a time, three digits."""
     return f"{moment.microsecond // 1000:03d}"
 
 
 @register.filter
 def level_badge(level: str) -> str:
-    """The class of a level's badge."""
+    """Return the CSS class of a level's badge."""
     return _BADGES.get(level, "")
 
 
 @register.filter
 def dictget(fields: dict[str, object], name: str) -> object:
-    """A field whose name has dots, which a template can't look up."""
+    """Return a field whose name contains dots, which a template can't look up."""
     return fields.get(name) or ""
 
 
 @register.filter
 def thousands(number: int) -> str:
-    """A number with commas: 12,345."""
+    """Format a number with commas: 12,345."""
     return f"{number:,}"
