@@ -1,1 +1,1 @@
-"""What every page shares: layout, login, roles, time range, links, fragments, runbooks."""
+"""Shared by all pages: layout, login, roles, time range, links, fragments, runbooks."""

@@ -1,4 +1,4 @@
-"""What every template knows."""
+"""Template context shared by all pages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shell import links
 from shell.roles import is_responder
 
 THEMES = ("light", "dark")
-# (key that pages set as `nav`, title, address, the letter after g)
+# (the `nav` key set by pages, title, URL, the letter after g)
 NAVIGATION = (
     ("incidents", "Incidents", links.incidents(), "i"),
     ("dashboards", "Dashboards", links.boards(), "d"),
@@ -22,7 +22,7 @@ NAVIGATION = (
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
-    """Context processor: navigation, theme, role, addresses of the programs for going deeper."""
+    """Context processor: navigation, theme, role, URLs of linked programs."""
     theme = request.COOKIES.get("theme", "")
     user = getattr(request, "user", None)
     deeper = (("Grafana", settings.GRAFANA_URL), ("Jaeger", settings.JAEGER_UI_URL), ("Kibana", settings.KIBANA_URL))

@@ -1,4 +1,4 @@
-"""Parts of pages that load by themselves. A backend that fails costs its part a note, never the page."""
+"""Parts of pages that load separately. While a backend is unavailable, its part shows a note; the page still works."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ View = Callable[..., HttpResponseBase]
 
 
 def fragment(name: str) -> Callable[[View], View]:
-    """A view that renders a part of a page, called `name` for people. Login is required, as everywhere.
+    """A view that renders a part of a page, called `name` for users. Login is required, as everywhere.
 
-    BackendDown becomes a note with status 200 and `data-backend-down`, so that the page shows it in the part's place.
+    BackendDown becomes a note with status 200 and `data-backend-down`, so that the page shows it in place of the part.
     """
 
     def decorate(view: View) -> View:
@@ -39,7 +39,7 @@ def fragment(name: str) -> Callable[[View], View]:
 
 
 def note(request: HttpRequest, name: str, error: BackendDown) -> HttpResponseBase:
-    """The note shown in place of the part `name` when it is unavailable."""
+    """Return the note shown in place of the part `name` when it is unavailable."""
     context = {
         "name": name,
         "backend": error.backend,

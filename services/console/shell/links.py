@@ -1,4 +1,4 @@
-"""The one place where addresses of the console's pages are made. Every value is escaped here."""
+"""Builds the URLs of all pages of the console, with every value escaped."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def _address(path: str, params: Mapping[str, Values | None], timerange: TimeRang
 
 
 def trace(trace_id: str, span_id: str = "") -> str:
-    """One trace; `span_id` selects one of its spans."""
+    """Return the URL of one trace; `span_id` selects one of its spans."""
     return _address(f"/traces/{quote(trace_id, safe='')}", {"span": span_id})
 
 
 def compare(left: str, right: str) -> str:
-    """Two traces beside each other."""
+    """Return the URL of a comparison of two traces."""
     return _address("/traces/compare", {"a": left, "b": right})
 
 
@@ -34,7 +34,7 @@ def traces(
     tags: Mapping[str, str] | None = None,
     timerange: TimeRange | None = None,
 ) -> str:
-    """A search for traces. `tags` are span attributes (`tags=key=value`, as often as there are some)."""
+    """Return the URL of a search for traces. `tags` are span attributes (one `tags=key=value` each)."""
     params: dict[str, Values | None] = {
         "service": service,
         "operation": operation,
@@ -45,56 +45,56 @@ def traces(
 
 
 def logs(query: str = "", timerange: TimeRange | None = None) -> str:
-    """Log lines that match a query (`service.name:"orders" and log.level:error`)."""
+    """Return the URL of log lines that match a query (`service.name:"orders" and log.level:error`)."""
     return _address("/logs", {"query": query}, timerange)
 
 
 def logs_of_service(name: str, timerange: TimeRange | None = None) -> str:
-    """One service's log lines."""
+    """Return the URL of one service's log lines."""
     return logs(f'service.name:"{escape_term(name)}"', timerange)
 
 
 def logs_of_trace(trace_id: str, timerange: TimeRange | None = None) -> str:
-    """The log lines of one trace."""
+    """Return the URL of one trace's log lines."""
     return logs(f'trace.id:"{escape_term(trace_id)}"', timerange)
 
 
 def escape_term(value: str) -> str:
-    """A value for between double quotes in a log query."""
+    """Escape a value for use between double quotes in a log query."""
     return value.replace("\\", "\\\\").replace('"', '\\"')
 
 
 def service(name: str) -> str:
-    """A service's or a dependency's page."""
+    """Return the URL of the page of a service or a dependency."""
     return f"/services/{quote(name, safe='')}"
 
 
 def services() -> str:
-    """The map of all services."""
+    """Return the URL of the service map."""
     return "/services"
 
 
 def board(uid: str, variables: Mapping[str, Values] | None = None, timerange: TimeRange | None = None) -> str:
-    """A dashboard with values for its variables."""
+    """Return the URL of a dashboard with values for its variables."""
     params: dict[str, Values | None] = {f"var-{name}": value for name, value in (variables or {}).items()}
     return _address(f"/d/{quote(uid, safe='')}", params, timerange)
 
 
 def boards() -> str:
-    """The list of dashboards."""
+    """Return the URL of the list of dashboards."""
     return "/dashboards/"
 
 
 def runbook(alert: str) -> str:
-    """What to do about an alert."""
+    """Return the URL of an alert's runbook."""
     return f"/runbooks/{quote(alert, safe='')}"
 
 
 def incident(incident_id: object) -> str:
-    """An incident's page."""
+    """Return the URL of an incident."""
     return f"/incidents/{quote(str(incident_id), safe='')}/"
 
 
 def incidents() -> str:
-    """What is wrong now."""
+    """Return the URL of the open incidents."""
     return "/"

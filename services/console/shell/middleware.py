@@ -1,4 +1,4 @@
-"""Closed by default: who isn't logged in is sent to the login, in the way that the request can follow."""
+"""Login is required by default; anonymous requests are redirected in a way that their client can follow."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from django_htmx.middleware import HtmxDetails
 
 
 class LoginMiddleware(LoginRequiredMiddleware):
-    """Django's own, and besides: a fragment sends the whole page to the login, a script gets 401.
+    """Django's LoginRequiredMiddleware; in addition, fragments redirect the whole page, and scripts get 401.
 
-    Views that need no login say so by `django.contrib.auth.decorators.login_not_required`.
+    Views that need no login are marked with `django.contrib.auth.decorators.login_not_required`.
     """
 
     def handle_no_permission(  # type: ignore[override]  # not always a redirect
         self, request: HttpRequest, view_func: Any
     ) -> HttpResponseBase:
-        """The response to a client that must log in first."""
+        """Return the response for a client that must log in first."""
         if HtmxDetails(request):
             page = urlsplit(request.headers.get("HX-Current-URL", ""))
             back = f"{page.path or '/'}?{page.query}" if page.query else page.path or "/"

@@ -1,4 +1,4 @@
-"""The places that the palette (Ctrl K) offers."""
+"""The entries of the command palette (Ctrl K)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Place:
-    """Somewhere to go: what it is called, what kind of thing it is, its address."""
+    """A palette entry: its title, its kind, its URL."""
 
     title: str
     kind: str
@@ -27,7 +27,7 @@ class Place:
 
 
 def places() -> list[dict[str, str]]:
-    """Pages, services, dashboards and runbooks, in this order, as JSON objects."""
+    """Return pages, services, dashboards and runbooks, in this order, as JSON objects."""
     known = catalogue.load()
     found = [Place(title, "page", url) for _, title, url, _ in NAVIGATION]
     found += [Place(name, "service", links.service(name)) for name in (*known.services, *known.external)]
@@ -38,7 +38,7 @@ def places() -> list[dict[str, str]]:
 
 @cache
 def _boards(folder: Path) -> tuple[tuple[str, str], ...]:
-    """(uid, title) of each dashboard file; one that can't be read is left out, and said in the log."""
+    """Return (uid, title) of each dashboard file; an unreadable one is skipped and logged."""
     boards = []
     for path in sorted(folder.glob("*.json")):
         try:

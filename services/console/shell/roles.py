@@ -1,4 +1,4 @@
-"""Who may do what: viewers look, responders also act on incidents."""
+"""Roles and permissions: viewers read, responders also act on incidents."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ View = Callable[..., HttpResponseBase]
 
 
 def is_responder(user: object) -> bool:
-    """Whether this user may acknowledge, silence, note and resolve. Superusers may."""
+    """Return whether this user may acknowledge, silence, note and resolve. Superusers may."""
     if not (isinstance(user, User) and user.is_active):
         return False
     return user.is_superuser or user.groups.filter(name=RESPONDER).exists()
 
 
 def responder_required(view: View) -> View:
-    """A view for responders only; others get 403 with the role's name."""
+    """A view for responders only; other users get 403 with the role's name."""
 
     @wraps(view)
     def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:

@@ -22,13 +22,13 @@ class Runbook:
 
     @property
     def html(self) -> SafeString:
-        """Rendered, without its first heading (the page has its own). HTML in the source stays text."""
+        """Return the HTML, without the first heading (the page has its own). HTML in the source stays text."""
         body = re.sub(r"\A# .*\n", "", self.markdown)
         return render(body)
 
 
 def find(alert: str) -> Runbook | None:
-    """The runbook of an alert; None when there is none, or when that can't be an alert's name."""
+    """Return the runbook of an alert; None if there is none, or if the name is invalid."""
     if not _NAME.fullmatch(alert):
         return None
     path = Path(settings.RUNBOOKS_DIR) / f"{alert}.md"
@@ -36,12 +36,12 @@ def find(alert: str) -> Runbook | None:
 
 
 def names() -> list[str]:
-    """All alerts that have a runbook, by name."""
+    """Return the names of all alerts that have a runbook."""
     return sorted(path.stem for path in Path(settings.RUNBOOKS_DIR).glob("*.md") if _NAME.fullmatch(path.stem))
 
 
 def render(markdown: str) -> SafeString:
-    """Markdown as HTML. Links with a scheme other than http(s) stay text, HTML is escaped."""
+    """Render Markdown as HTML. Links with a scheme other than http(s) stay text, HTML is escaped."""
     return mark_safe(_MARKDOWN.render(markdown))  # noqa: S308  (html off: it escapes what isn't its own)
 
 

@@ -1,4 +1,4 @@
-"""The span of time that a page looks at: Grafana's `from` and `to`."""
+"""The time range of a page: Grafana's `from` and `to`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _RELATIVE = re.compile(r"now(?:-(\d{1,6})([smhdwMy]))?")
 _EPOCH_MS = re.compile(r"\d{10,14}")
 LONGEST = 366 * 86400.0
 
-# What the picker offers: (from, what it is called).
+# The options of the time picker: (from, label).
 PRESETS = (
     ("now-5m", "last 5 min"),
     ("now-15m", "last 15 min"),
@@ -33,8 +33,7 @@ PRESETS = (
 
 @dataclass(frozen=True)
 class TimeRange:
-    """From `start` to `end` (epoch seconds). `from_` and `to` are as the address has them; `message` says what was
-    wrong with an address whose values couldn't be used."""
+    """From `start` to `end` (epoch seconds). `from_` and `to` are as in the URL; `message` reports invalid ones."""
 
     start: float
     end: float
@@ -44,7 +43,7 @@ class TimeRange:
 
     @classmethod
     def from_request(cls, request: HttpRequest, default: str = "now-1h") -> TimeRange:
-        """What the address asks for, by default from `default` until now. Bad values give the default and a message."""
+        """Return the range in the URL; default: from `default` until now. Invalid values give it too, and a message."""
         return cls.from_params(request.GET, default)
 
     @classmethod
@@ -69,27 +68,27 @@ class TimeRange:
 
     @classmethod
     def around(cls, moment: float, before: float = 900.0, after: float = 900.0) -> TimeRange:
-        """A fixed span around a moment (epoch seconds); `before` and `after` in seconds."""
+        """Return a fixed range around a time (epoch seconds); `before` and `after` in seconds."""
         return cls.between(moment - before, moment + after)
 
     @classmethod
     def between(cls, start: float, end: float) -> TimeRange:
-        """A fixed span, from and to in epoch seconds."""
+        """Return a fixed range, from and to in epoch seconds."""
         return cls(start, end, str(int(start * 1000)), str(int(end * 1000)))
 
     @property
     def seconds(self) -> float:
-        """How long it is."""
+        """Return its duration."""
         return self.end - self.start
 
     @property
     def is_live(self) -> bool:
-        """Whether it ends now and so moves on."""
+        """Return whether it ends now and so moves with time."""
         return self.to == "now"
 
     @property
     def label(self) -> str:
-        """For people: `last hour`, or both ends in UTC."""
+        """Return a label: `last hour`, or both ends in UTC."""
         if self.is_live:
             for value, name in PRESETS:
                 if value == self.from_:
@@ -101,12 +100,12 @@ class TimeRange:
         return f"{first:%Y-%m-%d %H:%M:%S} – {end} UTC"
 
     def query(self) -> str:
-        """`from=…&to=…`, for an address."""
+        """Return `from=…&to=…`, for a URL."""
         return urlencode({"from": self.from_, "to": self.to})
 
 
 def _moment(text: str, now: float) -> float | None:
-    """Epoch seconds of now, now-6h, epoch milliseconds or an ISO 8601 time (UTC where it doesn't say)."""
+    """Parse now, now-6h, epoch milliseconds or an ISO 8601 time (default UTC) to epoch seconds."""
     relative = _RELATIVE.fullmatch(text)
     if relative:
         return now - int(relative[1]) * _UNITS[relative[2]] if relative[1] else now

@@ -1,4 +1,4 @@
-"""Addresses of the shell."""
+"""URL patterns of the shell."""
 
 from django.urls import path
 

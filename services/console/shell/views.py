@@ -1,4 +1,4 @@
-"""Login, runbooks, health, and the pages for what went wrong."""
+"""Login, runbooks, health, and error pages."""
 
 from __future__ import annotations
 
@@ -50,21 +50,21 @@ def runbook(request: HttpRequest, alert: str) -> HttpResponse:
 
 @require_safe
 def palette(request: HttpRequest) -> JsonResponse:
-    """What the palette offers."""
+    """The entries of the command palette."""
     return JsonResponse({"places": places()})
 
 
 def locked_out(
     request: HttpRequest, credentials: dict[str, Any] | None = None, *args: Any, **kwargs: Any
 ) -> HttpResponse:
-    """Too many wrong passwords: axes' answer, with the time to wait in Retry-After (seconds)."""
+    """Too many wrong passwords: axes' response, with the time to wait in Retry-After (seconds)."""
     response = render(request, "shell/locked.html", status=429)
     response["Retry-After"] = "900"
     return response
 
 
 def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """403, with what is missing where a view said so."""
+    """403, with the missing permission if the view named it."""
     said = str(exception) if isinstance(exception, PermissionDenied) and exception.args else "You may not do that."
     return _error(request, 403, "Not allowed", said)
 
@@ -76,7 +76,7 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """500, with the trace that leads to what it was."""
+    """500, with the id of its trace."""
     return _error(request, 500, "Something went wrong here", "The trace leads to what it was.")
 
 

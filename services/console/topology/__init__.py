@@ -1,1 +1,1 @@
-"""Services and what they depend on: the map, and a page for each."""
+"""Services and their dependencies: the map, and a page for each."""

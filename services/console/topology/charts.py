@@ -1,4 +1,4 @@
-"""A node's charts over a span of time: what callers get, and what it waits for."""
+"""A node's charts over a time range: what its callers measure, and its calls to dependencies."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from backends.prometheus import Prometheus, quote
 from shell import links
 from shell.timerange import TimeRange
 
-# Points across a chart, and the least distance between them in seconds: that of scrapes.
+# The number of points across a chart, and the shortest step in seconds: the scrape interval.
 POINTS = 240
 SMALLEST_STEP = 5.0
 MOST_EXEMPLARS = 200
@@ -29,7 +29,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Chart:
-    """What is drawn together. `unit`: ops, s or share. `exemplars` selects the histogram whose exemplars are points."""
+    """Lines drawn together. `unit`: ops, s or share. `exemplars` selects the histogram whose exemplars are points."""
 
     title: str
     unit: str
@@ -38,7 +38,7 @@ class Chart:
 
 
 def of_service(name: str) -> tuple[Chart, ...]:
-    """A service: requests by status, their duration, failures and durations of what it calls."""
+    """Return a service's charts: requests by status, their duration, failures and durations of its calls."""
     service = f"service={quote(name)}"
     return (
         Chart(
@@ -73,7 +73,7 @@ def of_service(name: str) -> tuple[Chart, ...]:
 
 
 def of_dependency(name: str) -> tuple[Chart, ...]:
-    """Something external: what its callers see."""
+    """Return an external dependency's charts, as measured by its callers."""
     dependency = f"dependency={quote(name)}"
     return (
         Chart(
@@ -100,9 +100,9 @@ def of_dependency(name: str) -> tuple[Chart, ...]:
 
 
 def draw(prometheus: Prometheus, chart: Chart, timerange: TimeRange) -> dict[str, Any]:
-    """The chart's data for the page's script: times in milliseconds, values in the chart's unit."""
+    """Return the chart's data for the page's script: times in milliseconds, values in the chart's unit."""
     step = max(SMALLEST_STEP, timerange.seconds / POINTS)
-    # On whole steps, so that a chart that is loaded again has the same points.
+    # On whole steps, so that a reloaded chart has the same points.
     start = timerange.start - timerange.start % step
     series = []
     for line in chart.lines:

@@ -1,4 +1,4 @@
-"""The dependency graph of the catalogue, laid out for drawing: callers on the left, what they call on the right."""
+"""The dependency graph of the catalogue, laid out for drawing: callers to the left of their callees."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from catalogue import Catalogue
 
 @dataclass(frozen=True)
 class Node:
-    """A service or something external. `column` and `row` say where it is drawn, from the left and from the top."""
+    """A service or an external dependency. `column` and `row` are its position, from the left and from the top."""
 
     name: str
     title: str
@@ -20,7 +20,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Edge:
-    """`caller` calls `callee`; over protocol `events`, `callee` hears of `caller` through the broker."""
+    """`caller` calls `callee`; over protocol `events`, `callee` receives events of `caller` through the broker."""
 
     caller: str
     callee: str
@@ -29,7 +29,7 @@ class Edge:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What identifies the edge."""
+        """Return the edge's identifier."""
         return self.caller, self.callee, self.protocol
 
 
@@ -41,11 +41,11 @@ class Graph:
     edges: tuple[Edge, ...]
 
     def calls_of(self, name: str) -> tuple[Edge, ...]:
-        """What a node depends on."""
+        """Return the dependencies of a node."""
         return tuple(edge for edge in self.edges if edge.caller == name)
 
     def callers_of(self, name: str) -> tuple[Edge, ...]:
-        """Who depends on a node."""
+        """Return the callers of a node."""
         return tuple(edge for edge in self.edges if edge.callee == name)
 
 
@@ -53,7 +53,7 @@ EVENTS = "events"
 
 
 def build(catalogue: Catalogue) -> Graph:
-    """The graph of a catalogue."""
+    """Build the graph of a catalogue."""
     edges = [Edge(edge.caller, edge.callee, edge.protocol) for edge in catalogue.edges()]
     queues: dict[tuple[str, str], dict[str, None]] = {}
     for event in catalogue.events:
@@ -66,7 +66,7 @@ def build(catalogue: Catalogue) -> Graph:
 def _nodes(catalogue: Catalogue) -> tuple[Node, ...]:
     columns = _columns(catalogue)
     rows: dict[str, float] = {}
-    # Each column is ordered by where its callers are, so that fewer lines cross.
+    # Each column is ordered by the positions of its callers, so that fewer lines cross.
     for column in range(max(columns.values(), default=0) + 1):
         names = [name for name, at in columns.items() if at == column]
         names.sort(key=lambda name: _middle(catalogue, name, rows))
@@ -80,9 +80,9 @@ def _nodes(catalogue: Catalogue) -> tuple[Node, ...]:
 
 
 def _columns(catalogue: Catalogue) -> dict[str, int]:
-    """One more than the rightmost caller; external dependencies are in the last column."""
+    """Return each node's column: one more than its rightmost caller; external dependencies are in the last column."""
     columns = dict.fromkeys(catalogue.services, 0)
-    # A longest path visits each service once at most, also where calls go round in a circle.
+    # A longest path visits each service at most once, even with cycles of calls.
     for _ in catalogue.services:
         for edge in catalogue.edges():
             if edge.callee in columns and columns[edge.callee] <= columns[edge.caller] < len(columns) - 1:

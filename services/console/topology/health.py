@@ -1,4 +1,4 @@
-"""How services and edges do, as Prometheus recorded it in the minute before a moment."""
+"""State of services and edges, as recorded by Prometheus in the minute before a given time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from backends.prometheus import Prometheus, Sample, quote, regex_quote
 
 from topology.graph import EVENTS, Edge, Graph
 
-# From a hundredth on an edge's failures are worth a look; from a tenth the alert EdgeErrors fires.
+# An error ratio of a hundredth marks an edge; from a tenth the alert EdgeErrors fires.
 WARN_RATIO = 0.01
 CRITICAL_RATIO = 0.1
 
@@ -19,7 +19,7 @@ OK, WARN, CRITICAL, IDLE = "ok", "warn", "crit", "idle"
 
 @dataclass(frozen=True)
 class Flow:
-    """Calls in the last minute: per second, share that failed, 95th percentile in seconds. None: no calls."""
+    """Calls in the last minute: per second, error ratio, 95th percentile in seconds. None: no calls."""
 
     rate: float | None = None
     failed: float | None = None
@@ -27,7 +27,7 @@ class Flow:
 
     @property
     def state(self) -> str:
-        """ok, warn, crit, or idle without calls."""
+        """Return ok, warn, crit, or idle without calls."""
         if not self.rate:
             return IDLE
         if self.failed is None or self.failed < WARN_RATIO:
@@ -49,7 +49,7 @@ class Alert:
 
 @dataclass(frozen=True)
 class Replica:
-    """A process: whether Prometheus reaches it, what it runs, since when, what it uses."""
+    """A process: whether Prometheus can scrape it, its version, its start time, its resource usage."""
 
     process: str
     instance: str
@@ -62,7 +62,7 @@ class Replica:
 
 @dataclass(frozen=True)
 class Budget:
-    """What is left of an objective's error budget, as a share; None where nothing was measured."""
+    """The remaining share of an objective's error budget; None where nothing was measured."""
 
     journey: str
     slo: str
@@ -74,7 +74,7 @@ NO_CALLS = Flow()
 
 
 def edges(prometheus: Prometheus, graph: Graph, at: float | None = None) -> dict[tuple[str, str, str], Flow]:
-    """The flow over every edge of the graph at a moment (epoch seconds, by default now)."""
+    """Return the flow over every edge of the graph at a time (epoch seconds, default: now)."""
     by = ("service", "dependency", "protocol")
     rates = _by(prometheus.query(f"sum by ({', '.join(by)}) (edge:calls:rate1m)", at=at), by)
     failed = _by(
@@ -94,7 +94,7 @@ def edges(prometheus: Prometheus, graph: Graph, at: float | None = None) -> dict
 
 
 def services(prometheus: Prometheus, at: float | None = None) -> dict[str, Flow]:
-    """What callers get from each service that answers HTTP. `failed` counts 5xx."""
+    """Return the HTTP traffic of each service. `failed` is the share of 5xx responses."""
     by = ("service",)
     rates = _by(prometheus.query("sum by (service) (service:http_requests:rate1m)", at=at), by)
     failed = _by(prometheus.query("max by (service) (service:http_errors:ratio_rate1m)", at=at), by)
@@ -103,7 +103,7 @@ def services(prometheus: Prometheus, at: float | None = None) -> dict[str, Flow]
 
 
 def replicas(prometheus: Prometheus, service: str | None = None, at: float | None = None) -> dict[str, list[Replica]]:
-    """The processes of each service, or of one, by name."""
+    """Return the processes of each service, or of one, by name."""
     only = f", service={quote(service)}" if service else ""
     target = f'job="django"{only}'
     by = ("service", "process", "instance")
@@ -132,7 +132,7 @@ def replicas(prometheus: Prometheus, service: str | None = None, at: float | Non
 
 
 def alerts(prometheus: Prometheus, name: str | None = None, at: float | None = None) -> list[Alert]:
-    """Firing alerts, the worst first; with `name` those that blame this node or show in it."""
+    """Return firing alerts, the worst first; with `name` those that blame this node or are about it."""
     samples = prometheus.query('ALERTS{alertstate="firing", alertname!="Watchdog"}', at=at)
     found = {
         Alert(
@@ -151,7 +151,7 @@ def alerts(prometheus: Prometheus, name: str | None = None, at: float | None = N
 
 
 def budgets(prometheus: Prometheus, journeys: Iterable[str], at: float | None = None) -> list[Budget]:
-    """The objectives of these journeys and what is left of their budgets over the data that is kept."""
+    """Return the objectives of these journeys and their remaining budgets over the retained data."""
     names = list(journeys)
     if not names:
         return []
@@ -163,13 +163,13 @@ def budgets(prometheus: Prometheus, journeys: Iterable[str], at: float | None = 
 
 
 def worst(states: Iterable[str]) -> str:
-    """The worst of some states; idle when there are none."""
+    """Return the worst of some states; idle without any."""
     found = set(states)
     return next((state for state in (CRITICAL, WARN, OK) if state in found), IDLE)
 
 
 def state_of(alert: Alert) -> str:
-    """What an alert makes of the node that it blames: a page is critical, a ticket is worth a look."""
+    """Return the state of a node that an alert blames: a page is critical, a ticket a warning."""
     return CRITICAL if alert.severity == "page" else WARN
 
 
@@ -187,7 +187,7 @@ def _events(edge: Edge, handled: Mapping[tuple[str, ...], float], unhandled: Map
 
 
 def _by(samples: Iterable[Sample], labels: tuple[str, ...]) -> dict[tuple[str, ...], float]:
-    # NaN is a percentile of no calls.
+    # A percentile of no calls is NaN.
     return {_key(sample, labels): sample.value for sample in samples if not math.isnan(sample.value)}
 
 

@@ -1,4 +1,4 @@
-"""Addresses of the services' pages."""
+"""URL patterns of the services' pages."""
 
 from django.urls import path
 

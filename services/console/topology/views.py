@@ -14,7 +14,7 @@ from shell.timerange import TimeRange
 
 from topology import charts, graph, health
 
-# Which dashboards say more about something external.
+# The dashboards with more details about an external dependency.
 _BOARDS = {"postgresql": "platform-databases", "rabbitmq": "platform-messaging"}
 _TELEMETRY_BOARD = "platform-telemetry"
 _EDGES_BOARD = "platform-edges"
@@ -32,7 +32,7 @@ def services(request: HttpRequest) -> HttpResponse:
 @require_safe
 @fragment("the state of services and their calls")
 def state(request: HttpRequest) -> HttpResponse:
-    """What the map shows: how each edge and service did in the last minute of the time range."""
+    """The data of the map: each edge and service in the last minute of the time range."""
     known = catalogue.load()
     drawn = graph.build(known)
     at = _at(TimeRange.from_request(request))
@@ -78,7 +78,7 @@ def state(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def service(request: HttpRequest, name: str) -> HttpResponse:
-    """One service, or something external that services call."""
+    """The page of one service, or of one external dependency."""
     known = catalogue.load()
     if name not in known.services and name not in known.external:
         raise Http404(f"The catalogue has no {name}.")
@@ -145,7 +145,7 @@ def service_charts(request: HttpRequest, name: str) -> HttpResponse:
 
 
 def _at(timerange: TimeRange) -> float | None:
-    """The moment to ask about; None for now, which Prometheus knows best."""
+    """Return the time to query; None for now, which is then Prometheus's own clock."""
     return None if timerange.is_live else timerange.end
 
 
@@ -155,7 +155,7 @@ def _service_state(flow: health.Flow | None, replicas: list[health.Replica], bla
 
 
 def _as_json(drawn: graph.Graph) -> dict[str, Any]:
-    """What the map is drawn from, before anything is known of its state."""
+    """Return the map's static data, without any state."""
     return {
         "columns": max(node.column for node in drawn.nodes) + 1,
         "nodes": [

@@ -1,4 +1,4 @@
-"""Two traces beside each other: the same work in both, what only one did, and where the time went."""
+"""Comparison of two traces: the same work in both, work in only one, and where the time was spent."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Step = tuple[str, str, str]
 
 @dataclass(slots=True)
 class Side:
-    """The spans of one trace that do the same at the same place. Durations in microseconds, summed."""
+    """The spans of one trace with the same operation at the same position. Durations in microseconds, summed."""
 
     count: int = 0
     duration_us: int = 0
@@ -26,13 +26,13 @@ class Side:
 
     @property
     def duration(self) -> float:
-        """Seconds."""
+        """Return the duration in seconds."""
         return self.duration_us / 1e6
 
 
 @dataclass(slots=True)
 class Row:
-    """One piece of work: its place in the tree, and what each trace spent on it."""
+    """One operation: its position in the tree, and the time each trace spent on it."""
 
     service: str
     operation: str
@@ -43,19 +43,19 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """both, left (only the first trace did it) or right."""
+        """Return both, left (only in the first trace) or right."""
         if not self.right.count:
             return "left"
         return "both" if self.left.count else "right"
 
     @property
     def delta(self) -> float:
-        """How many seconds the second trace took longer, including children; negative if it was faster."""
+        """Return how many seconds longer the second trace took, including children; negative if it was faster."""
         return (self.right.duration_us - self.left.duration_us) / 1e6
 
     @property
     def self_delta(self) -> float:
-        """How many seconds the second trace took longer by this work itself."""
+        """Return how many seconds longer the second trace took for this operation itself."""
         return (self.right.self_us - self.left.self_us) / 1e6
 
 
@@ -67,19 +67,19 @@ class _Place:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Rows in the order of a waterfall. ``cut``: there were more than are shown."""
+    """Rows in the order of a waterfall. ``cut``: there were more rows than displayed."""
 
     rows: list[Row]
     cut: bool
 
     @property
     def largest(self) -> float:
-        """The largest difference of a row's own time, in seconds: the scale for bars."""
+        """Return the largest difference of a row's own time, in seconds: the scale of the bars."""
         return max((abs(row.self_delta) for row in self.rows), default=0.0)
 
 
 def compare(left: Trace, right: Trace) -> Difference:
-    """Spans of both traces matched by their way from the root: service, operation and kind at each step."""
+    """Match the spans of both traces by their path from the root: service, operation and kind at each step."""
     top: dict[Step, _Place] = {}
     for trace, is_left in ((left, True), (right, False)):
         nodes = arrange(trace)

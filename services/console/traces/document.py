@@ -1,4 +1,4 @@
-"""A trace as the browser gets it: columns instead of objects, and each text once, so that 5,000 spans stay small."""
+"""A trace for the browser: columns instead of objects, and each text once, so that 5,000 spans stay small."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from backends.jaeger import Event, Span, Trace
 
 from traces.tree import arrange, critical_path, self_times
 
-# A tag longer than this is cut: it is for people, and the whole one is in Jaeger.
+# A longer tag is truncated: users read it here, and Jaeger has the whole value.
 LONGEST_VALUE = 4096
 
 
 class _Texts:
-    """Texts by number."""
+    """Numbers each distinct text."""
 
     def __init__(self) -> None:
         self.all: list[str] = []
@@ -27,12 +27,12 @@ class _Texts:
         return number
 
     def pairs(self, tags: dict[str, Any]) -> list[int]:
-        """Keys and values by turns, sorted by key."""
+        """Return keys and values alternately, sorted by key."""
         return [self.number(text) for key in sorted(tags) for text in (key, shown(tags[key]))]
 
 
 def build(trace: Trace) -> dict[str, Any]:
-    """The document of a trace (what each part is: static/traces/model.js). Times are microseconds from its start."""
+    """Return the document of a trace (format: static/traces/model.js). Times are microseconds from its start."""
     nodes = arrange(trace)
     selfs = self_times(nodes)
     texts = _Texts()
@@ -82,7 +82,7 @@ def build(trace: Trace) -> dict[str, Any]:
 
 
 def _resources(spans: list[Span], texts: _Texts) -> list[int]:
-    """Each span's resource, as JSON. The spans of a process share one object: it is made into text once."""
+    """Return each span's resource, as JSON. The spans of a process share one object, which is serialised once."""
     numbers: dict[int, int] = {}
     for span in spans:
         if id(span.resource) not in numbers:
@@ -91,7 +91,7 @@ def _resources(spans: list[Span], texts: _Texts) -> list[int]:
 
 
 def shown(value: Any) -> str:
-    """A tag's value as text."""
+    """Return a tag's value as text."""
     if isinstance(value, bool):
         text = "true" if value else "false"
     else:

@@ -1,4 +1,4 @@
-"""What a search for traces asks for: read from the address, in the console's own form and in Jaeger's."""
+"""Parameters of a search for traces: parsed from the URL, in the console's own format and in Jaeger's."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _MICROSECONDS = re.compile(r"\d{15,17}")
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """A search as the form shows it. ``errors`` holds a message for each input that can't be used.
+    """A search as displayed in the form. ``errors`` holds a message for each invalid input.
 
     Durations are in seconds. ``service`` is empty for any service. Health checks are left out unless ``shows_probes``.
     """
@@ -55,7 +55,7 @@ class Search:
 
     @classmethod
     def from_params(cls, params: QueryDict, now: float | None = None) -> Search:
-        """Read an address. Jaeger's names (start, end in microseconds, minDuration, tags as JSON) are taken as well."""
+        """Parse a URL. Jaeger's names (start, end in microseconds, minDuration, tags as JSON) are accepted as well."""
         now = time.time() if now is None else now
         errors: dict[str, str] = {}
         timerange, note = _window(params, now)
@@ -67,7 +67,7 @@ class Search:
         max_duration = _read(errors, "max", duration_from_text, max_text)
         if min_duration is not None and max_duration is not None and min_duration > max_duration:
             errors["max"] = "The longest duration is below the shortest."
-        # Jaeger's way to ask for failed traces is a tag: here it is a box to tick.
+        # Jaeger selects failed traces by a tag: here it is a checkbox.
         wants_errors = params.get("error", "").lower() in _YES or tags.get("error") == "true"
         tags = {name: value for name, value in tags.items() if (name, value) != ("error", "true")}
         limit = params.get("limit", "")
@@ -91,7 +91,7 @@ class Search:
         )
 
     def query(self, service: str, limit: int | None = None) -> TraceQuery:
-        """What to ask Jaeger for, within one service."""
+        """Return the query for Jaeger, within one service."""
         return TraceQuery(
             service=service,
             start=self.timerange.start,
@@ -106,7 +106,7 @@ class Search:
 
 
 def duration_from_text(text: str) -> float | None:
-    """Seconds of `250ms`, `1.5s`, `2m`, `800us`; None of an empty text. Raises ValueError with what is allowed."""
+    """Parse `250ms`, `1.5s`, `2m`, `800us` to seconds; empty: None. Raises ValueError with what is allowed."""
     if not text:
         return None
     found = _DURATION.fullmatch(text)
@@ -116,7 +116,7 @@ def duration_from_text(text: str) -> float | None:
 
 
 def tags_from_text(text: str) -> dict[str, str]:
-    """Tags of `http.route=/x order.id="a b"`, or of a JSON object. Raises ValueError with what is allowed."""
+    """Parse `http.route=/x order.id="a b"`, or a JSON object. Raises ValueError with what is allowed."""
     if not text:
         return {}
     if text.startswith("{"):
@@ -139,7 +139,7 @@ def tags_from_text(text: str) -> dict[str, str]:
 
 
 def tags_to_text(tags: Mapping[str, str]) -> str:
-    """Tags as the form shows them."""
+    """Return tags as displayed in the form."""
     return " ".join(shlex.quote(f"{name}={value}") for name, value in tags.items())
 
 
@@ -156,7 +156,7 @@ def _read(errors: dict[str, str], name: str, read: Any, text: str) -> Any:
 
 
 def _operation(text: str) -> str:
-    # What Jaeger's own form sends for any operation.
+    # Jaeger's own form sends this for any operation.
     return "" if text.strip() == "all" else text.strip()
 
 

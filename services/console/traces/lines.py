@@ -1,4 +1,4 @@
-"""A trace's log lines, in the place of the span that wrote them."""
+"""A trace's log lines, each with the span that wrote it."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _FIELDS = (
 
 @dataclass(frozen=True, slots=True)
 class TraceLines:
-    """Log lines of a trace, the oldest first. ``total`` counts those that there are."""
+    """Log lines of a trace, oldest first. ``total`` counts all that exist."""
 
     lines: list[dict[str, Any]]
     total: int
 
 
 def of_trace(trace_id: str, start_us: int, end_us: int) -> TraceLines:
-    """The lines that carry this trace id and were written around that time; each has its ``time`` in µs.
+    """Return the lines with this trace id that were written around that time; each has its ``time`` in µs.
 
     Raises BackendDown.
     """
@@ -40,7 +40,7 @@ def of_trace(trace_id: str, start_us: int, end_us: int) -> TraceLines:
         fields=_FIELDS,
     )
     found = [_line(line) for line in elasticsearch.lines(answer)]
-    # The store orders by the millisecond only.
+    # The store sorts by the millisecond only.
     found.sort(key=lambda line: line["time"])
     return TraceLines(found, elasticsearch.total(answer))
 
@@ -61,7 +61,7 @@ def _line(line: Line) -> dict[str, Any]:
 
 
 def microseconds(timestamp: str) -> int:
-    """Epoch microseconds of an ISO 8601 time; 0 if it isn't one."""
+    """Return the epoch microseconds of an ISO 8601 time; 0 for an invalid one."""
     try:
         moment = datetime.fromisoformat(timestamp)
     except ValueError:

@@ -1,4 +1,4 @@
-"""How far back traces are found: as long as they are kept, and no further than Jaeger searches."""
+"""How far back traces can be searched: as long as they are retained, within Jaeger's limit for searches."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ JAEGER_SEARCH_DAYS = 7
 
 
 def searched_seconds() -> float:
-    """The age of the oldest trace that a search can find."""
+    """Return the age of the oldest trace that a search can find, in seconds."""
     return min(settings.TRACES_RETENTION_DAYS, JAEGER_SEARCH_DAYS) * 86400.0
 
 
 def search_limit() -> str:
-    """Why a search ends there, for people."""
+    """Return the reason for that limit, as text for users."""
     kept: int = settings.TRACES_RETENTION_DAYS
     return (
         f"Traces are kept {days(kept)}"
@@ -24,5 +24,5 @@ def search_limit() -> str:
 
 
 def days(number: int) -> str:
-    """`1 day`, `3 days`."""
+    """Format days: `1 day`, `3 days`."""
     return f"{number} day" if number == 1 else f"{number} days"

@@ -1,4 +1,4 @@
-"""Searching Jaeger, and what a list says about each trace found."""
+"""Searches in Jaeger, and a summary of each trace found."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from backends.jaeger import MOST_TRACES, Trace
 from traces.form import Search
 from traces.reach import searched_seconds
 
-# Health checks' routes: many traces, about nothing. They are shown on request, or when they failed.
+# Routes of health checks: many traces without information. They are shown on request, or if they failed.
 _PROBE = re.compile(r"\b(livez|readyz|healthz)$")
-# Jaeger can't leave them out, so more is asked for.
+# Jaeger can't exclude them, so more traces are requested.
 _WITH_PROBES = 3
-# With this many services each of them gets its share of the limit, and not fewer traces than this.
+# With many services each gets its share of the limit, but at least this many traces.
 _LEAST_SHARE = 10
 
 
@@ -41,7 +41,7 @@ class Summary:
 
     @classmethod
     def of(cls, trace: Trace) -> Summary:
-        """What a list says about a trace."""
+        """Return the summary of a trace."""
         root, failing = trace.root, trace.failing_span()
         return cls(
             trace_id=trace.trace_id,
@@ -60,9 +60,9 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """What a search found. ``cut``: there may be more than the limit, ``probes`` counts those left out.
+    """The result of a search. ``cut``: there may be more than the limit, ``probes`` counts those left out.
 
-    ``missing`` are services that Jaeger had no answer for in time, where it had one for others.
+    ``missing`` are services for which Jaeger didn't answer in time, while it did for others.
     """
 
     rows: tuple[Summary, ...]
@@ -72,7 +72,7 @@ class Results:
 
 
 def find(search: Search) -> Results:
-    """Run a search. Without a service every one of the platform is asked. Raises BackendDown."""
+    """Run a search. Without a service all services of the platform are searched. Raises BackendDown."""
     client = jaeger.client()
     oldest = time.time() - searched_seconds()
     if search.timerange.end <= oldest:
@@ -89,7 +89,7 @@ def find(search: Search) -> Results:
             found = client.search(_recent(search.query(service, share), oldest))
         except BackendDown as error:
             failed[service] = error
-            # Where the first one had no answer, the others would only take as long.
+            # If the first query got no answer, the others would only time out as well.
             if not traces:
                 raise
             continue
@@ -107,7 +107,7 @@ def find(search: Search) -> Results:
 
 
 def known_services() -> list[str]:
-    """The platform's services, those that are searched when none is chosen."""
+    """Return the platform's services, which are searched when none is chosen."""
     return list(catalogue.load().services)
 
 
@@ -120,7 +120,7 @@ def _recent(query: jaeger.TraceQuery, oldest: float) -> jaeger.TraceQuery:
 
 
 def _sorted(rows: list[Summary], sort: str) -> list[Summary]:
-    # sorted() is stable: what is equal stays newest first.
+    # sorted() is stable: equal traces stay newest first.
     keys: dict[str, Callable[[Summary], float]] = {
         "longest": lambda row: -row.duration,
         "errors": lambda row: -row.errors,

@@ -1,6 +1,6 @@
-"""A trace's spans as a tree: their order on the page, time of their own, the critical path.
+"""A trace's spans as a tree: their order on the page, their own time, the critical path.
 
-Traces may be deep (a span for each step of a loop): nothing here recurses.
+Traces may be deep (a span for each step of a loop), so nothing here is recursive.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ NO_PARENT = -1
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A span at its place. ``parent`` is the index of its parent's node, -1 without; ``size`` counts its descendants.
+    """A span in the tree. ``parent`` is the index of its parent's node, or -1; ``size`` counts its descendants.
 
-    ``is_orphan``: it names a parent that isn't in the trace.
+    ``is_orphan``: its parent isn't in the trace.
     """
 
     span: Span
@@ -30,7 +30,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A stretch of time in which the node with this index was what its trace waited for, in µs since the epoch."""
+    """A time in which the trace waited for the node with this index, in µs since the epoch."""
 
     index: int
     start_us: int
@@ -38,7 +38,7 @@ class Section:
 
 
 def arrange(trace: Trace) -> list[Node]:
-    """All spans, each after its parent and before the parent's next child; siblings by their start."""
+    """Return all spans, each after its parent and before the parent's next child; siblings by their start."""
     children: dict[str, list[Span]] = {}
     roots: list[Span] = []
     for span in trace.spans:
@@ -49,7 +49,7 @@ def arrange(trace: Trace) -> list[Node]:
     placed: dict[str, int] = {}
     spans: list[Span] = []
     parents: list[int] = []
-    # Spans that are each other's parents hang on no root: whichever is met first becomes one.
+    # Spans in a cycle of parents have no root: the first one found becomes the root.
     for start in (*roots, *trace.spans):
         stack = [(start, NO_PARENT)]
         while stack:
@@ -74,7 +74,7 @@ def arrange(trace: Trace) -> list[Node]:
 
 
 def self_times(nodes: Sequence[Node]) -> list[int]:
-    """For each node the microseconds in which none of its children ran."""
+    """Return for each node the microseconds in which none of its children ran."""
     covered: list[list[tuple[int, int]]] = [[] for _ in nodes]
     for node in nodes:
         if node.parent != NO_PARENT:
@@ -93,9 +93,9 @@ def self_times(nodes: Sequence[Node]) -> list[int]:
 
 
 def critical_path(nodes: Sequence[Node]) -> list[Section]:
-    """What the first root waited for, from its start to its end: at each moment the child that finished last.
+    """Return what the first root waited for, from its start to its end: at each time the child that finished last.
 
-    Work that goes on after its caller ended (a message's consumer) did not delay the caller and is not on it.
+    Work that continues after its caller ended (a message's consumer) did not delay the caller and is not part of it.
     """
     if not nodes:
         return []
@@ -107,7 +107,7 @@ def critical_path(nodes: Sequence[Node]) -> list[Section]:
             ending[node.parent].append((bound[1], index))
     for children in ending:
         children.sort()
-    # Of each node's children those from here on have been visited, or ended too late to matter.
+    # Each node's children from this index on have been visited, or ended too late to matter.
     visited = [len(children) for children in ending]
     sections: list[Section] = []
     current = 0
@@ -137,7 +137,7 @@ def _add(sections: list[Section], index: int, start_us: int, end_us: int) -> Non
 
 
 def _within_parents(nodes: Sequence[Node]) -> list[tuple[int, int] | None]:
-    """Each span's start and end, cut to those of its parent; None where nothing is left of it."""
+    """Return each span's start and end, limited to those of its parent; None where nothing remains."""
     bounds: list[tuple[int, int] | None] = []
     for node in nodes:
         start, end = node.span.start_us, node.span.end_us

@@ -1,4 +1,4 @@
-"""Addresses of the traces app."""
+"""URL patterns of the traces app."""
 
 from django.urls import path
 
@@ -14,7 +14,7 @@ urlpatterns = [
     path("traces/<str:trace_id>", views.trace, name="trace"),
     path("traces/<str:trace_id>/data", views.trace_data, name="trace-data"),
     path("traces/<str:trace_id>/lines", views.trace_lines, name="trace-lines"),
-    # Jaeger's own addresses, which dashboards and other programs link to.
+    # Jaeger's own URLs, which dashboards and other programs link to.
     path("search", views.jaeger_search),
     path("trace/<str:trace_id>", views.jaeger_trace),
 ]

@@ -25,21 +25,21 @@ from traces.compare import compare
 from traces.form import LIMITS, SORTS, Search
 from traces.reach import days
 
-# As in the W3C's traceparent; some programs leave zeros in front away, or write upper case.
+# As in W3C traceparent; some programs omit leading zeros, or use upper case.
 _TRACE_ID = re.compile(r"[0-9a-f]{1,32}")
-# What traces/trace.js imports.
+# The modules that traces/trace.js imports.
 _MODULES = tuple(f"traces/{name}.js" for name in ("model", "details", "flame", "overview", "waterfall"))
 
 
 def normal_id(text: str) -> str | None:
-    """A trace id as it is stored: 32 lower-case hex digits. None if it can't be one."""
+    """Return a trace id as it is stored: 32 lower-case hex digits. None for an invalid one."""
     text = text.strip().lower()
     return text.zfill(32) if _TRACE_ID.fullmatch(text) and text.strip("0") else None
 
 
 @require_safe
 def search(request: HttpRequest) -> HttpResponse:
-    """The search form; its results load by themselves."""
+    """The search form; its results load separately."""
     wanted = Search.from_params(request.GET)
     services = list(dict.fromkeys((*searching.known_services(), *([wanted.service] if wanted.service else ()))))
     context = {
@@ -57,7 +57,7 @@ def search(request: HttpRequest) -> HttpResponse:
 @require_safe
 @fragment("traces")
 def results(request: HttpRequest) -> HttpResponse:
-    """What a search found: scatter plot and table."""
+    """The results of a search: scatter plot and table."""
     wanted = Search.from_params(request.GET)
     if wanted.errors:
         return render(request, "traces/_results.html", {"search": wanted})
@@ -78,7 +78,7 @@ def results(request: HttpRequest) -> HttpResponse:
 
 
 def _chart_bounds(wanted: Search, found: searching.Results) -> dict[str, float]:
-    """The scatter plot's time in epoch seconds: what was searched, or what the limit let through of it."""
+    """Return the scatter plot's time range in epoch seconds: the searched one, or the part covered by the results."""
     start, end = wanted.timerange.start, wanted.timerange.end
     if found.cut and found.rows:
         first, last = min(row.start for row in found.rows), max(row.start for row in found.rows)
@@ -96,7 +96,7 @@ def _with_probes(request: HttpRequest) -> str:
 @require_safe
 @fragment("operations")
 def operations(request: HttpRequest) -> HttpResponse:
-    """Options of the form's operation, for one service."""
+    """The options of the form's operation, for one service."""
     service = request.GET.get("service", "").strip()
     names = jaeger.client().operations(service) if service else []
     return render(request, "traces/_operations.html", {"operations": names})
@@ -104,7 +104,7 @@ def operations(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def trace(request: HttpRequest, trace_id: str) -> HttpResponse:
-    """One trace. The page fetches its spans and its log lines by itself."""
+    """One trace. The page fetches its spans and its log lines separately."""
     known = normal_id(trace_id)
     if known is None:
         shown = trace_id if len(trace_id) <= 64 else f"{trace_id[:64]}…"
@@ -119,7 +119,7 @@ def trace(request: HttpRequest, trace_id: str) -> HttpResponse:
 @never_cache
 @gzip_page
 def trace_data(request: HttpRequest, trace_id: str) -> JsonResponse:
-    """The spans of one trace as JSON (traces.document), or a `note` for people about why there are none."""
+    """The spans of one trace as JSON (traces.document), or a `note` for users about why there are none."""
     known = _known(trace_id)
     try:
         found = jaeger.client().trace(known)
@@ -157,7 +157,7 @@ def trace_lines(request: HttpRequest, trace_id: str) -> JsonResponse:
 
 @require_safe
 def compare_page(request: HttpRequest) -> HttpResponse:
-    """Two traces beside each other; the comparison loads by itself. Without both, a form asks for them."""
+    """Two traces side by side; the comparison loads separately. Without both, a form asks for them."""
     left, right, errors = _pair(request)
     texts = {name: request.GET.get(name, "").strip() for name in ("a", "b")}
     context: dict[str, Any] = {
@@ -193,12 +193,12 @@ def compare_rows(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def jaeger_search(request: HttpRequest) -> HttpResponseRedirect:
-    """Jaeger's address of a search."""
+    """Redirect Jaeger's URL of a search."""
     wanted = Search.from_params(request.GET)
     params = request.GET.copy()
     for name in ("start", "end", "lookback"):
         params.pop(name, None)
-    # Unreadable input stays as it is, for the page to say what is wrong with it.
+    # Invalid input is kept, so that the page can report what is wrong with it.
     address = f"/traces?{params.urlencode()}" if params else "/traces"
     if "from" in params:
         return HttpResponseRedirect(address)
@@ -207,7 +207,7 @@ def jaeger_search(request: HttpRequest) -> HttpResponseRedirect:
 
 @require_safe
 def jaeger_trace(request: HttpRequest, trace_id: str) -> HttpResponseRedirect:
-    """Jaeger's address of a trace (`uiFind` is a span there)."""
+    """Redirect Jaeger's URL of a trace (`uiFind` is a span there)."""
     return HttpResponseRedirect(links.trace(trace_id, request.GET.get("uiFind", "")))
 
 
@@ -223,7 +223,7 @@ def _pair(request: HttpRequest) -> tuple[str | None, str | None, dict[str, str]]
     found: list[str | None] = []
     for name in ("a", "b"):
         text = request.GET.get(name, "").strip()
-        # A trace's whole address may be pasted too.
+        # A trace's whole URL may be pasted too.
         known = normal_id(text.rstrip("/").rsplit("/", 1)[-1].partition("?")[0])
         if text and known is None:
             errors[name] = "That is no trace id: 32 hex digits, or a trace's address."
@@ -234,7 +234,7 @@ def _pair(request: HttpRequest) -> tuple[str | None, str | None, dict[str, str]]
 
 
 def _down(error: BackendDown) -> JsonResponse:
-    # Not an error's status: as in a fragment, the page shows the note in the part's place.
+    # Not an error status: as in a fragment, the page shows the note in place of the part.
     return JsonResponse({"note": f"{error.backend} doesn't answer.", "reason": error.reason, "backend": error.backend})
 
 

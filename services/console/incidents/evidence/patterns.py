@@ -50,7 +50,7 @@ class Pattern:
         return self.before == 0 and self.after > 0
 
     def grew(self, before_seconds: float, after_seconds: float, factor: float) -> bool:
-        """Whether it occurred at least `factor` times as often after as before, and by more than one or two."""
+        """Return whether its rate increased at least by `factor`, and its count by at least 5 over the expected one."""
         if self.is_new or not self.after or before_seconds <= 0 or after_seconds <= 0:
             return False
         expected = self.before / before_seconds * after_seconds

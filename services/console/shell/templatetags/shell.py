@@ -1,4 +1,4 @@
-"""Tags and filters for every page: `{% load shell %}`."""
+"""Tags and filters for all pages: `{% load shell %}`."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ register = template.Library()
 
 @register.inclusion_tag("shell/_slot.html")
 def fragment_slot(url: str, height: str = "m", refresh: int = 0, id: str = "") -> dict[str, Any]:
-    """A place that a fragment loads into. `height` (s, m, l) is the skeleton's; `refresh` in seconds, 0 for never."""
+    """Render a slot for a fragment. `height` (s, m, l) sizes the skeleton; `refresh` is in seconds, 0 for never."""
     return {"url": url, "height": height, "refresh": refresh, "id": id}
 
 
 @register.inclusion_tag("shell/_timerange.html", takes_context=True)
 def timerange_picker(context: template.RequestContext, timerange: TimeRange) -> dict[str, Any]:
-    """Choose the time, keeping all other parameters of the address."""
+    """Render the time picker, which keeps all other parameters of the URL."""
     request: HttpRequest = context["request"]
     others = [(name, value) for name, values in request.GET.lists() for value in values if name not in ("from", "to")]
     return {"timerange": timerange, "presets": PRESETS, "others": others, "path": request.path}
@@ -30,13 +30,13 @@ def timerange_picker(context: template.RequestContext, timerange: TimeRange) -> 
 
 @register.filter
 def moment(epoch_seconds: float) -> datetime:
-    """Epoch seconds as a datetime in UTC."""
+    """Convert epoch seconds to a datetime in UTC."""
     return datetime.fromtimestamp(epoch_seconds, UTC)
 
 
 @register.filter
 def duration(seconds: float | None) -> str:
-    """A duration for people: 840 µs, 12.5 ms, 3.2 s, 4 min 10 s, 2 h 5 min, 3 d 4 h."""
+    """Format a duration: 840 µs, 12.5 ms, 3.2 s, 4 min 10 s, 2 h 5 min, 3 d 4 h."""
     if seconds is None:
         return "–"
     if seconds < 0:
@@ -57,7 +57,7 @@ def duration(seconds: float | None) -> str:
 
 @register.filter
 def percent(share: float | None) -> str:
-    """A share (0.0123) as 1.23 %; a dash for none."""
+    """Format a share (0.0123) as 1.23 %; a dash for None."""
     if share is None:
         return "–"
     value = share * 100
@@ -66,7 +66,7 @@ def percent(share: float | None) -> str:
 
 @register.filter
 def rate(per_second: float | None) -> str:
-    """A rate for people: 12.3/s, or per minute where it is small."""
+    """Format a rate: 12.3/s, or per minute if it is small."""
     if per_second is None:
         return "–"
     if 0 < per_second < 0.1:
@@ -76,7 +76,7 @@ def rate(per_second: float | None) -> str:
 
 @register.simple_tag
 def link(name: str, *args: Any, **kwargs: Any) -> str:
-    """An address by shell.links: `{% link "service" name %}`."""
+    """Return a URL of shell.links: `{% link "service" name %}`."""
     if name.startswith("_") or name not in ADDRESSES:
         raise template.TemplateSyntaxError(f"shell.links has no {name}")
     return str(ADDRESSES[name](*args, **kwargs))

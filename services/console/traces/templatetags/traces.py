@@ -12,23 +12,23 @@ register = template.Library()
 
 @register.filter
 def as_json(value: Any) -> str:
-    """A value as JSON, for a data attribute (which the template escapes)."""
+    """Return a value as JSON, for a data attribute (which the template escapes)."""
     return json.dumps(value, separators=(",", ":"))
 
 
 @register.filter
 def as_number(value: float) -> str:
-    """A number as HTML's attributes take it, whatever the locale."""
+    """Format a number for HTML attributes, independent of the locale."""
     return f"{value:.6f}"
 
 
 @register.filter
 def absolute(value: float) -> float:
-    """A number without its sign."""
+    """Return a number without its sign."""
     return abs(value)
 
 
 @register.filter
 def at_most(value: int, most: int) -> int:
-    """The smaller of both."""
+    """Return the smaller of both."""
     return min(value, most)

@@ -1,4 +1,4 @@
-"""`manage.py create_first_user`: the first user, created once."""
+"""`manage.py create_first_user`: creates the first user. Idempotent."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PASSWORD_BYTES = 15
 
 
 class Command(BaseCommand):
-    """Creates the first user, with the role responder and a random password, when there is no user yet."""
+    """Creates the first user, with the role responder and a random password, if there is no user yet."""
 
     help = "Create the first user and print name and password; does nothing when there is any user."
 
@@ -24,9 +24,9 @@ class Command(BaseCommand):
         parser.add_argument("--name", default="admin", help="the user's name (default: %(default)s)")
 
     def handle(self, *args: Any, **options: Any) -> str | None:
-        """Print `name password` on one line, or nothing: the password is not kept anywhere else."""
+        """Print `name password` on one line, or nothing: the password is not stored anywhere else."""
         with transaction.atomic():
-            # A second, concurrent call waits here and finds the user of the first.
+            # A second, concurrent call waits here and then finds the user created by the first.
             responders = Group.objects.select_for_update().get(name=RESPONDER)
             if User.objects.exists():
                 return None

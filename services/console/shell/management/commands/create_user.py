@@ -1,4 +1,4 @@
-"""`manage.py create_user NAME --role viewer`: one more who can log in."""
+"""`manage.py create_user NAME --role viewer`: adds a user."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Command(BaseCommand):
         parser.add_argument("--role", choices=ROLES, default=VIEWER, help="default: %(default)s")
 
     def handle(self, *args: Any, **options: Any) -> str:
-        """Print `name password` on one line. CommandError when there is a user of that name."""
+        """Print `name password` on one line. Raises CommandError if the user exists."""
         password = secrets.token_urlsafe(PASSWORD_BYTES)
         try:
             with transaction.atomic():
