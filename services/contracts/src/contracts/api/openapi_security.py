@@ -8,7 +8,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 
 
 class AccessTokenScheme(OpenApiAuthenticationExtension):
-    """A person's access token."""
+    """A user's access token."""
 
     target_class = "contracts.api.authentication.AccessTokenAuthentication"
     name = "accessToken"
