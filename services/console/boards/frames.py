@@ -9,7 +9,7 @@ from typing import Any
 TIME = "time"
 NUMBER = "number"
 STRING = "string"
-# Names that Grafana gives to the columns of a time series.
+# Grafana's names for the columns of a time series.
 TIME_NAME = "Time"
 VALUE_NAME = "Value"
 

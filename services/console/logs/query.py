@@ -5,11 +5,11 @@
     log.level:(warning or error)         and, or, not in any case; ( ) group; words side by side must all match
     http.response.status_code >= 500     also > < <= and [400 TO 499]
     event.duration > 1s                  durations take a unit: ns us ms s m
-    http.route:*                         the field is there
+    http.route:*                         the field exists
     service.name:order* not request.id:x wildcards * and ?
 
-luqum parses, this module decides: nothing that a person types reaches Elasticsearch's query_string, and a field that
-isn't there is an error at the input instead of an empty answer.
+luqum parses the query and this module builds the DSL: no user input reaches Elasticsearch's query_string, and an
+unknown field is an error at the input instead of an empty result.
 """
 
 from __future__ import annotations

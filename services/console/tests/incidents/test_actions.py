@@ -100,7 +100,7 @@ def test_a_note_is_added(responder_client: Client, responder: User, incident: In
 
 
 @pytest.mark.parametrize("text", ["", "   ", "x" * 10_001, "a\x00b"])
-def test_an_empty_or_oversized_note_is_refused(responder_client: Client, incident: Incident, text: str) -> None:
+def test_an_invalid_note_is_refused(responder_client: Client, incident: Incident, text: str) -> None:
     response = act(responder_client, incident, "note", text=text)
     assert response.status_code == 422
     assert 'role="alert"' in response.content.decode()
