@@ -13,23 +13,23 @@ from platformctl.errors import PlatformError
 
 from tests import stack
 
-SHIPPING = """
-  shipping:
-    title: Shipping
-    description: Sends parcels
+NEWCOMER = """
+  newcomer:
+    title: Newcomer
+    description: Arrives last
     owner: checkout
-    app: parcels
-    database: shipping
+    app: guests
+    database: newcomer
     public: true
     seed: seed_carriers
     consumes:
-      shipping.orders: {events: [order.confirmed.v1]}
+      newcomer.orders: {events: [order.confirmed.v1]}
     processes:
-      shipping: {kind: web, http_port: 8007, metrics_port: 8107, memory_mib: 200}
-      shipping-grpc: {kind: grpc, grpc_port: 8207, metrics_port: 8127, command: serve}
-      shipping-consumer: {kind: worker, metrics_port: 8117, command: consume}
+      newcomer: {kind: web, http_port: 8907, metrics_port: 8917, memory_mib: 200}
+      newcomer-grpc: {kind: grpc, grpc_port: 8927, metrics_port: 8937, command: serve}
+      newcomer-consumer: {kind: worker, metrics_port: 8947, command: consume}
     depends_on:
-      - {service: users, protocol: http, proxy_port: 18071}
+      - {service: users, protocol: http, proxy_port: 18971}
       - {service: inventory, protocol: grpc}
       - {service: elasticsearch, protocol: http}
       - {service: postgresql, protocol: sql}
@@ -38,10 +38,10 @@ SHIPPING = """
 
 
 @pytest.fixture
-def shipping(tmp_path: Path) -> catalogue.Catalogue:
+def newcomer(tmp_path: Path) -> catalogue.Catalogue:
     """The catalogue with one additional service."""
     file = tmp_path / "catalogue.yaml"
-    file.write_text(catalogue.default_path().read_text().replace("services:\n", f"services:{SHIPPING}", 1))
+    file.write_text(catalogue.default_path().read_text().replace("services:\n", f"services:{NEWCOMER}", 1))
     return catalogue.load(file)
 
 
@@ -72,45 +72,45 @@ def test_the_file_is_among_those_that_are_checked() -> None:
     assert "docker-compose.yml" in generated.current(catalogue.load())
 
 
-def test_a_service_of_the_catalogue_gets_its_containers(shipping: catalogue.Catalogue) -> None:
-    services = parsed(shipping)["services"]
-    web, grpc, worker = services["shipping"], services["shipping-grpc"], services["shipping-consumer"]
-    assert web["image"] == "django-observability/shipping:dev"
-    assert web["build"]["args"]["SERVICE"] == "shipping"
-    assert web["ports"] == ["127.0.0.1:8007:8007"]
+def test_a_service_of_the_catalogue_gets_its_containers(newcomer: catalogue.Catalogue) -> None:
+    services = parsed(newcomer)["services"]
+    web, grpc, worker = services["newcomer"], services["newcomer-grpc"], services["newcomer-consumer"]
+    assert web["image"] == "django-observability/newcomer:dev"
+    assert web["build"]["args"]["SERVICE"] == "newcomer"
+    assert web["ports"] == ["127.0.0.1:8907:8907"]
     assert (web["mem_limit"], grpc["mem_limit"], worker["mem_limit"]) == ("200m", "112m", "112m")
     assert web["networks"] == ["edge", "services", "data", "telemetry", "search"]
     assert worker["networks"] == ["services", "data", "telemetry", "search"]
-    assert grpc["environment"]["GRPC_PORT"] == "8207"
+    assert grpc["environment"]["GRPC_PORT"] == "8927"
     assert worker["command"] == ["python", "manage.py", "consume"]
-    assert web["environment"]["USERS_URL"] == "http://toxiproxy:18071"
+    assert web["environment"]["USERS_URL"] == "http://toxiproxy:18971"
     assert web["environment"]["INVENTORY_GRPC_TARGET"] == "inventory-grpc:8202"
     assert web["environment"]["ELASTICSEARCH_URL"] == "http://elasticsearch:9200"
     assert web["environment"]["JWT_ISSUER"] == "users"
-    assert web["volumes"] == ["secrets-shipping:/run/platform:ro"]
+    assert web["volumes"] == ["secrets-newcomer:/run/platform:ro"]
 
 
-def test_its_processes_wait_for_its_own_steps_and_the_dependencies_of_its_edges(shipping: catalogue.Catalogue) -> None:
-    services = parsed(shipping)["services"]
-    assert services["shipping-migrate"]["depends_on"] == {"postgres-setup": {"condition": blocks.ENDED}}
-    assert services["shipping-seed"]["depends_on"] == {"shipping-migrate": {"condition": blocks.ENDED}}
-    assert services["shipping-seed"]["command"] == ["python", "manage.py", "seed_carriers"]
-    for name in ("shipping", "shipping-grpc", "shipping-consumer"):
+def test_its_processes_wait_for_its_own_steps_and_the_dependencies_of_its_edges(newcomer: catalogue.Catalogue) -> None:
+    services = parsed(newcomer)["services"]
+    assert services["newcomer-migrate"]["depends_on"] == {"postgres-setup": {"condition": blocks.ENDED}}
+    assert services["newcomer-seed"]["depends_on"] == {"newcomer-migrate": {"condition": blocks.ENDED}}
+    assert services["newcomer-seed"]["command"] == ["python", "manage.py", "seed_carriers"]
+    for name in ("newcomer", "newcomer-grpc", "newcomer-consumer"):
         assert services[name]["depends_on"] == {
-            "shipping-seed": {"condition": blocks.ENDED},
+            "newcomer-seed": {"condition": blocks.ENDED},
             "rabbitmq": {"condition": blocks.HEALTHY},
             "toxiproxy": {"condition": blocks.HEALTHY},
         }
 
 
 def test_its_secrets_its_address_and_the_start_of_traffic_are_configured(
-    shipping: catalogue.Catalogue,
+    newcomer: catalogue.Catalogue,
 ) -> None:
-    document = parsed(shipping)
-    assert "secrets-shipping:/secrets/readers/shipping" in document["services"]["secrets"]["volumes"]
-    assert document["volumes"]["secrets-shipping"] == {}
-    assert document["services"]["traffic"]["environment"]["SHIPPING_URL"] == "http://shipping:8007"
-    assert document["services"]["traffic"]["depends_on"]["shipping-consumer"] == {"condition": blocks.HEALTHY}
+    document = parsed(newcomer)
+    assert "secrets-newcomer:/secrets/readers/newcomer" in document["services"]["secrets"]["volumes"]
+    assert document["volumes"]["secrets-newcomer"] == {}
+    assert document["services"]["traffic"]["environment"]["NEWCOMER_URL"] == "http://newcomer:8907"
+    assert document["services"]["traffic"]["depends_on"]["newcomer-consumer"] == {"condition": blocks.HEALTHY}
 
 
 def test_a_services_own_file_adds_to_its_containers(tmp_path: Path) -> None:
