@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PLATFORMCTL := observability/native/bootstrap
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs restart reset probe test test-browser test-e2e test-alerts test-dashboards test-compose test-installation test-versions lint load drill drills bench generate lock docs docs-serve screenshots
+.PHONY: help up down status logs restart reset probe test test-browser test-e2e test-alerts test-dashboards test-compose test-installation test-versions test-new-service lint new-service load drill drills bench generate lock docs docs-serve screenshots
 
 help: ## List these targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +65,9 @@ test-versions: ## The library with each Python from 3.11 and each Django that th
 	@$(PLATFORMCTL) up --only postgres,rabbitmq --no-probe
 	@eval "$$(.venv/bin/platformctl env tests --export)" && $(PLATFORMCTL) versions
 
+test-new-service: ## Add a service to a copy of this checkout, start it, find it in every signal (on ports of its own)
+	@$(PLATFORMCTL) test new-service
+
 lint: ## Style, types, shell scripts, workflows, generated files
 	@$(PLATFORMCTL) lint
 
@@ -96,6 +99,10 @@ bench: ## What telemetry costs beside the stock packages: twenty minutes on an o
 		pids() { .venv/bin/platformctl status --json | .venv/bin/python -c \
 			'import json, sys; print(*(p["pid"] for p in json.load(sys.stdin) if p["pid"] and p["name"] not in sys.argv), sep=",")' $$1; } && \
 		BENCH_BACKEND_PIDS=$$(pids) BENCH_COLLECTOR_PIDS=$$(pids postgres) .venv/bin/python observability/django_telemetry/benchmarks/run $(if $(quick),--quick)
+
+new-service: ## A service from the template, with its catalogue entry (name=shipping app=parcels owner=checkout)
+	@$(PLATFORMCTL) new-service $(or $(name),$(error which name? make new-service name=shipping)) \
+		$(if $(app),--app $(app)) $(if $(owner),--owner $(owner))
 
 generate: ## Write the files that are made from the catalogue, from rules and dashboards in Python, and from results
 	@$(PLATFORMCTL) generate

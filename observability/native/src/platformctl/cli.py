@@ -17,7 +17,7 @@ from rich.console import Console
 
 from platformctl import first_user, report
 from platformctl.app import Platform
-from platformctl.dev import generate, lint, probe, suites
+from platformctl.dev import generate, lint, new_service, probe, suites
 from platformctl.errors import PlatformError
 
 
@@ -71,6 +71,12 @@ def _parser() -> argparse.ArgumentParser:
     _command(commands, "probe", _probe, "place one order and follow it through all signals")
     check = _command(commands, "generate", _generate, "write the files that are made from the catalogue")
     check.add_argument("--check", action="store_true", help="only say whether they are current")
+    new = _command(
+        commands, "new-service", _new_service, "create a service from the template, with its catalogue entry"
+    )
+    new.add_argument("name")
+    new.add_argument("--app", default="", help="the Django app's name (default: the service's)")
+    new.add_argument("--owner", default="platform", help="the team that gets its alerts")
     environment = _command(commands, "env", _env, "print the environment that a process (or: tests) gets")
     environment.add_argument("name")
     environment.add_argument(
@@ -197,6 +203,14 @@ def _generate(platform: Platform, arguments: argparse.Namespace, console: Consol
         return 1 if stale else 0
     for path in generate.write(platform):
         console.print(f"wrote {path}")
+    return 0
+
+
+def _new_service(platform: Platform, arguments: argparse.Namespace, console: Console) -> int:
+    created = new_service.create(platform, arguments.name, arguments.app, arguments.owner)
+    console.print(f"Created {created.folder}, and this entry in services/catalogue/catalogue.yaml:\n")
+    console.print(created.entry, highlight=False, markup=False)
+    console.print(f"Change both as you like, then: make generate up && make test s={arguments.name}", highlight=False)
     return 0
 
 

@@ -13,6 +13,7 @@ from platformctl.dev import generate
 
 # Folders with a `config` package each, which must be checked one by one.
 PACKAGES = (
+    "services/_template",
     "services/catalogue",
     "services/settings",
     "services/contracts",

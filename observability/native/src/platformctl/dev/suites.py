@@ -88,6 +88,8 @@ def all_suites(platform: Platform) -> list[Suite]:
         Suite("docs", "docs", arguments=("-m", "not live")),
         Suite("docs-commands", "docs", ("backends", "services"), ("-m", "live"), alone=True),
         Suite(END_TO_END, "tests", ("backends", "services"), alone=True),
+        # Starts a platform of its own, from a copy.
+        Suite("new-service", "tests", arguments=("-m", "new_service"), alone=True, usual=False),
         *(
             Suite(
                 f"{name}-browser",

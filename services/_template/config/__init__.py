@@ -1,0 +1,1 @@
+"""Environment, settings, addresses and the server of newservice."""
