@@ -40,6 +40,8 @@ class HttpStub:
     """An HTTP server whose next answers can be arranged; otherwise `answer` decides.
 
     `arrange(answer, times=n, delay=s, effect=True)`: with `effect` the request is carried out before that answer.
+
+    Written by hand on purpose: it resets connections, and keeps the others open as production's servers do.
     """
 
     def __init__(self) -> None:
