@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from contracts.testing.bodies import assert_problem
+from contracts.testing.service import ServiceTests
 from django.db import connections
 from django.test import Client
 
@@ -15,9 +16,12 @@ from tests.conftest import person
 from tests.metrics import counted
 
 
-def test_livez_checks_no_dependency() -> None:
-    response = Client().get("/livez")
-    assert (response.status_code, response.json()) == (200, {"status": "alive"})
+class TestService(ServiceTests):
+    address = "/api/v1/notifications"
+    unknown_addresses = ("/api/v1/nothing", "/internal/v1/notifications", "/api/v1/notifications/")
+
+    def caller(self) -> Client:
+        return person(uuid.uuid4())
 
 
 @pytest.mark.django_db
@@ -55,37 +59,6 @@ def test_readyz_names_the_database_when_it_is_down() -> None:
 def test_a_request_while_the_database_is_down_answers_503() -> None:
     problem = assert_problem(person(uuid.uuid4()).get("/api/v1/notifications"), 503)
     assert problem["dependency"] == "postgresql"
-
-
-def test_an_invalid_host_is_a_problem() -> None:
-    assert_problem(Client(headers={"Host": "evil.example"}).get("/livez"), 400)
-
-
-@pytest.mark.parametrize("length", ["many", "-1", "1e3", "٣", "+5"])
-def test_a_malformed_content_length_is_a_problem(length: str) -> None:
-    response = Client().get("/api/v1/notifications", CONTENT_LENGTH=length)
-    assert_problem(response, 400, "bad_content_length")
-
-
-def test_a_declared_length_over_the_limit_is_a_problem() -> None:
-    assert_problem(Client().get("/api/v1/notifications", CONTENT_LENGTH="9" * 30), 413, "payload_too_large")
-
-
-@pytest.mark.parametrize(
-    "path", ["/", "/api/v1/nothing", "/internal/v1/notifications", "/api/v1/notifications/", "/%ff"]
-)
-def test_an_unknown_url_is_a_problem(path: str) -> None:
-    assert_problem(person(uuid.uuid4()).get(path), 404, "not_found")
-
-
-def test_every_response_has_its_ids() -> None:
-    response = Client(headers={"X-Request-ID": "a-callers.id_1"}).get("/livez")
-    assert response["X-Request-ID"] == "a-callers.id_1"
-    assert response["traceresponse"].startswith("00-")
-
-
-def test_the_documentation_is_public() -> None:
-    assert Client().get("/api/docs/").status_code == 200
 
 
 def test_every_metric_starts_at_zero() -> None:

@@ -7,15 +7,21 @@ from typing import Any
 
 import pytest
 from contracts.testing.bodies import assert_problem
+from contracts.testing.plugin import SERVICE_TOKENS
+from contracts.testing.service import ServiceTests
 from django.db import connections
 from django.test import Client
 
 from tests.metrics import counted
 
 
-def test_livez_checks_no_dependency() -> None:
-    response = Client().get("/livez")
-    assert (response.status_code, response.json()) == (200, {"status": "alive"})
+class TestService(ServiceTests):
+    method = "POST"
+    address = "/internal/v1/charges"
+    unknown_addresses = ("/internal/v1/nothing", "/api/v1/charges", "/internal/v1/charges/")
+
+    def caller(self) -> Client:
+        return Client(headers={"authorization": f"Bearer {SERVICE_TOKENS['orders']}"})
 
 
 @pytest.mark.django_db
@@ -55,36 +61,6 @@ def test_a_request_while_the_database_is_down_answers_503(internal: Client) -> N
     assert problem["dependency"] == "postgresql"
 
 
-def test_an_invalid_host_is_a_problem() -> None:
-    assert_problem(Client(headers={"Host": "evil.example"}).get("/livez"), 400)
-
-
-@pytest.mark.parametrize("length", ["many", "-1", "1e3", "٣", "+5"])
-def test_a_malformed_content_length_is_a_problem(internal: Client, length: str) -> None:
-    response = internal.post("/internal/v1/charges", b"{}", content_type="application/json", CONTENT_LENGTH=length)
-    assert_problem(response, 400, "bad_content_length")
-
-
-def test_a_declared_length_over_the_limit_is_a_problem(internal: Client) -> None:
-    response = internal.post("/internal/v1/charges", b"{}", content_type="application/json", CONTENT_LENGTH="9" * 30)
-    assert_problem(response, 413, "payload_too_large")
-
-
-@pytest.mark.parametrize("path", ["/", "/internal/v1/nothing", "/api/v1/charges", "/internal/v1/charges/", "/%ff"])
-def test_an_unknown_url_is_a_problem(internal: Client, path: str) -> None:
-    assert_problem(internal.get(path), 404, "not_found")
-
-
-def test_every_response_has_its_ids() -> None:
-    response = Client(headers={"X-Request-ID": "a-callers.id_1"}).get("/livez")
-    assert response["X-Request-ID"] == "a-callers.id_1"
-    assert response["traceresponse"].startswith("00-")
-
-
-def test_the_documentation_is_public() -> None:
-    assert Client().get("/api/docs/").status_code == 200
-
-
 def test_every_metric_starts_at_zero() -> None:
     for outcome in ("captured", "declined", "failed", "cancelled", "unavailable"):
         with counted("payments_total", outcome=outcome):
@@ -105,6 +81,4 @@ def test_every_metric_starts_at_zero() -> None:
 @pytest.fixture
 def internal() -> Client:
     """A caller with a valid token, for URLs that call no other service."""
-    from contracts.testing.plugin import SERVICE_TOKENS
-
     return Client(headers={"Authorization": f"Bearer {SERVICE_TOKENS['orders']}"})

@@ -7,6 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 from contracts.testing.bodies import assert_problem
+from contracts.testing.service import ServiceTests
 from contracts.testing.tokens import access_token
 from django.db import OperationalError, connection
 from django.test import Client
@@ -29,8 +30,10 @@ WRONG_METHODS = [
 ]
 
 
-def test_liveness_does_not_query_the_database(client: Client) -> None:
-    assert client.get("/livez").json() == {"status": "alive"}
+class TestService(ServiceTests):
+    method = "POST"
+    address = "/api/v1/token"
+    unknown_addresses = ("/nowhere", "/api/v1/users/", "/api/v1", "/api/v1/%00", "/\u00e9")
 
 
 @pytest.mark.django_db
@@ -65,23 +68,6 @@ def test_a_request_that_needs_a_database_that_is_down_gets_503_naming_it(
     assert response["Retry-After"]
 
 
-@pytest.mark.parametrize("host", ["evil.example.com", "testserver:port", "a b", "x" * 300, ""])
-def test_an_unknown_host_is_400(client: Client, host: str) -> None:
-    assert_problem(client.get("/.well-known/jwks.json", headers={"host": host}), 400)
-
-
-@pytest.mark.parametrize("length", ["x", "-1", "1.5", "1e3", " ", "\u0661", "9" * 30, "65537"])
-def test_a_malformed_or_huge_content_length_is_4xx(client: Client, length: str) -> None:
-    response = client.generic("POST", "/api/v1/token", b"{}", "application/json", CONTENT_LENGTH=length)
-    assert response.status_code in (400, 413), response.content
-    assert_problem(response, response.status_code)
-
-
-@pytest.mark.parametrize("path", ["/", "/nowhere", "/api/v1/users/", "/api/v1", "/api/v1/%00", "/\u00e9", "/admin/"])
-def test_an_unknown_url_is_404(client: Client, path: str) -> None:
-    assert_problem(client.get(path), 404, "not_found")
-
-
 def headers_for(address: str, service_headers: dict[str, str]) -> dict[str, str]:
     if address.startswith("/internal"):
         return service_headers
@@ -98,16 +84,5 @@ def test_an_unsupported_method_is_405(
     assert allowed in response["Allow"].split(", ")
 
 
-def test_the_openapi_document_and_its_page_are_public(client: Client) -> None:
-    assert client.get("/api/schema/").status_code == 200
-    assert client.get("/api/docs/").status_code == 200
-
-
 def test_an_unsupported_response_format_is_406(client: Client) -> None:
     assert_problem(client.get("/.well-known/jwks.json", headers={"accept": "text/html"}), 406)
-
-
-def test_every_response_carries_the_ids_of_its_trace_and_logs(client: Client) -> None:
-    response = client.get("/livez", headers={"x-request-id": "my-id.1"})
-    assert response["X-Request-ID"] == "my-id.1"
-    assert response["traceresponse"].startswith("00-")

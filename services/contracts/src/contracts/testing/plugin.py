@@ -21,6 +21,9 @@ from django.conf import settings
 
 from contracts.testing.tokens import TEST_AUDIENCE, TEST_ISSUER, private_key_pem
 
+# So that their assertions show values, as those of a test module do.
+pytest.register_assert_rewrite("contracts.testing.service")
+
 RUN_ID = uuid.uuid4().hex[:12]
 SERVICE_TOKENS = {name: f"test-token-of-{name}" for name in catalogue.load().services}
 
