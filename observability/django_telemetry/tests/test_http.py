@@ -197,6 +197,15 @@ def test_retries_stop_when_their_budget_is_used_up(session: Session, backend: Ht
     assert len(backend.requests) == 40 + retries
 
 
+def test_a_deadline_that_passes_while_a_call_begins_is_a_timeout(
+    session: Session, backend: HttpBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = iter([1.0])
+    monkeypatch.setattr(Deadline, "remaining", lambda _self: next(left, 0.0))
+    with pytest.raises(DependencyTimeout):
+        session.request("GET", "/late", deadline=Deadline.after(1.0))
+
+
 def test_redirects_are_not_followed(session: Session, backend: HttpBackend) -> None:
     backend.answer = respond(302, headers={"Location": "http://127.0.0.1:1/"})
     assert session.request("GET", "/moved").status_code == 302

@@ -43,6 +43,7 @@ __all__ = [
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 _PARAMETER = re.compile(r"\{(\w+)\}")
 _CONNECT_TIMEOUT = 2.0
+_MIN_TIMEOUT = 0.001
 MAX_RESPONSE_BYTES = 10 * 1024 * 1024
 
 
@@ -165,6 +166,8 @@ class Session:
             if remaining <= 0:
                 raise DependencyRejected(self.dependency, operation, "the deadline has passed")
             attempt = Deadline.after(min(remaining, self._timeout))
+            # requests refuses a timeout of 0, which is what is left if this thread was suspended meanwhile.
+            seconds = max(attempt.remaining(), _MIN_TIMEOUT)
             try:
                 with suppress_http_instrumentation():
                     response = self._session.request(
@@ -177,7 +180,7 @@ class Session:
                             **call.propagation(),
                             DEADLINE_HEADER: attempt.header_value(),
                         },
-                        timeout=(min(_CONNECT_TIMEOUT, attempt.remaining()), max(attempt.remaining(), 0.001)),
+                        timeout=(min(_CONNECT_TIMEOUT, seconds), seconds),
                         allow_redirects=False,
                         stream=True,
                     )
@@ -237,7 +240,7 @@ def _limit_socket(raw: Any, seconds: float) -> None:
     connection = getattr(raw, "_connection", None)
     sock = getattr(connection, "sock", None)
     if isinstance(sock, socket.socket):
-        sock.settimeout(max(seconds, 0.001))
+        sock.settimeout(max(seconds, _MIN_TIMEOUT))
 
 
 def _reason(exc: BaseException) -> str:

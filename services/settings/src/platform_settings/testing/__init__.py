@@ -21,9 +21,9 @@ GENERATED = hypothesis_settings(deadline=None, max_examples=100, suppress_health
 # None where a variable of the kind accepts any value.
 Wrong = Callable[[Variable], SearchStrategy[str] | None]
 
-# Long enough that a message contains it only if it shows the value.
-_WORDS = st.text("abcdefghijklmnopqrstuvwxyz", min_size=8, max_size=20)
-_HOSTS = st.from_regex(r"[a-z]{8,12}(\.example)?", fullmatch=True)
+# Long, and with letters that no English word has, so that a message contains it only if it shows the value.
+_WORDS = st.text("abcdefghijklmnopqrstuvwxyz", min_size=6, max_size=20).map("zqx{}".format)
+_HOSTS = st.from_regex(r"zqx[a-z]{6,10}(\.example)?", fullmatch=True)
 _BAD_PORTS = st.integers(65_536, 10**7).map(str) | _WORDS
 
 
