@@ -23,9 +23,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Any
 
 from backends import alertmanager
+from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.utils import timezone
 
@@ -71,7 +71,7 @@ def root_of(labels: Mapping[str, str]) -> str:
     return next((value for name in names if (value := labels.get(name))), "unknown")[:MAX_NAME]
 
 
-def write(incident: Incident, kind: Kind, at: datetime, text: str, actor: Any = None) -> Entry:
+def write(incident: Incident, kind: Kind, at: datetime, text: str, actor: User | None = None) -> Entry:
     """Add a line to an incident's timeline. `actor` is the user who did it, None for Alertmanager."""
     name = actor.get_username() if actor is not None else ""
     return Entry.objects.create(incident=incident, kind=kind, at=at, text=text, actor=actor, actor_name=name)

@@ -41,10 +41,11 @@ def state(request: HttpRequest) -> HttpResponse:
     served = health.services(client, at)
     replicas = health.replicas(client, at=at)
     alerts = health.alerts(client, at=at)
-    rows = []
+    rows, node_states = [], {}
     for name, service in known.services.items():
         blamed = [alert for alert in alerts if alert.root_service == name]
         running = replicas.get(name, [])
+        node_states[name] = _service_state(served.get(name), running, blamed)
         rows.append(
             {
                 "service": service,
@@ -53,10 +54,9 @@ def state(request: HttpRequest) -> HttpResponse:
                 "up": sum(replica.up for replica in running),
                 "versions": sorted({replica.version for replica in running if replica.version}),
                 "alerts": blamed,
-                "state": _service_state(served.get(name), running, blamed),
+                "state": node_states[name],
             }
         )
-    node_states = {row["service"].name: row["state"] for row in rows}  # type: ignore[attr-defined]
     for node in drawn.nodes:
         if not node.is_service:
             seen = health.worst(flows[edge.key].state for edge in drawn.callers_of(node.name))

@@ -12,6 +12,7 @@ from contracts.testing import tokens
 from contracts.testing.bodies import assert_problem
 from django.db import IntegrityError, transaction
 from django.test import Client
+from pytest_django import DjangoAssertNumQueries
 from stock.models import Product
 
 pytestmark = pytest.mark.django_db
@@ -77,11 +78,11 @@ def test_an_invalid_cursor_is_4xx(client: Client, add_product: AddProduct, curso
 
 
 def test_the_number_of_queries_does_not_grow_with_the_page(
-    client: Client, add_product: AddProduct, django_assert_num_queries: object
+    client: Client, add_product: AddProduct, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     for _ in range(20):
         add_product()
-    with django_assert_num_queries(1):  # type: ignore[operator]
+    with django_assert_num_queries(1):
         client.get("/api/v1/products")
 
 

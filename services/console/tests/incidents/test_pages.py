@@ -10,6 +10,7 @@ import pytest
 from django.test import Client
 from incidents.models import Incident
 from incidents.views import CHANGED, PAGE_SIZE
+from pytest_django import DjangoAssertNumQueries
 
 from tests.incidents.conftest import AlertmanagerStub, Deliverer, alert, resolved, the_incident
 
@@ -204,11 +205,11 @@ def test_an_unknown_incident_is_not_found(viewer_client: Client) -> None:
 
 
 def test_a_page_costs_few_queries(
-    viewer_client: Client, deliverer: Deliverer, django_assert_max_num_queries: object
+    viewer_client: Client, deliverer: Deliverer, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
     past_incidents(PAGE_SIZE)
     deliverer.send(*(alert(service=f"s{number}", root_service=f"s{number}") for number in range(20)))
-    with django_assert_max_num_queries(10):  # type: ignore[operator]
+    with django_assert_max_num_queries(10):
         page(viewer_client)
 
 

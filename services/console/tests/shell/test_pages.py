@@ -7,6 +7,7 @@ import re
 import pytest
 from django.test import Client
 from django_telemetry import context
+from pytest_django import Settings
 
 
 def policy(header: str) -> dict[str, str]:
@@ -76,7 +77,7 @@ def test_the_palette_lists_pages_services_dashboards_and_runbooks(viewer_client:
     assert [place["url"] for place in places if place["url"] == "/d/platform-overview"]
 
 
-def test_links_to_other_programs_are_shown_if_configured(viewer_client: Client, settings: object) -> None:
+def test_links_to_other_programs_are_shown_if_configured(viewer_client: Client, settings: Settings) -> None:
     assert "Grafana" not in viewer_client.get("/runbooks").content.decode()
-    settings.GRAFANA_URL = "http://grafana.example:3000"  # type: ignore[attr-defined]
+    settings.GRAFANA_URL = "http://grafana.example:3000"
     assert 'href="http://grafana.example:3000"' in viewer_client.get("/runbooks").content.decode()

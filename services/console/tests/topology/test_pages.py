@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -18,18 +19,18 @@ def text(client: Client, path: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", answer.content.decode()))
 
 
-def island(client: Client, path: str, name: str) -> dict[str, object]:
+def island(client: Client, path: str, name: str) -> dict[str, Any]:
     """Return the JSON that a page embeds for its script."""
     html = client.get(path).content.decode()
     found = re.search(rf'<script id="{name}" type="application/json">(.*?)</script>', html, re.DOTALL)
     assert found, f"no {name} in {path}"
-    data: dict[str, object] = json.loads(found[1])
+    data: dict[str, Any] = json.loads(found[1])
     return data
 
 
 def test_the_map_is_shown_before_prometheus_answers(viewer_client: Client) -> None:
     graph = island(viewer_client, "/services", "map-graph")
-    nodes = {node["name"] for node in graph["nodes"]}  # type: ignore[attr-defined]
+    nodes = {node["name"] for node in graph["nodes"]}
     assert {"orders", "payments", "postgresql", "rabbitmq"} <= nodes
 
 
@@ -44,7 +45,7 @@ def test_a_failing_edge_is_marked(viewer_client: Client, prometheus: PrometheusS
     prometheus.answers["edge:calls_by_outcome:ratio_rate1m"] = [(edge, 0.3)]
     assert "10/s 30 % 250 ms" in text(viewer_client, "/topology/state")
     state = island(viewer_client, "/topology/state", "map-state")
-    states = {edge["key"]: edge["state"] for edge in state["edges"]}  # type: ignore[attr-defined]
+    states = {edge["key"]: edge["state"] for edge in state["edges"]}
     assert states["orders|payments|http"] == "crit"
     assert states["orders|users|http"] == "idle"
 
@@ -56,7 +57,7 @@ def test_the_marks_follow_the_limit_of_the_alert(
     edge = {"service": "orders", "dependency": "payments", "protocol": "http"}
     prometheus.answers["edge:calls_by_outcome:ratio_rate1m"] = [(edge, failed)]
     edges = island(viewer_client, "/topology/state", "map-state")["edges"]
-    assert next(e["state"] for e in edges if e["key"] == "orders|payments|http") == state  # type: ignore[attr-defined]
+    assert next(e["state"] for e in edges if e["key"] == "orders|payments|http") == state
 
 
 def test_a_service_blamed_by_an_alert_is_marked_and_links_to_the_runbook(
@@ -66,13 +67,13 @@ def test_a_service_blamed_by_an_alert_is_marked_and_links_to_the_runbook(
     prometheus.answers["ALERTS"] = [(labels, 1.0)]
     answer = viewer_client.get("/topology/state").content.decode()
     assert 'href="/runbooks/EdgeErrors"' in answer
-    assert island(viewer_client, "/topology/state", "map-state")["nodes"]["payments"] == "crit"  # type: ignore[index]
+    assert island(viewer_client, "/topology/state", "map-state")["nodes"]["payments"] == "crit"
 
 
 def test_a_ticket_is_not_shown_as_a_page(viewer_client: Client, prometheus: PrometheusStub) -> None:
     labels = {"alertname": "TelemetryLost", "severity": "ticket", "service": "orders", "root_service": "orders"}
     prometheus.answers["ALERTS"] = [(labels, 1.0)]
-    assert island(viewer_client, "/topology/state", "map-state")["nodes"]["orders"] == "warn"  # type: ignore[index]
+    assert island(viewer_client, "/topology/state", "map-state")["nodes"]["orders"] == "warn"
 
 
 def test_a_past_moment_is_queried_at_its_time(viewer_client: Client, prometheus: PrometheusStub) -> None:
@@ -116,7 +117,7 @@ def test_a_replica_that_is_down_is_shown_as_down(viewer_client: Client, promethe
     replica = {"service": "orders", "process": "orders", "instance": "127.0.0.1:8103"}
     prometheus.answers["(up{"] = [(replica, 0.0)]
     assert "1.4.2 down" in text(viewer_client, "/topology/orders/state")
-    assert island(viewer_client, "/topology/state", "map-state")["nodes"]["orders"] == "crit"  # type: ignore[index]
+    assert island(viewer_client, "/topology/state", "map-state")["nodes"]["orders"] == "crit"
 
 
 def test_charts_have_exemplars_that_open_the_trace(viewer_client: Client, prometheus: PrometheusStub) -> None:
@@ -126,7 +127,7 @@ def test_charts_have_exemplars_that_open_the_trace(viewer_client: Client, promet
         {"seriesLabels": {}, "exemplars": [{"labels": {"trace_id": trace_id}, "value": "0.7", "timestamp": 1.8e9}]}
     ]
     chart = island(viewer_client, "/topology/orders/charts", "node-chart-duration")
-    assert [series["name"] for series in chart["series"]] == ["p95"]  # type: ignore[attr-defined]
+    assert [series["name"] for series in chart["series"]] == ["p95"]
     assert chart["exemplars"] == [{"time": 1800000000000, "value": 0.7, "url": f"/traces/{trace_id}"}]
 
 

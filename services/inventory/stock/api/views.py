@@ -17,7 +17,7 @@ from stock.models import Product
 class ProductListView(ListAPIView[Product]):
     """Products (public)."""
 
-    authentication_classes: Any = []
+    authentication_classes = ()
     permission_classes = [AllowAny]
     serializer_class = ProductSerializer
     queryset = Product.objects.all()
@@ -31,7 +31,7 @@ class ProductListView(ListAPIView[Product]):
 class ProductView(RetrieveAPIView[Product]):
     """One product (public)."""
 
-    authentication_classes: Any = []
+    authentication_classes = ()
     permission_classes = [AllowAny]
     serializer_class = ProductSerializer
     queryset = Product.objects.all()

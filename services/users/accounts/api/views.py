@@ -36,7 +36,7 @@ class Unauthorized(Problem):
 class PublicView(APIView):
     """A public endpoint. An access token sent with the request is ignored."""
 
-    authentication_classes: Any = []
+    authentication_classes = ()
     permission_classes = [AllowAny]
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Response:
