@@ -76,15 +76,6 @@ def test_every_process_is_run_natively() -> None:
     expect(running == wanted, f"{sorted(wanted)}", sorted(running), "observability/native/process-compose.yaml")
 
 
-def test_every_running_process_is_in_the_catalogue(platform: Platform) -> None:
-    states = {status.name: status for status in platform.runner.list(with_memory=False)}
-    for process in PROCESSES:
-        status = states.get(process.name)
-        expect(status is not None, f"a process {process.name}", sorted(states), "make status")
-        assert status is not None
-        expect(status.health in ("ready", "running"), f"{process.name} ready", status.health, "make status")
-
-
 def test_every_process_is_a_scrape_target() -> None:
     groups = json.loads(read("observability/prometheus/targets/native/django.json"))
     actual = {(group["labels"]["service"], group["labels"]["process"], group["targets"][0]) for group in groups}

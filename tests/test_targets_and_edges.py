@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import fields
 
 import pytest
 from catalogue import Catalogue
@@ -12,9 +13,11 @@ from platformctl.app import Platform
 from tests.support.expect import expect
 from tests.support.jaeger import Jaeger
 from tests.support.prometheus import Prometheus
-from tests.support.shop import Shop
+from tests.support.shop import Shop, Urls
 
 Edges = set[tuple[str, str, str]]
+# The services whose edges an order uses, all of them.
+SHOP = {field.name for field in fields(Urls)}
 LOOKBACK_SECONDS = 3600
 # The job that fills Jaeger's graph runs each minute.
 GRAPH_WITHIN_SECONDS = 150
@@ -28,6 +31,13 @@ def traffic(shop: Shop) -> None:
     declined = customer.try_to_order(shop.items(), card="tok_declined")
     expect(declined.status_code == 402, "402", declined.status_code, f"{shop.urls.orders}/api/docs/")
     customer.notifications()
+
+
+def test_every_process_of_the_catalogue_runs(platform: Platform) -> None:
+    states = {status.name: status.health for status in platform.runner.list(with_memory=False)}
+    for process in platform.catalogue.processes():
+        health = states.get(process.name, "missing")
+        expect(health in ("ready", "running"), f"{process.name} ready", health, "make status")
 
 
 def test_every_target_is_up(prometheus: Prometheus) -> None:
@@ -54,9 +64,9 @@ def test_every_backend_is_scraped(prometheus: Prometheus) -> None:
 
 @pytest.mark.usefixtures("traffic")
 def test_the_edges_that_callers_measure_are_those_of_the_catalogue(platform: Platform, prometheus: Prometheus) -> None:
-    product = platform.catalogue.for_customers()
-    wanted: Edges = {(e.caller, e.callee, e.protocol) for e in platform.catalogue.edges() if e.caller in product}
-    # Edges of operators' services, which depend on what they viewed: never more than the catalogue has.
+    wanted: Edges = {(e.caller, e.callee, e.protocol) for e in platform.catalogue.edges() if e.caller in SHOP}
+    # Edges of services that these tests don't call, and of operators', which depend on what they viewed: never more
+    # than the catalogue has.
     possible = {(e.caller, e.callee, e.protocol) for e in platform.catalogue.edges()} - wanted
     # Series of possible calls start at 0: an edge is one that was used.
     query = "sum by (service, dependency, protocol) (dependency_call_duration_seconds_count) > 0"
@@ -74,17 +84,15 @@ def test_the_edges_that_callers_measure_are_those_of_the_catalogue(platform: Pla
 
 
 def service_edges(catalogue: Catalogue) -> set[tuple[str, str]]:
-    """(caller, callee) of every edge of the product: calls, and events from publisher to consumer."""
-    product = catalogue.for_customers()
-    return {
-        (edge.caller, edge.callee) for edge in catalogue.edges() if edge.caller in product
-    } | catalogue.event_edges()
+    """(caller, callee) of every edge: calls, and events from publisher to consumer."""
+    return {(edge.caller, edge.callee) for edge in catalogue.edges()} | catalogue.event_edges()
 
 
 @pytest.mark.usefixtures("traffic")
 @pytest.mark.timeout(GRAPH_WITHIN_SECONDS + 60)
 def test_jaegers_graph_has_the_catalogues_edges(platform: Platform, jaeger: Jaeger) -> None:
-    wanted = service_edges(platform.catalogue)
+    possible = service_edges(platform.catalogue)
+    wanted = {(caller, callee) for caller, callee in possible if caller in SHOP}
 
     def drawn() -> set[tuple[str, str]]:
         edges = jaeger.dependencies(int(time.time() * 1000), LOOKBACK_SECONDS * 1000)
@@ -94,7 +102,7 @@ def test_jaegers_graph_has_the_catalogues_edges(platform: Platform, jaeger: Jaeg
     eventually(
         drawn,
         f"the edges {sorted(wanted)}",
-        accept=lambda actual: actual == wanted,
+        accept=lambda actual: wanted <= actual <= possible,
         look_at=f"{jaeger.url}/api/dependencies?endTs={int(time.time() * 1000)}&lookback={LOOKBACK_SECONDS * 1000}",
         timeout=GRAPH_WITHIN_SECONDS,
         longest_pause=5,
