@@ -141,11 +141,13 @@ def grown(family: str, by: float = 1, /, **labels: str) -> Iterator[None]:
     assert actual == by, f"{family}{labels} should grow by {by}, grew by {actual}"
 
 
-def check_books(books: Account) -> None:
+def check_balance(counts: Account) -> None:
     """Check that created = delivered + lost (by reason) + queued, exactly."""
-    delivered, lost, waiting = books.delivered, dict(books.lost), books.waiting()
+    delivered, lost, waiting = counts.delivered, dict(counts.lost), counts.waiting()
     actual = delivered + sum(lost.values()) + waiting
-    assert books.made == actual, f"made {books.made}, but delivered {delivered} + {lost} + waiting {waiting} = {actual}"
+    assert counts.made == actual, (
+        f"made {counts.made}, but delivered {delivered} + {lost} + waiting {waiting} = {actual}"
+    )
 
 
 def check_memory_stays_flat(fill: Callable[[], object], go_on: Callable[[], object], what: str) -> None:

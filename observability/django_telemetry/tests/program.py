@@ -71,7 +71,7 @@ def requests_under_asgi(count: int) -> list[float]:
     return asyncio.run(all_of_them())
 
 
-def books() -> dict[str, Any]:
+def counts() -> dict[str, Any]:
     from django_telemetry.accounting import account
 
     return {
@@ -102,19 +102,19 @@ def fail_and_exit() -> None:
 
 def block() -> None:
     took = requests(3000)
-    report(slowest=max(took), books=books(), at=time.time())
+    report(slowest=max(took), counts=counts(), at=time.time())
 
 
 def block_under_asgi() -> None:
     # Two lines each: the view's and the access line.
     took = requests_under_asgi(1500)
-    report(slowest=max(took), books=books(), at=time.time())
+    report(slowest=max(took), counts=counts(), at=time.time())
 
 
 def settle() -> None:
     """Wait at most 10 seconds until all queues are empty."""
     deadline = time.monotonic() + 10
-    while any(signal["waiting"] for signal in books().values()) and time.monotonic() < deadline:
+    while any(signal["waiting"] for signal in counts().values()) and time.monotonic() < deadline:
         time.sleep(0.01)
 
 
@@ -128,12 +128,12 @@ def fork() -> None:
         requests(7)
         failing_requests(1)
         settle()
-        report(who="child", books=books())
+        report(who="child", counts=counts())
         os._exit(0)
     os.waitpid(pid, 0)
     requests(3)
     settle()
-    report(who="parent", books=books())
+    report(who="parent", counts=counts())
 
 
 def work(count: int) -> None:

@@ -160,19 +160,19 @@ def test_the_handler_runs_in_the_trace_of_the_message(
 def test_a_rejected_message_is_dead_lettered_with_its_reason(
     broker: _Broker, publisher: Publisher, consume: Callable[..., Consumer]
 ) -> None:
-    told: list[str] = []
+    reasons: list[str] = []
 
     def handle(message: Message) -> None:
         raise Reject("not valid: token=verysecretvalue")
 
-    consume(handle, on_dead_letter=lambda message, reason: told.append(reason))
+    consume(handle, on_dead_letter=lambda message, reason: reasons.append(reason))
     publisher.publish(broker.exchange, "order.x", b"bad", message_id="m-8")
     properties, body = eventually(lambda: broker.get(broker.dead), "the rejected message in the dead letters")
     assert body == b"bad"
     assert properties.message_id == "m-8"
     assert properties.headers["x-error-reason"] == "not valid: token=[redacted]"
     assert properties.headers["x-original-routing-key"] == "order.x"
-    eventually(lambda: told, "on_dead_letter to be called")
+    eventually(lambda: reasons, "on_dead_letter to be called")
     eventually(
         lambda: sample("messaging_process_duration_seconds_count", destination=broker.queue, outcome="rejected"),
         "the rejection to be measured",
@@ -244,7 +244,7 @@ def test_a_stop_finishes_the_current_message(
         accept=lambda actual: actual == 1,
     )
     eventually(lambda: not consumer.connected.is_set(), "the consumer to disconnect")
-    assert broker.get(broker.queue) is None, "the message in hand was not acknowledged"
+    assert broker.get(broker.queue) is None, "the current message was not acknowledged"
 
 
 def test_a_stop_ends_the_pause_after_a_failure(
@@ -262,9 +262,9 @@ def test_a_stop_ends_the_pause_after_a_failure(
 
 
 def test_an_unroutable_message_is_an_error_when_mandatory(broker: _Broker, publisher: Publisher) -> None:
-    publisher.publish(broker.exchange, "nobody.listens", b"", message_id="m")
+    publisher.publish(broker.exchange, "no.queue", b"", message_id="m")
     with pytest.raises(DependencyError, match="no queue"):
-        publisher.publish(broker.exchange, "nobody.listens", b"", message_id="m", mandatory=True)
+        publisher.publish(broker.exchange, "no.queue", b"", message_id="m", mandatory=True)
     publisher.publish(broker.exchange, "order.x", b"", message_id="still-usable")
 
 

@@ -136,9 +136,9 @@ def test_the_measured_process_has_its_own_processor_and_all_affinities_are_resto
 
 def test_an_exited_backend_or_a_single_processor_does_not_stop_the_benchmark() -> None:
     before = os.sched_getaffinity(0)
-    with subprocess.Popen(["true"]) as gone:
+    with subprocess.Popen(["true"]) as exited:
         pass
-    with processors.kept_free([gone.pid]):
+    with processors.kept_free([exited.pid]):
         pass
     os.sched_setaffinity(0, {min(before)})
     try:

@@ -85,7 +85,7 @@ def test_each_task_of_a_pool_belongs_to_the_work_that_submits_it() -> None:
             assert pool.submit(request_id).result(10) == first.request_id
         with unit_of_work("second") as second:
             assert list(pool.map(lambda _: request_id(), range(2), timeout=10)) == [second.request_id] * 2
-            assert request_id() == second.request_id, "submit() must leave the work in hand as it was"
+            assert request_id() == second.request_id, "submit() must leave the current work as it was"
         assert pool.submit(lambda: (request_id(), trace_ids())).result(10) == (None, None)
 
 

@@ -50,7 +50,7 @@ def _seen(way: str) -> dict[str, Any]:
         with os.fdopen(reader) as reports:
             report = reports.read()
         _, error = process.communicate(timeout=60)
-    assert report, f"{way} told nothing; its stderr: {error.decode()[-3000:]}"
+    assert report, f"{way} reported nothing; its stderr: {error.decode()[-3000:]}"
     return json.loads(report)
 
 
@@ -68,17 +68,17 @@ def test_spans_have_the_same_names_kinds_statuses_and_attributes(both: tuple[dic
             assert (len(theirs["spans"]), len(own["spans"])) == (0, 1)
             continue
         assert len(theirs["spans"]) == len(own["spans"]) == 1, request
-        expected, came = theirs["spans"][0], own["spans"][0]
+        expected, actual = theirs["spans"][0], own["spans"][0]
         for field in ("name", "kind", "root"):
-            assert came[field] == expected[field], f"{request}: {field}"
+            assert actual[field] == expected[field], f"{request}: {field}"
         if request in ANSWERED_EXCEPTIONS:
-            assert (expected["status"], came["status"]) == ("ERROR", "UNSET"), request
-            assert (expected["events"], came["events"]) == (["exception"], []), request
+            assert (expected["status"], actual["status"]) == ("ERROR", "UNSET"), request
+            assert (expected["events"], actual["events"]) == (["exception"], []), request
         else:
-            assert came["status"] == expected["status"], request
-            assert came["events"] == expected["events"], request
+            assert actual["status"] == expected["status"], request
+            assert actual["events"] == expected["events"], request
         wanted = {k: v for k, v in expected["attributes"].items() if k not in LEFT_OUT | NOT_COMPARED}
-        shown = {k: v for k, v in came["attributes"].items() if k not in ADDED | NOT_COMPARED}
+        shown = {k: v for k, v in actual["attributes"].items() if k not in ADDED | NOT_COMPARED}
         if request.startswith("async "):
             # Stock uses the socket's address under ASGI and the Host header under WSGI; the library, the Host header.
             assert (wanted.pop("server.address"), shown.pop("server.address")) == ("127.0.0.1", "testserver")

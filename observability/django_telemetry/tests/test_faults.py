@@ -38,7 +38,7 @@ from sentry_sdk.envelope import Envelope
 from .harness import (
     Answer,
     HttpBackend,
-    check_books,
+    check_balance,
     check_memory_stays_flat,
     cut_off,
     drop,
@@ -53,8 +53,8 @@ class _Rig:
     """A transport with its own account."""
 
     def __init__(self, port: int, spotlight: str = "") -> None:
-        self.books = Account("test")
-        self.transport = BoundedTransport(f"http://key@127.0.0.1:{port}/1", spotlight, self.books)
+        self.counts = Account("test")
+        self.transport = BoundedTransport(f"http://key@127.0.0.1:{port}/1", spotlight, self.counts)
 
     def send(self, count: int, text: str = "x") -> int:
         """Report ``count`` errors and return how many blocked their caller."""
@@ -69,7 +69,7 @@ class _Rig:
 
     def settle(self) -> None:
         """Wait until the queue is empty."""
-        eventually(self.books.waiting, "no error report waiting", accept=lambda waiting: not waiting)
+        eventually(self.counts.waiting, "no error report waiting", accept=lambda waiting: not waiting)
 
 
 @pytest.fixture
@@ -107,9 +107,9 @@ def test_reporting_an_error_never_waits_and_is_accounted_for(
     # A loaded machine may delay a few calls; waiting for the backend would delay every call.
     assert under.send(MAX_QUEUED) <= 3
     under.settle()
-    assert under.books.lost["export_failed"] == MAX_QUEUED
+    assert under.counts.lost["export_failed"] == MAX_QUEUED
     assert len(backend.requests) < MAX_QUEUED / 2, "the breaker should have spared most attempts"
-    check_books(under.books)
+    check_balance(under.counts)
 
 
 @pytest.mark.parametrize("fault", ["hangs", "503", "drops", "truncates"])
@@ -125,14 +125,14 @@ def test_a_backend_that_recovers_receives_errors_again(
     def arrives() -> bool:
         under.send(1)
         under.settle()
-        return under.books.delivered > 0
+        return under.counts.delivered > 0
 
     eventually(arrives, "an error report at the recovered backend")
-    before = under.books.delivered
+    before = under.counts.delivered
     under.send(5)
     under.settle()
-    assert under.books.delivered == before + 5
-    check_books(under.books)
+    assert under.counts.delivered == before + 5
+    check_balance(under.counts)
 
 
 def test_a_slow_backend_receives_what_the_queue_holds(rig: Callable[..., _Rig], backend: HttpBackend) -> None:
@@ -140,9 +140,9 @@ def test_a_slow_backend_receives_what_the_queue_holds(rig: Callable[..., _Rig], 
     under = rig(backend.port)
     assert under.send(MAX_QUEUED * 2) <= 3
     under.settle()
-    assert under.books.delivered == len(backend.requests)
-    assert under.books.lost["queue_full"] > 0
-    check_books(under.books)
+    assert under.counts.delivered == len(backend.requests)
+    assert under.counts.lost["queue_full"] > 0
+    check_balance(under.counts)
 
 
 def test_an_answer_truncated_after_its_status_counts_as_delivered(
@@ -152,14 +152,14 @@ def test_an_answer_truncated_after_its_status_counts_as_delivered(
     under = rig(backend.port)
     under.send(3)
     under.settle()
-    assert (under.books.delivered, len(backend.requests)) == (3, 3)
+    assert (under.counts.delivered, len(backend.requests)) == (3, 3)
 
 
 def test_one_of_two_targets_is_enough(rig: Callable[..., _Rig], backend: HttpBackend) -> None:
     under = rig(free_port(), spotlight=f"{backend.url}/stream")
     under.send(10)
     under.settle()
-    assert under.books.delivered == 10
+    assert under.counts.delivered == 10
 
 
 def test_the_queue_of_errors_is_bounded_by_bytes(
@@ -168,8 +168,8 @@ def test_the_queue_of_errors_is_bounded_by_bytes(
     backend.answer = faults["hangs"]
     under = rig(backend.port)
     under.send(50, text="x" * 200_000)
-    assert under.books.lost["queue_full"] >= 28
-    check_books(under.books)
+    assert under.counts.lost["queue_full"] >= 28
+    check_balance(under.counts)
 
 
 def test_memory_stays_flat_while_errors_cannot_be_sent(
@@ -184,7 +184,7 @@ def test_memory_stays_flat_while_errors_cannot_be_sent(
         lambda: under.send(2000, text="y" * 5000),
         "2000 errors that could not be sent",
     )
-    check_books(under.books)
+    check_balance(under.counts)
 
 
 @pytest.mark.parametrize("fault", ["refuses", "hangs", "503"])
@@ -199,18 +199,18 @@ def test_closing_counts_what_is_left(
     under.transport.close(0.3)
     assert time.monotonic() - start < 1.3
     under.send(2)
-    assert under.books.waiting() == 0
-    assert under.books.lost["shutdown"] >= 2
-    check_books(under.books)
+    assert under.counts.waiting() == 0
+    assert under.counts.lost["shutdown"] >= 2
+    check_balance(under.counts)
 
 
 def test_every_error_of_many_threads_is_accounted_for(rig: Callable[..., _Rig], backend: HttpBackend) -> None:
     under = rig(backend.port)
     in_threads(8, lambda _: under.send(50))
     under.settle()
-    assert under.books.made == 400
-    assert under.books.delivered == len(backend.requests)
-    check_books(under.books)
+    assert under.counts.made == 400
+    assert under.counts.delivered == len(backend.requests)
+    check_balance(under.counts)
 
 
 class _NoThread(threading.Thread):
@@ -222,21 +222,21 @@ def test_a_system_out_of_threads_affects_only_telemetry(
     rig: Callable[..., _Rig], backend: HttpBackend, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
     under = rig(backend.port)
-    books = Account("test")
+    counts = Account("test")
     with (tmp_path / "lines").open("wb") as file:
-        writer = LineWriter(file.fileno(), books=books)
+        writer = LineWriter(file.fileno(), counts=counts)
         with monkeypatch.context() as without:
             without.setattr(_threads.threading, "Thread", _NoThread)
             under.send(3)
             writer.write(b"one\n")
-        assert (under.books.waiting(), books.waiting()) == (3, 1)
+        assert (under.counts.waiting(), counts.waiting()) == (3, 1)
         under.send(1)
         under.settle()
         writer.write(b"two\n")
         assert writer.flush(5)
         writer.close(1)
-    assert under.books.delivered == 4
-    assert books.delivered == 2
+    assert under.counts.delivered == 4
+    assert counts.delivered == 2
 
 
 def test_a_scraper_that_never_asks_and_one_that_never_reads_block_no_request() -> None:

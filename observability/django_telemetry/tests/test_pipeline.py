@@ -24,7 +24,7 @@ from platform_testing.polling import eventually
 from .harness import (
     Answer,
     HttpBackend,
-    check_books,
+    check_balance,
     check_memory_stays_flat,
     cut_off,
     drop,
@@ -40,10 +40,10 @@ class _Rig:
     """A pipeline with its own account, and a provider that feeds it."""
 
     def __init__(self, endpoint: str, **changes: Any) -> None:
-        self.books = Account("test")
+        self.counts = Account("test")
         defaults: dict[str, Any] = {"batch_delay": 0.02, "traces_timeout": 0.5, "batch_max_spans": 16}
         config = replace(get_config(), traces_endpoint=endpoint, **{**defaults, **changes})
-        self.pipeline = SpanPipeline(config, self.books)
+        self.pipeline = SpanPipeline(config, self.counts)
         self.provider: TracerProvider = tracing.build_provider(config)
         self.provider.add_span_processor(self.pipeline)
         self.tracer = self.provider.get_tracer("test")
@@ -78,24 +78,24 @@ def test_everything_arrives_at_a_healthy_backend(rig: Callable[..., _Rig], backe
     under = rig(f"{backend.url}/v1/traces", traces_headers={"api-key": "k"})
     under.make(100)
     assert under.pipeline.force_flush(5000)
-    assert (under.books.made, under.books.delivered) == (100, 100)
+    assert (under.counts.made, under.counts.delivered) == (100, 100)
     assert len(spans_sent(backend)) == 100
     method, path, headers, _ = backend.requests[0]
     assert (method, path, headers["content-type"]) == ("POST", "/v1/traces", "application/x-protobuf")
     assert headers["api-key"] == "k"
-    check_books(under.books)
+    check_balance(under.counts)
 
 
 def test_spans_below_a_full_batch_are_sent_after_the_delay(rig: Callable[..., _Rig], backend: HttpBackend) -> None:
     under = rig(backend.url)
     under.make(1)
-    eventually(lambda: under.books.delivered, "one span delivered", accept=lambda actual: actual == 1)
+    eventually(lambda: under.counts.delivered, "one span delivered", accept=lambda actual: actual == 1)
 
 
 def test_unsampled_spans_are_not_created(rig: Callable[..., _Rig], backend: HttpBackend) -> None:
     under = rig(backend.url, sampler="always_off")
     under.make(10)
-    assert under.books.made == 0
+    assert under.counts.made == 0
 
 
 FAULTS: dict[str, Answer] = {
@@ -115,9 +115,9 @@ def test_a_fault_is_retried_until_the_backend_recovers(
     under.make(20)
     eventually(lambda: len(backend.requests), "a second attempt", accept=lambda actual: actual >= 2)
     backend.answer = respond(200)
-    eventually(lambda: under.books.delivered, "20 spans delivered", accept=lambda actual: actual == 20)
-    assert sum(under.books.lost.values()) == 0
-    check_books(under.books)
+    eventually(lambda: under.counts.delivered, "20 spans delivered", accept=lambda actual: actual == 20)
+    assert sum(under.counts.lost.values()) == 0
+    check_balance(under.counts)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -127,16 +127,16 @@ def test_a_batch_that_stays_refused_is_dropped_and_counted(
     backend.answer = FAULTS[fault]
     under = rig(backend.url)
     under.make(10)
-    eventually(lambda: under.books.lost["export_failed"], "10 spans given up", accept=lambda actual: actual == 10)
+    eventually(lambda: under.counts.lost["export_failed"], "10 spans given up", accept=lambda actual: actual == 10)
     assert len(backend.requests) == 6, "six attempts, then it is given up"
-    check_books(under.books)
+    check_balance(under.counts)
 
 
 def test_a_permanent_rejection_is_not_retried(rig: Callable[..., _Rig], backend: HttpBackend) -> None:
     backend.answer = respond(400)
     under = rig(backend.url)
     under.make(5)
-    eventually(lambda: under.books.lost["export_failed"], "5 spans given up", accept=lambda actual: actual == 5)
+    eventually(lambda: under.counts.lost["export_failed"], "5 spans given up", accept=lambda actual: actual == 5)
     assert len(backend.requests) == 1
 
 
@@ -146,7 +146,7 @@ def test_an_answer_truncated_after_its_status_counts_by_the_status(
     backend.answer = cut_off(b"\x0a")
     under = rig(backend.url)
     under.make(5)
-    eventually(lambda: under.books.delivered, "5 spans delivered", accept=lambda actual: actual == 5)
+    eventually(lambda: under.counts.delivered, "5 spans delivered", accept=lambda actual: actual == 5)
     assert len(backend.requests) == 1, "sending it again would store the spans twice"
 
 
@@ -157,11 +157,11 @@ def test_spans_that_the_collector_rejects_are_counted(rig: Callable[..., _Rig], 
     under = rig(backend.url, batch_max_spans=10, batch_delay=60.0)
     under.make(10)
     eventually(
-        lambda: under.books.delivered + under.books.lost["export_failed"],
+        lambda: under.counts.delivered + under.counts.lost["export_failed"],
         "ten spans settled",
         accept=lambda actual: actual == 10,
     )
-    assert (under.books.delivered, under.books.lost["export_failed"]) == (7, 3)
+    assert (under.counts.delivered, under.counts.lost["export_failed"]) == (7, 3)
 
 
 def test_a_backend_that_was_unavailable_receives_spans_after_its_recovery(rig: Callable[..., _Rig]) -> None:
@@ -169,27 +169,27 @@ def test_a_backend_that_was_unavailable_receives_spans_after_its_recovery(rig: C
     under = rig(f"http://127.0.0.1:{port}", queue_max_spans=50)
     under.make(80)
     eventually(
-        lambda: under.books.lost["queue_full"],
+        lambda: under.counts.lost["queue_full"],
         "30 spans dropped from the full queue",
         accept=lambda actual: actual == 30,
     )
     late = HttpBackend(port=port)
     try:
         eventually(
-            lambda: under.books.delivered + under.books.lost["export_failed"],
+            lambda: under.counts.delivered + under.counts.lost["export_failed"],
             "the 50 spans of the queue settled",
             accept=lambda actual: actual == 50,
             timeout=20,
         )
         under.make(10)
-        before = under.books.delivered
+        before = under.counts.delivered
         eventually(
-            lambda: under.books.delivered,
+            lambda: under.counts.delivered,
             "the spans after the outage delivered",
             accept=lambda actual: actual == before + 10 or actual >= 10,
         )
         assert under.pipeline.force_flush(5000)
-        check_books(under.books)
+        check_balance(under.counts)
     finally:
         late.close()
 
@@ -205,24 +205,24 @@ def test_the_caller_never_waits(rig: Callable[..., _Rig], backend: HttpBackend, 
         slow += time.perf_counter() - start > 0.1
     # A loaded machine may delay a few calls; waiting for the backend would delay every call.
     assert slow <= 5, f"ending a span took more than 0.1 s {slow} times of 2000"
-    check_books(under.books)
+    check_balance(under.counts)
 
 
 def test_the_queue_is_bounded_by_count(rig: Callable[..., _Rig], backend: HttpBackend) -> None:
     backend.answer = backend.hang
     under = rig(backend.url, queue_max_spans=30)
     under.make(100)
-    assert under.books.waiting() == 30
-    assert under.books.lost["queue_full"] == 70
-    check_books(under.books)
+    assert under.counts.waiting() == 30
+    assert under.counts.lost["queue_full"] == 70
+    check_balance(under.counts)
 
 
 def test_the_queue_is_bounded_by_bytes(rig: Callable[..., _Rig], backend: HttpBackend) -> None:
     backend.answer = backend.hang
     under = rig(backend.url, queue_max_bytes=100_000, attribute_value_limit=10_000)
     under.make(100, text="x" * 9000)
-    assert 8 <= under.books.waiting() <= 11
-    check_books(under.books)
+    assert 8 <= under.counts.waiting() <= 11
+    check_balance(under.counts)
 
 
 def test_memory_stays_flat_while_the_backend_is_unavailable(rig: Callable[..., _Rig]) -> None:
@@ -240,10 +240,10 @@ def test_closing_sends_what_is_queued(rig: Callable[..., _Rig], backend: HttpBac
     under = rig(backend.url, batch_delay=60)
     under.make(10)
     under.pipeline.close(2)
-    assert under.books.delivered == 10
+    assert under.counts.delivered == 10
     under.make(3)
-    assert under.books.lost["shutdown"] == 3
-    check_books(under.books)
+    assert under.counts.lost["shutdown"] == 3
+    check_balance(under.counts)
 
 
 @pytest.mark.parametrize("away", ["refuses", "hangs", "503"])
@@ -257,8 +257,8 @@ def test_closing_takes_at_most_its_timeout_and_counts_the_rest(
     under.make(10)
     with _at_most(1.5, "closing"):
         under.pipeline.close(1.0)
-    assert under.books.lost["shutdown"] == 10
-    check_books(under.books)
+    assert under.counts.lost["shutdown"] == 10
+    check_balance(under.counts)
 
 
 def test_every_span_of_many_threads_is_accounted_for(rig: Callable[..., _Rig], backend: HttpBackend) -> None:
@@ -266,9 +266,9 @@ def test_every_span_of_many_threads_is_accounted_for(rig: Callable[..., _Rig], b
     under = rig(f"{backend.url}/v1/traces", queue_max_spans=100)
     in_threads(8, lambda _: under.make(500))
     under.pipeline.close(5)
-    assert under.books.made == 4000
-    check_books(under.books)
-    assert len(spans_sent(backend)) == under.books.delivered
+    assert under.counts.made == 4000
+    check_balance(under.counts)
+    assert len(spans_sent(backend)) == under.counts.delivered
 
 
 def test_a_breaker_stays_open_longer_after_each_failure_and_closes_after_one_success() -> None:

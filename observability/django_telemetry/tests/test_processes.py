@@ -117,7 +117,7 @@ def test_a_process_exits_in_time_with_a_stdout_without_a_reader(
     started = program(server, stdout=subprocess.PIPE, OTEL_EXPORTER_OTLP_ENDPOINT=hanging)
     report = started.report()
     assert report["slowest"] < 0.5, f"a request took {report['slowest']:.3f} s while stdout was full"
-    logs = report["books"]["logs"]
+    logs = report["counts"]["logs"]
     assert logs["made"] == 3000
     assert logs["made"] == logs["delivered"] + sum(logs["lost"].values()) + logs["waiting"]
     assert logs["delivered"] < 3000, "the pipe should have been full"
@@ -144,7 +144,7 @@ def test_a_forked_child_has_its_own_pipelines_and_accounts(program: Any, backend
     child, parent = started.report(), started.report()
     assert (child["who"], parent["who"]) == ("child", "parent")
     for report, requests, errors in ((child, 7, 1), (parent, 8, 2)):
-        counts = {signal: (books["made"], books["delivered"]) for signal, books in report["books"].items()}
+        counts = {signal: (counts["made"], counts["delivered"]) for signal, counts in report["counts"].items()}
         # A failed request has a second line, from Django.
         lines = requests + 2 * errors
         expected = {"traces": requests + errors, "logs": lines, "errors": errors}

@@ -73,9 +73,9 @@ def test_a_valid_request_id_is_kept(http: Client, given: str) -> None:
 
 @pytest.mark.parametrize("given", ["A" * 129, "a b", "a\nb", "ä", "<script>", "a/b", ""])
 def test_an_invalid_request_id_is_replaced(http: Client, given: str) -> None:
-    came = http.get("/ok", headers={"X-Request-ID": given}).headers["X-Request-ID"]
-    assert came != given
-    assert re.fullmatch(r"[0-9a-f-]{36}", came)
+    returned = http.get("/ok", headers={"X-Request-ID": given}).headers["X-Request-ID"]
+    assert returned != given
+    assert re.fullmatch(r"[0-9a-f-]{36}", returned)
 
 
 def test_a_caller_with_a_service_token_continues_its_trace(http: Client, spans: MemoryProcessor) -> None:

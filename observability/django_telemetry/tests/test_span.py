@@ -45,10 +45,10 @@ def _both(do: Callable[[trace.Span], object], parent: SpanContext | None = None,
         light.start("start", SpanKind.SERVER, parent, 1_000, links),
         sdk.start_span("start", context, SpanKind.SERVER, None, links, 1_000),
     ):
-        assert isinstance(span, Span), f"a span of the SDK expected, came {type(span)}"
+        assert isinstance(span, Span), f"a span of the SDK expected, got {type(span)}"
         do(span)
         finish(span, TEMPLATE, {"url.path": "/api/" + 40 * "x", "request.id": "r-1"}, 2_000)
-    assert len(memory.spans) == 2, f"both spans should be exported once, came {memory.spans}"
+    assert len(memory.spans) == 2, f"both spans should be exported once, got {memory.spans}"
     return memory.spans
 
 
@@ -165,17 +165,17 @@ class _Listener(SpanProcessor):
     """A custom processor that is called at the start of spans."""
 
     def __init__(self) -> None:
-        self.heard: list[tuple[str, SpanContext | None]] = []
+        self.recorded: list[tuple[str, SpanContext | None]] = []
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         inside = trace.get_current_span(parent_context).get_span_context()
-        self.heard.append(("start", inside if inside.is_valid else None))
+        self.recorded.append(("start", inside if inside.is_valid else None))
 
     def _on_ending(self, span: Span) -> None:
-        self.heard.append(("ending", None))
+        self.recorded.append(("ending", None))
 
     def on_end(self, span: ReadableSpan) -> None:
-        self.heard.append(("end", None))
+        self.recorded.append(("end", None))
 
 
 @pytest.mark.parametrize("parent", [None, REMOTE], ids=["root", "child"])
@@ -187,7 +187,7 @@ def test_a_processor_added_later_receives_starts_and_ends(parent: SpanContext | 
     listener = _Listener()
     provider.add_span_processor(listener)
     finish(light.start("s", SpanKind.SERVER, parent, 1), TEMPLATE, {}, 2)
-    assert listener.heard == [("start", parent), ("ending", None), ("end", None)]
+    assert listener.recorded == [("start", parent), ("ending", None), ("end", None)]
 
 
 def test_a_light_context_equals_a_context_of_the_sdk() -> None:

@@ -15,7 +15,7 @@ from django_telemetry.accounting import Account
 from django_telemetry.writer import LineWriter
 from platform_testing.polling import eventually
 
-from .harness import check_books, threads_at_work
+from .harness import check_balance, threads_at_work
 
 
 class _Pipe:
@@ -23,7 +23,7 @@ class _Pipe:
 
     def __init__(self) -> None:
         self.reader, self.writer = os.pipe()
-        self.books = Account("test")
+        self.counts = Account("test")
         self._others = set(threading.enumerate())
 
     def read_all(self, expected: int) -> bytes:
@@ -50,79 +50,79 @@ def pipe() -> Iterator[_Pipe]:
 
 
 def test_lines_arrive_whole_and_in_order(pipe: _Pipe) -> None:
-    writer = LineWriter(pipe.writer, books=pipe.books)
+    writer = LineWriter(pipe.writer, counts=pipe.counts)
     expected = b"".join(b"line %d\n" % number for number in range(1000))
     for number in range(1000):
         writer.write(b"line %d\n" % number)
     assert pipe.read_all(len(expected)) == expected
     assert writer.flush(5)
-    assert (pipe.books.made, pipe.books.delivered) == (1000, 1000)
+    assert (pipe.counts.made, pipe.counts.delivered) == (1000, 1000)
     writer.close(1)
-    check_books(pipe.books)
+    check_balance(pipe.counts)
 
 
 def test_a_full_pipe_does_not_block_and_the_rest_is_counted(pipe: _Pipe) -> None:
-    writer = LineWriter(pipe.writer, max_lines=500, books=pipe.books)
+    writer = LineWriter(pipe.writer, max_lines=500, counts=pipe.counts)
     start = time.monotonic()
     for _ in range(5000):
         writer.write(b"x" * 199 + b"\n")
     assert time.monotonic() - start < 2
-    assert pipe.books.lost["queue_full"] >= 3500
-    check_books(pipe.books)
+    assert pipe.counts.lost["queue_full"] >= 3500
+    check_balance(pipe.counts)
     start = time.monotonic()
     writer.close(0.5)
     assert time.monotonic() - start < 1.5
-    assert pipe.books.lost["shutdown"] > 0
-    check_books(pipe.books)
+    assert pipe.counts.lost["shutdown"] > 0
+    check_balance(pipe.counts)
 
 
 def test_the_queue_is_bounded_by_bytes_too(pipe: _Pipe) -> None:
-    writer = LineWriter(pipe.writer, max_bytes=100_000, books=pipe.books)
+    writer = LineWriter(pipe.writer, max_bytes=100_000, counts=pipe.counts)
     for _ in range(200):
         writer.write(b"x" * 9_999 + b"\n")
-    assert pipe.books.waiting() <= 10
-    check_books(pipe.books)
+    assert pipe.counts.waiting() <= 10
+    check_balance(pipe.counts)
     writer.close(0.1)
 
 
 def test_writing_continues_when_the_reader_continues(pipe: _Pipe) -> None:
-    writer = LineWriter(pipe.writer, max_lines=100, books=pipe.books)
+    writer = LineWriter(pipe.writer, max_lines=100, counts=pipe.counts)
     for _ in range(2000):
         writer.write(b"x" * 999 + b"\n")
-    kept = pipe.books.made - pipe.books.lost["queue_full"]
+    kept = pipe.counts.made - pipe.counts.lost["queue_full"]
     data = pipe.read_all(kept * 1000)
     assert len(data) == kept * 1000
     eventually(
-        lambda: pipe.books.delivered, "the lines that were kept to be delivered", accept=lambda actual: actual == kept
+        lambda: pipe.counts.delivered, "the lines that were kept to be delivered", accept=lambda actual: actual == kept
     )
     writer.write(b"again\n")
     assert pipe.read_all(6) == b"again\n"
     writer.close(1)
-    check_books(pipe.books)
+    check_balance(pipe.counts)
 
 
 def test_lines_for_a_closed_reader_are_counted_and_do_not_raise(pipe: _Pipe) -> None:
-    writer = LineWriter(pipe.writer, books=pipe.books)
+    writer = LineWriter(pipe.writer, counts=pipe.counts)
     os.close(pipe.reader)
     writer.write(b"lost\n")
-    eventually(lambda: pipe.books.lost["export_failed"], "one line lost", accept=lambda actual: actual == 1)
+    eventually(lambda: pipe.counts.lost["export_failed"], "one line lost", accept=lambda actual: actual == 1)
     writer.close(1)
-    check_books(pipe.books)
+    check_balance(pipe.counts)
 
 
 def test_a_descriptor_made_non_blocking_loses_nothing(pipe: _Pipe) -> None:
     flags = fcntl.fcntl(pipe.writer, fcntl.F_GETFL)
     fcntl.fcntl(pipe.writer, fcntl.F_SETFL, flags | os.O_NONBLOCK)
-    writer = LineWriter(pipe.writer, books=pipe.books)
+    writer = LineWriter(pipe.writer, counts=pipe.counts)
     for _ in range(300):
         writer.write(b"x" * 999 + b"\n")
     assert pipe.read_all(300_000) == (b"x" * 999 + b"\n") * 300
     writer.close(1)
-    check_books(pipe.books)
+    check_balance(pipe.counts)
 
 
 def test_threads_write_whole_lines(pipe: _Pipe) -> None:
-    writer = LineWriter(pipe.writer, books=pipe.books)
+    writer = LineWriter(pipe.writer, counts=pipe.counts)
 
     def write(number: int) -> None:
         for _ in range(200):
@@ -146,38 +146,38 @@ class _Late:
 
 
 def test_lines_rendered_later_keep_their_order_and_size(pipe: _Pipe) -> None:
-    writer = LineWriter(pipe.writer, max_bytes=1000, books=pipe.books)
+    writer = LineWriter(pipe.writer, max_bytes=1000, counts=pipe.counts)
     writer.write(b"one\n")
     writer.write_later(_Late(b"two\n"), 900)
     writer.write_later(_Late(b"too much\n"), 97)
     writer.write(b"three\n")
     assert pipe.read_all(14) == b"one\ntwo\nthree\n"
     assert writer.flush(5)
-    assert (pipe.books.delivered, pipe.books.lost["queue_full"]) == (3, 1)
+    assert (pipe.counts.delivered, pipe.counts.lost["queue_full"]) == (3, 1)
     writer.write_later(_Late(b"again\n"), 1000)
     assert pipe.read_all(6) == b"again\n"
     writer.close(1)
-    check_books(pipe.books)
+    check_balance(pipe.counts)
 
 
 def test_a_line_that_cannot_be_rendered_is_counted_and_loses_no_other(pipe: _Pipe) -> None:
-    writer = LineWriter(pipe.writer, books=pipe.books)
+    writer = LineWriter(pipe.writer, counts=pipe.counts)
     writer.write(b"before\n")
     writer.write_later(_Late(None), 10)
     writer.write(b"after\n")
     assert pipe.read_all(13) == b"before\nafter\n"
     assert writer.flush(5)
-    assert (pipe.books.delivered, pipe.books.lost["export_failed"]) == (2, 1)
+    assert (pipe.counts.delivered, pipe.counts.lost["export_failed"]) == (2, 1)
     writer.close(1)
-    check_books(pipe.books)
+    check_balance(pipe.counts)
 
 
 def test_a_sleeping_thread_is_woken_by_the_next_line(pipe: _Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writing, "_GATHER", 0.001)
-    writer = LineWriter(pipe.writer, books=pipe.books)
+    writer = LineWriter(pipe.writer, counts=pipe.counts)
     for number in range(3):
         eventually(lambda: not writer._wake.is_set(), "the thread at rest")
         writer.write(b"line %d\n" % number)
         assert pipe.read_all(7) == b"line %d\n" % number
     writer.close(1)
-    check_books(pipe.books)
+    check_balance(pipe.counts)

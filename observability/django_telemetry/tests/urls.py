@@ -33,7 +33,7 @@ def status(request: HttpRequest, code: int) -> HttpResponse:
 
 
 def boom(request: HttpRequest) -> HttpResponse:
-    raise RuntimeError(f"boom for {request.GET.get('who', 'nobody')}")
+    raise RuntimeError(f"boom for {request.GET.get('who', 'unknown')}")
 
 
 async def async_boom(request: HttpRequest) -> HttpResponse:
@@ -43,7 +43,7 @@ async def async_boom(request: HttpRequest) -> HttpResponse:
 def broken_stream(request: HttpRequest) -> StreamingHttpResponse:
     def body() -> Iterator[bytes]:
         yield b"one "
-        raise RuntimeError(f"broken off for {request.GET.get('who', 'nobody')}")
+        raise RuntimeError(f"broken off for {request.GET.get('who', 'unknown')}")
 
     return StreamingHttpResponse(body())
 
@@ -51,7 +51,7 @@ def broken_stream(request: HttpRequest) -> StreamingHttpResponse:
 async def async_broken_stream(request: HttpRequest) -> StreamingHttpResponse:
     async def body() -> AsyncIterator[bytes]:
         yield b"one "
-        raise RuntimeError(f"broken off for {request.GET.get('who', 'nobody')}")
+        raise RuntimeError(f"broken off for {request.GET.get('who', 'unknown')}")
 
     return StreamingHttpResponse(body())
 

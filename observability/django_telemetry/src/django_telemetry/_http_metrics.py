@@ -70,7 +70,7 @@ class _Sizes:
             self.total += amount * count
             self.buckets[bisect_left(self.bounds, amount)] += count
 
-    def pour(self, *histograms: Histogram) -> None:
+    def flush(self, *histograms: Histogram) -> None:
         """Flush all counts into ``histograms``."""
         for histogram in histograms:
             histogram._sum.inc(self.total)
@@ -192,7 +192,7 @@ class HttpMetrics(Collector):
         tally = self._tallies.get(kind) or self._open(kind)
         tally.fresh.append((seconds, request_size, response_size, ids, at))
         if self._at_once:
-            self._pour(tally)
+            self._flush(tally)
         elif len(tally.fresh) >= _FOLD:
             with tally.lock:
                 tally.fold()
@@ -231,10 +231,10 @@ class HttpMetrics(Collector):
     def collect(self) -> Iterable[Metric]:
         """Flush the tallies into the families when the metrics are collected. Yields no family of its own."""
         for tally in list(self._tallies.values()):
-            self._pour(tally)
+            self._flush(tally)
         return []
 
-    def _pour(self, tally: _Tally) -> None:
+    def _flush(self, tally: _Tally) -> None:
         with tally.lock:
             tally.fold()
             count, tally.count = tally.count, 0
@@ -242,9 +242,9 @@ class HttpMetrics(Collector):
                 return
             status, view, method, transport, charset, template, streaming, ajax = tally.kind
             name = view or UNNAMED_VIEW
-            tally.seconds.pour(self._latency_all, self._latency[(name, method)])
-            tally.received.pour(self._request_bytes)
-            tally.sent.pour(self._response_bytes)
+            tally.seconds.flush(self._latency_all, self._latency[(name, method)])
+            tally.received.flush(self._request_bytes)
+            tally.sent.flush(self._response_bytes)
         self._requests.inc(count)
         self._by_method[(method,)].inc(count)
         self._by_transport[(transport,)].inc(count)

@@ -33,7 +33,7 @@ class BoundedTransport(Transport):
     its envelopes are dropped at once, to bound memory.
     """
 
-    def __init__(self, dsn: str, spotlight: str, books: Account | None = None) -> None:
+    def __init__(self, dsn: str, spotlight: str, counts: Account | None = None) -> None:
         super().__init__()
         self._targets: list[tuple[str, dict[str, str]]] = []
         headers = {"Content-Type": "application/x-sentry-envelope"}
@@ -42,12 +42,12 @@ class BoundedTransport(Transport):
             self._targets.append((auth.get_api_url(), {**headers, "X-Sentry-Auth": auth.to_header()}))
         if spotlight:
             self._targets.append((spotlight, headers))
-        self._books = books or account("errors")
+        self._counts = counts or account("errors")
         self._reset()
         after_fork(self._reset)
 
     def _reset(self) -> None:
-        self._books.after_fork()
+        self._counts.after_fork()
         self._queue: deque[bytes] = deque()
         self._bytes = 0
         self._condition = threading.Condition()
@@ -56,7 +56,7 @@ class BoundedTransport(Transport):
         self._thread: threading.Thread | None = None
         self._breakers = [CircuitBreaker() for _ in self._targets]
         self._http = urllib3.PoolManager(num_pools=4, maxsize=1, retries=False, timeout=_TIMEOUT)
-        self._books.waiting = lambda: len(self._queue) + self._busy
+        self._counts.waiting = lambda: len(self._queue) + self._busy
 
     def capture_envelope(self, envelope: Envelope) -> None:
         """Queue ``envelope``. When the queue is full, drop and count it."""
@@ -64,12 +64,12 @@ class BoundedTransport(Transport):
         envelope.serialize_into(buffer)
         body = buffer.getvalue()
         with self._condition:
-            self._books.made += 1
+            self._counts.made += 1
             if self._closed:
-                self._books.lost["shutdown"] += 1
+                self._counts.lost["shutdown"] += 1
                 return
             if len(self._queue) >= MAX_QUEUED or self._bytes + len(body) > MAX_BYTES:
-                self._books.lost["queue_full"] += 1
+                self._counts.lost["queue_full"] += 1
                 return
             self._queue.append(body)
             self._bytes += len(body)
@@ -91,9 +91,9 @@ class BoundedTransport(Transport):
             with self._condition:
                 if self._busy:  # otherwise close() has already counted it as lost
                     if delivered:
-                        self._books.delivered += 1
+                        self._counts.delivered += 1
                     else:
-                        self._books.lost["export_failed"] += 1
+                        self._counts.lost["export_failed"] += 1
                 self._busy = False
                 self._condition.notify_all()
 
@@ -139,7 +139,7 @@ class BoundedTransport(Transport):
             if self._closed:
                 return
             self._closed = True
-            self._books.lost["shutdown"] += len(self._queue) + self._busy
+            self._counts.lost["shutdown"] += len(self._queue) + self._busy
             self._queue.clear()
             self._bytes = 0
             self._busy = False

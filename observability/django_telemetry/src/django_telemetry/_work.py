@@ -11,8 +11,8 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, StatusCode
 from opentelemetry.trace.propagation import _SPAN_KEY
 
+from ._client_values import select
 from ._deadline import Deadline
-from ._taint import select
 
 _WORK_KEY = otel_context.create_key("django-telemetry-work")
 

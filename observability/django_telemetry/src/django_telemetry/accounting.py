@@ -31,7 +31,7 @@ class Account:
         self.lost = dict.fromkeys(REASONS, 0)
 
 
-class _Books(Collector):
+class _Accounts(Collector):
     """Exposes all accounts as telemetry_items_total and telemetry_queue_items."""
 
     def __init__(self) -> None:
@@ -53,12 +53,12 @@ class _Books(Collector):
         return [items, waiting]
 
 
-_books = _Books()
-REGISTRY.register(_books)
+_accounts = _Accounts()
+REGISTRY.register(_accounts)
 
 
 def account(signal: str) -> Account:
     """The account of ``signal``, created at first use."""
-    if signal not in _books.accounts:
-        _books.accounts[signal] = Account(signal)
-    return _books.accounts[signal]
+    if signal not in _accounts.accounts:
+        _accounts.accounts[signal] = Account(signal)
+    return _accounts.accounts[signal]

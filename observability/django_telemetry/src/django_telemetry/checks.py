@@ -62,7 +62,7 @@ def _middleware_order() -> list[CheckMessage]:
 def _doubled() -> list[CheckMessage]:
     messages: list[CheckMessage] = [
         Warning(
-            f"{name} stands in MIDDLEWARE beside {MIDDLEWARE}.",
+            f"{name} is in MIDDLEWARE beside {MIDDLEWARE}.",
             hint=f"Remove it, or there is {effect}.",
             id="django_telemetry.W002",
         )

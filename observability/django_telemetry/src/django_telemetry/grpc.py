@@ -15,7 +15,7 @@ from django.db import close_old_connections
 from opentelemetry import context as otel_context
 from opentelemetry.trace import Link, SpanKind
 
-from . import _taint, errors
+from . import _client_values, errors
 from ._ids import (
     REQUEST_ID_HEADER,
     accept_request_id,
@@ -344,7 +344,7 @@ class _Rpc:
         )
         sent = context.invocation_metadata() or ()
         self._unit.work.received = lambda: itertools.chain(
-            _taint.of_pairs(sent), *(_taint.of_message(message) for message in requests)
+            _client_values.of_pairs(sent), *(_client_values.of_message(message) for message in requests)
         )
         self.context = _Context(context)
         self._token = otel_context.attach(context_for(self._unit.work))

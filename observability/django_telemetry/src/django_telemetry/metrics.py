@@ -148,7 +148,7 @@ dependency_call_duration_seconds = histogram(
 )
 dependency_deadline_remaining_seconds = histogram(
     "dependency_deadline_remaining_seconds",
-    "Time left until the deadline of the work in hand when a call to a dependency starts.",
+    "Time left until the deadline of the current work when a call to a dependency starts.",
     ["dependency", "protocol"],
 )
 dependency_retries_total = counter(

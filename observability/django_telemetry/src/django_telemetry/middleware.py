@@ -19,7 +19,7 @@ from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, StatusCode, TraceFlags
 
-from . import _taint, errors
+from . import _client_values, errors
 from ._http_metrics import METHODS, content_length, http_metrics
 from ._ids import REQUEST_ID_HEADER, TRACE_RESPONSE_HEADER, accept_request_id, hex_ids, parse_traceparent
 from ._span import Template, finish
@@ -62,7 +62,7 @@ class _HttpWork(Work):
         self.recording = span.is_recording()
         super().__init__(request_id, span, deadline, remember=remember and not self.recording)
         context = span.get_span_context()
-        self.received = partial(_taint.of_request, request)
+        self.received = partial(_client_values.of_request, request)
         self.ids = hex_ids(context)
         self.flags = int(context.trace_flags)
         self.parent = parent
@@ -143,7 +143,7 @@ class TelemetryMiddleware:
             remember=self._tracing.remembers,
         )
         if meta.get("CONTENT_LENGTH") or "HTTP_TRANSFER_ENCODING" in meta:
-            _taint.overhear(request)
+            _client_values.record_body(request)
         work.token = otel_context.attach(context_for(work))
         work.scope_token = errors.enter_scope()
         return work

@@ -40,7 +40,7 @@ class SpanPipeline(SpanProcessor):
     exit are counted as shutdown.
     """
 
-    def __init__(self, config: TelemetryConfig, books: Account | None = None) -> None:
+    def __init__(self, config: TelemetryConfig, counts: Account | None = None) -> None:
         self._endpoint = config.traces_endpoint
         self._headers = {
             **config.traces_headers,
@@ -55,7 +55,7 @@ class SpanPipeline(SpanProcessor):
         self._max_bytes = config.queue_max_bytes
         self._batch = min(config.batch_max_spans, config.queue_max_spans)
         self._delay = config.batch_delay
-        self._books = books or account("traces")
+        self._counts = counts or account("traces")
         # The reason of the last failure, for the check command.
         self.last_failure = ""
         self._reset()
@@ -63,18 +63,18 @@ class SpanPipeline(SpanProcessor):
 
     def _reset(self) -> None:
         # Also in a forked child: the parent sends what it had queued, and its thread and sockets don't exist here.
-        self._books.after_fork()
+        self._counts.after_fork()
         self._lock = threading.Lock()
         self._queue: deque[tuple[ReadableSpan, int]] = deque()
         self._bytes = 0
-        self._in_hand: list[tuple[ReadableSpan, int]] = []
+        self._current: list[tuple[ReadableSpan, int]] = []
         self._wake = threading.Event()
         self._closing = threading.Event()
         self._closed = False
         self._thread: threading.Thread | None = None
         self._breaker = CircuitBreaker()
         self._http = urllib3.PoolManager(num_pools=1, maxsize=1, retries=False, timeout=self._timeout)
-        self._books.waiting = lambda: len(self._queue) + len(self._in_hand)
+        self._counts.waiting = lambda: len(self._queue) + len(self._current)
 
     def on_end(self, span: ReadableSpan) -> None:
         """Queue a finished span, or drop and count it."""
@@ -83,12 +83,12 @@ class SpanPipeline(SpanProcessor):
             return
         size = (span.size if isinstance(span, LightSpan) else 0) or _estimate(span)
         with self._lock:
-            self._books.made += 1
+            self._counts.made += 1
             if self._closing.is_set():
-                self._books.lost["shutdown"] += 1
+                self._counts.lost["shutdown"] += 1
                 return
-            if len(self._queue) + len(self._in_hand) >= self._max_spans or self._bytes + size > self._max_bytes:
-                self._books.lost["queue_full"] += 1
+            if len(self._queue) + len(self._current) >= self._max_spans or self._bytes + size > self._max_bytes:
+                self._counts.lost["queue_full"] += 1
                 return
             self._queue.append((span, size))
             self._bytes += size
@@ -113,13 +113,13 @@ class SpanPipeline(SpanProcessor):
             if self._closed:
                 return False
             count = min(self._batch, len(self._queue))
-            self._in_hand = [self._queue.popleft() for _ in range(count)]
-            return bool(self._in_hand)
+            self._current = [self._queue.popleft() for _ in range(count)]
+            return bool(self._current)
 
     def _deliver(self) -> bool:
         """Send the current batch until it is accepted or dropped. False when the process exits meanwhile."""
         try:
-            body = encode_spans(self._gently())
+            body = encode_spans(self._yielding_the_gil())
         except Exception:
             logger.exception("A batch of spans could not be encoded.")
             return self._settle(delivered=0)
@@ -133,16 +133,16 @@ class SpanPipeline(SpanProcessor):
                 return self._settle(delivered)
         return self._settle(delivered=0)
 
-    def _gently(self) -> Iterator[ReadableSpan]:
+    def _yielding_the_gil(self) -> Iterator[ReadableSpan]:
         """The current batch's spans, with pauses: requests would otherwise wait for the GIL until all are encoded."""
-        for number, (span, _) in enumerate(self._in_hand):
+        for number, (span, _) in enumerate(self._current):
             if number % _AT_A_TIME == _AT_A_TIME - 1 and not self._closing.is_set():
                 time.sleep(_PAUSE)
             yield span
 
     def _post(self, body: bytes) -> tuple[int, bool]:
         """Make one attempt. Returns (spans accepted by the collector, whether that is final)."""
-        size = len(self._in_hand)
+        size = len(self._current)
         try:
             response = self._http.request(
                 "POST", self._endpoint, body=body, headers=self._headers, preload_content=False, redirect=False
@@ -175,10 +175,10 @@ class SpanPipeline(SpanProcessor):
         with self._lock:
             if self._closed:
                 return False
-            self._books.delivered += delivered
-            self._books.lost["export_failed"] += len(self._in_hand) - delivered
-            self._bytes -= sum(size for _, size in self._in_hand)
-            self._in_hand = []
+            self._counts.delivered += delivered
+            self._counts.lost["export_failed"] += len(self._current) - delivered
+            self._bytes -= sum(size for _, size in self._current)
+            self._current = []
             return True
 
     def drain(self) -> None:
@@ -197,10 +197,10 @@ class SpanPipeline(SpanProcessor):
             if self._closed:
                 return
             self._closed = True
-            left = len(self._queue) + len(self._in_hand)
-            self._books.lost["shutdown"] += left
+            left = len(self._queue) + len(self._current)
+            self._counts.lost["shutdown"] += left
             self._queue.clear()
-            self._in_hand = []
+            self._current = []
             self._bytes = 0
         if left:
             logger.warning("%d spans were not sent before the process ended.", left)
@@ -214,7 +214,7 @@ class SpanPipeline(SpanProcessor):
         end = time.monotonic() + timeout_millis / 1000
         while True:
             with self._lock:
-                if not self._queue and not self._in_hand:
+                if not self._queue and not self._current:
                     return True
             if time.monotonic() >= end:
                 return False

@@ -50,19 +50,19 @@ def probe(config: TelemetryConfig) -> list[Finding]:
 def _traces(config: TelemetryConfig) -> list[Finding]:
     if not config.export_traces:
         return [Finding("traces", "", None, "spans are made and sent nowhere (OTEL_TRACES_EXPORTER=none)")]
-    books = Account("probe")
+    counts = Account("probe")
     certain = replace(config, sampler="always_on", batch_delay=0.01)
-    pipeline = SpanPipeline(certain, books)
+    pipeline = SpanPipeline(certain, counts)
     provider = tracing.build_provider(certain)
     provider.add_span_processor(pipeline)
     start = time.monotonic()
     span = provider.get_tracer(tracing.SCOPE.name).start_span("telemetry check")
     span.end()
-    while not books.delivered and not sum(books.lost.values()) and time.monotonic() - start < TIMEOUT:
+    while not counts.delivered and not sum(counts.lost.values()) and time.monotonic() - start < TIMEOUT:
         time.sleep(0.01)
     took = time.monotonic() - start
     pipeline.close(0.1)
-    if books.delivered:
+    if counts.delivered:
         detail = f"accepted, trace id {span.get_span_context().trace_id:032x}"
         return [Finding("traces", config.traces_endpoint, True, detail, took)]
     return [Finding("traces", config.traces_endpoint, False, pipeline.last_failure or "no answer", took)]
@@ -98,7 +98,7 @@ def _logs(config: TelemetryConfig) -> list[Finding]:
     writer = logs.writer()
     writer.write(logs.EcsFormatter(config).line({"message": "telemetry check"}))
     written = writer.flush(TIMEOUT)
-    detail = "written" if written else "nobody reads stdout"
+    detail = "written" if written else "stdout is not read"
     return [Finding("logs", "stdout", written, detail, time.monotonic() - start)]
 
 
@@ -112,8 +112,8 @@ def _errors(config: TelemetryConfig) -> list[Finding]:
     ):
         if not (dsn or spotlight):
             continue
-        books = Account("probe")
-        transport = BoundedTransport(dsn, spotlight, books)
+        counts = Account("probe")
+        transport = BoundedTransport(dsn, spotlight, counts)
         envelope = Envelope()
         envelope.add_event(
             {
@@ -127,6 +127,6 @@ def _errors(config: TelemetryConfig) -> list[Finding]:
         transport.capture_envelope(envelope)
         transport.close(TIMEOUT)
         took = time.monotonic() - start
-        detail = "accepted" if books.delivered else "refused or no answer"
-        findings.append(Finding("errors", name, bool(books.delivered), detail, took))
+        detail = "accepted" if counts.delivered else "refused or no answer"
+        findings.append(Finding("errors", name, bool(counts.delivered), detail, took))
     return findings

@@ -45,22 +45,22 @@ class LineWriter:
         descriptor: int,
         max_lines: int = MAX_LINES,
         max_bytes: int = MAX_BYTES,
-        books: Account | None = None,
+        counts: Account | None = None,
     ) -> None:
         self._descriptor = descriptor
         self._max_lines = max_lines
         self._max_bytes = max_bytes
-        self._books = books or account("logs")
+        self._counts = counts or account("logs")
         self._reset()
         after_fork(self._reset)
 
     def _reset(self) -> None:
         # Also in a forked child: the parent writes the lines that it had queued.
-        self._books.after_fork()
+        self._counts.after_fork()
         self._lock = threading.Lock()
         self._open: list[Line] = []
         self._chunks: deque[_Chunk] = deque()
-        self._in_hand = _NOTHING
+        self._current = _NOTHING
         # Totals of the open lines, the chunks and the chunk being written.
         self._lines = 0
         self._bytes = 0
@@ -71,7 +71,7 @@ class LineWriter:
         self._wake = threading.Event()
         self._hurry = threading.Event()
         self._thread: threading.Thread | None = None
-        self._books.waiting = lambda: self._lines
+        self._counts.waiting = lambda: self._lines
 
     def write(self, line: bytes) -> None:
         """Queue ``line``, which ends with a newline. Never waits for the descriptor, never raises."""
@@ -83,12 +83,12 @@ class LineWriter:
 
     def _queue(self, line: Line, size: int) -> None:
         with self._lock:
-            self._books.made += 1
+            self._counts.made += 1
             if self._closed:
-                self._books.lost["shutdown"] += 1
+                self._counts.lost["shutdown"] += 1
                 return
             if self._lines >= self._max_lines or self._bytes + size > self._max_bytes:
-                self._books.lost["queue_full"] += 1
+                self._counts.lost["queue_full"] += 1
                 return
             self._lines += 1
             self._bytes += size
@@ -96,9 +96,9 @@ class LineWriter:
             if self._bytes - self._chunked >= _WRITE_BYTES:
                 self._close_chunk()
             if not self._wake.is_set():
-                self._rouse()
+                self._wake_thread()
 
-    def _rouse(self) -> None:
+    def _wake_thread(self) -> None:
         if self._thread is None:
             self._thread = start_thread(self._run, "telemetry-stdout")
         if self._thread is not None:
@@ -131,11 +131,11 @@ class LineWriter:
             if not self._chunks and self._open:
                 self._close_chunk()
             if self._chunks:
-                self._in_hand = self._chunks.popleft()
-            return bool(self._in_hand.lines)
+                self._current = self._chunks.popleft()
+            return bool(self._current.lines)
 
     def _write(self) -> None:
-        chunk = self._in_hand
+        chunk = self._current
         data, good = _rendered(chunk.lines)
         written = True
         while data:
@@ -151,12 +151,12 @@ class LineWriter:
             if self._closed:  # close() has already counted them as lost
                 return
             delivered = good if written else 0
-            self._books.delivered += delivered
-            self._books.lost["export_failed"] += len(chunk.lines) - delivered
+            self._counts.delivered += delivered
+            self._counts.lost["export_failed"] += len(chunk.lines) - delivered
             self._lines -= len(chunk.lines)
             self._chunked -= chunk.size
             self._bytes -= chunk.size
-            self._in_hand = _NOTHING
+            self._current = _NOTHING
 
     def flush(self, timeout: float) -> bool:
         """Wait at most ``timeout`` seconds until every queued line is written or lost. Returns whether this is so."""
@@ -181,9 +181,9 @@ class LineWriter:
             if self._closed:
                 return
             self._closed = True
-            self._books.lost["shutdown"] += self._lines
+            self._counts.lost["shutdown"] += self._lines
             self._chunks.clear()
-            self._open, self._in_hand = [], _NOTHING
+            self._open, self._current = [], _NOTHING
             self._lines = self._chunked = self._bytes = 0
         self._wake.set()
         self._hurry.set()

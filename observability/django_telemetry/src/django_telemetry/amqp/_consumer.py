@@ -19,7 +19,7 @@ from opentelemetry import context as otel_context
 from opentelemetry.trace import SpanKind
 from pika.adapters.blocking_connection import BlockingChannel, BlockingConnection
 
-from django_telemetry import _taint, errors
+from django_telemetry import _client_values, errors
 from django_telemetry._ids import accept_request_id, exemplar_of, hex_ids
 from django_telemetry._unit import Unit
 from django_telemetry._work import context_for
@@ -316,7 +316,7 @@ class Consumer:
             deadline=Deadline.after(self._timeout),
         )
         unit.work.received = lambda: itertools.chain(
-            _taint.of_body(message.body), _taint.of_pairs(message.headers.items())
+            _client_values.of_body(message.body), _client_values.of_pairs(message.headers.items())
         )
         return unit
 

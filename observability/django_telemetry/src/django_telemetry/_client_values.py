@@ -39,17 +39,17 @@ _MAX_BODY = 65536
 _MAX_VALUE = 4096
 
 
-class _Overheard:
+class _Recorded:
     """A request's body stream that records the first bytes read from it.
 
     After a parser has read the stream (as those of Django REST framework do), the body is no longer available.
     """
 
-    __slots__ = ("_stream", "heard")
+    __slots__ = ("_stream", "recorded")
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
-        self.heard = b""
+        self.recorded = b""
 
     def read(self, *size: Any) -> bytes:
         return self._keep(self._stream.read(*size))
@@ -58,19 +58,19 @@ class _Overheard:
         return self._keep(self._stream.readline(*size))
 
     def _keep(self, data: bytes) -> bytes:
-        if len(self.heard) < _MAX_BODY:
-            self.heard += data[:_MAX_BODY]
+        if len(self.recorded) < _MAX_BODY:
+            self.recorded += data[:_MAX_BODY]
         return data
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
 
-def overhear(request: HttpRequest) -> None:
+def record_body(request: HttpRequest) -> None:
     """Record up to 64 KiB of what is read from the request's body, until the request ends."""
     stream = request.__dict__.get("_stream")
     if stream is not None:
-        request.__dict__["_stream"] = _Overheard(stream)
+        request.__dict__["_stream"] = _Recorded(stream)
 
 
 def of_request(request: HttpRequest) -> Iterator[str]:
@@ -115,8 +115,8 @@ def _of_read_body(request: HttpRequest) -> Iterator[str]:
     stream = request.__dict__.get("_stream")
     if isinstance(body, bytes):
         yield from of_body(body)
-    elif isinstance(stream, _Overheard):
-        yield from of_body(stream.heard)
+    elif isinstance(stream, _Recorded):
+        yield from of_body(stream.recorded)
 
 
 def _is_own(name: str, value: Any) -> bool:
