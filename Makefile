@@ -68,7 +68,7 @@ test-versions: ## The library with each Python from 3.11 and each Django that th
 test-new-service: ## Add a service to a copy of this checkout, start it, find it in every signal (on ports of its own)
 	@$(PLATFORMCTL) test new-service
 
-lint: ## Style, types, shell scripts, workflows, generated files
+lint: ## Style, wording, types, shell scripts, workflows, generated files
 	@$(PLATFORMCTL) lint
 
 docs: ## Build the documentation site into var/site; a warning fails it

@@ -33,17 +33,17 @@ def trace_id_of(headers: Mapping[str, str], body: Any = None) -> str | None:
 def fault_in(answer: Answer, expect: int, code: str | None) -> str | None:
     """Describe what is wrong with the response, or return None. An expected error must be a problem with a trace id."""
     if answer.status != expect:
-        return f"expected {expect}, came {_describe(answer)}"
+        return f"expected {expect}, got {_describe(answer)}"
     if answer.status < 400:
         return None
     if not answer.content_type.startswith(PROBLEM_TYPE):
-        return f"expected {PROBLEM_TYPE}, came {answer.content_type or 'no content type'}"
+        return f"expected {PROBLEM_TYPE}, got {answer.content_type or 'no content type'}"
     if not isinstance(answer.body, dict) or answer.body.get("status") != answer.status:
         return "the problem's `status` is not the answer's"
     if answer.trace_id is None:
         return "the problem names no trace"
     if code is not None and answer.body.get("code") != code:
-        return f"expected code {code}, came {answer.body.get('code')}"
+        return f"expected code {code}, got {answer.body.get('code')}"
     return None
 
 

@@ -207,4 +207,4 @@ class Shopper(FastHttpUser):
 
 def _is_confirmed(order: Any) -> str | None:
     status = order.get("status") if isinstance(order, dict) else None
-    return None if status == "confirmed" else f"expected a confirmed order, came {status}"
+    return None if status == "confirmed" else f"expected a confirmed order, got {status}"

@@ -219,13 +219,13 @@ BAD_ORDERS = [
         statuses(400, 411),
     ),
     BadOrder(
-        "half of it, then gone",
+        "half of it, then closed",
         lambda shop, customer: order(sized(valid_order(shop)), valid_order(shop)[:40], customer),
         statuses(400),
         half_close=True,
     ),
     BadOrder(
-        "a whole document but less than it says, then gone",
+        "a whole document but less than announced, then closed",
         lambda shop, customer: order(b"Content-Length: 1000\r\n", valid_order(shop), customer),
         statuses(400),
         half_close=True,

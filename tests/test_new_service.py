@@ -1,7 +1,8 @@
 """Adding a service takes what services/README.md says: one folder, one entry. Then it is run, watched and operated.
 
 A copy of this checkout gets the service `shipping` by `make new-service` and `make generate`; no other file is edited.
-It runs beside this platform on ports of its own (NEW_SERVICE_PORT_OFFSET), and is removed afterwards.
+It is in var/new-service and runs beside this platform on ports of its own (NEW_SERVICE_PORT_OFFSET). It is removed
+afterwards; what a killed run left is removed by the next one.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -87,8 +87,11 @@ class Clone:
 @pytest.fixture(scope="module")
 def clone() -> Iterator[Clone]:
     """A copy of what this checkout has or would commit, with the new service and all that is generated."""
-    root = Path(tempfile.mkdtemp(prefix="new-service-"))
-    made = Clone(root)
+    made = Clone(ROOT / "var" / "new-service")
+    root = made.root
+    if root.exists():  # A run that was killed has removed nothing.
+        _remove(made)
+    root.mkdir(parents=True)
     try:
         for name in _tracked():
             (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -99,7 +102,16 @@ def clone() -> Iterator[Clone]:
         made.make("generate")
         yield made
     finally:
-        shutil.rmtree(root)
+        _remove(made)
+
+
+def _remove(clone: Clone) -> None:
+    """Stop what runs of the copy's platform, and delete it with its state."""
+    state = (clone.root / "var").resolve()
+    if state.exists():
+        clone.make("reset")
+    shutil.rmtree(state, ignore_errors=True)
+    shutil.rmtree(clone.root)
 
 
 def _tracked() -> list[str]:
@@ -130,18 +142,13 @@ class Running:
 
 
 @pytest.fixture(scope="module")
-def running(clone: Clone) -> Iterator[Running]:
-    """Runs the service with what it needs; takes everything down afterwards."""
-    try:
-        output = clone.make("up", f"only={','.join(STARTED)}")
-        login = re.search(r"user (\S+), password (\S+)", output)
-        expect(login is not None, "the console's first user", output[-2000:], "make up")
-        assert login is not None
-        yield Running(clone, login[1], login[2])
-    finally:
-        state = (clone.root / "var").resolve()
-        clone.make("reset")
-        shutil.rmtree(state, ignore_errors=True)
+def running(clone: Clone) -> Running:
+    """Runs the service with what it needs."""
+    output = clone.make("up", f"only={','.join(STARTED)}")
+    login = re.search(r"user (\S+), password (\S+)", output)
+    expect(login is not None, "the console's first user", output[-2000:], "make up")
+    assert login is not None
+    return Running(clone, login[1], login[2])
 
 
 @pytest.fixture(scope="module")

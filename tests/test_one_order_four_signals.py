@@ -387,7 +387,7 @@ def test_an_exception_arrives_in_spotlight_with_its_trace_id(
         "order_id": uuid.UUID(order_id),
         "user_id": uuid.uuid4(),
         "kind": "order_confirmed",
-        "recipient": "nobody@example.com",
+        "recipient": "unknown@example.com",
         "subject": "Held by a test",
         "sent_at": datetime.now(UTC),
         "trace_id": trace_id,

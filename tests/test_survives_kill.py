@@ -71,34 +71,34 @@ def test_every_acknowledged_order_exists_is_charged_and_notified_once(
     expect(not load.refused, "no order refused", load.refused[:5], where)
     expect(not load.unanswered, "an answer to every order in the end", load.unanswered[:5], where)
     for customer in load.customers:
-        assert_all_kept_and_told(shop, customer, load.of(customer))
+        assert_all_kept_and_notified(shop, customer, load.of(customer))
     uncharged = {order_id: charge for order_id in load.acknowledged if (charge := charge_of(platform, shop, order_id))}
     expect(not uncharged, "each acknowledged order charged", uncharged, "make logs s=payments")
     unmailed = [order_id for order_id in load.acknowledged if not mailbox.about(order_id)]
     expect(not unmailed, "a mail about each acknowledged order", unmailed, str(mailbox.folder))
 
 
-def assert_all_kept_and_told(shop: Shop, customer: Customer, acknowledged: set[str]) -> None:
+def assert_all_kept_and_notified(shop: Shop, customer: Customer, acknowledged: set[str]) -> None:
     """Assert that a customer's acknowledged orders are confirmed, with one notification each."""
     statuses = {order["id"]: order["status"] for order in customer.orders()}
     lost = {order_id: statuses.get(order_id) for order_id in acknowledged if statuses.get(order_id) != "confirmed"}
     expect(not lost, "every acknowledged order confirmed", lost, f"{shop.urls.orders}/api/docs/")
 
-    def told() -> Counter[str]:
+    def notified() -> Counter[str]:
         return Counter(entry["order_id"] for entry in customer.notifications() if entry["kind"] == "order_confirmed")
 
     where = f"{shop.urls.notifications}/api/v1/notifications"
     wanted = f"a notification of each of {len(acknowledged)} orders, and none missing"
     # A late notification is not a lost one: the consumer may have to catch up first.
     eventually(
-        lambda: acknowledged - set(told()),
+        lambda: acknowledged - set(notified()),
         wanted,
         accept=lambda missing: not missing,
         look_at=where,
         timeout=120,
         longest_pause=1,
     )
-    twice = {order_id: times for order_id, times in told().items() if times > 1}
+    twice = {order_id: times for order_id, times in notified().items() if times > 1}
     expect(not twice, "one notification of each order", twice, where)
 
 

@@ -24,7 +24,7 @@ API_VERSION = "1.44"
 CALL_SECONDS = 30.0
 STOP_SECONDS = 30
 READY_SECONDS = 120.0
-GONE_SECONDS = 15.0
+EXIT_SECONDS = 15.0
 POLL_SECONDS = 0.2
 # Containers that do the work of a native process with another name.
 CONTAINERS: Mapping[str, str] = {"rsyslog": "filebeat"}
@@ -55,7 +55,7 @@ class Containers:
         """
         state = self._state(name)
         running, paused = bool(state["Running"]), bool(state.get("Paused"))
-        with self._told(name):
+        with self._reporting(name):
             if number is signal.SIGSTOP and running and not paused:
                 self._api.pause(self._container(name))
             elif number is signal.SIGCONT and paused:
@@ -71,13 +71,13 @@ class Containers:
         """Kill the container. It stays stopped until it is started."""
         state = self._state(name)
         if state["Running"] or state.get("Restarting"):
-            with self._told(name):
+            with self._reporting(name):
                 self._kill(name, paused=bool(state.get("Paused")))
 
     def start(self, name: str) -> None:
         """Start or unpause the container and wait until it is healthy."""
         state = self._state(name)
-        with self._told(name):
+        with self._reporting(name):
             if state.get("Paused"):
                 self._api.unpause(self._container(name))
             elif not state["Running"]:
@@ -86,7 +86,7 @@ class Containers:
 
     def restart(self, name: str) -> None:
         """Restart as a deployment does: SIGTERM, SIGKILL after 30 s, start, wait until healthy."""
-        with self._told(name):
+        with self._reporting(name):
             self._api.restart(self._container(name), timeout=STOP_SECONDS)
         self._wait_ready(name)
 
@@ -100,7 +100,7 @@ class Containers:
         return f"{self._project}-{CONTAINERS.get(name, name)}-1"
 
     def _state(self, name: str) -> Mapping[str, Any]:
-        with self._told(name):
+        with self._reporting(name):
             found: Mapping[str, Any] = self._api.inspect_container(self._container(name))["State"]
         return found
 
@@ -109,10 +109,10 @@ class Containers:
         if paused:
             self._api.unpause(container)
         self._api.kill(container, signal="SIGKILL")
-        deadline = time.monotonic() + GONE_SECONDS
+        deadline = time.monotonic() + EXIT_SECONDS
         while self._state(name)["Running"]:
             if time.monotonic() > deadline:
-                raise ContainerFailed(f"{container} is still there {GONE_SECONDS:.0f} s after SIGKILL")
+                raise ContainerFailed(f"{container} is still there {EXIT_SECONDS:.0f} s after SIGKILL")
             time.sleep(POLL_SECONDS)
 
     def _wait_ready(self, name: str) -> None:
@@ -130,7 +130,7 @@ class Containers:
             time.sleep(POLL_SECONDS)
 
     @contextmanager
-    def _told(self, name: str) -> Iterator[None]:
+    def _reporting(self, name: str) -> Iterator[None]:
         container = self._container(name)
         try:
             yield

@@ -167,14 +167,14 @@ def _matches(drill: Drill, notification: Notification) -> bool:
 def _watch(world: World, drill: Drill, mark: int, injected: float, say: Say) -> Notification | None:
     """Wait for the expected notification, or for the control's whole duration."""
     deadline = time.monotonic() + drill.seconds
-    told = mark
+    latest = mark
     progress = time.monotonic() + PROGRESS_SECONDS
     while time.monotonic() < deadline:
         if time.monotonic() >= progress:
             say(f"{time.time() - injected:.0f} of at most {drill.seconds:.0f} s")
             progress += PROGRESS_SECONDS
-        for notification in notifications.read(world, told):
-            told = notification.number
+        for notification in notifications.read(world, latest):
+            latest = notification.number
             names = ", ".join(f"{alert.name}({alert.root})" for alert in notification.firing) or "resolved"
             say(f"notification after {notification.at - injected:.0f} s: {names}")
             if _matches(drill, notification):

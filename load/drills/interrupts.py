@@ -23,12 +23,12 @@ def install() -> None:
 @contextmanager
 def held_back() -> Iterator[None]:
     """Defer signals to the end of the block; then the first deferred one raises KeyboardInterrupt."""
-    came: list[int] = []
-    before = {number: signal.signal(number, lambda number, _: came.append(number)) for number in _NUMBERS}
+    received: list[int] = []
+    before = {number: signal.signal(number, lambda number, _: received.append(number)) for number in _NUMBERS}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    if came:
+    if received:
         raise KeyboardInterrupt

@@ -60,10 +60,10 @@ def commit(root: Path) -> str:
     """The commit, with + for uncommitted changes; outside of a repository the content of REVISION, or "none"."""
     command = ["git", "-C", str(root), "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"]
     # An image has no git; REVISION contains the commit that it was built from.
-    told = ""
+    described = ""
     with suppress(OSError):
-        told = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False).stdout.strip()
-    return told or os.environ.get("REVISION") or "none"
+        described = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False).stdout.strip()
+    return described or os.environ.get("REVISION") or "none"
 
 
 @dataclass(frozen=True)
@@ -188,9 +188,9 @@ def _summary(results: Sequence[Result]) -> Iterable[tuple[str, str, str]]:
         ("pages for one incident", _number(found["pages_per_incident"]), paging),
         ("pages for one incident, most", _number(found["pages_most"]), paging),
         ("pages for one incident, inhibition off", _number(found["pages_per_incident_uninhibited"]), paging),
-        ("told to be resolved while the drill waited", _number(found["resolved"]), seen),
+        ("resolved notification received while the drill waited", _number(found["resolved"]), seen),
         ("seconds from the end of the fault to resolved, slowest of those", _number(found["resolved_slowest"]), seen),
-        ("controls that paged nobody", _number(found["controls_quiet"]), controls),
+        ("controls that paged no team", _number(found["controls_quiet"]), controls),
     ]
 
 

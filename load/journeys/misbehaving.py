@@ -12,7 +12,7 @@ from load.shopper import Shopper
 
 LARGER_THAN_ALLOWED = b'{"payment_token": "' + b"x" * 70_000 + b'"}'
 # Three parts in the correct format, without a valid signature.
-SIGNED_BY_NOBODY = (
+UNKNOWN_SIGNER = (
     "eyJhbGciOiJSUzI1NiIsImtpZCI6Im5vYm9keSJ9.eyJ0b2tlbl90eXBlIjoiYWNjZXNzIiwidXNlcl9pZCI6Im1lIn0.bm90LWEtc2lnbmF0dXJl"
 )
 
@@ -74,7 +74,7 @@ class Misbehaving(Shopper):
                 (self.notifications, "/api/v1/notifications"),
             )
         )
-        door.get(path, route="forged token", headers={"Authorization": f"Bearer {SIGNED_BY_NOBODY}"}, expect=401)
+        door.get(path, route="forged token", headers={"Authorization": f"Bearer {UNKNOWN_SIGNER}"}, expect=401)
 
     @task(1)
     def reuse_an_idempotency_key(self) -> None:
@@ -117,7 +117,7 @@ class Misbehaving(Shopper):
         self.place_order(lines, expect=400, code="unknown_product")
 
     @task(1)
-    def log_in_as_nobody(self) -> None:
+    def log_in_without_account(self) -> None:
         """Expect 401 for a wrong password."""
-        payload = {"email": f"nobody-{uuid.uuid4().hex}@example.com", "password": "not the password"}
+        payload = {"email": f"unknown-{uuid.uuid4().hex}@example.com", "password": "not the password"}
         self.users.post("/api/v1/token", route="wrong password", payload=payload, expect=401)

@@ -20,7 +20,7 @@ CARD_CODES = {"tok_declined": "card_declined", "tok_insufficient_funds": "insuff
 SOLD_OUT = str(uuid.uuid4())
 PRODUCTS = [
     {"id": str(uuid.uuid4()), "sku": f"SKU-{number}", "name": "Thing", "available": 1000} for number in range(5)
-] + [{"id": SOLD_OUT, "sku": "OUT-OF-STOCK", "name": "Gone", "available": 0}]
+] + [{"id": SOLD_OUT, "sku": "OUT-OF-STOCK", "name": "Sold out", "available": 0}]
 
 
 @dataclass
@@ -71,7 +71,7 @@ def _answer(stub: Stub, request: Request) -> tuple[int, dict[str, Any]]:
         return (200, PRODUCTS[0]) if known else (404, {"code": "not_found"})
     if path == "/api/v1/users":
         return 201, {"id": str(uuid.uuid4())}
-    if path == "/api/v1/token" and json.loads(request.get_data())["email"].startswith("nobody"):
+    if path == "/api/v1/token" and json.loads(request.get_data())["email"].startswith("unknown"):
         return 401, {"code": "no_active_account"}
     if path.startswith("/api/v1/token"):
         return 200, {"access": _token(stub.token_seconds), "refresh": "refresh"}

@@ -9,8 +9,8 @@ TRACE = "0af7651916cd43dd8448eb211c80319c"
 PROBLEM = "application/problem+json"
 
 
-def problem(came: int = 402, **members: object) -> Answer:
-    return Answer(came, PROBLEM, {"status": came, "code": "card_declined", "trace_id": TRACE, **members}, TRACE)
+def problem(answered: int = 402, **members: object) -> Answer:
+    return Answer(answered, PROBLEM, {"status": answered, "code": "card_declined", "trace_id": TRACE, **members}, TRACE)
 
 
 def test_the_trace_id_comes_from_the_header() -> None:
@@ -37,14 +37,14 @@ def test_the_expected_responses_have_no_fault() -> None:
 @pytest.mark.parametrize(
     ("answer", "fault"),
     [
-        (Answer(0, "", None, None), "expected 402, came no answer"),
-        (Answer(201, "application/json", {}, TRACE), "expected 402, came 201"),
-        (problem(503, dependency="payments"), "expected 402, came 503 card_declined payments"),
-        (Answer(402, "text/html", None, TRACE), f"expected {PROBLEM}, came text/html"),
+        (Answer(0, "", None, None), "expected 402, got no answer"),
+        (Answer(201, "application/json", {}, TRACE), "expected 402, got 201"),
+        (problem(503, dependency="payments"), "expected 402, got 503 card_declined payments"),
+        (Answer(402, "text/html", None, TRACE), f"expected {PROBLEM}, got text/html"),
         (Answer(402, PROBLEM, None, TRACE), "the problem's `status` is not the answer's"),
         (problem(402, status=400), "the problem's `status` is not the answer's"),
         (Answer(402, PROBLEM, {"status": 402, "code": "card_declined"}, None), "the problem names no trace"),
-        (problem(402, code="insufficient_funds"), "expected code card_declined, came insufficient_funds"),
+        (problem(402, code="insufficient_funds"), "expected code card_declined, got insufficient_funds"),
     ],
 )
 def test_every_other_response_has_a_fault_with_the_actual_result(answer: Answer, fault: str) -> None:

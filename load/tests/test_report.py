@@ -38,22 +38,22 @@ def test_only_the_slowest_are_kept_in_order() -> None:
 def test_all_failures_are_counted_but_few_are_kept() -> None:
     recorder = Recorder()
     for _ in range(FAILURES_KEPT + 5):
-        recorder.add(Sample("GET x", 1, None, "expected 200, came 500"))
-    recorder.add(Sample("GET y", 1, None, "expected 200, came 404"))
+        recorder.add(Sample("GET x", 1, None, "expected 200, got 500"))
+    recorder.add(Sample("GET y", 1, None, "expected 200, got 404"))
     assert len(recorder.failed) == FAILURES_KEPT
     assert recorder.faults == {
-        "GET x: expected 200, came 500": FAILURES_KEPT + 5,
-        "GET y: expected 200, came 404": 1,
+        "GET x: expected 200, got 500": FAILURES_KEPT + 5,
+        "GET y: expected 200, got 404": 1,
     }
 
 
 def test_the_report_links_to_the_traces() -> None:
     recorder = Recorder()
-    recorder.add(Sample("POST orders /api/v1/orders", 950, "a" * 32, "expected 201, came 503"))
+    recorder.add(Sample("POST orders /api/v1/orders", 950, "a" * 32, "expected 201, got 503"))
     recorder.add(Sample("GET users /api/v1/users/me", 400, None, "no answer: TimeoutError"))
     text = render(summary_of(recorder), link)
     assert f"http://jaeger/{'a' * 32}" in text
-    assert "expected 201, came 503" in text
+    assert "expected 201, got 503" in text
     assert "no trace: nothing answered" in text
     assert "1.50%" in text
     assert "and 1 more" in text

@@ -131,7 +131,7 @@ def test_failures_beyond_the_threshold_fail_the_run_and_show_their_traces(stub: 
     assert code == 1, f"expected exit code 1, got {code}:\n{output}\n{errors}"
     document = result_of(output)
     fault = document["failed"][0]  # type: ignore[index]
-    assert re.match(r"expected \d+, came 500 internal_error", fault["fault"]), fault
+    assert re.match(r"expected \d+, got 500 internal_error", fault["fault"]), fault
     assert re.fullmatch(r"http://jaeger/[0-9a-f]{32}", fault["trace_url"]), fault
     assert "More failures than allowed" in errors
 

@@ -58,4 +58,4 @@ def test_every_wrong_variable_is_named_at_once() -> None:
             }
         )
     for name in ("USERS_URL", "ORDERS_URL", "TRACE_URL", "TRAFFIC_USERS", "LOAD_ALLOW_REMOTE"):
-        assert name in str(refusal.value), f"expected {name} to be named, came {refusal.value}"
+        assert name in str(refusal.value), f"expected {name} to be named, got {refusal.value}"

@@ -12,7 +12,7 @@ def confirmed(order_id: str) -> dict[str, Any]:
     """A valid order.confirmed.v1 for that order id."""
     data = {
         "order_id": order_id,
-        "customer": {"id": str(uuid.uuid4()), "email": "nobody@example.com", "name": "Nobody"},
+        "customer": {"id": str(uuid.uuid4()), "email": "unknown@example.com", "name": "Unknown"},
         "items": [
             {"product_id": str(uuid.uuid4()), "sku": "NONE", "name": "Nothing", "quantity": 1, "unit_price": "1.00"}
         ],

@@ -61,7 +61,7 @@ def publish(broker: Broker, message_id: str) -> None:
             "payload_encoding": "string",
         },
     ).json()
-    assert answer["routed"], f"{message_id} reached no queue: a publisher would be told so, and bind the queue anew"
+    assert answer["routed"], f"{message_id} reached no queue: a publisher would be notified, and bind the queue anew"
 
 
 def taken_from(broker: Broker, queue: str) -> list[dict[str, Any]]:
@@ -87,10 +87,10 @@ def test_diverted_events_reach_another_queue_and_all_of_them_are_restored(broker
     actions.undivert(world, ARGUMENTS)
     publish(broker, "afterwards")
 
-    came = taken_from(broker, QUEUE)
-    assert ids(came) == ["meanwhile", "afterwards"]
-    assert came[0]["properties"]["headers"] == {"traceparent": "00-1-2-01"}
-    assert came[0]["payload"] == "{}"
+    taken = taken_from(broker, QUEUE)
+    assert ids(taken) == ["meanwhile", "afterwards"]
+    assert taken[0]["properties"]["headers"] == {"traceparent": "00-1-2-01"}
+    assert taken[0]["payload"] == "{}"
     assert queues(broker) == {QUEUE}
 
 

@@ -191,7 +191,9 @@ def test_scores_publish_how_many_were_never_notified_as_resolved() -> None:
     unseen = dataclasses.replace(RESULT, noticed=False, seconds_to_resolve=None)
     figures = score.figures([RESULT, open_ended, unseen, CONTROL])
     assert (figures["resolved"], figures["resolved_slowest"]) == (0.5, RESULT.seconds_to_resolve)
-    assert "| told to be resolved while the drill waited | 0.5 | 2 noticed runs |" in score.table([RESULT, open_ended])
+    assert "| resolved notification received while the drill waited | 0.5 | 2 noticed runs |" in score.table(
+        [RESULT, open_ended]
+    )
 
 
 def test_scores_publish_how_often_a_kind_of_fault_was_tried() -> None:
@@ -200,7 +202,7 @@ def test_scores_publish_how_often_a_kind_of_fault_was_tried() -> None:
     text = score.table([RESULT, RESULT, elsewhere, other, CONTROL, CONTROL])
     assert "| kinds of fault with three runs or more | 1 | 2 kinds |" in text
     assert "| 4 runs of 3 drills |" in text
-    assert "| controls that paged nobody | 1 | 2 runs of 1 drills |" in text
+    assert "| controls that paged no team | 1 | 2 runs of 1 drills |" in text
 
 
 def test_scores_without_results_have_no_values() -> None:

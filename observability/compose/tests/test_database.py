@@ -65,13 +65,13 @@ def server() -> Iterator[dict[str, Any]]:
         capture_output=True,
         timeout=120,
     )
-    told = [
+    options = [
         argument.replace("/etc/postgresql", str(folder)).replace("/var/run/postgresql", str(folder))
         for argument in stack.services()["postgres"]["command"][1:]
     ]
     with log.open("wb") as output:
         process = subprocess.Popen(
-            as_user(str(BINARIES / "postgres"), "-D", str(data), *told, f"-cport={port}"),
+            as_user(str(BINARIES / "postgres"), "-D", str(data), *options, f"-cport={port}"),
             cwd=folder,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -151,7 +151,7 @@ def test_a_missing_container_is_named(processes: Containers, docker_engine: Engi
 
 def test_no_response_from_the_engine_is_a_failure_that_drills_handle(tmp_path: Path) -> None:
     with pytest.raises(ContainerFailed, match="users-1: the Docker Engine does not do it"):
-        Containers(f"unix://{tmp_path}/nobody", PROJECT).start("users")
+        Containers(f"unix://{tmp_path}/missing", PROJECT).start("users")
 
 
 def test_the_log_shipper_is_filebeat(processes: Containers, docker_engine: Engine) -> None:
@@ -175,8 +175,8 @@ def test_another_release_is_refused_and_the_usual_one_is_a_no_op(processes: Cont
         lambda api: api.exec_create(container_of("users"), ["cat", "/run/platform/environment"]),
         lambda api: api.create_container("busybox", "sh"),
         lambda api: api.remove_container(container_of("users")),
-        lambda api: api.inspect_container("somebody-elses-1"),
-        lambda api: api.kill("somebody-elses-1"),
+        lambda api: api.inspect_container("foreign-1"),
+        lambda api: api.kill("foreign-1"),
         lambda api: api.kill(f"x/../{container_of('users')}"),
         lambda api: api.info(),
         lambda api: api.images(),
@@ -324,7 +324,7 @@ def test_the_container_accepts_a_drills_name_or_a_command(
     (tmp_path / "python").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
     (tmp_path / "python").chmod(0o755)
     script = stack.ROOT / "observability" / "compose" / "drill"
-    told = subprocess.run(
+    ran = subprocess.run(
         ["sh", str(script), *arguments],
         env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
         capture_output=True,
@@ -332,7 +332,7 @@ def test_the_container_accepts_a_drills_name_or_a_command(
         timeout=10,
         check=True,
     )
-    assert told.stdout.splitlines() == ["-m", "load.drills", *expected]
+    assert ran.stdout.splitlines() == ["-m", "load.drills", *expected]
 
 
 def test_the_script_knows_every_command() -> None:

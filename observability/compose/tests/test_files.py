@@ -123,7 +123,7 @@ def test_alertmanager_differs_from_the_native_one_only_in_the_watchdogs_host_and
         for hook in receiver.get("webhook_configs", [])
         if hook["url"].startswith("http://console:8000/")
     ]
-    assert len(consoles) == len(native_document["receivers"]) - 2, "every team's receivers, but not nobody's"
+    assert len(consoles) == len(native_document["receivers"]) - 2, "every team's receivers, but not the discarding one"
     for receiver in here_documents["receivers"]:
         hooks = receiver.get("webhook_configs", [])
         receiver |= {"webhook_configs": [hook for hook in hooks if hook not in consoles]} if hooks else {}

@@ -86,11 +86,11 @@ def test_a_shipper_without_counters_has_no_figures(tmp_path: Path) -> None:
 def test_filebeats_counters_have_the_names_of_rsyslogs(stub: Stub) -> None:
     collector = PipelineCollector(stub.url, _shipper(load({"FILEBEAT_URL": f"{stub.url}/"})))
     families = {family.name: family for family in collector.collect()}
-    told = {
+    reported = {
         name: [(sample.labels, sample.value) for sample in families[name].samples]
         for name in ("log_shipper_queue_size", "log_shipper_processed", "log_shipper_failed")
     }
-    assert told == {
+    assert reported == {
         "log_shipper_queue_size": [({"queue": "filebeat"}, 1500)],
         "log_shipper_processed": [({"action": "filebeat"}, 97)],
         "log_shipper_failed": [({"action": "filebeat"}, 3)],

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from platformctl.install import debian
 
-FOREIGN_DENYING = "#!/bin/sh\n# somebody else's\nexit 101\n"
-FOREIGN_ALLOWING = "#!/bin/sh\n# somebody else's\nexit 0\n"
+FOREIGN_DENYING = "#!/bin/sh\n# of another package\nexit 101\n"
+FOREIGN_ALLOWING = "#!/bin/sh\n# of another package\nexit 0\n"
 
 
 def policy_of(root: Path) -> Path:

@@ -146,7 +146,7 @@ def test_a_service_that_is_only_in_the_catalogue_runs_with_all_its_dependencies(
     known = catalogue.load(changed)
     chosen = settings.load(tmp_path, known, environ={})
     paths, secrets = Paths(root, tmp_path / "cache"), SecretStore(tmp_path / "secrets")
-    backends = Backends(paths, chosen, secrets, Account("nobody"))
+    backends = Backends(paths, chosen, secrets, Account("platform-test"))
     listed = processes.build(paths, chosen, known, backends, ServiceEnvironment(paths, chosen, secrets, known))
     web = listed["newcomer"]
     assert web.after == ("newcomer-migrate", "newcomer-seed", "rabbitmq", "toxiproxy")

@@ -51,7 +51,7 @@ class Store:
         refusals = self.refusals.get(key, [])
         if refusals:
             status = refusals[0] if len(refusals) == 1 and refusals[0] == 400 else refusals.pop(0)
-            return answer | {"status": status, "error": {"type": f"refused_{status}", "reason": "as told"}}
+            return answer | {"status": status, "error": {"type": f"refused_{status}", "reason": "as configured"}}
         if key in self.documents:
             error = {"type": "version_conflict_engine_exception", "reason": "exists"}
             return answer | {"status": 409, "error": error}

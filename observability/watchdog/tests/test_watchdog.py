@@ -54,7 +54,7 @@ def test_silence_and_its_end_are_notified_once_each() -> None:
     switch = Switch(45, clock)
     clock.now += 45
     assert [switch.check(), switch.check()] == ["silent", None]
-    assert [switch.heartbeat(), switch.heartbeat()] == ["heard", None]
+    assert [switch.heartbeat(), switch.heartbeat()] == ["recovered", None]
 
 
 def test_a_resolved_heartbeat_counts_as_silence_at_once() -> None:

@@ -22,7 +22,7 @@ def schema_breaks(old: dict[str, Any], new: dict[str, Any], path: str = "") -> l
     for name, sub_schema in old.get("properties", {}).items():
         sub_path = f"{path}.{name}" if path else name
         if name not in new.get("properties", {}):
-            breaks.append(f"{sub_path}: gone")
+            breaks.append(f"{sub_path}: removed")
         else:
             breaks += schema_breaks(sub_schema, new["properties"][name], sub_path)
     if "items" in old:
@@ -60,4 +60,6 @@ def _type(field: FieldDescriptor) -> str:
 
 def surface_breaks(old: dict[str, str], new: dict[str, str]) -> list[str]:
     """Return what the old surface had and the new one lacks or changed."""
-    return [f"{path}: was {what}, now {new.get(path, 'gone')}" for path, what in old.items() if new.get(path) != what]
+    return [
+        f"{path}: was {what}, now {new.get(path, 'removed')}" for path, what in old.items() if new.get(path) != what
+    ]

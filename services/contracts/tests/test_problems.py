@@ -84,7 +84,7 @@ def test_a_service_token_identifies_the_service(client: Client) -> None:
     assert response.json() == {"service": "orders"}
 
 
-@pytest.mark.parametrize("token", ["token-of-nobody", "token-of-order", access_token()])
+@pytest.mark.parametrize("token", ["unknown-token", "token-of-order", access_token()])
 def test_anything_but_a_service_token_is_refused_on_the_internal_api(client: Client, token: str) -> None:
     assert_problem(client.get("/internal", headers={"Authorization": f"Bearer {token}"}), 401)
 

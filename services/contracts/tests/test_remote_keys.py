@@ -29,7 +29,7 @@ class Users:
     def fetch(self) -> dict[str, Any]:
         self.calls += 1
         if self.away:
-            raise ConnectionError("users is away")
+            raise ConnectionError("users is down")
         key = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(private_key().public_key()))
         return {"keys": [{**key, "kid": key_id, "use": "sig"} for key_id in self.key_ids]}
 

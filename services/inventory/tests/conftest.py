@@ -104,7 +104,7 @@ def locked_reservation(order_id: uuid.UUID) -> Iterator[None]:
         yield
 
 
-def wait_until_somebody_waits_for_a_lock(count: int = 1) -> None:
+def wait_until_a_session_waits_for_a_lock(count: int = 1) -> None:
     """Wait until `count` backends of this database wait for a lock."""
 
     def waiting() -> int:

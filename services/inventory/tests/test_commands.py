@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import grpc
 import pytest
-from conftest import Client, left, locked, wait_until_somebody_waits_for_a_lock
+from conftest import Client, left, locked, wait_until_a_session_waits_for_a_lock
 from django.conf import settings
 from django.core.management import CommandError, call_command
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -116,7 +116,7 @@ def test_on_sigterm_the_process_finishes_the_call_in_flight_and_exits_cleanly(pr
         with locked(product):
             order = "8b7bd8a2-0dd5-4b1a-9a0c-6d7c8a1f2f10"
             in_flight = pool.submit(lambda: client.reserve(order, {product.id: 1}, timeout=60))
-            wait_until_somebody_waits_for_a_lock()
+            wait_until_a_session_waits_for_a_lock()
             process.send_signal(signal.SIGTERM)
             eventually(
                 lambda: process.log.read_text(),

@@ -24,7 +24,7 @@ from conftest import (
     locked_reservation,
     new_id,
     refused,
-    wait_until_somebody_waits_for_a_lock,
+    wait_until_a_session_waits_for_a_lock,
 )
 from django.db import connection
 from django.db.models import Sum
@@ -246,7 +246,7 @@ def test_a_stopping_server_finishes_calls_in_flight_and_accepts_no_new_ones(
     with ThreadPoolExecutor(2) as pool:
         with locked(product):
             in_flight = pool.submit(lambda: client.reserve(new_id(), {product.id: 1}))
-            wait_until_somebody_waits_for_a_lock()
+            wait_until_a_session_waits_for_a_lock()
             stopped = pool.submit(server.stop, 10)
             eventually(
                 lambda: code_of_a_release(server),

@@ -130,7 +130,7 @@ def test_a_round_counts_products_by_stock_level(add_product: AddProduct) -> None
 
 def test_a_failed_round_does_not_stop_the_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> bool:
-        raise OperationalError("gone on the way")
+        raise OperationalError("connection lost")
 
     monkeypatch.setattr(domain, "has_overdue", fail)
     Housekeeper(HealthServicer()).round()

@@ -245,7 +245,7 @@ class TestAtOnce:
             first = pool.submit(notify)
             eventually(lambda: smtp.mails, "the first mail to be at the server")
             second = pool.submit(notify)
-            eventually(_somebody_waits_for_a_lock, "the second consumer to wait")
+            eventually(_a_session_waits_for_a_lock, "the second consumer to wait")
             smtp.answer_mails.set()
             assert (first.result(), second.result()) == (True, False)
         assert len(smtp.mails) == 1
@@ -268,7 +268,7 @@ class TestAtOnce:
         first.start()
         eventually(lambda: smtp.mails, "the first mail to be at the server")
         second.start()
-        eventually(_somebody_waits_for_a_lock, "the second consumer to wait")
+        eventually(_a_session_waits_for_a_lock, "the second consumer to wait")
         smtp.answer_mails.set()
         first.join()
         second.join()
@@ -276,7 +276,7 @@ class TestAtOnce:
         assert Notification.objects.count() == 1
 
 
-def _somebody_waits_for_a_lock() -> bool:
+def _a_session_waits_for_a_lock() -> bool:
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
         return cursor.fetchone() is not None

@@ -43,10 +43,10 @@ def test_a_user_lists_their_notifications_newest_first() -> None:
 
 
 def test_notifications_of_other_users_are_not_visible() -> None:
-    somebody = uuid.uuid4()
-    kept(somebody)
+    recipient = uuid.uuid4()
+    kept(recipient)
     other = person(uuid.uuid4())
-    for query in ("", f"?user_id={somebody}", f"?user={somebody}"):
+    for query in ("", f"?user_id={recipient}", f"?user={recipient}"):
         assert other.get(ADDRESS + query).json()["results"] == []
 
 
@@ -101,7 +101,7 @@ def test_an_invalid_token_is_refused(token: tuple[str, str]) -> None:
     assert response["WWW-Authenticate"].startswith("Bearer")
 
 
-@pytest.mark.parametrize("user_id", ["7", "somebody", "x" * 100])
+@pytest.mark.parametrize("user_id", ["7", "not-a-uuid", "x" * 100])
 def test_a_token_without_a_valid_user_id_is_refused(user_id: str) -> None:
     assert_problem(person(user_id).get(ADDRESS), 401, "token_invalid")
 

@@ -218,8 +218,8 @@ class InventoryStub(inventory_pb2_grpc.InventoryServicer):
 
     def held(self) -> int:
         """Return the number of pieces that orders hold or have bought."""
-        gone = (inventory_pb2.RESERVATION_STATUS_RELEASED, inventory_pb2.RESERVATION_STATUS_EXPIRED)
-        return sum(sum(held.items.values()) for held in self.reservations.values() if held.status not in gone)
+        ended = (inventory_pb2.RESERVATION_STATUS_RELEASED, inventory_pb2.RESERVATION_STATUS_EXPIRED)
+        return sum(sum(held.items.values()) for held in self.reservations.values() if held.status not in ended)
 
     def Reserve(self, request: Any, context: grpc.ServicerContext) -> Any:
         return self._serve("Reserve", request, context, self._reserve)

@@ -114,7 +114,7 @@ def test_a_service_token_is_not_a_user_token() -> None:
 
 
 def test_a_token_whose_user_is_no_uuid_is_refused() -> None:
-    client = Client(headers={"authorization": f"Bearer {access_token('somebody')}"})
+    client = Client(headers={"authorization": f"Bearer {access_token('another-user')}"})
     for path in (ORDERS, f"{ORDERS}/{PRODUCT}"):
         assert_problem(client.get(path), 401, "token_invalid")
     response = client.post(ORDERS, {}, content_type="application/json", headers={"idempotency-key": "k"})

@@ -129,7 +129,7 @@ def test_while_users_is_down_nothing_is_reserved_or_charged(arrange: Arrange, sh
     assert (order.status, order.reason) == (OrderStatus.CANCELLED, Reason.USERS_UNAVAILABLE)
     assert not order.stock_release_pending
     assert (world.inventory.calls, world.payments.requests) == ([], [])
-    assert not OutboxEvent.objects.exists(), "nobody is known who could be told"
+    assert not OutboxEvent.objects.exists(), "no customer is known who could be notified"
     assert failed("users_unavailable") == before + 1
 
 
@@ -139,7 +139,7 @@ def test_while_inventory_is_down_nothing_is_charged(arrange: Arrange, shopper: S
     arrange(world)
     assert_unavailable(shopper.order(), "inventory")
     assert world.payments.requests == []
-    assert the_order().stock_release_pending, "the stock may be held: nobody knows"
+    assert the_order().stock_release_pending, "the stock may be held: the outcome is unknown"
     assert_cancelled(Reason.INVENTORY_UNAVAILABLE, charge_attempted=False)
     assert failed("inventory_unavailable") == before + 1
 
@@ -254,10 +254,10 @@ def test_stock_that_cannot_be_released_now_is_released_later(shopper: Shopper, w
 
 def test_out_of_stock_names_the_products(shopper: Shopper, world: World) -> None:
     before = failed("out_of_stock")
-    plenty, gone = world.inventory.add_product(), world.inventory.add_product(stock=1)
-    items = [{"product_id": plenty, "quantity": 2}, {"product_id": gone, "quantity": 2}]
+    plenty, sold_out = world.inventory.add_product(), world.inventory.add_product(stock=1)
+    items = [{"product_id": plenty, "quantity": 2}, {"product_id": sold_out, "quantity": 2}]
     problem = assert_problem(shopper.order(shopper.body(items=items)), 409, "out_of_stock")
-    assert problem["product_ids"] == [gone]
+    assert problem["product_ids"] == [sold_out]
     assert_cancelled(Reason.OUT_OF_STOCK, charge_attempted=False)
     assert (world.payments.requests, world.inventory.held()) == ([], 0)
     assert failed("out_of_stock") == before + 1

@@ -80,7 +80,7 @@ def test_an_order_whose_customer_was_never_stored_is_cancelled_without_event(wor
     Reconciler(TIMING, threading.Event()).round()
     order.refresh_from_db()
     assert (order.status, order.stock_release_pending) == (OrderStatus.CANCELLED, False)
-    assert not OutboxEvent.objects.exists(), "nobody is known who could be told"
+    assert not OutboxEvent.objects.exists(), "no customer is known who could be notified"
     assert world.inventory.calls == [], "stock is asked for only after users has answered"
 
 

@@ -37,7 +37,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 CARRIER = {"traceparent": f"00-{TRACE_ID}-b7ad6b7169203331-01", "x-request-id": "placing"}
-NOBODY_THERE = "amqp://guest:guest@127.0.0.1:9/"
+NO_BROKER = "amqp://guest:guest@127.0.0.1:9/"
 QUEUE = events.queue_named("notifications.orders").name
 
 
@@ -109,7 +109,7 @@ def running(broker: Broker, timing: Timing | None = None) -> Iterator[threading.
     finally:
         stop.set()
         thread.join(timeout=15)
-        assert not thread.is_alive(), "the relay has to end when it is told to"
+        assert not thread.is_alive(), "the relay has to end when asked to"
 
 
 def publish_once(broker: Broker) -> None:
@@ -190,7 +190,7 @@ def test_published_events_are_counted_by_type(queue: Queue, broker: Broker) -> N
 
 def test_while_the_broker_is_down_events_stay_in_the_outbox() -> None:
     write_event()
-    broker = Broker(NOBODY_THERE, timeout=1.0)
+    broker = Broker(NO_BROKER, timeout=1.0)
     with pytest.raises(DependencyError):
         publish_batch(broker)
     event = OutboxEvent.objects.get()
@@ -221,7 +221,7 @@ def test_events_confirmed_before_a_failure_are_not_published_again(
             broker.publish(event)
 
     with pytest.raises(DependencyError):
-        publish_batch(DiesAfterTwo(NOBODY_THERE, 1.0))
+        publish_batch(DiesAfterTwo(NO_BROKER, 1.0))
     assert list(OutboxEvent.objects.order_by("created_at").values_list("attempts", flat=True)) == [1, 1, 1]
     assert unpublished() == 1
     assert publish_batch(broker) == 1
@@ -290,7 +290,7 @@ def test_a_broker_that_recovers_gets_the_waiting_events(
             nonlocal tries
             tries += 1
             if tries <= 5:
-                Broker(NOBODY_THERE, 1.0).prepare()
+                Broker(NO_BROKER, 1.0).prepare()
             super().prepare()
 
     event_id = write_event()

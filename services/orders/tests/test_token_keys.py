@@ -21,7 +21,7 @@ def test_a_key_is_fetched_from_users_once(world: World) -> None:
     keys = token_keys()
     assert keys.key(KEY_ID).public_numbers() == public.public_numbers()
     world.users.stop()
-    assert keys.key(KEY_ID).public_numbers() == public.public_numbers(), "users may be away by now"
+    assert keys.key(KEY_ID).public_numbers() == public.public_numbers(), "users may be down by now"
     assert [request.path for request in world.users.requests] == ["/.well-known/jwks.json"]
 
 

@@ -26,8 +26,8 @@ _FIELDS = {
 Answer = tuple[dict[str, Any], int]
 
 
-def create_app(control: Control, ledger: Ledger, in_hand: Callable[[], int]) -> Flask:  # noqa: C901 - a factory: routes
-    """Create the application. `in_hand` returns the number of requests in flight."""
+def create_app(control: Control, ledger: Ledger, in_flight: Callable[[], int]) -> Flask:  # noqa: C901 - a factory: routes
+    """Create the application. `in_flight` returns the number of requests in flight."""
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
 
@@ -78,7 +78,7 @@ def create_app(control: Control, ledger: Ledger, in_hand: Callable[[], int]) -> 
 
     @app.get("/healthz")
     def health() -> Answer:
-        return {"status": "ok", "in_hand": in_hand() - 1}, 200
+        return {"status": "ok", "in_flight": in_flight() - 1}, 200
 
     @app.errorhandler(Refusal)
     def refused(refusal: Refusal) -> Answer:

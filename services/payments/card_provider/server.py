@@ -30,29 +30,29 @@ class CardProvider(ThreadedWSGIServer):
         self.control = control or Control()
         self.ledger = ledger or Ledger()
         self._changed = threading.Condition()
-        self._in_hand = 0
+        self._in_flight = 0
         self._connections = threading.BoundedSemaphore(MAX_CONNECTIONS)
-        app = create_app(self.control, self.ledger, lambda: self._in_hand)
+        app = create_app(self.control, self.ledger, lambda: self._in_flight)
         # Werkzeug itself exits the process when it can't listen.
         with socket.create_server((host, port), backlog=_BACKLOG) as listener:
             super().__init__(host, port, app, _Handler, fd=listener.fileno())
 
     @contextmanager
-    def request_in_hand(self) -> Iterator[None]:
+    def request_in_flight(self) -> Iterator[None]:
         """Count a request from its head to the last byte of its response."""
         with self._changed:
-            self._in_hand += 1
+            self._in_flight += 1
         try:
             yield
         finally:
             with self._changed:
-                self._in_hand -= 1
+                self._in_flight -= 1
                 self._changed.notify_all()
 
     def finish(self, seconds: float) -> None:
         """Wait for the requests in flight, at most this many seconds."""
         with self._changed:
-            self._changed.wait_for(lambda: self._in_hand == 0, timeout=seconds)
+            self._changed.wait_for(lambda: self._in_flight == 0, timeout=seconds)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         if not self._connections.acquire(blocking=False):
@@ -75,7 +75,7 @@ class _Handler(WSGIRequestHandler):
     disable_nagle_algorithm = True
 
     def run_wsgi(self) -> None:
-        with self.server.request_in_hand():
+        with self.server.request_in_flight():
             super().run_wsgi()
 
     def log(self, type: str, message: str, *args: Any) -> None:

@@ -11,7 +11,7 @@ VOID_OUTCOMES = ("refunded", "cancelled", "nothing_taken", "recorded", "repeated
 DECLINE_CODES = ("card_declined", "insufficient_funds", "invalid_source", "other")
 
 payments_total = metrics.counter("payments_total", "Charges by what became of them.", ["outcome"])
-voids_total = metrics.counter("voids_total", "Voids by what they came to.", ["outcome"])
+voids_total = metrics.counter("voids_total", "Voids by outcome.", ["outcome"])
 declines_total = metrics.counter("card_provider_declines_total", "Charges that the card provider declined.", ["code"])
 
 metrics.start_at_zero(payments_total, PAYMENT_OUTCOMES)

@@ -221,7 +221,7 @@ class TestBehaviour:
         for number, connection in enumerate(hanging):
             connection.request("POST", "/v1/charges", json.dumps({**CHARGE, "idempotency_key": f"k{number}"}))
         health = f"{url_of(simulator)}/healthz"
-        eventually(lambda: requests.get(health, timeout=5).json()["in_hand"] == 20, "the charges to be in hand")
+        eventually(lambda: requests.get(health, timeout=5).json()["in_flight"] == 20, "the charges to be in flight")
         assert requests.put(f"{url_of(simulator)}/admin/behaviour", json={}, timeout=5).status_code == 200
         assert simulator.control.behaviour == Behaviour()
         for connection in hanging:
@@ -312,8 +312,8 @@ class TestProcess:
         connection.request("POST", "/v1/charges", json.dumps(CHARGE))
         health = f"http://127.0.0.1:{port}/healthz"
         eventually(
-            lambda: requests.get(health, timeout=5).json()["in_hand"],
-            "the charge to be in hand",
+            lambda: requests.get(health, timeout=5).json()["in_flight"],
+            "the charge to be in flight",
             accept=lambda actual: actual == 1,
         )
         running.send_signal(number)

@@ -62,7 +62,7 @@ def test_a_valid_card_is_charged_once(api: Client, simulator: Simulator) -> None
     [
         ("tok_declined", "card_declined", Status.DECLINED, "card_declined"),
         ("tok_insufficient_funds", "insufficient_funds", Status.DECLINED, "insufficient_funds"),
-        ("tok_nobody_knows", "card_declined", Status.FAILED, "invalid_source"),
+        ("tok_unknown", "card_declined", Status.FAILED, "invalid_source"),
     ],
 )
 def test_a_declined_card_answers_402_with_the_reason(

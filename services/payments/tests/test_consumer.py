@@ -308,7 +308,7 @@ class TestProcess:
         broker.publish(cancelled(data["order_id"]), ORDER_CANCELLED)
         eventually(
             lambda: {charge.status for charge in simulator.ledger.charges()},
-            "the message in hand",
+            "the current message",
             accept=lambda actual: REFUNDED in actual,
         )
         process.kill()
@@ -334,7 +334,7 @@ class TestProcess:
         broker.publish(cancelled(data["order_id"]), ORDER_CANCELLED)
         eventually(
             lambda: {charge.status for charge in simulator.ledger.charges()},
-            "the message in hand",
+            "the current message",
             accept=lambda actual: REFUNDED in actual,
         )
         later = cancelled()

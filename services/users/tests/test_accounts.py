@@ -43,12 +43,12 @@ def test_a_malformed_authorization_header_is_401(client: Client, header: str) ->
     assert_problem(client.get("/api/v1/users/me", headers={"authorization": header}), 401)
 
 
-@pytest.mark.parametrize("change", ["inactive", "gone"])
+@pytest.mark.parametrize("change", ["inactive", "deleted"])
 def test_the_token_of_an_inactive_or_deleted_account_is_401(
     client: Client, user: User, bearer: Bearer, change: str
 ) -> None:
     token = str(AccessToken.for_user(user))
-    if change == "gone":
+    if change == "deleted":
         user.delete()
     else:
         User.objects.update(is_active=False)

@@ -31,7 +31,7 @@ class Api:
                 response = self._session.request(method, f"{self._url}{path}", timeout=TIMEOUT_SECONDS, **options)
             except requests.ConnectionError as error:
                 if time.monotonic() > deadline:
-                    raise SetupError(f"{method} {path}: nobody answers: {error}") from error
+                    raise SetupError(f"{method} {path}: no answer: {error}") from error
             else:
                 if response.status_code != requests.codes.service_unavailable or time.monotonic() > deadline:
                     break

@@ -25,4 +25,4 @@ def test_a_step_within_a_service_is_not_a_link() -> None:
 
 
 def test_an_entry_with_a_missing_caller_is_left_out() -> None:
-    assert from_entries([Entry("users", "gone")], {}) == {}
+    assert from_entries([Entry("users", "missing")], {}) == {}

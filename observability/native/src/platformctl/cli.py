@@ -180,13 +180,13 @@ def _signal(platform: Platform, arguments: argparse.Namespace, console: Console)
     except KeyError:
         raise PlatformError(f"there is no signal {arguments.signal}") from None
     reached = platform.runner.signal(arguments.name, number)
-    console.print(f"SIG{wanted} sent to {', '.join(map(str, reached)) or 'nobody: it is not running'}.")
+    console.print(f"SIG{wanted} sent to {', '.join(map(str, reached)) or 'no process: it is not running'}.")
     return 0 if reached else 1
 
 
 def _reset(platform: Platform, _: argparse.Namespace, console: Console) -> int:
     platform.reset()
-    console.print("All data is gone. Builds and downloads are kept.")
+    console.print("All data is deleted. Builds and downloads are kept.")
     return 0
 
 

@@ -55,7 +55,7 @@ class Alarm:
             "service": "alerting",
             "root_service": "alerting",
         }
-        annotations = {"summary": "Alerting is dead: nobody would be told of anything", "description": description}
+        annotations = {"summary": "Alerting is down: no notification would be sent", "description": description}
         ended = datetime.now(UTC).isoformat() if status == "resolved" else "0001-01-01T00:00:00Z"
         return {
             "version": "4",

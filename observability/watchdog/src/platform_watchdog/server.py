@@ -43,7 +43,7 @@ class Watchdog:
         """Notify of a change of the alarm."""
         if change == "silent":
             self.alarm.raise_(self.switch.age)
-        elif change == "heard":
+        elif change == "recovered":
             self.alarm.resolve()
 
     def watch(self, stop: threading.Event) -> None:

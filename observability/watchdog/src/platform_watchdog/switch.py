@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Literal
 
-Change = Literal["silent", "heard"]
+Change = Literal["silent", "recovered"]
 
 
 class Switch:
@@ -31,13 +31,13 @@ class Switch:
         return self._silent
 
     def heartbeat(self) -> Change | None:
-        """Record a heartbeat; returns "heard" if it ends a silence."""
+        """Record a heartbeat; returns "recovered" if it ends a silence."""
         with self._lock:
             self._last = self._clock()
             if not self._silent:
                 return None
             self._silent = False
-            return "heard"
+            return "recovered"
 
     def stopped(self) -> Change | None:
         """Record that alerting itself reports the end of the heartbeat: no need to wait for the timeout."""

@@ -28,7 +28,7 @@ test("bytes go by 1024", () => {
   assert.equal(format(1500, "Bps"), "1.5 kB/s");
 });
 
-test("an unknown unit stands behind the number", () => {
+test("an unknown unit follows the number", () => {
   assert.equal(format(0.0345, "cores"), "0.0345 cores");
 });
 

@@ -318,14 +318,15 @@ def compared(monkeypatch: pytest.MonkeyPatch, where: Scene, lines: Sequence[tupl
 def test_new_patterns_are_listed_first_and_normal_ones_are_omitted(monkeypatch: pytest.MonkeyPatch) -> None:
     usual = [line(second, "Order placed", "info") for second in range(-700, 500, 10)]
     grew = [line(second, f"Timeout after {second} ms", "warning") for second in (-300, *range(-100, 100, 10))]
-    new = [line(second, "Card provider gone", trace__id="x") for second in (0, 1, 2)]
+    new = [line(second, "Card provider unreachable", trace__id="x") for second in (0, 1, 2)]
     comparison = compared(monkeypatch, scene("payments"), [*usual, *grew, *new])
     assert [(found.template, found.before, found.after, found.is_new) for found in comparison.patterns] == [
-        ("Card provider gone", 0, 3, True),
+        ("Card provider unreachable", 0, 3, True),
         ("Timeout after <NUM> ms", 1, 20, False),
     ]
     assert (
-        comparison.patterns[0].query == 'service.name:"orders" and log.level:"error" and message:"Card provider gone"'
+        comparison.patterns[0].query
+        == 'service.name:"orders" and log.level:"error" and message:"Card provider unreachable"'
     )
 
 
@@ -465,7 +466,7 @@ def test_evidence_is_rendered(viewer_client: Client, deliverer: Deliverer, monke
     deliverer.send(alert(starts_at=NOON))
     uid = the_incident().uid
     monkeypatch.setattr(jaeger, "client", lambda: FakeJaeger([failed_order(1, error__type="<b>Refused</b>")]))
-    lines = [line(0, "<i>gone</i> for good", **{"trace.id": "a" * 32})]
+    lines = [line(0, "<i>lost</i> for good", **{"trace.id": "a" * 32})]
     monkeypatch.setattr(elasticsearch, "client", lambda: FakeElasticsearch(lines))
     series = [Series({"service": "orders", "dependency": "payments", "outcome": "</script>"}, [(START, 1.0)])]
     monkeypatch.setattr(prometheus, "client", lambda: FakePrometheus(series={"edge:calls_by": series}))
@@ -478,7 +479,7 @@ def test_evidence_is_rendered(viewer_client: Client, deliverer: Deliverer, monke
     assert f"/traces/{1:032x}?span=POST" in html
     assert "<b>Refused" not in html
     html = part("logs")
-    assert "&lt;i&gt;gone&lt;/i&gt; for good" in html
+    assert "&lt;i&gt;lost&lt;/i&gt; for good" in html
     assert f"/traces/{'a' * 32}" in html
     assert html.count("new</span>") == 1
     html = part("charts")

@@ -16,7 +16,7 @@ from tests.incidents.conftest import TOKEN, AlertmanagerStub, Deliverer, alert, 
 
 def refused(response: Any, status: int, code: str) -> dict[str, Any]:
     """Return the problem of a response; nothing was stored."""
-    assert response.status_code == status, f"expected {status}, came {response.status_code}: {response.content!r}"
+    assert response.status_code == status, f"expected {status}, got {response.status_code}: {response.content!r}"
     assert response["Content-Type"].startswith("application/problem+json")
     problem: dict[str, Any] = json.loads(response.content)
     assert problem["code"] == code

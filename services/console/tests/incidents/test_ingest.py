@@ -20,7 +20,7 @@ NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 
 
-def told(*alerts: Any, at: datetime, known: Iterable[Any] | None = None) -> None:
+def receive(*alerts: Any, at: datetime, known: Iterable[Any] | None = None) -> None:
     """Process a notification at the given time; `known` is what Alertmanager has then."""
     import json
 
@@ -49,47 +49,47 @@ pytestmark = pytest.mark.django_db
 
 def test_a_repeated_notification_creates_one_incident() -> None:
     first = alert(starts_at=NOW)
-    told(first, at=NOW + MINUTE)
-    told(first, at=NOW + 2 * MINUTE)
+    receive(first, at=NOW + MINUTE)
+    receive(first, at=NOW + 2 * MINUTE)
     incident = the_incident()
     assert incident.alerts.count() == 1
     assert kinds(incident) == ["opened", "fired"]
 
 
 def test_alerts_of_one_cause_are_one_incident() -> None:
-    told(alert("EdgeErrors", service="orders", starts_at=NOW), at=NOW)
-    told(alert("ServiceDown", service="payments", dependency=None, starts_at=NOW), at=NOW + MINUTE)
+    receive(alert("EdgeErrors", service="orders", starts_at=NOW), at=NOW)
+    receive(alert("ServiceDown", service="payments", dependency=None, starts_at=NOW), at=NOW + MINUTE)
     incident = the_incident()
     assert incident.alerts.count() == 2
     assert incident.title.startswith("EdgeErrors")
 
 
 def test_two_causes_are_two_incidents() -> None:
-    told(alert(root_service="payments", starts_at=NOW), alert(root_service="users", starts_at=NOW), at=NOW)
+    receive(alert(root_service="payments", starts_at=NOW), alert(root_service="users", starts_at=NOW), at=NOW)
     assert set(Incident.objects.values_list("root_service", flat=True)) == {"payments", "users"}
 
 
 def test_missing_telemetry_of_a_service_is_another_cause_than_the_service() -> None:
-    told(alert(root_service="orders", starts_at=NOW), at=NOW)
-    told(alert("SpansMissing", root_service="orders", layer="telemetry", severity="ticket", starts_at=NOW), at=NOW)
+    receive(alert(root_service="orders", starts_at=NOW), at=NOW)
+    receive(alert("SpansMissing", root_service="orders", layer="telemetry", severity="ticket", starts_at=NOW), at=NOW)
     assert set(Incident.objects.values_list("cause", flat=True)) == {"orders", "telemetry/orders"}
 
 
 def test_the_worst_severity_and_the_cause_layer_determine_the_title() -> None:
     symptom = alert("ErrorBudgetBurnsFast", layer="symptom", dependency=None, starts_at=NOW)
-    told(symptom, alert("DeadLetters", severity="ticket", dependency=None, starts_at=NOW), at=NOW)
+    receive(symptom, alert("DeadLetters", severity="ticket", dependency=None, starts_at=NOW), at=NOW)
     assert the_incident().title.startswith("ErrorBudgetBurnsFast")
-    told(alert("EdgeTimeouts", starts_at=NOW + MINUTE), at=NOW + MINUTE)
+    receive(alert("EdgeTimeouts", starts_at=NOW + MINUTE), at=NOW + MINUTE)
     assert the_incident().title.startswith("EdgeTimeouts")
     assert the_incident().started_at == NOW
 
 
 def test_an_incident_resolves_when_its_last_alert_has_ended() -> None:
     one, other = alert("EdgeErrors", starts_at=NOW), alert("EdgeTimeouts", starts_at=NOW)
-    told(one, other, at=NOW)
-    told(resolved(one, NOW + 3 * MINUTE), other, at=NOW + 4 * MINUTE)
+    receive(one, other, at=NOW)
+    receive(resolved(one, NOW + 3 * MINUTE), other, at=NOW + 4 * MINUTE)
     assert the_incident().status == "open"
-    told(resolved(other, NOW + 5 * MINUTE), at=NOW + 6 * MINUTE)
+    receive(resolved(other, NOW + 5 * MINUTE), at=NOW + 6 * MINUTE)
     incident = the_incident()
     assert incident.status == "resolved"
     assert incident.ended_at == NOW + 5 * MINUTE
@@ -98,23 +98,23 @@ def test_an_incident_resolves_when_its_last_alert_has_ended() -> None:
 
 
 def test_a_resolved_notification_of_an_unknown_alert_creates_nothing() -> None:
-    told(resolved(alert(starts_at=NOW), NOW + MINUTE), at=NOW + MINUTE)
+    receive(resolved(alert(starts_at=NOW), NOW + MINUTE), at=NOW + MINUTE)
     assert not Incident.objects.exists()
 
 
 def test_a_late_repetition_of_firing_does_not_undo_the_end() -> None:
     first = alert(starts_at=NOW)
-    told(first, at=NOW)
-    told(resolved(first, NOW + MINUTE), at=NOW + MINUTE)
-    told(first, at=NOW + MINUTE + ingest.LATE_DELIVERY / 2)
+    receive(first, at=NOW)
+    receive(resolved(first, NOW + MINUTE), at=NOW + MINUTE)
+    receive(first, at=NOW + MINUTE + ingest.LATE_DELIVERY / 2)
     assert the_incident().status == "resolved"
 
 
 def test_an_alert_that_fires_again_with_the_same_start_reopens() -> None:
     first = alert(starts_at=NOW)
-    told(first, at=NOW)
-    told(resolved(first, NOW + MINUTE), at=NOW + MINUTE)
-    told(first, at=NOW + MINUTE + ingest.LATE_DELIVERY + MINUTE)
+    receive(first, at=NOW)
+    receive(resolved(first, NOW + MINUTE), at=NOW + MINUTE)
+    receive(first, at=NOW + MINUTE + ingest.LATE_DELIVERY + MINUTE)
     incident = the_incident()
     assert incident.status == "open"
     assert incident.alerts.get().is_firing
@@ -123,10 +123,10 @@ def test_an_alert_that_fires_again_with_the_same_start_reopens() -> None:
 
 def test_the_same_cause_soon_after_reopens_without_the_acknowledgement(responder: User) -> None:
     first = alert(starts_at=NOW)
-    told(first, at=NOW)
+    receive(first, at=NOW)
     actions.acknowledge(the_incident().uid, responder)
-    told(resolved(first, NOW + MINUTE), at=NOW + MINUTE)
-    told(alert("EdgeTimeouts", starts_at=NOW + 10 * MINUTE), at=NOW + 10 * MINUTE)
+    receive(resolved(first, NOW + MINUTE), at=NOW + MINUTE)
+    receive(alert("EdgeTimeouts", starts_at=NOW + 10 * MINUTE), at=NOW + 10 * MINUTE)
     incident = the_incident()
     assert incident.status == "open"
     assert incident.acknowledged_by is None
@@ -135,30 +135,30 @@ def test_the_same_cause_soon_after_reopens_without_the_acknowledgement(responder
 
 def test_the_same_cause_much_later_is_a_new_incident() -> None:
     first = alert(starts_at=NOW)
-    told(first, at=NOW)
-    told(resolved(first, NOW + MINUTE), at=NOW + MINUTE)
+    receive(first, at=NOW)
+    receive(resolved(first, NOW + MINUTE), at=NOW + MINUTE)
     later = NOW + MINUTE + ingest.REOPEN_WITHIN + MINUTE
-    told(alert(starts_at=later), at=later)
+    receive(alert(starts_at=later), at=later)
     assert sorted(Incident.objects.values_list("status", flat=True)) == ["open", "resolved"]
 
 
 def test_a_manually_resolved_incident_is_reopened_by_a_new_alert_but_not_by_a_repetition(responder: User) -> None:
     first = alert(starts_at=NOW)
-    told(first, at=NOW)
+    receive(first, at=NOW)
     incident = actions.resolve(the_incident().uid, responder, "a test of the card provider")
     Incident.objects.update(resolved_at=NOW + MINUTE, ended_at=NOW + MINUTE)
-    told(first, at=NOW + 5 * MINUTE)
+    receive(first, at=NOW + 5 * MINUTE)
     assert the_incident().status == "resolved"
-    told(alert("EdgeTimeouts", starts_at=NOW + 6 * MINUTE), at=NOW + 6 * MINUTE)
+    receive(alert("EdgeTimeouts", starts_at=NOW + 6 * MINUTE), at=NOW + 6 * MINUTE)
     assert Incident.objects.get(pk=incident.pk).status == "open"
 
 
 def test_an_alert_still_firing_long_after_a_manual_resolution_opens_a_new_incident(responder: User) -> None:
     first = alert(starts_at=NOW)
-    told(first, at=NOW)
+    receive(first, at=NOW)
     actions.resolve(the_incident().uid, responder, "done")
     Incident.objects.update(resolved_at=NOW + MINUTE, ended_at=NOW + MINUTE)
-    told(first, at=NOW + MINUTE + ingest.REOPEN_WITHIN + MINUTE)
+    receive(first, at=NOW + MINUTE + ingest.REOPEN_WITHIN + MINUTE)
     old, new = Incident.objects.order_by("number")
     assert (old.status, new.status) == ("resolved", "open")
     assert new.alerts.get().is_firing
@@ -168,10 +168,10 @@ def test_an_alert_still_firing_long_after_a_manual_resolution_opens_a_new_incide
 def test_a_muted_alert_is_listed_below_the_alert_that_mutes_it() -> None:
     cause = alert("ServiceDown", service="payments", dependency=None, starts_at=NOW)
     echo = alert("EdgeRefused", starts_at=NOW)
-    told(cause, at=NOW, known=[known(cause), known(echo, by=cause)])
+    receive(cause, at=NOW, known=[known(cause), known(echo, by=cause)])
     incident = the_incident()
     assert {row.name: row.is_muted for row in incident.alerts.all()} == {"ServiceDown": False, "EdgeRefused": True}
-    told(resolved(cause, NOW + MINUTE), at=NOW + MINUTE, known=[])
+    receive(resolved(cause, NOW + MINUTE), at=NOW + MINUTE, known=[])
     assert the_incident().status == "resolved"
     assert not Alert.objects.filter(ends_at=None).exists(), "what was muted is over too"
 
@@ -179,7 +179,7 @@ def test_a_muted_alert_is_listed_below_the_alert_that_mutes_it() -> None:
 def test_a_muted_alert_is_recorded_once() -> None:
     cause, echo = alert("ServiceDown", starts_at=NOW), alert("EdgeRefused", starts_at=NOW)
     for minutes in range(3):
-        told(cause, at=NOW + minutes * MINUTE, known=[known(cause), known(echo, by=cause)])
+        receive(cause, at=NOW + minutes * MINUTE, known=[known(cause), known(echo, by=cause)])
     assert kinds(the_incident()) == ["opened", "fired", "muted"]
 
 
@@ -187,21 +187,21 @@ def test_mutes_are_followed_over_several_steps() -> None:
     cause = alert("DatabaseLocks", root_service="postgresql", starts_at=NOW)
     middle = alert("EdgeSlow", root_service="inventory", starts_at=NOW)
     symptom = alert("ErrorBudgetBurnsFast", root_service="orders", layer="symptom", starts_at=NOW)
-    told(cause, at=NOW, known=[known(cause), known(middle, by=cause), known(symptom, by=middle)])
+    receive(cause, at=NOW, known=[known(cause), known(middle, by=cause), known(symptom, by=middle)])
     assert the_incident().alerts.count() == 3
 
 
 def test_a_cycle_of_mutes_terminates() -> None:
     one, other = alert("A", starts_at=NOW), alert("B", starts_at=NOW)
-    told(one, at=NOW, known=[known(one, by=other), known(other, by=one)])
+    receive(one, at=NOW, known=[known(one, by=other), known(other, by=one)])
     assert the_incident().alerts.count() == 1
 
 
 def test_an_incident_whose_alerts_are_explained_by_another_is_merged_into_it() -> None:
     symptom = alert("ErrorBudgetBurnsFast", root_service="orders", layer="symptom", dependency=None, starts_at=NOW)
-    told(symptom, at=NOW, known=[known(symptom)])
+    receive(symptom, at=NOW, known=[known(symptom)])
     cause = alert("ServiceDown", service="payments", starts_at=NOW)
-    told(cause, at=NOW + MINUTE, known=[known(cause), known(symptom, by=cause)])
+    receive(cause, at=NOW + MINUTE, known=[known(cause), known(symptom, by=cause)])
     merged, home = Incident.objects.order_by("number")
     assert merged.merged_into == home
     assert (merged.status, home.status) == ("resolved", "open")
@@ -213,9 +213,9 @@ def test_an_incident_whose_alerts_are_explained_by_another_is_merged_into_it() -
 def test_an_incident_with_an_unmuted_alert_is_not_merged() -> None:
     symptom = alert("ErrorBudgetBurnsFast", root_service="orders", layer="symptom", starts_at=NOW)
     own = alert("ServiceVersionRegression", root_service="orders", starts_at=NOW)
-    told(symptom, own, at=NOW, known=[known(symptom), known(own)])
+    receive(symptom, own, at=NOW, known=[known(symptom), known(own)])
     cause = alert("ServiceDown", service="payments", starts_at=NOW)
-    told(cause, at=NOW + MINUTE, known=[known(cause), known(own), known(symptom, by=cause)])
+    receive(cause, at=NOW + MINUTE, known=[known(cause), known(own), known(symptom, by=cause)])
     assert Incident.objects.exclude(status="resolved").count() == 2
     assert Incident.objects.get(root_service="orders").alerts.get().name == "ServiceVersionRegression"
 
@@ -223,19 +223,19 @@ def test_an_incident_with_an_unmuted_alert_is_not_merged() -> None:
 def test_an_alert_that_is_no_longer_muted_keeps_the_incident_open() -> None:
     cause = alert("ServiceDown", service="payments", starts_at=NOW)
     symptom = alert("ErrorBudgetBurnsFast", root_service="orders", layer="symptom", starts_at=NOW)
-    told(cause, at=NOW, known=[known(cause), known(symptom, by=cause)])
-    told(resolved(cause, NOW + MINUTE), at=NOW + MINUTE, known=[known(symptom)])
+    receive(cause, at=NOW, known=[known(cause), known(symptom, by=cause)])
+    receive(resolved(cause, NOW + MINUTE), at=NOW + MINUTE, known=[known(symptom)])
     incident = the_incident()
     assert incident.status == "open"
-    told(resolved(symptom, NOW + 3 * MINUTE), at=NOW + 3 * MINUTE, known=[])
+    receive(resolved(symptom, NOW + 3 * MINUTE), at=NOW + 3 * MINUTE, known=[])
     assert the_incident().status == "resolved"
 
 
 def test_an_alert_whose_end_was_never_delivered_ends_after_a_while() -> None:
-    told(alert(starts_at=NOW), at=NOW)
-    told(at=NOW + MINUTE, known=[])
+    receive(alert(starts_at=NOW), at=NOW)
+    receive(at=NOW + MINUTE, known=[])
     assert the_incident().status == "open", "Alertmanager may just have restarted"
-    told(at=NOW + MINUTE + ingest.MISSING_FOR, known=[])
+    receive(at=NOW + MINUTE + ingest.MISSING_FOR, known=[])
     incident = the_incident()
     assert incident.status == "resolved"
     assert incident.ended_at == NOW + MINUTE
@@ -243,10 +243,10 @@ def test_an_alert_whose_end_was_never_delivered_ends_after_a_while() -> None:
 
 def test_an_alert_that_alertmanager_reports_again_has_not_ended() -> None:
     first = alert(starts_at=NOW)
-    told(first, at=NOW)
-    told(at=NOW + MINUTE, known=[])
-    told(at=NOW + 2 * MINUTE, known=[known(first)])
-    told(at=NOW + 2 * MINUTE + ingest.MISSING_FOR, known=[])
+    receive(first, at=NOW)
+    receive(at=NOW + MINUTE, known=[])
+    receive(at=NOW + 2 * MINUTE, known=[known(first)])
+    receive(at=NOW + 2 * MINUTE + ingest.MISSING_FOR, known=[])
     assert the_incident().status == "open"
 
 
@@ -287,5 +287,5 @@ def test_concurrent_notifications_create_one_incident() -> None:
 
 def test_text_that_only_alertmanager_can_store_is_made_storable() -> None:
     cause, echo = alert("ServiceDown", starts_at=NOW), alert("EdgeRefused", starts_at=NOW, service="a\0b")
-    told(cause, at=NOW, known=[known(cause), known(echo, by=cause)])
+    receive(cause, at=NOW, known=[known(cause), known(echo, by=cause)])
     assert Alert.objects.get(name="EdgeRefused").service == "a�b"

@@ -73,7 +73,7 @@ def test_from_firing_to_resolved(
     start_alertmanager: Callable[[str], str],
     settings: Any,
 ) -> None:
-    responder = User.objects.create_user("somebody")
+    responder = User.objects.create_user("responder")
     settings.ALERT_WEBHOOK_TOKEN = TOKEN
     url = start_alertmanager(configuration(f"{live_server.url}/hooks/alertmanager"))
     settings.ALERTMANAGER_URL = url

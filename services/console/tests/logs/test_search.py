@@ -118,7 +118,7 @@ def test_the_lines_around_one_are_those_of_its_process(store: Store) -> None:
 
 def test_a_deleted_line_is_none(store: Store) -> None:
     moment = int(MOMENT.timestamp() * 1000)
-    assert search.line("gone", moment) is None
+    assert search.line("missing", moment) is None
     assert search.line('x"}}', moment) is None
 
 

@@ -28,7 +28,7 @@ def test_the_first_user_can_log_in_and_act() -> None:
 
 def test_a_second_run_changes_nothing_and_prints_nothing() -> None:
     name, password = run().split(" ")
-    assert run(name="somebody") == ""
+    assert run(name="someone-else") == ""
     assert [user.username for user in User.objects.all()] == [name]
     assert User.objects.get().check_password(password)
 

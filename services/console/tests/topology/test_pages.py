@@ -138,7 +138,7 @@ def test_an_external_dependency_shows_its_callers(viewer_client: Client, prometh
     assert viewer_client.get("/topology/postgresql/charts").status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/services/nobody", "/topology/nobody/state", "/topology/nobody/charts"])
+@pytest.mark.parametrize("path", ["/services/unknown", "/topology/unknown/state", "/topology/unknown/charts"])
 def test_a_name_missing_from_the_catalogue_is_not_found(viewer_client: Client, path: str) -> None:
     assert viewer_client.get(path).status_code == 404
 

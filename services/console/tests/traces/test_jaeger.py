@@ -37,7 +37,7 @@ def test_a_trace_without_failure_has_no_failing_span() -> None:
 
 
 def test_the_root_is_the_earliest_span_whose_caller_is_missing() -> None:
-    assert trace(span("child", "gone", start=5), span("root", start=9)).root.span_id == "child"
+    assert trace(span("child", "missing", start=5), span("root", start=9)).root.span_id == "child"
 
 
 def test_a_cycle_of_parents_does_not_hang() -> None:

@@ -40,7 +40,7 @@ def test_each_span_is_listed_below_its_caller_in_order_of_start() -> None:
 
 
 def test_a_span_whose_caller_is_missing_is_an_orphan_and_shown() -> None:
-    nodes = arrange(trace(span("root"), span("lost", "gone", start=5)))
+    nodes = arrange(trace(span("root"), span("lost", "missing", start=5)))
     assert [(node.span.span_id, node.is_orphan) for node in nodes] == [("root", False), ("lost", True)]
 
 

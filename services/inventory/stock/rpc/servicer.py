@@ -107,7 +107,7 @@ def _quantities(items: Iterable[inventory_pb2.Item]) -> dict[UUID, int]:
             raise Invalid(f"items: at most {MAX_ITEMS}")
         product_id = _uuid(item.product_id, f"items[{index}].product_id")
         if product_id in quantities:
-            raise Invalid(f"items[{index}].product_id: stands there twice")
+            raise Invalid(f"items[{index}].product_id: is listed twice")
         if not 1 <= item.quantity <= MAX_QUANTITY:
             raise Invalid(f"items[{index}].quantity: 1 to {MAX_QUANTITY}")
         quantities[product_id] = item.quantity

@@ -41,7 +41,7 @@ def problem(error: KeyReused | InProgress | AccountInactive | NoSuchProduct | Or
     """Return the problem for an outcome that isn't stored under the key."""
     match error:
         case KeyReused():
-            return Problem(422, "idempotency_key_reused", "This Idempotency-Key came with another body before.")
+            return Problem(422, "idempotency_key_reused", "This Idempotency-Key was used with another body before.")
         case InProgress():
             detail = "An order with this Idempotency-Key is being placed now."
             return Problem(409, "request_in_progress", detail, retry_after=1)

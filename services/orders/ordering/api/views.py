@@ -70,7 +70,9 @@ class OrdersView(GenericAPIView[Order]):
                 "`out_of_stock` with the products, or `request_in_progress` (with Retry-After) while an earlier "
                 "request with this key isn't finished.",
             ),
-            422: OpenApiResponse(ProblemSerializer, "`idempotency_key_reused`: the key came with another body before."),
+            422: OpenApiResponse(
+                ProblemSerializer, "`idempotency_key_reused`: the key was used with another body before."
+            ),
             503: OpenApiResponse(
                 serializers.UnavailableSerializer,
                 "A dependency (named) failed; nothing was ordered. The same request may be sent again then.",

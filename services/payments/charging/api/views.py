@@ -42,7 +42,7 @@ _DECLINED = OpenApiResponse(ProblemSerializer, "Declined; `code` is card_decline
 _CONFLICT = OpenApiResponse(
     ProblemSerializer, "`request_in_progress` (Retry-After), `order_cancelled` or `order_already_charged`."
 )
-_REUSED = OpenApiResponse(ProblemSerializer, "`idempotency_key_reused`: the key came before with another body.")
+_REUSED = OpenApiResponse(ProblemSerializer, "`idempotency_key_reused`: the key was used with another body before.")
 
 
 class InternalView(APIView):
@@ -72,7 +72,7 @@ class Charges(InternalView):
             raise Problem(
                 status.HTTP_422_UNPROCESSABLE_ENTITY,
                 "idempotency_key_reused",
-                "This Idempotency-Key came before with another body.",
+                "This Idempotency-Key was used with another body before.",
             ) from None
         except domain.InProgress:
             raise Problem(

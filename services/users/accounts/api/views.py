@@ -114,7 +114,7 @@ class MeView(APIView):
         """Return the account that the access token belongs to."""
         user = domain.active_user(str(request.user.pk))
         if user is None:
-            raise AuthenticationFailed("The account of this token is gone or inactive.", code="account_inactive")
+            raise AuthenticationFailed("The account of this token is deleted or inactive.", code="account_inactive")
         return Response(serializers.UserSerializer(user).data)
 
 

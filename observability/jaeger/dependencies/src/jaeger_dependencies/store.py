@@ -39,13 +39,15 @@ class Store:
             {f"peer{rank}": {"terms": {"field": field, "missing_bucket": True}}}
             for rank, field in enumerate(PEER_FIELDS)
         ]
-        told = {"bool": {"should": [{"exists": {"field": field}} for field in PEER_FIELDS], "minimum_should_match": 1}}
+        names_peer = {
+            "bool": {"should": [{"exists": {"field": field}} for field in PEER_FIELDS], "minimum_should_match": 1}
+        }
         answer = self._search(
             start,
             end,
             {
                 "size": 0,
-                "query": {"bool": {"filter": [_began(start, end), _kind(CALLING_KINDS), told]}},
+                "query": {"bool": {"filter": [_began(start, end), _kind(CALLING_KINDS), names_peer]}},
                 "aggs": {"pairs": {"composite": {"size": MOST_PAIRS, "sources": sources}}},
             },
         )

@@ -1,4 +1,4 @@
-"""The checks of `make lint`: style, types, imports, shell scripts, workflows, generated files."""
+"""The checks of `make lint`: style, wording, types, imports, shell scripts, workflows, generated files."""
 
 from __future__ import annotations
 
@@ -45,6 +45,7 @@ def run(platform: Platform, console: Console) -> int:
         ("shellcheck", root, [str(tools / "shellcheck"), *map(str, shell_scripts(root))]),
         ("imports", root, [str(tools / "python"), "-m", "platformctl.dev.imports"]),
         ("actionlint", root, [str(tools / "python"), "-m", "platformctl.dev.workflows"]),
+        ("wording", root, [str(tools / "python"), "-m", "platformctl.dev.words"]),
     ]
     folders = [*PACKAGES, *(f"services/{name}" for name in platform.catalogue.services)]
     checks += [

@@ -119,17 +119,17 @@ class Installation:
             sum(seconds for name, seconds in left.items() if name in builds),
             sum(seconds for name, seconds in left.items() if name not in builds),
         )
-        self._say(f"  {_minutes(clock.seconds)} gone, about {_minutes(total)} left: {', '.join(parts)}")
+        self._say(f"  {_minutes(clock.seconds)} elapsed, about {_minutes(total)} left: {', '.join(parts)}")
 
-    def _left(self, step: Step, gone: float) -> tuple[float, str]:
+    def _left(self, step: Step, elapsed: float) -> tuple[float, str]:
         """Seconds left for a running step, and its state as text."""
         done = step.progress()
         if done is not None and done > LEAST_TELLING_PROGRESS:
-            return gone * (1 - done) / done, f"{done:.0%}"
+            return elapsed * (1 - done) / done, f"{done:.0%}"
         expected = self._expected(step)
-        if gone > expected:
-            return expected / 4, f"{_minutes(gone)}, longer than the usual {_minutes(expected)}"
-        return expected - gone, f"{_minutes(gone)} of about {_minutes(expected)}"
+        if elapsed > expected:
+            return expected / 4, f"{_minutes(elapsed)}, longer than the usual {_minutes(expected)}"
+        return expected - elapsed, f"{_minutes(elapsed)} of about {_minutes(expected)}"
 
     def _expected(self, step: Step) -> float:
         return self._durations.of(step.name) or step.typical_seconds

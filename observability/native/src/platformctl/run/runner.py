@@ -106,7 +106,7 @@ class Runner:
         self.signal(name, signal.SIGCONT)
         self._supervisor.stop_process(name)
         deadline = time.monotonic() + process.stop_timeout
-        while not self._are_gone([name], within=0.5):
+        while not self._have_exited([name], within=0.5):
             # An orphaned child keeps the output open, and process-compose waits for it to end.
             if time.monotonic() > deadline or not (family and memory.is_alive(family[0])):
                 _kill(family)
@@ -222,7 +222,7 @@ class Runner:
         deadline = time.monotonic() + BEGIN_SECONDS
         while (state := self._supervisor.state(name)).last_pid == last_pid and state.status != "Error":
             if time.monotonic() > deadline:
-                raise ProcessFailed(f"{name} was told to start and did not within {BEGIN_SECONDS:.0f} s")
+                raise ProcessFailed(f"{name} did not start within {BEGIN_SECONDS:.0f} s")
             time.sleep(0.05)
 
     def _bring_up_one(
@@ -245,7 +245,7 @@ class Runner:
         with ThreadPoolExecutor(max_workers=len(names)) as pool:
             for name in names:
                 pool.submit(self._stop_quietly, name)
-        self._are_gone(names, within=deadline - time.monotonic())
+        self._have_exited(names, within=deadline - time.monotonic())
         for family in families:
             _kill(family)
 
@@ -255,7 +255,7 @@ class Runner:
             self.signal(name, signal.SIGCONT)
             self._supervisor.stop_process(name)
 
-    def _are_gone(self, names: Sequence[str], *, within: float) -> bool:
+    def _have_exited(self, names: Sequence[str], *, within: float) -> bool:
         deadline = time.monotonic() + within
         while True:
             states = self._supervisor.states()

@@ -16,7 +16,7 @@ from mailing.consumer import QUEUE, REJECT_REASONS, OrderEventHandler
 class Command(BaseCommand):
     """Consumes notifications.orders."""
 
-    help = "Sends the mails about orders, until SIGTERM or SIGINT; finishes the message in hand."
+    help = "Sends the mails about orders, until SIGTERM or SIGINT; finishes the current message."
     requires_system_checks = ()
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -16,7 +16,7 @@ from charging.consumer import QUEUE, REJECT_REASONS, OrderCancelledHandler
 class Command(BaseCommand):
     """Consumes payments.order-cancelled."""
 
-    help = "Voids the charges of cancelled orders, until SIGTERM or SIGINT; finishes the message in hand."
+    help = "Voids the charges of cancelled orders, until SIGTERM or SIGINT; finishes the current message."
     requires_system_checks = ()
 
     def handle(self, *args: Any, **options: Any) -> None:
