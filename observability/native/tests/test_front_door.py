@@ -14,7 +14,11 @@ PROJECTS = sorted(
         ["git", "ls-files", "*pyproject.toml"], cwd=ROOT, check=True, capture_output=True, text=True
     ).stdout.split()
 )
-TEXTS = (*sorted(ROOT.glob("*.md")), *sorted((ROOT / ".github").rglob("*.md")))
+TEXTS = (
+    *sorted(ROOT.glob("*.md")),
+    *sorted((ROOT / ".github").rglob("*.md")),
+    *sorted((ROOT / ".github").rglob("*.yml")),
+)
 
 
 def project(path: Path) -> dict[str, object]:
