@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from platform_compose import hosts
+from platform_settings import SettingsError, kinds, read
 from platformctl.app import Platform
 
 from load.drills.containers import Containers
@@ -28,28 +29,20 @@ REFUSED: Mapping[str, str] = {
 class Settings:
     """The container's settings. `engine` is the Docker API's address, `postgres_host` the folder of the socket."""
 
-    engine: str
-    project: str
-    postgres_host: str
-    postgres_password: str = field(repr=False)
-    rabbitmq_password: str = field(repr=False)
-    elasticsearch_password: str = field(repr=False)
+    engine: str = kinds.text(shortest=1, name="DOCKER_HOST")
+    project: str = kinds.text(shortest=1, name="COMPOSE_PROJECT_NAME")
+    postgres_host: str = kinds.text(shortest=1, name="POSTGRES_SOCKET")
+    postgres_password: str = kinds.text(shortest=1, secret=True)
+    rabbitmq_password: str = kinds.text(shortest=1, secret=True)
+    elasticsearch_password: str = kinds.text(shortest=1, secret=True)
 
 
 def load(environ: Mapping[str, str]) -> Settings:
-    """Read the settings. Exits with the name of every variable that is missing."""
-    names = {
-        "engine": "DOCKER_HOST",
-        "project": "COMPOSE_PROJECT_NAME",
-        "postgres_host": "POSTGRES_SOCKET",
-        "postgres_password": "POSTGRES_PASSWORD",
-        "rabbitmq_password": "RABBITMQ_PASSWORD",
-        "elasticsearch_password": "ELASTICSEARCH_PASSWORD",
-    }
-    missing = sorted(name for name in names.values() if not environ.get(name))
-    if missing:
-        raise SystemExit(f"{', '.join(missing)}: not set; docker-compose.yml and the container's secrets set them")
-    return Settings(**{key: environ[name] for key, name in names.items()})
+    """Read what docker-compose.yml and the container's secrets set. Exits naming all that are missing."""
+    try:
+        return read(Settings, environ, blank_is_unset=True)
+    except SettingsError as error:
+        raise SystemExit(str(error)) from error
 
 
 class Compose:

@@ -22,7 +22,7 @@ MAX_PORT = 65_535
 
 
 def text(
-    default: OptionalText, *, shortest: int = 0, longest: int | None = None, allowed: str = "", **how: Any
+    default: OptionalText = REQUIRED, *, shortest: int = 0, longest: int | None = None, allowed: str = "", **how: Any
 ) -> OptionalText:
     """Text with a limited length."""
     lengths = f"{shortest} to {longest}" if longest else f"{shortest} or more"
