@@ -76,7 +76,8 @@ def test_a_service_of_the_catalogue_gets_its_containers(newcomer: catalogue.Cata
     services = parsed(newcomer)["services"]
     web, grpc, worker = services["newcomer"], services["newcomer-grpc"], services["newcomer-consumer"]
     assert web["image"] == "django-observability/newcomer:dev"
-    assert web["build"]["args"]["SERVICE"] == "newcomer"
+    assert services["newcomer-migrate"]["build"]["args"]["SERVICE"] == "newcomer"
+    assert "build" not in web
     assert web["ports"] == ["127.0.0.1:8907:8907"]
     assert (web["mem_limit"], grpc["mem_limit"], worker["mem_limit"]) == ("200m", "112m", "112m")
     assert web["networks"] == ["edge", "services", "data", "telemetry", "search"]

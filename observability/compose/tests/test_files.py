@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import json
 import os
 import re
@@ -202,6 +203,30 @@ def test_filebeats_two_files_differ_in_the_output_only() -> None:
     outputs = {"output.logstash", "output.elasticsearch", "setup.template.enabled", "setup.ilm.enabled"}
     assert {key: full[key] for key in full.keys() - outputs} == {key: light[key] for key in light.keys() - outputs}
     assert light["output.elasticsearch"]["op_type"] == "create"
+
+
+@pytest.mark.parametrize("name", ["filebeat.yml", "filebeat.light.yml"])
+def test_filebeat_uses_the_fields_that_its_docker_provider_sets(name: str) -> None:
+    # Hints see container, host, port and hints only; the containers' labels are below `docker` in documents.
+    text = (OBSERVABILITY / "filebeat" / name).read_text()
+    (defaults,) = (each["hints.default_config"] for each in yaml.safe_load(text)["filebeat.autodiscover"]["providers"])
+    used = set(re.findall(r"\$\{data\.([\w.]+)\}", json.dumps(defaults)))
+    assert used == {"container.id"}
+    labels = set(re.findall(r"from: ([\w.]*labels[\w.]*)", text))
+    assert labels == {f"docker.container.labels.platform_{each}" for each in ("service", "process")}
+
+
+def test_logstash_stores_each_message_once() -> None:
+    pipeline = (OBSERVABILITY / "logstash" / "pipeline" / "logs.conf").read_text()
+    (removed,) = re.findall(r"remove_field => (\[.*?\]) }", pipeline)
+    assert "[event][original]" in json.loads(removed), "the input's ECS mode adds a copy of each message"
+
+
+def test_grafanas_alerting_evaluates_nothing_and_is_not_switched_off() -> None:
+    # Releases have failed to start with it off: grafana/grafana#111160.
+    settings = configparser.ConfigParser(interpolation=None)
+    settings.read(OBSERVABILITY / "grafana" / "grafana.ini")
+    assert dict(settings["unified_alerting"]) == {"enabled": "true", "execute_alerts": "false"}
 
 
 def test_logs_are_written_to_the_data_stream_of_the_shared_template() -> None:
