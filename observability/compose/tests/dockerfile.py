@@ -106,8 +106,9 @@ class Builder:
     def _copy(self, stage: Stage, text: str) -> None:
         words = self._substitute(text, stage).split()
         *sources, target = [word for word in words if not word.startswith("--")]
-        if others := [word.removeprefix("--from=") for word in words if word.startswith("--from=")]:
-            self.build(others[0])
+        options = dict(word.removeprefix("--").split("=") for word in words if word.startswith("--"))
+        if other := options.get("from"):
+            self.build(other)
             (folder,) = sources
             self._move(folder, target)
             return
@@ -120,6 +121,7 @@ class Builder:
                 place = place / source.name if target.endswith("/") or target == "./" else place
                 place.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(source, place)
+            _own(place, options)
 
     def _ignored(self) -> Callable[[str, list[str]], set[str]]:
         """The files that .dockerignore excludes from every folder."""
@@ -151,6 +153,16 @@ class Builder:
             check=False,
         )
         assert done.returncode == 0, f"RUN {text}\n{done.stdout[-2000:]}{done.stderr[-4000:]}"
+
+
+def _own(place: Path, options: dict[str, str]) -> None:
+    """Apply --chown and --chmod, which are numeric. Without them a copy belongs to root and keeps its mode."""
+    for path in (place, *place.rglob("*")):
+        if owner := options.get("chown"):
+            user, group = owner.split(":")
+            os.chown(path, int(user), int(group))
+        if mode := options.get("chmod"):
+            path.chmod(int(mode, 8))
 
 
 def _instructions(text: str) -> list[tuple[str, str]]:

@@ -38,6 +38,23 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(path)
 
 
+@pytest.fixture
+def checkout(folder: Path) -> Path:
+    """This repository as a checkout with umask 077: every file is its owner's only."""
+    target = folder / "checkout"
+    names = subprocess.run(["git", "ls-files", "-z"], cwd=stack.ROOT, capture_output=True, check=True, timeout=60)
+    for name in names.stdout.decode().split("\0"):
+        source = stack.ROOT / name
+        if name and source.is_file():
+            copy = target / name
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, copy)
+            copy.chmod(copy.stat().st_mode & 0o700)
+    for path in (target, *(path for path in target.rglob("*") if path.is_dir())):
+        path.chmod(0o700)
+    return target
+
+
 def system_python(folder: Path) -> Path:
     """The image's `python`: a 3.11 that every user can run."""
     found = next((p for p in ("/usr/local/bin/python3.11", "/usr/bin/python3.11") if Path(p).exists()), None)
@@ -82,13 +99,12 @@ SERVING = [
 
 @pytest.mark.parametrize(("target", "service", "packages", "files"), SERVING, ids=[each[1] for each in SERVING])
 def test_the_image_of_a_service_builds_and_the_result_serves(
-    folder: Path, target: str, service: str, packages: set[str], files: tuple[str, ...]
+    folder: Path, checkout: Path, target: str, service: str, packages: set[str], files: tuple[str, ...]
 ) -> None:
     if target == "service-with-assets" and shutil.which("npm") is None:
         pytest.skip("no npm here, which the image's Node has")
     arguments = {"SERVICE": service, "VERSION": "1.2.3"}
-    dockerfile = stack.ROOT / "services" / "Dockerfile"
-    builder = Builder(dockerfile, stack.ROOT, folder, arguments, system_python(folder))
+    builder = Builder(checkout / "services" / "Dockerfile", checkout, folder, arguments, system_python(folder))
     stage = builder.build(target)
     assert stage.user == str(USER)
     unwanted = {path.name for path in builder.path("/app/services").rglob("*")} & {"tests", "docs", "node_modules"}
@@ -169,9 +185,8 @@ def answers(port: int) -> bool:
     return True
 
 
-def test_the_image_of_the_tools_builds_and_its_programs_start(folder: Path) -> None:
-    dockerfile = stack.ROOT / "services" / "Dockerfile"
-    builder = Builder(dockerfile, stack.ROOT, folder, {}, system_python(folder))
+def test_the_image_of_the_tools_builds_and_its_programs_start(folder: Path, checkout: Path) -> None:
+    builder = Builder(checkout / "services" / "Dockerfile", checkout, folder, {}, system_python(folder))
     stage = builder.build("tools")
     environment = {key: value for key, value in builder.environment(stage).items() if key in stage.environment}
     modules = (
