@@ -105,10 +105,10 @@ new-service: ## A service from the template, with its catalogue entry (name=ship
 		$(if $(app),--app $(app)) $(if $(owner),--owner $(owner))
 
 generate: ## Write the files that are made from the catalogue, from rules and dashboards in Python, and from results
+	@.venv/bin/python -m platform_compose generate
 	@$(PLATFORMCTL) generate
 	@.venv/bin/python -m alerts.generator
 	@.venv/bin/python -m dashboards.builder
-	@.venv/bin/python -m platform_compose generate
 	@.venv/bin/python -m platform_docs generate
 
 lock: ## Pin all Python packages again (requirements.lock)

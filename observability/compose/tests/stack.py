@@ -51,6 +51,12 @@ def _tagged(loader: yaml.SafeLoader, _suffix: str, node: yaml.Node) -> Any:
 _Loader.add_multi_constructor("!", _tagged)
 
 
+def temporary(service: Service) -> list[str]:
+    """The options of each temporary file system at /tmp, after its path."""
+    mounted = [entry["target"] + ":" for entry in service.get("volumes", []) if isinstance(entry, dict)]
+    return [entry for entry in (*service["tmpfs"], *mounted) if entry.startswith("/tmp:")]
+
+
 def interpolate(text: str) -> str:
     """Replace every ${NAME:-default} by its default and $$ by a dollar."""
     replaced = re.sub(r"(?<!\$)\$\{(\w+):-([^}]*)\}", lambda match: match[2], text)
@@ -90,10 +96,22 @@ def started_by_up() -> dict[str, Service]:
 
 
 def mounts(service: Service) -> Iterator[tuple[str, str, bool]]:
-    """(source, target, read-only) of each volume."""
+    """(source, target, read-only) of each volume, without temporary file systems."""
+    for source, target, options in _mounts(service):
+        yield source, target, "ro" in options
+
+
+def relabelled(service: Service) -> Iterator[tuple[str, bool]]:
+    """(source, whether SELinux's label is changed so that containers may read it) of each volume."""
+    for source, _, options in _mounts(service):
+        yield source, "z" in options
+
+
+def _mounts(service: Service) -> Iterator[tuple[str, str, list[str]]]:
     for entry in service.get("volumes", []):
-        source, target, *options = entry.split(":")
-        yield source, target, options == ["ro"]
+        if not isinstance(entry, dict):
+            source, target, *options = entry.split(":")
+            yield source, target, ",".join(options).split(",")
 
 
 def megabytes(limit: str) -> int:

@@ -11,6 +11,7 @@ import catalogue
 import platform_settings
 import pytest
 from platform_compose import hosts, secrets
+from platformctl import settings
 from platformctl.install import versions
 from platformctl.paths import Paths
 from platformctl.run.environment import ServiceEnvironment
@@ -154,13 +155,33 @@ def test_dockerfile_defaults_are_those_of_compose() -> None:
     assert set(re.findall(r"\$\{TOXIPROXY_VERSION:-([^}]+)\}", text)) == {version}
 
 
+def test_the_env_example_marks_what_only_one_way_of_running_reads() -> None:
+    here = set()
+    for name in ("docker-compose.yml", "docker-compose.light.yml"):
+        here |= set(re.findall(r"(?<!\$)\$\{(\w+)", (stack.ROOT / name).read_text()))
+    native = {*settings.OTHER_VARIABLES, *settings.ALERT_VARIABLES, *settings.default_ports(SERVICES)}
+    read_by = {
+        "Without Docker only": lambda name: (name in native, name in here) == (True, False),
+        "docker compose only": lambda name: (name in native, name in here) == (False, True),
+        "": lambda name: name in native and name in here,
+    }
+    listed = set()
+    for paragraph in (stack.ROOT / ".env.example").read_text().split("\n\n"):
+        mark = next(each for each in read_by if paragraph.startswith(f"# {each}"))
+        for name in re.findall(r"^#(\w+)=", paragraph, re.MULTILINE):
+            assert read_by[mark](name), f"{name}: read without Docker: {name in native}, by compose: {name in here}"
+            listed.add(name)
+    # Pins are those of observability/versions.env.
+    pins = {name for name in here if name.endswith(("_IMAGE", "_VERSION"))} - {"SERVICE_VERSION"}
+    assert here - listed == pins | {"COMPOSE_PROJECT_NAME"}
+
+
 def test_published_ports_are_those_of_the_env_example() -> None:
     example = dict(re.findall(r"^#(\w+_PORT)=(\d+)$", (stack.ROOT / ".env.example").read_text(), re.MULTILINE))
     text = (stack.ROOT / "docker-compose.yml").read_text()
-    only_compose = {"GRAFANA_PORT", "KIBANA_PORT", "MAILPIT_PORT"}
     for variable, default, inside in re.findall(r"127\.0\.0\.1:\$\{(\w+):-(\d+)\}:(\d+)", text):
         assert default == inside
-        assert variable in only_compose or example[variable] == default, variable
+        assert example[variable] == default, variable
 
 
 def test_scrape_targets_are_containers_on_a_network_of_prometheus() -> None:

@@ -346,6 +346,23 @@ def test_a_set_up_job_finds_every_secret_that_it_reads(
     assert commands.main([job]) == 0
 
 
+def test_passwords_shows_the_first_users_password_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    secrets.write(tmp_path / "store", tmp_path / "readers", SERVICES, own=False)
+    monkeypatch.setattr(commands, "STORE", tmp_path / "store")
+    monkeypatch.setattr(commands, "SecretStore", ReadOnlyStore)
+    assert commands.main(["passwords"]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    for service in (each for each in SERVICES.services.values() if each.first_user):
+        command = stack.services()[f"{service.name}-first-user"]["command"]
+        file = Path(command[command.index("--password-file") + 1]).relative_to(secrets.MOUNT)
+        password = (tmp_path / "readers" / service.name / file).read_text()
+        assert [line.split()[:3] for line in shown if line.startswith(service.title)] == [
+            [service.title, "admin", password]
+        ]
+
+
 def test_a_job_with_wrong_settings_stops_with_all_their_names(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

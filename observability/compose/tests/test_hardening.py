@@ -37,7 +37,9 @@ def test_a_container_has_minimal_privileges(name: str) -> None:
     service = stack.services()[name]
     assert service["cap_drop"] == ["ALL"]
     assert service.get("cap_add", []) == ADDED_CAPABILITIES.get(name, [])
-    assert service["security_opt"] == ["no-new-privileges:true"]
+    # Docker's socket and files keep their SELinux label, so their readers run without one.
+    unlabelled = ["label=disable"] if name in DOCKER_SOCKET else []
+    assert service["security_opt"] == ["no-new-privileges:true", *unlabelled]
     assert service["read_only"] is (name not in MAY_WRITE)
     assert "privileged" not in service
     user = str(service.get("user", "10001:10001" if service["image"].startswith(OURS) else "0:0"))
@@ -159,6 +161,22 @@ def test_no_server_needs_ipv6() -> None:
     assert not re.search(r"\S*\[::\]:\d+", text)
 
 
+@pytest.mark.parametrize(
+    "file", ["docker-compose.yml", "docker-compose.light.yml", "docker-compose.override.example.yml"]
+)
+def test_selinux_lets_containers_read_files_of_the_repository_and_no_other_label_is_changed(file: str) -> None:
+    for name, service in stack.document(file)["services"].items():
+        for source, is_relabelled in stack.relabelled(service):
+            assert is_relabelled is source.startswith("./"), f"{name}: {source}"
+
+
+def test_filebeat_can_be_left_out() -> None:
+    # Docker Desktop's Enhanced Container Isolation refuses the socket, which stops the whole `up`.
+    text = (stack.ROOT / "docker-compose.yml").read_text()
+    assert "    scale: ${FILEBEAT_SCALE:-1}\n" in text[text.index("\n  filebeat:\n") : text.index("\n  kibana:\n")]
+    assert [name for name, service in stack.services().items() if "filebeat" in service.get("depends_on", {})] == []
+
+
 def test_dockers_socket_is_mounted_only_where_it_must_be() -> None:
     mounting = {
         name
@@ -225,8 +243,14 @@ def test_elasticsearch_is_reachable_only_for_services_with_an_edge_in_the_catalo
 @pytest.mark.parametrize("name", stack.services())
 def test_only_containers_that_unpack_machine_code_may_execute_files_in_their_temporary_folder(name: str) -> None:
     # JRuby and JNA do: https://github.com/elastic/logstash/issues/9288. Docker's default is noexec.
-    executable = any("exec" in mount.partition(":")[2].split(",") for mount in stack.services()[name]["tmpfs"])
-    assert executable is (name in {"elasticsearch", "logstash"})
+    (mount,) = stack.temporary(stack.services()[name])
+    assert ("exec" in mount.partition(":")[2].split(",")) is (name in {"elasticsearch", "logstash"})
+
+
+def test_jaegers_image_leaves_no_anonymous_volumes_behind() -> None:
+    # It declares a volume at /tmp, which Docker creates unless another mount has that path; `tmpfs` does not count.
+    assert stack.services()["jaeger"]["tmpfs"] == []
+    assert [each["type"] for each in stack.services()["jaeger"]["volumes"] if isinstance(each, dict)] == ["tmpfs"]
 
 
 def test_the_start_order_follows_health_and_has_no_cycle() -> None:

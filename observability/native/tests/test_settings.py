@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DataObject
 from platform_settings.testing import GENERATED, check_wrong_value
 from platformctl.errors import SettingsError
-from platformctl.settings import ALERT_VARIABLES, OTHER_VARIABLES, Settings, default_ports
+from platformctl.settings import ALERT_VARIABLES, COMPOSE_VARIABLES, OTHER_VARIABLES, Settings, default_ports
 
 Load = Callable[..., Settings]
 
@@ -95,6 +95,13 @@ def test_a_misspelt_variable_in_the_file_is_refused(load_settings: Load) -> None
         load_settings("POSTGRE_PORT=6000")
 
 
+@pytest.mark.parametrize(
+    "line", ["COMPOSE_FILE=a.yml:b.yml", "PYTHON_IMAGE=mirror/python:3", "DOCKER_SOCKET=/run/d.sock"]
+)
+def test_what_docker_compose_reads_from_the_same_file_is_no_mistake(load_settings: Load, line: str) -> None:
+    assert load_settings(line) == load_settings()
+
+
 def test_unknown_variables_of_the_shell_are_ignored(load_settings: Load) -> None:
     assert load_settings(environ={"HOME": "/somewhere", "POSTGRE_PORT": "1"}) == load_settings()
 
@@ -113,5 +120,5 @@ def test_the_example_lists_every_setting_with_its_default(root: Path, the_catalo
     ]
     (tmp_path / "example").write_text("\n".join(uncommented))
     listed = dotenv_values(tmp_path / "example")
-    assert set(listed) == {*OTHER_VARIABLES, *ALERT_VARIABLES, *default_ports(the_catalogue)}
+    assert set(listed) == {*OTHER_VARIABLES, *ALERT_VARIABLES, *COMPOSE_VARIABLES, *default_ports(the_catalogue)}
     assert {name: int(listed[name] or 0) for name in default_ports(the_catalogue)} == default_ports(the_catalogue)

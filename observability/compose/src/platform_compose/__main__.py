@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from catalogue import Catalogue
 from platform_settings import SettingsError, kinds, read
 from platformctl.run.database import ensure_roles
 from platformctl.secret_store import SecretStore
@@ -72,9 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 url = read(Kibana, blank_is_unset=True).kibana_url
                 print(kibana_setup.run(url, store, OBJECTS), "objects are in Kibana")
             case "passwords":
-                print(f"Kibana   elastic  {store.get(secret_name(SUPERUSER))}")
-                print(f"Grafana  admin    {store.get('grafana_admin')}")
-                print(f"RabbitMQ admin    {store.get('rabbitmq_admin')}")
+                _show_passwords(services, store)
             case "probe":
                 return probe.run(services, os.environ)
             case "generate":
@@ -86,6 +85,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     return 0
+
+
+def _show_passwords(services: Catalogue, store: SecretStore) -> None:
+    rows = [
+        ("Kibana", "elastic", store.get(secret_name(SUPERUSER)), ""),
+        ("Grafana", "admin", store.get("grafana_admin"), ""),
+        ("RabbitMQ", "admin", store.get("rabbitmq_admin"), ""),
+        *(
+            (service.title, "admin", store.get(secrets.first_password(service)), "until that user changes it")
+            for service in services.services.values()
+            if service.first_user
+        ),
+    ]
+    for page, user, password, note in rows:
+        print(f"{page:<10}{user:<9}{password}  {note}".rstrip())
 
 
 def _generate(*, check: bool) -> int:

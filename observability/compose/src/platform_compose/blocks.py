@@ -111,7 +111,7 @@ def _steps(service: Service) -> Iterator[Step]:
     for suffix, command in (
         ("migrate", "migrate, --no-input"),
         ("seed", service.seed),
-        ("first-user", service.first_user),
+        ("first-user", service.first_user and f"{service.first_user}, --password-file, {secrets.FIRST_PASSWORD}"),
     ):
         if command:
             name = f"{service.name}-{suffix}"

@@ -30,6 +30,8 @@ SECRET_VARIABLES = (
 # The external system whose users have passwords among containers.
 SEARCH = "elasticsearch"
 MOUNT = "/run/platform"
+# The password of a service's first user, in its container.
+FIRST_PASSWORD = f"{MOUNT}/first-password"
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,14 @@ def _service_files(store: SecretStore, services: Catalogue, service: Service) ->
         key = Path(native["JWT_PRIVATE_KEY_FILE"])
         files[key.name] = key.read_text()
         values["JWT_PRIVATE_KEY_FILE"] = f"{MOUNT}/{key.name}"
+    if service.first_user:
+        files[Path(FIRST_PASSWORD).name] = store.get(first_password(service))
     return {"environment": environment_file(values), **files}
+
+
+def first_password(service: Service) -> str:
+    """The name of the secret that is the password of a service's first user, until that user changes it."""
+    return f"{service.name}_first_user"
 
 
 def _rehost(value: str, ports: Mapping[str, int]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -101,17 +102,21 @@ ALERT_VARIABLES = (
 )
 
 # Only docker compose uses these; one .env serves both ways to run the platform.
+COMPOSE_PORTS: Mapping[str, int] = {"GRAFANA_PORT": 3000, "KIBANA_PORT": 5601, "MAILPIT_PORT": 8025}
 COMPOSE_VARIABLES = (
-    "GRAFANA_PORT",
-    "KIBANA_PORT",
-    "MAILPIT_PORT",
+    *COMPOSE_PORTS,
     "REVISION",
     "WATCHDOG_WEBHOOK",
     "WATCHDOG_EMAIL_TO",
     "SENTRY_SPOTLIGHT",
     "SPOTLIGHT_URL",
     "ES_JAVA_OPTS",
+    "FILEBEAT_SCALE",
+    "DOCKER_SOCKET",
+    "DOCKER_CONTAINERS",
 )
+# Docker's own variables, and other images or versions than observability/versions.env pins.
+_OF_DOCKER = re.compile(r"(COMPOSE|DOCKER|BUILDKIT|BUILDX)_\w+|\w+_IMAGE|TOXIPROXY_VERSION")
 
 # Moves every port that isn't set individually.
 PORT_OFFSET = kinds.integer(0, 0, 40_000)
@@ -123,7 +128,7 @@ def load(root: Path, catalogue: Catalogue, environ: Mapping[str, str] | None = N
     defaults = default_ports(catalogue)
     known = {*defaults, *OTHER_VARIABLES, *ALERT_VARIABLES, *COMPOSE_VARIABLES}
     in_file = {key: value or "" for key, value in dotenv_values(root / ".env").items()}
-    unknown = sorted(set(in_file) - known)
+    unknown = sorted(name for name in set(in_file) - known if not _OF_DOCKER.fullmatch(name))
     problems = [f"{name}: not a setting (misspelt?); .env.example lists all" for name in unknown]
     surrounding = os.environ if environ is None else environ
     merged = in_file | {key: surrounding[key] for key in known if key in surrounding}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
@@ -13,7 +14,7 @@ from shell.roles import is_responder
 pytestmark = pytest.mark.django_db
 
 
-def run(**options: str) -> str:
+def run(**options: object) -> str:
     """Return what the command prints."""
     out = io.StringIO()
     call_command("create_first_user", stdout=out, **options)
@@ -39,6 +40,23 @@ def test_passwords_are_random(django_user_model: type[User]) -> None:
     second = run().split(" ")[1]
     assert first != second
     assert min(len(first), len(second)) >= 20
+
+
+def test_the_password_is_that_of_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("from-a-store\n")
+    assert run(password_file=file) == "admin from-a-store"
+    assert User.objects.get().check_password("from-a-store")
+
+
+@pytest.mark.parametrize("content", [None, "\n"])
+def test_a_password_file_without_a_password_creates_no_user(tmp_path: Path, content: str | None) -> None:
+    file = tmp_path / "password"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(CommandError, match="--password-file: "):
+        run(password_file=file)
+    assert not User.objects.exists()
 
 
 def test_further_users_get_the_requested_role() -> None:
