@@ -28,17 +28,17 @@ needs_a_pool = pytest.mark.skipif(django.VERSION < (5, 1), reason="Django has a 
         ("select 1", "SELECT", "SELECT", "select ?"),
         ("INSERT INTO t (a) VALUES ('secret''s', 12.5)", "INSERT", "INSERT t", "INSERT INTO t (a) VALUES (?, ?)"),
         ("UPDATE ONLY t SET a = $$hidden$$", "UPDATE", "UPDATE t", "UPDATE ONLY t SET a = ?"),
-        ("/* note */ DELETE FROM t", "DELETE", "DELETE t", None),
+        ("/* note */ DELETE FROM t", "DELETE", "DELETE t", "/* */ DELETE FROM t"),
         ("SAVEPOINT s", "other", "SAVEPOINT", None),
         ("(SELECT a FROM b) UNION (SELECT 1)", "SELECT", "SELECT b", "(SELECT a FROM b) UNION (SELECT ?)"),
         ("", "other", "OTHER", ""),
-        ("-- c\nSELECT a FROM b", "SELECT", "SELECT b", None),
+        ("-- c\nSELECT a FROM b", "SELECT", "SELECT b", "--\nSELECT a FROM b"),
     ],
 )
 def test_a_statement_is_described_without_its_literals(
     sql: str, operation: str, summary: str, text: str | None
 ) -> None:
-    assert describe(sql)[:3] == (operation, summary, sql if text is None else text)
+    assert describe(sql, "postgresql")[:3] == (operation, summary, sql if text is None else text)
 
 
 @pytest.mark.django_db

@@ -7,20 +7,23 @@ engine, with or without django-prometheus, and costs less than wrapping cursors 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from time import perf_counter_ns, time_ns
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.utils import CursorWrapper
 from opentelemetry import trace
-from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.trace import Span, SpanContext, SpanKind, StatusCode
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from . import _cursors, orm
+from . import _cursors, _procedures, _sql, orm
 from ._ids import hex_ids
+from ._model_names import is_model_name
 from ._span import Template, finish
 from ._work import Remembered, current_work
 from .edges import ERROR, OK, REFUSED, TIMEOUT, declare, observe_call
@@ -28,52 +31,84 @@ from .tracing import exception_event, get_tracing
 
 # Django's vendor names mapped to those of the semantic conventions.
 _SYSTEMS = {"postgresql": "postgresql", "mysql": "mysql", "sqlite": "sqlite", "oracle": "oracle.db"}
-OPERATIONS = ("SELECT", "INSERT", "UPDATE", "DELETE", "connect", "other")
+OPERATIONS = ("SELECT", "INSERT", "UPDATE", "DELETE", "COPY", "CALL", "connect", "other")
 
-_LITERALS = re.compile(r"'(?:[^']|'')*'|\$(\w*)\$[\s\S]*?\$\1\$|\b\d+(?:\.\d+)?\b")
-_TARGET = re.compile(r'(?:FROM|INTO|UPDATE|JOIN|TABLE)\s+(?:ONLY\s+)?((?:"[^"]{1,64}"|`[^`]{1,64}`|[\w.]{1,64}))', re.I)
-_LEADING = re.compile(r"^(?:\s|/\*[\s\S]*?\*/|--[^\n]*\n|\()*")
+_INTO_TABLE = re.compile(r"\bFROM\s+(?:STDIN|PROGRAM|\?)", re.IGNORECASE)
 _WRITES = frozenset({"INSERT", "UPDATE", "DELETE"})
 MAX_STATEMENT = 1024
-# Per connection. A bound is needed because each statement with literals counts as a new one.
-MAX_TEMPLATES = 512
-MAX_CACHED_SQL = 4096
+MAX_TEMPLATES = 512  # per connection
 
 
 @lru_cache(maxsize=2048)
-def describe(sql: str) -> tuple[str, str, str, str]:
-    """(operation, summary, text, table): the verb, verb and table, the SQL without literals, and the table."""
-    body = sql[_LEADING.match(sql).end() :] if _LEADING.match(sql) else sql  # type: ignore[union-attr]
-    verb = (body.split(None, 1) or ["other"])[0].upper()[:32]
-    target = _TARGET.search(sql)
-    table = target.group(1).strip('"`') if target else ""
-    operation = verb if verb in OPERATIONS else "other"
-    return operation, f"{verb} {table}".strip(), _LITERALS.sub("?", sql[:MAX_STATEMENT]), table
+def describe(sql: str, dialect: str) -> tuple[str, str, str, str]:
+    """(operation, summary, text, table): the verb, verb and table, the SQL without values, and the table.
+
+    ``dialect`` is Django's vendor name, or the variant of it that _dialect() returns.
+    """
+    statement = _sql.parse(sql, dialect, MAX_STATEMENT, is_model_name)
+    operation = statement.verb if statement.verb in OPERATIONS else "other"
+    return operation, statement.summary, statement.text, statement.table
+
+
+def _render(sql: Any, connection: BaseDatabaseWrapper) -> str:
+    """The statement as the driver renders it; empty when it can't be known."""
+    if isinstance(sql, str):
+        return sql
+    if isinstance(sql, bytes):
+        return sql.decode("utf-8", "replace")
+    try:
+        return str(sql.as_string(connection.connection))  # psycopg's sql.SQL, sql.Composed
+    except Exception:  # execute() will raise it, or knows more than this
+        return ""
+
+
+def _dialect(connection: BaseDatabaseWrapper, sql: str) -> str:
+    """The dialect of ``sql``, with what the session's settings say about backslashes. The driver knows them."""
+    vendor = connection.vendor
+    if "\\" not in sql:
+        return vendor
+    driver = connection.connection
+    try:
+        if vendor == "postgresql" and driver.info.parameter_status("standard_conforming_strings") == "off":
+            return "postgresql-backslashes"
+        if vendor == "mysql" and b"\\" not in _bytes(driver.escape_string("'")):
+            return "mysql-plain"
+    except Exception:  # another driver, or not connected
+        return vendor
+    return vendor
+
+
+def _bytes(text: str | bytes) -> bytes:
+    return text.encode() if isinstance(text, str) else text
+
+
+_ANSWERS = frozenset({"IntegrityError", "DataError", "ProgrammingError", "NotSupportedError"})
+_TIMEOUTS = frozenset({"QueryCanceled", "PoolTimeout", "ConnectionTimeout", "LockNotAvailable"})
+_REFUSALS = frozenset(
+    {"ConnectionFailure", "AdminShutdown", "CrashShutdown", "CannotConnectNow", "TooManyConnections", "PoolClosed"}
+)
 
 
 def _outcome(exc: BaseException) -> str:
     """The edge outcome of a database exception. Django keeps the driver's exception as its cause."""
     cause = exc.__cause__ or exc
     name = type(cause).__name__
-    if (
-        name in ("QueryCanceled", "PoolTimeout", "ConnectionTimeout", "LockNotAvailable")
-        or "timeout" in str(cause)[:200]
-    ):
+    if name in _TIMEOUTS or "timeout" in str(cause)[:200]:
         return TIMEOUT
-    if name in ("ConnectionFailure", "AdminShutdown", "CrashShutdown", "CannotConnectNow", "TooManyConnections"):
-        return REFUSED
-    if name in ("OperationalError", "InterfaceError", "PoolClosed"):
+    if name in _REFUSALS or name in ("OperationalError", "InterfaceError"):
         return REFUSED
     return ERROR
 
 
 def _is_answer(exc: BaseException) -> bool:
-    """Whether the exception is the answer of a working database: a violated constraint, or rejected data or SQL."""
-    name = type(exc).__name__
-    return name in ("IntegrityError", "DataError", "ProgrammingError", "NotSupportedError")
+    """Whether the exception is the answer of a working database: a violated constraint, or rejected data or SQL.
+
+    COPY raises the driver's exceptions, which are subclasses of these.
+    """
+    return any(base.__name__ in _ANSWERS for base in type(exc).__mro__)
 
 
-class StatementObserver:
+class StatementObserver(_procedures.Watcher):
     """An execute wrapper for one connection: one time measurement, edge sample and span per statement."""
 
     __slots__ = ("_attributes", "_dependency", "_templates")
@@ -84,15 +119,14 @@ class StatementObserver:
         self._templates: dict[str, Template] = {}
 
     def __call__(self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
-        text = sql if isinstance(sql, str) else str(sql)
-        operation, summary, statement, table = describe(text)
+        connection = context["connection"]
+        text = sql if type(sql) is str else _render(sql, connection)
+        operation, summary, statement, table = describe(text, _dialect(connection, text))
         parent = trace.get_current_span().get_span_context()
-        if not parent.is_valid:
-            # Outside of any unit of work (migrations, a shell) there is no trace to add a span to.
-            return self._timed_only(execute, sql, params, many, context, operation, table)
+        # Outside of any unit of work (migrations, a shell) there is no trace to add a span to.
         start_ns, start = time_ns(), perf_counter_ns()
-        span = get_tracing().start(summary, SpanKind.CLIENT, parent, start_ns)
-        outcome, error = OK, None
+        span = get_tracing().start(summary, SpanKind.CLIENT, parent, start_ns) if parent.is_valid else None
+        error = None
         try:
             result = execute(sql, params, many, context)
             if operation in _WRITES:
@@ -100,76 +134,90 @@ class StatementObserver:
             return result
         except Exception as exc:
             error = exc
-            outcome = OK if _is_answer(exc) else _outcome(exc)
             raise
         finally:
             elapsed = perf_counter_ns() - start
-            recording = span.is_recording()
-            span_context = span.get_span_context()
-            ids = hex_ids(span_context) if recording else None
-            observe_call(self._dependency, "sql", operation, outcome, elapsed / 1e9, ids)
-            if recording:
-                if error is not None:
-                    exception_event(span, error)
-                    span.set_status(StatusCode.ERROR, type(error).__qualname__)
-                finish(span, self._template(text, operation, summary, statement, error), {}, start_ns + elapsed)
-            else:
-                work = current_work()
-                if work is not None and work.remembered is not None:
-                    work.remember(
-                        Remembered(
-                            span_context,
-                            parent,
-                            summary,
-                            SpanKind.CLIENT,
-                            start_ns,
-                            start_ns + elapsed,
-                            self._span_attributes(operation, summary, statement, error),
-                            StatusCode.UNSET if error is None else StatusCode.ERROR,
-                            None if error is None else type(error).__qualname__,
-                        )
-                    )
+            self._record(span, parent, (operation, summary, statement), start_ns, elapsed, error)
 
-    def _timed_only(
-        self,
-        execute: Callable[..., Any],
-        sql: Any,
-        params: Any,
-        many: bool,
-        context: dict[str, Any],
-        operation: str,
-        table: str,
-    ) -> Any:
-        start = perf_counter_ns()
-        outcome = OK
+    @contextmanager
+    def watch(self, sql: Any, cursor: CursorWrapper) -> Iterator[None]:
+        connection = cursor.db
+        text = _render(sql, connection)
+        operation, summary, statement, table = describe(text, _dialect(connection, text))
+        parent = trace.get_current_span().get_span_context()
+        start_ns, start = time_ns(), perf_counter_ns()
+        span = get_tracing().start(summary, SpanKind.CLIENT, parent, start_ns) if parent.is_valid else None
+        error = None
         try:
-            result = execute(sql, params, many, context)
-            if operation in _WRITES:
-                orm.count(operation, table, context["cursor"], str(sql))
-            return result
+            yield
+            if operation == "COPY" and _INTO_TABLE.search(statement):
+                orm.count("INSERT", table, cursor, text)
         except Exception as exc:
-            outcome = OK if _is_answer(exc) else _outcome(exc)
+            error = exc
             raise
         finally:
-            observe_call(self._dependency, "sql", operation, outcome, (perf_counter_ns() - start) / 1e9)
+            elapsed = perf_counter_ns() - start
+            self._record(span, parent, (operation, summary, statement), start_ns, elapsed, error)
 
-    def _template(
-        self, sql: str, operation: str, summary: str, statement: str, error: BaseException | None
-    ) -> Template:
+    def _record(
+        self,
+        span: Span | None,
+        parent: SpanContext,
+        described: tuple[str, str, str],
+        start_ns: int,
+        elapsed: int,
+        error: Exception | None,
+    ) -> None:
+        """Record the edge sample and end the span. ``described``: operation, summary, text; times in nanoseconds."""
+        operation, summary, statement = described
+        outcome = OK if error is None or _is_answer(error) else _outcome(error)
+        if span is None:
+            observe_call(self._dependency, "sql", operation, outcome, elapsed / 1e9)
+            return
+        recording = span.is_recording()
+        span_context = span.get_span_context()
+        observe_call(
+            self._dependency, "sql", operation, outcome, elapsed / 1e9, hex_ids(span_context) if recording else None
+        )
+        if recording:
+            if error is not None:
+                exception_event(span, error)
+                span.set_status(StatusCode.ERROR, type(error).__qualname__)
+            finish(span, self._template(operation, summary, statement, error), {}, start_ns + elapsed)
+            return
+        work = current_work()
+        if work is not None and work.remembered is not None:
+            work.remember(
+                Remembered(
+                    span_context,
+                    parent,
+                    summary,
+                    SpanKind.CLIENT,
+                    start_ns,
+                    start_ns + elapsed,
+                    self._span_attributes(operation, summary, statement, error),
+                    StatusCode.UNSET if error is None else StatusCode.ERROR,
+                    None if error is None else type(error).__qualname__,
+                )
+            )
+
+    def _template(self, operation: str, summary: str, statement: str, error: BaseException | None) -> Template:
         """The template that all spans of a statement share; cached, bounded by MAX_TEMPLATES."""
-        template = self._templates.get(sql) if error is None else None
+        template = self._templates.get(statement) if error is None else None
         if template is None:
             template = Template(summary, self._span_attributes(operation, summary, statement, error))
-            if error is None and len(sql) <= MAX_CACHED_SQL:
+            if error is None:
                 if len(self._templates) >= MAX_TEMPLATES:
                     self._templates.clear()
-                self._templates[sql] = template
+                self._templates[statement] = template
         return template
 
     def _span_attributes(
         self, operation: str, summary: str, statement: str, error: BaseException | None
     ) -> dict[str, Any]:
-        attributes = {**self._attributes, "db.query.summary": summary, "db.query.text": statement}
+        attributes = {**self._attributes, "db.query.summary": summary}
+        if statement:
+            attributes["db.query.text"] = statement
         if operation != "other":
             attributes["db.operation.name"] = operation
         if error is not None:
@@ -197,6 +245,7 @@ def install() -> None:
     if getattr(original, "__telemetry__", False):
         return
     _cursors.install()
+    _procedures.install()
 
     def connect(self: BaseDatabaseWrapper) -> None:
         dependency = _SYSTEMS.get(self.vendor, self.vendor)
