@@ -8,11 +8,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from contracts import text
 from django.conf import settings
-from django.core.exceptions import ValidationError
 from django.core.mail import EmailMessage, get_connection
 from django.core.mail.backends.base import BaseEmailBackend
-from django.core.validators import validate_email
 
 from mailing.models import Kind
 
@@ -55,8 +54,8 @@ def compose(event: Mapping[str, Any], kind: Kind, trace_id: str) -> EmailMessage
     recipient = data["customer"]["email"]
     try:
         # Stricter than the event's schema: the address is used in a header, and in an SMTP command.
-        validate_email(recipient)
-    except ValidationError:
+        text.email(recipient)
+    except text.InvalidText:
         raise MailRefused("invalid_recipient") from None
     sender = settings.DEFAULT_FROM_EMAIL
     return EmailMessage(

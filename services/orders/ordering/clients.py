@@ -1,7 +1,7 @@
 """Clients of the services that orders calls: one class each, with typed results.
 
-A call without a usable result (no answer, a refusal, an answer that violates the contract) raises DependencyError.
-Every other outcome is a return value.
+A call without a usable result (no answer, a refusal) raises DependencyError; an answer that violates the contract
+raises its subclass InvalidAnswer. Every other outcome is a return value.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeVar
 
 import grpc
 import requests
+from contracts import text
 from contracts.api.authentication import RemoteKeys
 from contracts.api.serializers import CENT
 from contracts.inventory.v1 import inventory_pb2, inventory_pb2_grpc
@@ -38,13 +39,15 @@ _CHARGES = "/internal/v1/charges"
 _CHARGE_OPERATION = f"POST {_CHARGES}"
 # Only after a broken connection. A second charge would slow down a struggling payments service further.
 _CHARGE_RETRIES = RetryPolicy(statuses=frozenset(), timeouts=False)
-# The same limit as in the event schemas.
-_EMAIL = r"(?=.{3,254}\Z)[^@\s]+@[^@\s]+"
 _MAX_AMOUNT = Decimal("1e10")
 
 
 class ContractBroken(ValueError):
     """An answer violates the contract. The text names the member, never its value."""
+
+
+class InvalidAnswer(DependencyError):
+    """The dependency answered, in violation of the contract. What it did is unknown."""
 
 
 @dataclass(frozen=True)
@@ -237,13 +240,14 @@ def declare_edges() -> None:
 def _parsed(
     dependency: str, operation: str, response: requests.Response, status: int, parse: Callable[[Any], Result]
 ) -> Result:
-    """Parse an answer with the expected status. Raises DependencyError for any other answer."""
+    """Parse an answer with the expected status. Raises DependencyError for a refusal, InvalidAnswer otherwise."""
     if response.status_code != status:
-        raise DependencyError(dependency, operation, f"answered {response.status_code}")
+        kind = DependencyError if response.status_code >= 400 else InvalidAnswer
+        raise kind(dependency, operation, f"answered {response.status_code}")
     try:
         body = response.json()
     except ValueError:
-        raise DependencyError(dependency, operation, "answered no JSON") from None
+        raise InvalidAnswer(dependency, operation, "answered no JSON") from None
     return _checked(dependency, operation, parse, body)
 
 
@@ -252,7 +256,7 @@ def _checked(dependency: str, operation: str, parse: Callable[..., Result], *arg
         return parse(*args)
     except (ContractBroken, KeyError, TypeError, ValueError, ArithmeticError) as error:
         # Not the error's text: it can contain a value of the answer.
-        raise DependencyError(dependency, operation, f"broke the contract ({type(error).__name__})") from error
+        raise InvalidAnswer(dependency, operation, f"broke the contract ({type(error).__name__})") from error
 
 
 def _refusal(operation: str, error: grpc.RpcError) -> DependencyError:
@@ -276,8 +280,12 @@ def _customer(body: Any) -> Customer:
     is_active = _object(body)["is_active"]
     if not isinstance(is_active, bool):
         raise ContractBroken("is_active")
-    # Inventory allows longer names than events do.
-    return Customer(_text(body, "email", _EMAIL), _text(body, "name", r"(?s:.*)")[:MAX_NAME], is_active)
+    email = _text(body, "email", r"(?s:.*)")
+    # The rule that users applies at sign-up, and notifications before it sends a mail.
+    if text.email(email) != email:
+        raise ContractBroken("email")
+    # users allows longer names than events do.
+    return Customer(email, _text(body, "name", r"(?s:.*)")[:MAX_NAME], is_active)
 
 
 def _captured(body: Any) -> Captured:

@@ -19,7 +19,17 @@ from django_telemetry.deadlines import Deadline, use_deadline
 from django_telemetry.edges import DependencyError
 
 from ordering import events, idempotency, outbox
-from ordering.clients import Clients, Customer, Declined, Lost, OutOfStock, Reservation, UnknownProduct, clients
+from ordering.clients import (
+    Clients,
+    Customer,
+    Declined,
+    InvalidAnswer,
+    Lost,
+    OutOfStock,
+    Reservation,
+    UnknownProduct,
+    clients,
+)
 from ordering.failures import FAILURES, INTERRUPTED, Cause, Failure, Step, Stock
 from ordering.idempotency import Answer
 from ordering.metrics import ACCOUNT_INACTIVE, UNKNOWN_PRODUCT, order_value, orders_failed_total, orders_placed_total
@@ -98,7 +108,7 @@ class _Attempt:
         try:
             customer = self.deps.users.customer(self.order.user_id)
         except DependencyError as error:
-            raise self.unavailable(Step.IDENTIFY, error) from error
+            raise self.without_result(Step.IDENTIFY, error) from error
         if customer is None or not customer.is_active:
             self.discard(ACCOUNT_INACTIVE)
             raise AccountInactive
@@ -115,7 +125,7 @@ class _Attempt:
                 self.order.id, self.placement.lines, ttl_seconds=settings.TIMING.reservation
             )
         except DependencyError as error:
-            raise self.unavailable(Step.RESERVE, error) from error
+            raise self.without_result(Step.RESERVE, error) from error
         match result:
             case UnknownProduct():
                 self.discard(UNKNOWN_PRODUCT)
@@ -144,7 +154,7 @@ class _Attempt:
                 self.order.id, reservation.total, reservation.currency, self.placement.payment_token
             )
         except DependencyError as error:
-            raise self.unavailable(Step.CHARGE, error) from error
+            raise self.without_result(Step.CHARGE, error) from error
         if isinstance(result, Declined):
             raise OrderFailed(self.order.id, FAILURES[Step.CHARGE, Cause(result.code)])
         return result.id
@@ -154,7 +164,7 @@ class _Attempt:
         try:
             result = self.deps.inventory.commit(self.order.id)
         except DependencyError as error:
-            raise self.unavailable(Step.COMMIT, error) from error
+            raise self.without_result(Step.COMMIT, error) from error
         if isinstance(result, Lost):
             raise OrderFailed(self.order.id, FAILURES[Step.COMMIT, Cause.RESERVATION_LOST])
 
@@ -177,9 +187,13 @@ class _Attempt:
         if not _update_pending(self.order, **values):
             raise OrderFailed(self.order.id, INTERRUPTED)
 
-    def unavailable(self, step: Step, error: DependencyError) -> OrderFailed:
+    def without_result(self, step: Step, error: DependencyError) -> OrderFailed:
+        """Log a call without a usable result; returns the failure that follows from it."""
+        invalid = isinstance(error, InvalidAnswer)
         logger.warning(
-            "Order failed: %s is not available",
+            "Order failed: %s answered in violation of the contract"
+            if invalid
+            else "Order failed: %s is not available",
             error.dependency,
             extra={
                 "order.id": str(self.order.id),
@@ -188,7 +202,7 @@ class _Attempt:
                 "dependency.outcome": error.outcome,
             },
         )
-        return OrderFailed(self.order.id, FAILURES[step, Cause.UNAVAILABLE])
+        return OrderFailed(self.order.id, FAILURES[step, Cause.INVALID_ANSWER if invalid else Cause.UNAVAILABLE])
 
     def discard(self, reason: str) -> None:
         """Delete what was written for a request that can't be an order. Its key is free again."""

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from contracts.api.serializers import CENT, money
 from contracts.events import ORDER_CANCELLED, ORDER_CONFIRMED, new_event
 
-from ordering.models import Order, OrderItem
+from ordering.models import Order, OrderItem, Reason
 
 SERVICE = "orders"
+
+# The contract's reasons are those that matter to a customer. An order without a customer has no event.
+_EVENT_REASONS: Mapping[str, Reason] = {
+    Reason.PAYMENT_INVALID: Reason.PAYMENT_UNAVAILABLE,
+    Reason.INVENTORY_INVALID: Reason.INVENTORY_UNAVAILABLE,
+}
 
 
 def confirmed(order: Order) -> dict[str, Any]:
@@ -19,7 +26,8 @@ def confirmed(order: Order) -> dict[str, Any]:
 
 def cancelled(order: Order) -> dict[str, Any]:
     """Build order.cancelled.v1 from an order with customer and reason. Prices and total are included when known."""
-    data = {**_data(order), "reason": order.reason, "charge_attempted": order.charge_attempted}
+    reason = _EVENT_REASONS.get(order.reason, order.reason)
+    data = {**_data(order), "reason": reason, "charge_attempted": order.charge_attempted}
     return new_event(ORDER_CANCELLED, service=SERVICE, subject=str(order.id), data=data)
 
 

@@ -24,8 +24,10 @@ class Step(StrEnum):
 class Cause(StrEnum):
     """Why a step failed."""
 
-    # No answer, a refusal, or an answer that violates the contract: whether the step was done is unknown.
+    # No answer, or a refusal: whether the step was done is unknown.
     UNAVAILABLE = "unavailable"
+    # An answer that violates the contract: the dependency is up, and whether the step was done is unknown.
+    INVALID_ANSWER = "invalid_answer"
     OUT_OF_STOCK = "out_of_stock"
     CARD_DECLINED = "card_declined"
     INSUFFICIENT_FUNDS = "insufficient_funds"
@@ -54,9 +56,12 @@ class Failure:
 
 FAILURES: Mapping[tuple[Step, Cause], Failure] = {
     (Step.IDENTIFY, Cause.UNAVAILABLE): Failure(Reason.USERS_UNAVAILABLE, Stock.NOT_HELD),
+    (Step.IDENTIFY, Cause.INVALID_ANSWER): Failure(Reason.USERS_INVALID, Stock.NOT_HELD),
     (Step.RESERVE, Cause.UNAVAILABLE): Failure(Reason.INVENTORY_UNAVAILABLE, Stock.RELEASE_LATER),
+    (Step.RESERVE, Cause.INVALID_ANSWER): Failure(Reason.INVENTORY_INVALID, Stock.RELEASE_LATER),
     (Step.RESERVE, Cause.OUT_OF_STOCK): Failure(Reason.OUT_OF_STOCK, Stock.NOT_HELD, is_final=True),
     (Step.CHARGE, Cause.UNAVAILABLE): Failure(Reason.PAYMENT_UNAVAILABLE, Stock.RELEASE_NOW),
+    (Step.CHARGE, Cause.INVALID_ANSWER): Failure(Reason.PAYMENT_INVALID, Stock.RELEASE_NOW),
     (Step.CHARGE, Cause.CARD_DECLINED): Failure(Reason.PAYMENT_DECLINED, Stock.RELEASE_NOW, is_final=True),
     (Step.CHARGE, Cause.INSUFFICIENT_FUNDS): Failure(Reason.INSUFFICIENT_FUNDS, Stock.RELEASE_NOW, is_final=True),
     (Step.COMMIT, Cause.UNAVAILABLE): Failure(Reason.INVENTORY_UNAVAILABLE, Stock.RELEASE_LATER),

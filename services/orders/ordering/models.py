@@ -23,7 +23,10 @@ class OrderStatus(models.TextChoices):
 
 
 class Reason(models.TextChoices):
-    """Why an order was cancelled. All but `users_unavailable` are also reasons of the order.cancelled.v1 event."""
+    """Why an order was cancelled. `..._invalid`: the dependency's answer violated the contract.
+
+    The order.cancelled.v1 event has fewer reasons (ordering/events.py).
+    """
 
     PAYMENT_DECLINED = "payment_declined"
     INSUFFICIENT_FUNDS = "insufficient_funds"
@@ -31,6 +34,9 @@ class Reason(models.TextChoices):
     OUT_OF_STOCK = "out_of_stock"
     INVENTORY_UNAVAILABLE = "inventory_unavailable"
     USERS_UNAVAILABLE = "users_unavailable"
+    PAYMENT_INVALID = "payment_invalid"
+    INVENTORY_INVALID = "inventory_invalid"
+    USERS_INVALID = "users_invalid"
     INTERRUPTED = "interrupted"
 
 

@@ -12,7 +12,8 @@ from ordering.failures import FAILURES, INTERRUPTED, Failure
 from ordering.models import Reason
 
 FINAL = [failure for failure in FAILURES.values() if failure.is_final]
-OTHERS = [failure for failure in FAILURES.values() if not failure.is_final]
+INVALID = [failure for failure in FAILURES.values() if failure.reason.endswith("_invalid")]
+OTHERS = [failure for failure in FAILURES.values() if not failure.is_final and failure not in INVALID]
 
 
 def test_every_reason_has_a_failure() -> None:
@@ -32,6 +33,13 @@ def test_any_other_failure_is_an_unavailable_dependency(failure: Failure) -> Non
     problem = answers.problem(OrderFailed(uuid.uuid4(), failure))
     assert isinstance(problem, DependencyUnavailable)
     assert problem.wait
+
+
+@pytest.mark.parametrize("failure", INVALID, ids=lambda failure: failure.reason)
+def test_an_invalid_answer_names_its_dependency(failure: Failure) -> None:
+    problem = answers.problem(OrderFailed(uuid.uuid4(), failure))
+    assert (problem.status_code, problem.problem_code) == (502, "dependency_invalid")
+    assert problem.extra["dependency"] in {"users", "inventory", "payments"}
 
 
 def test_an_interrupted_order_may_be_sent_again() -> None:

@@ -61,6 +61,12 @@ def http_faults(stub: str) -> list[Any]:
         pytest.param(lambda world: getattr(world, stub).arrange((500, {}), times=2), id=f"{stub} fails"),
         pytest.param(lambda world: getattr(world, stub).arrange((503, {}), times=2), id=f"{stub} is unavailable"),
         pytest.param(lambda world: getattr(world, stub).arrange((401, {}), times=2), id=f"{stub} doesn't know us"),
+    ]
+
+
+def invalid_answers(stub: str) -> list[Any]:
+    """Answers of an HTTP dependency that violate the contract, as (name, what to arrange)."""
+    return [
         pytest.param(lambda world: getattr(world, stub).arrange((302, {}), times=2), id=f"{stub} redirects"),
         pytest.param(lambda world: getattr(world, stub).arrange((200, b"<html>"), times=2), id=f"{stub} sends HTML"),
         pytest.param(lambda world: getattr(world, stub).arrange((201, b"<html>"), times=2), id=f"{stub} makes HTML"),
@@ -99,13 +105,17 @@ def assert_unavailable(response: Any, dependency: str) -> None:
     assert int(response["Retry-After"]) >= 1
 
 
-def assert_cancelled(reason: Reason, *, charge_attempted: bool) -> None:
+def assert_invalid(response: Any, dependency: str) -> None:
+    assert assert_problem(response, 502, "dependency_invalid")["dependency"] == dependency
+
+
+def assert_cancelled(reason: Reason, *, charge_attempted: bool, event_reason: Reason | None = None) -> None:
     """Assert that the order and its event are cancelled for that reason."""
     order = the_order()
     assert (order.status, order.reason) == (OrderStatus.CANCELLED, reason)
     event = events.decode(events.encode(the_event().body))
     assert event["type"] == events.ORDER_CANCELLED
-    assert event["data"]["reason"] == reason
+    assert event["data"]["reason"] == (event_reason or reason)
     assert event["data"]["charge_attempted"] is charge_attempted, "payments voids by this"
 
 
@@ -176,9 +186,9 @@ def test_a_reservation_that_violates_the_contract_is_not_charged(
 ) -> None:
     product_id = world.inventory.add_product(**change)
     response = shopper.order(shopper.body(items=[{"product_id": product_id, "quantity": 2}]))
-    assert_unavailable(response, "inventory")
+    assert_invalid(response, "inventory")
     assert world.payments.requests == []
-    assert_cancelled(Reason.INVENTORY_UNAVAILABLE, charge_attempted=False)
+    assert_cancelled(Reason.INVENTORY_INVALID, charge_attempted=False, event_reason=Reason.INVENTORY_UNAVAILABLE)
     assert_stock_comes_back(world)
 
 
@@ -194,6 +204,18 @@ def test_while_payments_is_down_the_stock_is_released_and_the_charge_voided(
     assert_cancelled(Reason.PAYMENT_UNAVAILABLE, charge_attempted=True)
     assert world.inventory.called("Commit") == 0
     assert failed("payment_unavailable") == before + 1
+
+
+@pytest.mark.parametrize("arrange", invalid_answers("payments"))
+def test_an_invalid_answer_of_payments_is_no_outage_and_undoes_the_order(
+    arrange: Arrange, shopper: Shopper, world: World
+) -> None:
+    before = failed("payment_invalid"), failed("payment_unavailable")
+    arrange(world)
+    assert_invalid(shopper.order(), "payments")
+    assert world.inventory.held() == 0
+    assert_cancelled(Reason.PAYMENT_INVALID, charge_attempted=True, event_reason=Reason.PAYMENT_UNAVAILABLE)
+    assert (failed("payment_invalid"), failed("payment_unavailable")) == (before[0] + 1, before[1])
 
 
 def test_a_charge_captured_by_a_call_that_got_no_answer_is_voided(shopper: Shopper, world: World) -> None:
@@ -266,11 +288,11 @@ def test_out_of_stock_names_the_products(shopper: Shopper, world: World) -> None
 @pytest.mark.parametrize(
     "trailing", [(("out-of-stock", "{"),), (("out-of-stock", '{"a": 1}'),), (("out-of-stock", '["x"]'),)]
 )
-def test_an_unreadable_out_of_stock_answer_is_a_failure_of_inventory(
+def test_an_unreadable_out_of_stock_answer_is_an_invalid_answer_of_inventory(
     trailing: Any, shopper: Shopper, world: World
 ) -> None:
     world.inventory.arrange("Reserve", grpc.StatusCode.FAILED_PRECONDITION, trailing=trailing)
-    assert_unavailable(shopper.order(), "inventory")
+    assert_invalid(shopper.order(), "inventory")
 
 
 def test_an_unknown_product_leaves_nothing_behind(shopper: Shopper, world: World) -> None:

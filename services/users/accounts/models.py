@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import ClassVar
 
+from contracts import text
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
 from django.db.models.functions import Lower
@@ -15,8 +16,14 @@ class UserManager(BaseUserManager["User"]):
 
     @classmethod
     def normalize_email(cls, email: str | None) -> str:
-        """Return the address as it is stored and compared: lower case, including the part before the @."""
-        return (email or "").lower()
+        """Return the address as it is stored and compared (text.email): lower case, also before the @.
+
+        What isn't an address has no normal form, and is compared in lower case: older accounts may have such a one.
+        """
+        try:
+            return text.email(email or "")
+        except text.InvalidText:
+            return (email or "").lower()
 
 
 class User(AbstractBaseUser):

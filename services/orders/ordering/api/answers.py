@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from contracts.api.problems import CONTENT_TYPE, DependencyUnavailable, Problem, problem_body
+from contracts.api.problems import CONTENT_TYPE, DependencyInvalid, DependencyUnavailable, Problem, problem_body
 from rest_framework.response import Response
 
 from ordering.api.serializers import OrderSerializer
@@ -17,6 +17,11 @@ _REFUSALS: Mapping[Reason, tuple[int, str, str]] = {
     Reason.PAYMENT_DECLINED: (402, "card_declined", "The card was declined."),
     Reason.INSUFFICIENT_FUNDS: (402, "insufficient_funds", "The card doesn't have the funds."),
     Reason.OUT_OF_STOCK: (409, "out_of_stock", "There is not enough stock of a product."),
+}
+_INVALID_ANSWERS: Mapping[Reason, str] = {
+    Reason.USERS_INVALID: "users",
+    Reason.INVENTORY_INVALID: "inventory",
+    Reason.PAYMENT_INVALID: "payments",
 }
 _DEPENDENCIES: Mapping[Reason, str] = {
     Reason.USERS_UNAVAILABLE: "users",
@@ -51,6 +56,8 @@ def problem(error: KeyReused | InProgress | AccountInactive | NoSuchProduct | Or
             return Problem(400, "unknown_product", "The order names a product that doesn't exist.")
         case OrderFailed(failure=failure) if dependency := _DEPENDENCIES.get(failure.reason):
             return DependencyUnavailable(dependency)
+        case OrderFailed(failure=failure) if dependency := _INVALID_ANSWERS.get(failure.reason):
+            return DependencyInvalid(dependency)
         case OrderFailed():
             return Problem(503, "interrupted", "The order took too long and was cancelled.", retry_after=1)
 

@@ -109,6 +109,6 @@ class DeclinedSerializer(ProblemSerializer):
 
 
 class UnavailableSerializer(ProblemSerializer):
-    """503: names the dependency that failed. The same request may be sent again with the same key."""
+    """502, 503: names the dependency that failed. The same request may be sent again with the same key."""
 
     dependency = serializers.CharField(required=False)

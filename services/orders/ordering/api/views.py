@@ -73,6 +73,10 @@ class OrdersView(GenericAPIView[Order]):
             422: OpenApiResponse(
                 ProblemSerializer, "`idempotency_key_reused`: the key was used with another body before."
             ),
+            502: OpenApiResponse(
+                serializers.UnavailableSerializer,
+                "`dependency_invalid`: an answer of a dependency (named) violates the contract; nothing was ordered.",
+            ),
             503: OpenApiResponse(
                 serializers.UnavailableSerializer,
                 "A dependency (named) failed; nothing was ordered. The same request may be sent again then.",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import unicodedata
 from typing import Any
 
+from contracts import text
 from contracts.api.serializers import StrictCharField, StrictEmailField, StrictSerializer
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
@@ -16,21 +16,15 @@ from accounts.models import User
 MAX_PASSWORD_LENGTH = 128
 
 
-def _is_printable_name(value: str) -> None:
-    """Names are written into mail headers: no control characters, no invisible characters at either end."""
-    if value != value.strip() or any(unicodedata.category(character) == "Cc" for character in value):
-        raise serializers.ValidationError("A name has no control characters and no blanks around it.", "invalid")
-
-
 class SignUpSerializer(StrictSerializer):
     """A new account."""
 
-    email = StrictEmailField(max_length=254, trim_whitespace=False)
+    email = StrictEmailField()
     password = StrictCharField(
         min_length=10, max_length=MAX_PASSWORD_LENGTH, trim_whitespace=False, write_only=True,
         style={"input_type": "password"}, help_text="10 characters or more, and not a common one.",
     )  # fmt: skip
-    name = StrictCharField(max_length=200, trim_whitespace=False, validators=[_is_printable_name])
+    name = StrictCharField(max_length=200, trim_whitespace=False, normalise=text.name)
 
     def validate_password(self, value: str) -> str:
         """Apply Django's password validators."""
@@ -46,10 +40,11 @@ class SignUpSerializer(StrictSerializer):
 class CredentialsSerializer(StrictSerializer):
     """Login credentials. Any address and password are accepted as input; wrong ones are answered with 401, not 400."""
 
-    email = StrictCharField(max_length=254, trim_whitespace=False)
+    email = StrictCharField(max_length=text.MAX_EMAIL_LENGTH, trim_whitespace=False, printable=False)
     password = StrictCharField(
-        max_length=MAX_PASSWORD_LENGTH, trim_whitespace=False, write_only=True, style={"input_type": "password"}
-    )
+        max_length=MAX_PASSWORD_LENGTH, trim_whitespace=False, printable=False, write_only=True,
+        style={"input_type": "password"},
+    )  # fmt: skip
 
 
 class RefreshSerializer(StrictSerializer):

@@ -64,6 +64,18 @@ class DependencyUnavailable(Problem):
         )
 
 
+class DependencyInvalid(Problem):
+    """502: a dependency of this service answered in violation of the contract. Names it."""
+
+    def __init__(self, dependency: str) -> None:
+        super().__init__(
+            status.HTTP_502_BAD_GATEWAY,
+            "dependency_invalid",
+            f"An answer of {dependency} can't be used.",
+            extra={"dependency": dependency},
+        )
+
+
 def problem_body(status_code: int, code: str, detail: str, **extra: Any) -> dict[str, Any]:
     """Return the members of a problem: the standard ones, `code`, and the ids of its trace and logs."""
     ids = context.trace_ids()

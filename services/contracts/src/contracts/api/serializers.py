@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from contracts import text
+
 CENT = Decimal("0.01")
 
 
 class StrictCharField(serializers.CharField):
-    """A string; numbers and booleans are not coerced."""
+    """A string of printable characters; numbers and booleans are not coerced.
+
+    `normalise` returns the normal form or raises text.InvalidText. Validators and limits apply to the normal form.
+    `printable=False` is for values that are only compared with stored ones.
+    """
+
+    def __init__(self, *, normalise: Callable[[str], str] | None = None, printable: bool = True, **kwargs: Any) -> None:
+        self.normalise = normalise
+        self.printable = printable
+        super().__init__(**kwargs)
 
     def to_internal_value(self, data: Any) -> str:
-        """Reject values that aren't JSON strings."""
+        """Reject values that aren't JSON strings or that contain control, separator or bidirectional characters."""
         if not isinstance(data, str):
             self.fail("invalid")
-        return super().to_internal_value(data)
+        value = super().to_internal_value(data)
+        try:
+            normal = self.normalise(value) if self.normalise else value
+        except text.InvalidText as error:
+            raise serializers.ValidationError(str(error), code="invalid") from None
+        if self.printable and not text.is_printable(normal):
+            raise serializers.ValidationError("Control and separator characters are not allowed.", code="invalid")
+        return normal
 
 
 class StrictUUIDField(serializers.UUIDField):
@@ -31,13 +50,18 @@ class StrictUUIDField(serializers.UUIDField):
         return super().to_internal_value(data)
 
 
-class StrictEmailField(serializers.EmailField):
-    """An e-mail address as a JSON string."""
+@extend_schema_field({"type": "string", "format": "email", "maxLength": text.MAX_EMAIL_LENGTH})
+class StrictEmailField(StrictCharField):
+    """An e-mail address as a JSON string, in its normal form (text.email)."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(normalise=text.email, trim_whitespace=False, **kwargs)
 
     def to_internal_value(self, data: Any) -> str:
-        """Reject values that aren't JSON strings."""
-        if not isinstance(data, str):
-            self.fail("invalid")
+        """Name an address that is too long as such."""
+        if isinstance(data, str) and len(data) > text.MAX_EMAIL_LENGTH:
+            message = f"Ensure this field has no more than {text.MAX_EMAIL_LENGTH} characters."
+            raise serializers.ValidationError(message, code="max_length")
         return super().to_internal_value(data)
 
 
