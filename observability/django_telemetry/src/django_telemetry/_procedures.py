@@ -38,7 +38,8 @@ def callproc(cursor: CursorWrapper, procname: Any, params: Any = None, kparams: 
     if watcher is None:
         return _callproc(cursor, procname, params, kparams)
     places = ", ".join(["%s"] * (len(params or ()) + len(kparams or ())))
-    name = procname if isinstance(procname, str) else getattr(procname, "_obj", ("?",))[-1]
+    # psycopg accepts an Identifier too.
+    name = procname if isinstance(procname, str) else procname.as_string(cursor.db.connection)
     with watcher.watch(f"CALL {name}({places})", cursor):
         return _callproc(cursor, procname, params, kparams)
 
