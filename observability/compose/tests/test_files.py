@@ -241,11 +241,12 @@ def test_logs_are_written_to_the_data_stream_of_the_shared_template() -> None:
     assert "json {" not in pipeline
 
 
-def test_the_index_template_is_the_native_one_with_a_lifecycle() -> None:
+@pytest.mark.parametrize("name", [search_setup.LOGS, search_setup.ERRORS])
+def test_the_index_templates_are_the_native_ones_each_with_a_lifecycle(name: str) -> None:
     made = search_setup.index_templates(OBSERVABILITY / "elasticsearch" / "index-templates")
-    native = json.loads((OBSERVABILITY / "elasticsearch" / "index-templates" / "logs-django.json").read_text())
-    assert made["logs-django"]["template"]["settings"].pop("index.lifecycle.name") == search_setup.POLICY
-    assert made["logs-django"] == native
+    native = json.loads((OBSERVABILITY / "elasticsearch" / "index-templates" / f"{name}.json").read_text())
+    assert made[name]["template"]["settings"].pop("index.lifecycle.name") == name
+    assert made[name] == native
 
 
 def test_each_search_user_has_roles_that_exist_and_none_is_a_superuser() -> None:

@@ -28,7 +28,10 @@ from jaeger_dependencies import job
 from jaeger_dependencies.store import Store
 from log_pipeline import elasticsearch as log_pipeline
 from platform_compose.search_users import USERS, roles
-from platform_retention.elasticsearch import Policy, Retention
+from platform_errors.counters import Counters
+from platform_errors.elasticsearch import Connection
+from platform_errors.store import Store as ErrorStore
+from platform_retention.elasticsearch import ERRORS, Policy, Retention
 from platform_testing.polling import eventually
 from platformctl.install.locations import Locations, system_java_home
 from platformctl.paths import Paths
@@ -201,10 +204,23 @@ def test_the_exporter_sees_the_newest_line(server: Server) -> None:
     assert seen.disk_used_ratio is not None
 
 
+def test_the_receiver_of_errors_stores_and_searches_them_and_nothing_else(server: Server) -> None:
+    stored = ErrorStore(Connection(server.address("errors")), Counters(), ERRORS)
+    stored.start()
+    stored.put([("0" * 32, LINE)])
+    stored.stop(30)
+    assert stored.size == (0, 0)
+    assert server.call(ADMIN, "POST", f"/{ERRORS}/_refresh").ok
+    for user in ("errors", "reader"):
+        assert server.call(user, "POST", f"/{ERRORS}/_search").json()["hits"]["total"]["value"] == 1
+    for method, path in (("DELETE", f"/{ERRORS}/_doc/{'0' * 32}"), ("POST", f"/{STREAM}/_search")):
+        assert server.call("errors", method, path).status_code == 403, path
+
+
 def test_retention_rolls_over_and_deletes_old_traces_but_cannot_read_lines(server: Server) -> None:
     server.call("shipper", "PUT", f"/{STREAM}/_create/line-5?refresh=true", LINE)
     assert server.call(ADMIN, "PUT", "/jaeger-span-2020-01-01", {}).ok
-    dropped = Retention(server.address("retention"), Policy(7, 3)).apply(datetime.now(UTC))
+    dropped = Retention(server.address("retention"), Policy(7, 3, 30)).apply(datetime.now(UTC))
     assert dropped == ["jaeger-span-2020-01-01"]
     assert server.call("retention", "POST", f"/{STREAM}/_search").status_code == 403
 

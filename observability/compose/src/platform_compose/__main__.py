@@ -30,6 +30,7 @@ class Elasticsearch:
 
     elasticsearch_url: str = kinds.url()
     logs_retention_days: int = kinds.integer(7, 1, 365)
+    errors_retention_days: int = kinds.integer(30, 1, 365)
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 ensure_roles(hosts.default_settings(services).ports["POSTGRES_PORT"], services, store)
             case "elasticsearch":
                 chosen = read(Elasticsearch, blank_is_unset=True)
-                search_setup.run(chosen.elasticsearch_url, store, TEMPLATES, chosen.logs_retention_days)
+                search_setup.run(
+                    chosen.elasticsearch_url,
+                    store,
+                    TEMPLATES,
+                    logs_days=chosen.logs_retention_days,
+                    errors_days=chosen.errors_retention_days,
+                )
             case "kibana":
                 url = read(Kibana, blank_is_unset=True).kibana_url
                 print(kibana_setup.run(url, store, OBJECTS), "objects are in Kibana")

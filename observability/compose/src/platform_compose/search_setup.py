@@ -11,14 +11,17 @@ from platformctl.secret_store import SecretStore
 from platform_compose.api import Api
 from platform_compose.search_users import BUILT_IN, SUPERUSER, USERS, roles, secret_name
 
-POLICY = "logs-django"
+# Index templates, and their lifecycles of the same name.
+LOGS = "logs-django"
+ERRORS = "logs-errors"
 DEAD_LETTERS = "logs-dead_letters"
 
 
-def run(url: str, store: SecretStore, templates: Path, logs_days: int) -> None:
+def run(url: str, store: SecretStore, templates: Path, *, logs_days: int, errors_days: int) -> None:
     """Apply everything. Raises SetupError if Elasticsearch refuses a part."""
     api = Api(url, SUPERUSER, store.get(secret_name(SUPERUSER)))
-    api.call("PUT", f"/_ilm/policy/{POLICY}", json=lifecycle(logs_days))
+    for policy, days in ((LOGS, logs_days), (ERRORS, errors_days)):
+        api.call("PUT", f"/_ilm/policy/{policy}", json=lifecycle(days))
     for name, template in index_templates(templates).items():
         api.call("PUT", f"/_index_template/{name}", json=template)
     for name, privileges in roles().items():
@@ -43,18 +46,18 @@ def lifecycle(days: int) -> dict[str, Any]:
 
 
 def index_templates(folder: Path) -> dict[str, Any]:
-    """The native index templates with the lifecycle added, and one for refused documents."""
+    """The native index templates, each with its lifecycle, and one for refused documents."""
     made = {}
     for path in sorted(folder.glob("*.json")):
         template = json.loads(path.read_text())
-        template["template"]["settings"]["index.lifecycle.name"] = POLICY
+        template["template"]["settings"]["index.lifecycle.name"] = path.stem
         made[path.stem] = template
     made[DEAD_LETTERS] = {
         "index_patterns": [f"{DEAD_LETTERS}-*"],
         "data_stream": {},
         "priority": 500,
         "template": {
-            "settings": {"number_of_shards": 1, "number_of_replicas": 0, "index.lifecycle.name": POLICY},
+            "settings": {"number_of_shards": 1, "number_of_replicas": 0, "index.lifecycle.name": LOGS},
             "mappings": {
                 "dynamic": False,
                 "properties": {

@@ -13,6 +13,7 @@ BUILT_IN = ("kibana_system",)
 # User → roles. The user `reader` is Grafana's and the console's.
 USERS: Mapping[str, tuple[str, ...]] = {
     "shipper": ("platform_shipper",),
+    "errors": ("platform_errors",),
     "reader": ("platform_reader",),
     "jaeger": ("platform_jaeger",),
     "monitor": ("platform_reader", "platform_monitor"),

@@ -76,6 +76,7 @@ class Settings:
     service_version: str = kinds.text("dev")
     logs_retention_days: int = kinds.integer(7, 1, 365)
     traces_retention_days: int = kinds.integer(3, 1, 365)
+    errors_retention_days: int = kinds.integer(30, 1, 365)
     metrics_retention_days: int = kinds.integer(7, 1, 365)
     email_url: str = kinds.text("", secret=True)
     sentry_dsn: str = kinds.text("", secret=True)

@@ -1,1 +1,1 @@
-"""Rolls log indices over and deletes old ones, because this Elasticsearch has no lifecycle management."""
+"""Rolls indices over and deletes old ones, because this Elasticsearch has no lifecycle management."""

@@ -1,7 +1,7 @@
 """`python -m platform_retention` applies the policy until SIGTERM.
 
-Settings are ELASTICSEARCH_URL, LOGS_RETENTION_DAYS, TRACES_RETENTION_DAYS, INTERVAL_SECONDS and, for files on this
-machine, the optional MAIL_FOLDER and RSYSLOG_STATS.
+Settings are ELASTICSEARCH_URL, LOGS_RETENTION_DAYS, TRACES_RETENTION_DAYS, ERRORS_RETENTION_DAYS, INTERVAL_SECONDS and,
+for files on this machine, the optional MAIL_FOLDER and RSYSLOG_STATS.
 """
 
 from __future__ import annotations
@@ -48,9 +48,8 @@ def main() -> int:
     stopping = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    retention = Retention(
-        settings.elasticsearch_url, Policy(settings.logs_retention_days, settings.traces_retention_days)
-    )
+    policy = Policy(settings.logs_retention_days, settings.traces_retention_days, settings.errors_retention_days)
+    retention = Retention(settings.elasticsearch_url, policy)
     while not stopping.is_set():
         try:
             for index in retention.apply(datetime.now(UTC)):

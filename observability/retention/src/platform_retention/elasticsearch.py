@@ -14,6 +14,8 @@ import requests
 TIMEOUT_SECONDS = 20.0
 # The data stream of all services' log lines.
 LOGS = "logs-django-default"
+# The data stream of all services' errors.
+ERRORS = "logs-errors-default"
 # Whole days are deleted, so an index holds at most one day; also limited by size, to keep it manageable.
 ROLLOVER = {"max_age": "1d", "max_primary_shard_size": "1gb"}
 DAILY = re.compile(r"^(?:.*-)?jaeger-(?:span|service|dependencies|sampling)-(\d{4}-\d{2}-\d{2})$")
@@ -25,10 +27,11 @@ class Policy:
 
     logs_days: int
     traces_days: int
+    errors_days: int
 
 
-def outdated_logs(created: Mapping[str, datetime], now: datetime, days: int) -> list[str]:
-    """The log indices whose last line is older than `days`. `created` maps each index to its creation time.
+def outdated_indices(created: Mapping[str, datetime], now: datetime, days: int) -> list[str]:
+    """A data stream's indices whose last document is older than `days`; `created` maps each to its creation time.
 
     An index was written to until its successor was created. The newest is still being written to and is always kept.
     """
@@ -51,26 +54,28 @@ def outdated_traces(indices: list[str], today: date, days: int) -> list[str]:
 class Retention:
     """Applies a policy to one Elasticsearch."""
 
-    def __init__(self, url: str, policy: Policy, stream: str = LOGS) -> None:
+    def __init__(self, url: str, policy: Policy, logs: str = LOGS, errors: str = ERRORS) -> None:
         self._url = url.rstrip("/")
         self._policy = policy
-        self._stream = stream
+        self._days = {logs: policy.logs_days, errors: policy.errors_days}
         self._session = requests.Session()
 
     def apply(self, now: datetime) -> list[str]:
         """Roll over and delete; returns the names of the deleted indices."""
-        self._roll_over()
+        outdated = []
+        for stream, days in self._days.items():
+            self._roll_over(stream)
+            outdated += outdated_indices(self._creation_dates(f".ds-{stream}-*"), now, days)
         traces = [index for index in self._creation_dates("*jaeger-*") if DAILY.match(index)]
-        outdated = outdated_logs(self._creation_dates(f".ds-{self._stream}-*"), now, self._policy.logs_days)
         outdated += outdated_traces(traces, now.date(), self._policy.traces_days)
         for index in outdated:
             self._request("DELETE", f"/{index}")
         return outdated
 
-    def _roll_over(self) -> None:
-        # Before the first line there is no stream: Elasticsearch creates it with that line.
-        if self._creation_dates(f".ds-{self._stream}-*"):
-            self._request("POST", f"/{self._stream}/_rollover", {"conditions": ROLLOVER})
+    def _roll_over(self, stream: str) -> None:
+        # Before the first document there is no stream: Elasticsearch creates it with that document.
+        if self._creation_dates(f".ds-{stream}-*"):
+            self._request("POST", f"/{stream}/_rollover", {"conditions": ROLLOVER})
 
     def _creation_dates(self, pattern: str) -> dict[str, datetime]:
         target = f"/{pattern}/_settings/index.creation_date?expand_wildcards=all&allow_no_indices=true"

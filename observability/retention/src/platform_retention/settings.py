@@ -18,6 +18,8 @@ class Settings:
     elasticsearch_url: str = kinds.url("http://127.0.0.1:9200", secret=True)
     logs_retention_days: int = kinds.integer(7, 1, 365)
     traces_retention_days: int = kinds.integer(3, 1, 365)
+    # Errors are few, and "new since the release" looks further back than a week.
+    errors_retention_days: int = kinds.integer(30, 1, 365)
     interval_seconds: float = kinds.number(600, 1, 604_800)
     mail_folder: Path | None = kinds.folder(None)
     rsyslog_stats: Path | None = kinds.file(None)

@@ -105,6 +105,7 @@ EXAMPLE_HEAD = f"""\
 # Days of data kept.
 #LOGS_RETENTION_DAYS=7
 #TRACES_RETENTION_DAYS=3
+#ERRORS_RETENTION_DAYS=30
 #METRICS_RETENTION_DAYS=7
 
 # Mail goes into files below var/mail (docker compose: to Mailpit), or: smtp://user:password@host:port

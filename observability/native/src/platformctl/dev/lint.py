@@ -20,6 +20,7 @@ PACKAGES = (
     "observability/django_telemetry",
     "observability/native",
     "observability/jaeger/dependencies",
+    "observability/errors",
     "observability/log_pipeline",
     "observability/retention",
     "observability/watchdog",

@@ -77,6 +77,7 @@ def all_suites(platform: Platform) -> list[Suite]:
         Suite("testing", "testing"),
         Suite("native", "observability/native"),
         Suite("jaeger-dependencies", "observability/jaeger/dependencies", ("jaeger",)),
+        Suite("errors", "observability/errors", ("elasticsearch",)),
         Suite("log_pipeline", "observability/log_pipeline"),
         Suite("retention", "observability/retention"),
         Suite("watchdog", "observability/watchdog"),

@@ -198,6 +198,7 @@ class Backends:
         days = {
             "LOGS_RETENTION_DAYS": str(self.settings.logs_retention_days),
             "TRACES_RETENTION_DAYS": str(self.settings.traces_retention_days),
+            "ERRORS_RETENTION_DAYS": str(self.settings.errors_retention_days),
         }
         files = {"MAIL_FOLDER": str(self.paths.mail), "RSYSLOG_STATS": str(self.paths.lib / "rsyslog" / "stats.json")}
         return self._job("elasticsearch-retention", "platform_retention", days | files)
