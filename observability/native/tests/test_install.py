@@ -17,7 +17,7 @@ import psutil
 import pytest
 from platform_testing.polling import eventually
 from platformctl.errors import InstallError
-from platformctl.install import elasticsearch
+from platformctl.install import distributions, elasticsearch
 from platformctl.install.gotools import GoToolchain, find_go
 from platformctl.install.locations import Locations
 from platformctl.install.plan import Installation
@@ -218,16 +218,18 @@ def test_links_follow_the_java_and_node_that_were_installed_since(
     paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     locations = Locations(paths)
+    distribution = distributions.load(repository_root())["trixie"]
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
-    locations.link_system_programs()
+    locations.link_system_programs(distribution)
     assert locations.java_home.readlink() == Path("/usr/lib/jvm/default-java")
+    assert locations.postgres_binaries.readlink() == Path("/usr/lib/postgresql/17/bin")
 
     programs = tmp_path / "jdk" / "bin"
     programs.mkdir(parents=True)
     for name in ("java", "node"):
         (programs / name).touch(mode=0o755)
     monkeypatch.setenv("PATH", str(programs))
-    locations.link_system_programs()
+    locations.link_system_programs(distribution)
     assert locations.java_home.readlink() == programs.parent
     assert locations.node.readlink() == programs / "node"
 

@@ -272,6 +272,26 @@ def test_bringing_up_a_running_process_does_not_restart_it(start: Start) -> None
     assert sorted(started) == ["once", "one"]
 
 
+def test_a_preparation_that_failed_is_made_up_for_by_the_next_run(start: Start) -> None:
+    runner = start(sleeper("store"), sleeper("user", after=("store",)))
+    order: list[str] = []
+
+    def prepare() -> None:
+        order.append("prepared" if order else "failed")
+        if order == ["failed"]:
+            raise PlatformError("the store refused the template")
+
+    def bring_up() -> None:
+        wanted = list(runner.processes.values())
+        runner.bring_up(wanted, {"store": prepare}, lambda name, _: order.append(name), threading.Event())
+
+    with pytest.raises(PlatformError, match="refused the template"):
+        bring_up()
+    eventually(lambda: runner.status("store").age_seconds, "it to count as ready", accept=lambda actual: actual > 1.1)
+    bring_up()
+    assert order == ["failed", "prepared", "user"]
+
+
 def test_a_failing_process_is_named_with_its_last_lines_and_advice(start: Start) -> None:
     runner = start(python("bad", "raise SystemExit('the reason')", one_shot=True), sleeper("next", after=("bad",)))
     with pytest.raises(ProcessFailed) as caught:

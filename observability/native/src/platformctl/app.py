@@ -19,11 +19,12 @@ from rich.console import Console
 
 from platformctl import settings
 from platformctl.errors import PlatformError
+from platformctl.install import distributions
 from platformctl.install.locations import Locations
 from platformctl.install.plan import Installation, steps
 from platformctl.paths import Paths, repository_root
 from platformctl.run import account, alertmanager, database, ports, processes, search
-from platformctl.run.backends import SYSTEM_PATH, Backends, postgres_binaries
+from platformctl.run.backends import SYSTEM_PATH, Backends
 from platformctl.run.environment import HOST, ServiceEnvironment
 from platformctl.run.model import Group, Process
 from platformctl.run.one_shots import OneShots
@@ -100,8 +101,10 @@ class Platform:
             wanted = processes.select(self.processes, names or self._everything())
             # Before the installation, which can take minutes.
             ports.check_free(wanted, self.paths.instance)
-            Installation(steps(self.paths, self.catalogue, uv), self.paths.cache, console).run()
-            Locations(self.paths).link_system_programs()
+            distribution = distributions.this_machine(self.paths.root)
+            database.check_version(self.paths.lib / "postgres", distribution)
+            Installation(steps(self.paths, self.catalogue, uv, distribution), self.paths.cache, console).run()
+            Locations(self.paths).link_system_programs(distribution)
             account.ensure_account(self.account)
             self._prepare()
             was_running, changed = self._apply(console)
@@ -234,7 +237,7 @@ class Platform:
 
     def _create_postgres_cluster(self, wanted: Sequence[Process]) -> None:
         if any(process.name == "postgres" for process in wanted):
-            binaries = postgres_binaries(self.paths)
+            binaries = Locations(self.paths).postgres_binaries
             database.create_cluster(self.paths.lib / "postgres", binaries, self.account, self.secrets)
 
     def _preparations(self) -> dict[str, Callable[[], None]]:

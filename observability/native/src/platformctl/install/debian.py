@@ -2,67 +2,60 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from platformctl.errors import InstallError
 from platformctl.install import versions
-from platformctl.install.steps import Shell, Step
+from platformctl.install.distributions import DOCKER, Distribution
+from platformctl.install.steps import LINES_SHOWN, Shell, Step
 from platformctl.paths import Paths
 
 MARK = "# django-observability: no daemon starts while its packages are installed"
 POLICY = f"#!/bin/sh\n{MARK}\nexit 101\n"
+ENVIRONMENT = {"DEBIAN_FRONTEND": "noninteractive", "NEEDRESTART_SUSPEND": "1"}
+LOCK = ("-o", "DPkg::Lock::Timeout=300")
 CLUSTER_CONFIGURATION = f"{MARK}\ncreate_main_cluster = false\n"
 
 
 @dataclass(frozen=True)
 class Package:
-    """A package, the key of its version series in versions.env, and a program that proves it is installed."""
+    """A package, a program that proves it is installed, and the units that it brings."""
 
     name: str
     program: str
-    series: str = ""
     units: tuple[str, ...] = ()
 
 
-def packages(paths: Paths) -> list[Package]:
+def packages(distribution: Distribution) -> list[Package]:
     """The packages that every machine needs."""
-    postgres = versions.load(paths.root)["POSTGRES_VERSION"]
     return [
         Package(
-            f"postgresql-{postgres}",
-            f"/usr/lib/postgresql/{postgres}/bin/postgres",
-            "POSTGRES_VERSION",
+            f"postgresql-{distribution.postgresql}",
+            str(distribution.postgres_binaries / "postgres"),
             ("postgresql.service",),
         ),
-        Package(
-            "rabbitmq-server", "/usr/lib/rabbitmq/bin/rabbitmq-server", "RABBITMQ_VERSION", ("rabbitmq-server.service",)
-        ),
-        Package("prometheus", "prometheus", "PROMETHEUS_VERSION", ("prometheus.service",)),
-        Package(
-            "prometheus-alertmanager",
-            "prometheus-alertmanager",
-            "ALERTMANAGER_VERSION",
-            ("prometheus-alertmanager.service",),
-        ),
+        Package("rabbitmq-server", "/usr/lib/rabbitmq/bin/rabbitmq-server", ("rabbitmq-server.service",)),
+        Package("prometheus", "prometheus", ("prometheus.service",)),
+        Package("prometheus-alertmanager", "prometheus-alertmanager", ("prometheus-alertmanager.service",)),
         Package(
             "prometheus-postgres-exporter",
             "prometheus-postgres-exporter",
-            "POSTGRES_EXPORTER_VERSION",
             ("prometheus-postgres-exporter.service",),
         ),
-        Package("rsyslog", "rsyslogd", "RSYSLOG_VERSION", ("rsyslog.service",)),
+        Package("rsyslog", "rsyslogd", ("rsyslog.service",)),
         Package("rsyslog-elasticsearch", "/usr/lib/*/rsyslog/omelasticsearch.so"),
         Package("unzip", "unzip"),
     ]
 
 
-def tools(paths: Paths) -> list[Package]:
+def tools(paths: Paths, distribution: Distribution) -> list[Package]:
     """Java, Maven, Node, npm and a browser for the tests: only those that are missing or too old."""
     pinned = versions.load(paths.root)
     wanted = []
@@ -74,8 +67,8 @@ def tools(paths: Paths) -> list[Package]:
         wanted.append(Package("nodejs", "node"))
     if not _is_there("npm"):
         wanted.append(Package("npm", "npm"))
-    if not _is_there("chromium"):
-        wanted.append(Package("chromium", "chromium"))
+    if distribution.browser and not _is_there(distribution.browser):
+        wanted.append(Package(distribution.browser, distribution.browser))
     return wanted
 
 
@@ -83,45 +76,80 @@ class DebianPackages(Step):
     """Installs everything that comes from apt, in one transaction."""
 
     name = "packages"
-    title = "Debian packages"
     typical_seconds = 60
 
-    def __init__(self, paths: Paths, root: Path = Path("/")) -> None:
+    def __init__(self, paths: Paths, distribution: Distribution, root: Path = Path("/")) -> None:
         self._paths = paths
+        self._distribution = distribution
         self._root = root
+        self.title = f"{distribution.name}'s packages"
 
     def is_done(self) -> bool:
-        return not self._missing() and not self._wrong_series()
+        return not self._missing() and not self._wrong_series(self._installed())
+
+    def check(self, shell: Shell) -> None:
+        """Refuse installed packages of another series, and an archive that lacks a package or has another series."""
+        self._refuse_wrong_series(self._installed(), "installed are packages of another series than those that fit")
+        if missing := self._missing():
+            shell.run(["apt-get", "update", *LOCK], environment=ENVIRONMENT)
+            self._refuse_wrong_series(self._offered(missing), "this machine's archive has another series of packages")
 
     def install(self, shell: Shell) -> None:
         missing = self._missing()
-        environment = {"DEBIAN_FRONTEND": "noninteractive", "NEEDRESTART_SUSPEND": "1"}
-        # Without recommended packages (a graphical RabbitMQ client, mail servers); installed packages are not upgraded.
-        options = ["--yes", "--no-install-recommends", "--no-upgrade", "-o", "DPkg::Lock::Timeout=300"]
         new_units = [unit for package in missing for unit in package.units if not _is_known(unit)]
         with no_daemons(self._root), no_main_cluster(self._root):
-            shell.run(["apt-get", "update", "-o", "DPkg::Lock::Timeout=300"], environment=environment)
-            names = [package.name for package in missing]
-            shell.run(["apt-get", "install", *options, *names], environment=environment)
+            shell.run(_installation(missing), environment=ENVIRONMENT)
         _disable(new_units)
-        if problems := self._wrong_series():
-            raise InstallError(
-                "the machine's archive has other versions than observability/versions.env",
-                detail=problems,
-                advice="use Debian 12, or docker compose",
-            )
 
     def _missing(self) -> list[Package]:
-        return [p for p in (*packages(self._paths), *tools(self._paths)) if not _is_there(p.program)]
+        wanted = (*packages(self._distribution), *tools(self._paths, self._distribution))
+        return [package for package in wanted if not _is_there(package.program)]
 
-    def _wrong_series(self) -> list[str]:
-        pinned = versions.load(self._paths.root)
-        problems = []
-        for package in packages(self._paths):
-            version = installed_version(package.name) if package.series else None
-            if version is not None and not versions.is_of_series(version, pinned[package.series]):
-                problems.append(f"{package.name} {version}, wanted is {pinned[package.series]}.x ({package.series})")
-        return problems
+    def _installed(self) -> dict[str, str]:
+        """Package → version of those that every machine needs and this one has."""
+        found = {package.name: installed_version(package.name) for package in packages(self._distribution)}
+        return {name: version for name, version in found.items() if version is not None}
+
+    def _offered(self, missing: Sequence[Package]) -> dict[str, str]:
+        """Package → version of everything that apt would install. Raises InstallError if it couldn't."""
+        planned = subprocess.run(
+            _installation(missing, "--simulate"),
+            env=os.environ | ENVIRONMENT | {"LC_ALL": "C"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if planned.returncode != 0:
+            raise InstallError(
+                f"apt can't install what the platform needs on {self._distribution.name}",
+                detail=planned.stderr.splitlines()[-LINES_SHOWN:],
+                advice=f"correct /etc/apt/sources.list and sources.list.d, or without apt: {DOCKER}",
+            )
+        return offered_versions(planned.stdout)
+
+    def _refuse_wrong_series(self, found: Mapping[str, str], message: str) -> None:
+        if problems := self._wrong_series(found):
+            advice = f"use the packages of {self._distribution.name} itself, or without them: {DOCKER}"
+            raise InstallError(message, detail=problems, advice=advice)
+
+    def _wrong_series(self, found: Mapping[str, str]) -> list[str]:
+        return [
+            f"{name} {found[name]}: {self._distribution.name} has {series}"
+            for name, series in self._distribution.series.items()
+            if name in found and not versions.is_of_series(found[name], series)
+        ]
+
+
+def _installation(wanted: Sequence[Package], *options: str) -> list[str]:
+    # Without recommended packages (a graphical RabbitMQ client, mail servers); installed packages are not upgraded.
+    usual = ["--yes", "--no-install-recommends", "--no-upgrade", *LOCK]
+    return ["apt-get", "install", *usual, *options, *(package.name for package in wanted)]
+
+
+def offered_versions(simulation: str) -> dict[str, str]:
+    """Package → upstream version, from the output of `apt-get install --simulate`."""
+    lines = re.findall(r"^Inst (\S+) (?:\[[^\]]*\] )?\((\S+)", simulation, re.MULTILINE)
+    return {name: _without_epoch(version) for name, version in lines}
 
 
 def installed_version(package: str) -> str | None:
@@ -130,7 +158,11 @@ def installed_version(package: str) -> str | None:
         ["dpkg-query", "-W", "-f=${db:Status-Status} ${Version}", package], capture_output=True, text=True, check=False
     )
     status, _, version = answer.stdout.partition(" ")
-    return re.sub(r"^\d+:", "", version) if status == "installed" else None
+    return _without_epoch(version) if status == "installed" else None
+
+
+def _without_epoch(version: str) -> str:
+    return re.sub(r"^\d+:", "", version)
 
 
 @contextmanager

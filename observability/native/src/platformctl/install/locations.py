@@ -11,6 +11,7 @@ from pathlib import Path
 from catalogue import Service
 
 from platformctl.install import versions
+from platformctl.install.distributions import Distribution
 from platformctl.paths import Paths
 
 GO_TOOLS = ("jaeger", "process-compose", "toxiproxy", "actionlint")
@@ -96,9 +97,15 @@ class Locations:
         """A link to the machine's node."""
         return self.paths.run / "node"
 
-    def link_system_programs(self) -> None:
-        """Create the links to Java and node, which are known only after the installation."""
+    @property
+    def postgres_binaries(self) -> Path:
+        """A link to the folder of PostgreSQL's programs, which each distribution has in a folder of its own."""
+        return self.paths.run / "postgresql"
+
+    def link_system_programs(self, distribution: Distribution) -> None:
+        """Create the links to Java, node and PostgreSQL, which are known only after the installation."""
         self.paths.run.mkdir(parents=True, exist_ok=True)
+        _link(self.postgres_binaries, distribution.postgres_binaries)
         _link(self.java_home, system_java_home())
         _link(self.node, system_node())
 

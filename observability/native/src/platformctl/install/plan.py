@@ -18,6 +18,7 @@ from rich.console import Console
 
 from platformctl.install.assets import Assets
 from platformctl.install.debian import DebianPackages
+from platformctl.install.distributions import Distribution
 from platformctl.install.elasticsearch import Elasticsearch
 from platformctl.install.gotools import GoTool, GoToolchain
 from platformctl.install.spotlight import Spotlight
@@ -31,12 +32,12 @@ LEAST_TELLING_PROGRESS = 0.1
 AT_ONCE = 3
 
 
-def steps(paths: Paths, catalogue: Catalogue, uv: Path) -> list[Step]:
+def steps(paths: Paths, catalogue: Catalogue, uv: Path, distribution: Distribution) -> list[Step]:
     """Every step, in the order in which they are shown. Jaeger first, because it takes longest."""
     return [
         GoToolchain(paths, uv),
         GoTool(paths, "jaeger", 400),
-        DebianPackages(paths),
+        DebianPackages(paths, distribution),
         Elasticsearch(paths),
         Spotlight(paths),
         *(Assets(paths, service) for service in catalogue.services.values() if service.assets),
@@ -62,6 +63,9 @@ class Installation:
         with _exclusive(self._cache, self._console):
             missing = [step for step in self._steps if not step.is_done()]
             if missing:
+                # All of them before the first: a build takes minutes.
+                for step in missing:
+                    step.check(self._shell(step))
                 self._run(missing)
                 self._tidy()
             return len(missing)
@@ -107,7 +111,10 @@ class Installation:
         return chosen
 
     def _install(self, step: Step) -> None:
-        step.install(Shell(self._cache / "log" / f"{step.name}.log", self._cancelled))
+        step.install(self._shell(step))
+
+    def _shell(self, step: Step) -> Shell:
+        return Shell(self._cache / "log" / f"{step.name}.log", self._cancelled)
 
     def _report(self, running: dict[Future[None], tuple[Step, Clock]], waiting: Sequence[Step], clock: Clock) -> None:
         parts, left = [], {step.name: self._expected(step) for step in waiting}

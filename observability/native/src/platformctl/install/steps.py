@@ -34,6 +34,9 @@ class Step(ABC):
     def is_done(self) -> bool:
         """Whether it is installed completely."""
 
+    def check(self, shell: Shell) -> None:  # noqa: B027 - most steps have nothing to check
+        """Raise InstallError if it can't be installed on this machine. Runs before any step installs anything."""
+
     @abstractmethod
     def install(self, shell: Shell) -> None:
         """Install it. An interrupted installation must never look complete."""

@@ -5,9 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-from platformctl.install import versions
 from platformctl.install.locations import Locations
 from platformctl.paths import Paths
 from platformctl.run.account import Account
@@ -49,7 +47,7 @@ class Backends:
         yield self.spotlight()
 
     def postgres(self) -> Process:
-        binaries = postgres_binaries(self.paths)
+        binaries = Locations(self.paths).postgres_binaries
         port = self._port("POSTGRES_PORT")
         return Process(
             name="postgres",
@@ -386,8 +384,3 @@ class Backends:
 
     def _port(self, variable: str) -> int:
         return self.settings.ports[variable]
-
-
-def postgres_binaries(paths: Paths) -> Path:
-    """The folder of Debian's programs for this server version."""
-    return Path(f"/usr/lib/postgresql/{versions.load(paths.root)['POSTGRES_VERSION']}/bin")

@@ -11,12 +11,24 @@ from catalogue import Catalogue
 from psycopg import sql
 
 from platformctl.errors import PlatformError
+from platformctl.install.distributions import Distribution
 from platformctl.run.account import Account
 from platformctl.run.backends import POSTGRES_ADMIN, POSTGRES_EXPORTER_ROLE
 from platformctl.run.environment import HOST
 from platformctl.secret_store import SecretStore
 
 TESTS_ROLE = "tests"
+
+
+def check_version(data: Path, distribution: Distribution) -> None:
+    """Raise PlatformError if the cluster was created by another major version of the server, which can't read it."""
+    version_file = data / "PG_VERSION"
+    found = version_file.read_text().strip() if version_file.exists() else distribution.postgresql
+    if found != distribution.postgresql:
+        raise PlatformError(
+            f"the data in {data} is that of PostgreSQL {found}, and {distribution.name} has {distribution.postgresql}",
+            advice="make reset drops the platform's data; to keep it, start it once more on the system that it is from",
+        )
 
 
 def create_cluster(data: Path, binaries: Path, account: Account, secrets: SecretStore) -> None:

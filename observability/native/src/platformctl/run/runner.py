@@ -170,9 +170,9 @@ class Runner:
     ) -> None:
         """Start `wanted`, each as soon as its dependencies are ready. Processes that are ready already are skipped.
 
-        `prepare[name]` runs when that process is ready, before those that depend on it start. `started` is called with
-        each process that had to be started and its seconds. Raises the first failure, after which nothing more is
-        started.
+        `prepare[name]` runs when that process is ready, before those that depend on it start; also if it was ready
+        already, because an earlier run may have failed here, so it must be idempotent. `started` is called with each
+        process that had to be started and its seconds. Raises the first failure, after which nothing more is started.
         """
         names = {process.name for process in wanted}
         waiting = {process.name: needs_among(process, names, self._processes) for process in wanted}
@@ -231,13 +231,14 @@ class Runner:
         process = self._processes[name]
         if cancelled.is_set():
             return
-        if self._is_ready(process, self._supervisor.state(name)):
-            return
+        was_ready = self._is_ready(process, self._supervisor.state(name))
         began = time.monotonic()
-        self.start(name, cancelled=cancelled)
+        if not was_ready:
+            self.start(name, cancelled=cancelled)
         if prepare is not None:
             prepare()
-        started(name, time.monotonic() - began)
+        if not was_ready:
+            started(name, time.monotonic() - began)
 
     def _stop_phase(self, names: Sequence[str], seconds: float) -> None:
         deadline = time.monotonic() + seconds
