@@ -31,6 +31,8 @@ def test_an_edited_file_is_detected_and_regenerated(root: Path, tmp_path: Path) 
     for folder in ("native/tools", "spotlight"):
         shutil.copytree(root / "observability" / folder, clone / "observability" / folder)
     shutil.copy(root / "services" / "README.md", clone / "services")
+    for file in ("README.md", "distributions.toml"):
+        shutil.copy(root / "observability" / "native" / file, clone / "observability" / "native")
     (clone / "services" / "console").mkdir()
     shutil.copy(root / "services" / "console" / "package-lock.json", clone / "services" / "console")
     copy = Platform(clone, environ={})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from catalogue import Catalogue, Process
@@ -11,6 +11,8 @@ from catalogue import Catalogue, Process
 from platformctl import settings
 from platformctl.app import Platform
 from platformctl.dev.blocks import filled
+from platformctl.install import distributions
+from platformctl.install.distributions import Distribution
 from platformctl.paths import Paths
 from platformctl.run import supervisor, targets, toxics
 from platformctl.run.backends import Backends
@@ -26,7 +28,12 @@ NOTE = """\
 
 
 TABLE_BEGINS = "<!-- generated from the catalogue by `make generate` -->"
+DISTRIBUTIONS_BEGIN = "<!-- generated from distributions.toml by `make generate` -->"
 TABLE_ENDS = "<!-- end of what is generated -->"
+
+
+# The version in a package's name: postgresql-17.
+_VERSION = re.compile(r"-\d+$")
 
 
 class _Placeholders(SecretStore):
@@ -57,6 +64,9 @@ def files(platform: Platform) -> dict[Path, str]:
     readme = platform.paths.root / "services" / "README.md"
     table = services_table(platform.catalogue)
     generated[readme] = filled(readme.read_text(), TABLE_BEGINS, TABLE_ENDS, table)
+    readme = platform.paths.native / "README.md"
+    table = distributions_table(distributions.load(platform.paths.root).values())
+    generated[readme] = filled(readme.read_text(), DISTRIBUTIONS_BEGIN, TABLE_ENDS, table)
     return generated
 
 
@@ -181,6 +191,17 @@ def services_table(catalogue: Catalogue) -> str:
         cells = (f"[{name}]({name}/)", service.description, service.owner, str(web.http_port), str(web.metrics_port))
         lines.append(f"| {' | '.join((*cells, '; '.join(others)))} |")
     return "\n".join([*lines, "", ""])
+
+
+def distributions_table(known: Iterable[Distribution]) -> str:
+    """The table in observability/native/README.md: the series of each package on each distribution."""
+    known = list(known)
+    lines = ["", f"| package | {' | '.join(entry.name for entry in known)} |", "| --- " * (len(known) + 1) + "|"]
+    # PostgreSQL's package has its version in its name.
+    columns = [{_VERSION.sub("", name): series for name, series in entry.series.items()} for entry in known]
+    lines += [f"| {name} | {' | '.join(column[name] for column in columns)} |" for name in columns[0]]
+    tested = " | ".join("yes" if entry.tested else "no" for entry in known)
+    return "\n".join([*lines, f"| *the platform was run there* | {tested} |", "", ""])
 
 
 def _other(process: Process) -> str:
