@@ -360,6 +360,17 @@ def test_the_callers_environment_does_not_leak_into_processes(start: Start, monk
     assert runner.log_tail("one") == ["[]", "a $HOME ${PATH} {{.x}} %s"]
 
 
+def test_a_folder_and_a_program_of_any_name_are_taken_as_they_are(start: Start, tmp_path: Path) -> None:
+    folder = tmp_path / "größe 日本 [1], $HOME {{.x}} ${PATH} 100%s 'quoted\" \\"
+    folder.mkdir()
+    program = folder / "program"
+    program.write_text('#!/bin/sh\npwd\necho "$1"\n')
+    program.chmod(0o755)
+    runner = start(Process("one", Group.SERVICE, (str(program), str(folder)), working_dir=folder, one_shot=True))
+    runner.start("one")
+    assert runner.log_tail("one") == [str(folder), str(folder)]
+
+
 def test_a_release_changes_the_environment_until_it_is_reverted(start: Start) -> None:
     show = "import os, time; print(os.environ['VERSION'], os.environ['OTHER']); time.sleep(300)"
     runner = start(python("one", show, environment={"VERSION": "1", "OTHER": "a $HOME {{.x}} %s"}))

@@ -22,7 +22,7 @@ from platformctl.errors import PlatformError
 from platformctl.install import distributions
 from platformctl.install.locations import Locations
 from platformctl.install.plan import Installation, steps
-from platformctl.paths import Paths, repository_root
+from platformctl.paths import Paths, is_text, repository_root
 from platformctl.run import account, alertmanager, database, ports, processes, search
 from platformctl.run.backends import SYSTEM_PATH, Backends
 from platformctl.run.environment import HOST, ServiceEnvironment
@@ -49,6 +49,10 @@ class Platform:
 
     def __init__(self, root: Path | None = None, environ: Mapping[str, str] | None = None) -> None:
         root = (root or repository_root()).resolve()
+        if not is_text(root):
+            raise PlatformError(
+                f"this clone's path is not UTF-8 text: {os.fsencode(root)!r}", advice="rename the folder"
+            )
         self.catalogue: Catalogue = catalogue_module.load(root / "services" / "catalogue" / "catalogue.yaml")
         self.settings: Settings = settings.load(root, self.catalogue, environ)
         self.paths = Paths(root, self.settings.cache)
@@ -129,10 +133,12 @@ class Platform:
         """Stop everything and delete all data. Builds and downloads stay in the cache."""
         with self.exclusive():
             self._stop()
-            for folder in (self.paths.lib, self.paths.log, self.paths.mail, self.paths.etc, self.paths.test_results):
+            paths = self.paths
+            for folder in (paths.lib, paths.log, paths.mail, paths.etc, paths.run, paths.test_results):
                 shutil.rmtree(folder, ignore_errors=True)
             # Passwords have the same lifetime as the data that they protect.
-            shutil.rmtree(self.paths.secrets, ignore_errors=True)
+            shutil.rmtree(paths.secrets, ignore_errors=True)
+            account.remove_outside(paths.var_link)
 
     def process(self, name: str) -> Process:
         """A process by name. Raises PlatformError for an unknown name."""

@@ -13,6 +13,7 @@ from dotenv import dotenv_values
 from platform_settings import build, kinds, parse, variables
 
 from platformctl.errors import SettingsError
+from platformctl.paths import PLAIN_CHARACTERS, is_plain
 
 DEFAULT_CACHE = "/var/cache/django-observability"
 
@@ -146,6 +147,9 @@ def load(root: Path, catalogue: Catalogue, environ: Mapping[str, str] | None = N
     problems += [f"{name}: {problem}" for name, problem in wrong.items()]
     ports = {name: values.get(name, default + offset) for name, default in defaults.items()}
     problems += _shared_ports(ports)
+    cache = values.get("CACHE_DIR")
+    if cache is not None and not is_plain(cache):
+        problems.append(f"CACHE_DIR: backends can't read {str(cache)!r}; allowed: {PLAIN_CHARACTERS}")
     if problems:
         raise SettingsError("wrong settings", detail=problems, advice="correct .env (or the environment) and try again")
     receivers = {name: given[name] for name in ALERT_VARIABLES if name in given}

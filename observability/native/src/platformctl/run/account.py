@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from platformctl.errors import PlatformError
+from platformctl.paths import is_plain
+from platformctl.run.supervisor import processes_of
 
 OUTSIDE_STATE = Path("/var/lib/django-observability")
 
@@ -62,27 +64,41 @@ def _create(name: str) -> None:
 
 
 def prepare_var(var: Path, instance: str) -> None:
-    """Create `var` where the account can reach it.
+    """Create `var` where the account can reach it and every backend can read its path.
 
-    If only root may enter a parent folder of the clone (/root), its state is in /var/lib/django-observability instead,
-    and `var` is a link to it.
+    If only root may enter a parent folder of the clone (/root), or the clone's path has characters that some backend
+    misreads, its state is in /var/lib/django-observability instead, and `var` is a link to it. Raises PlatformError if
+    existing state would have to move while the platform runs.
     """
     if var.is_symlink():
         var.resolve().mkdir(parents=True, exist_ok=True)
-    elif all(_others_may_enter(parent) for parent in var.resolve().parents):
+    elif is_plain(var.resolve()) and all(_others_may_enter(parent) for parent in var.resolve().parents):
         var.mkdir(exist_ok=True)
     else:
-        outside = OUTSIDE_STATE / instance
-        outside.mkdir(parents=True, exist_ok=True)
-        if var.is_dir():
-            # Secrets are created on first use.
-            for entry in var.iterdir():
-                shutil.move(entry, outside / entry.name)
-            var.rmdir()
-        var.symlink_to(outside)
+        _move_outside(var, OUTSIDE_STATE / instance, instance)
     for folder in (OUTSIDE_STATE, var.resolve()):
         if folder.exists():
             folder.chmod(0o755)
+
+
+def _move_outside(var: Path, outside: Path, instance: str) -> None:
+    if var.is_dir() and processes_of(instance):
+        raise PlatformError(f"{var} has to move to {outside}, and the platform runs", advice="make down, then make up")
+    outside.mkdir(parents=True, exist_ok=True)
+    if var.is_dir():
+        # Secrets are created on first use.
+        for entry in var.iterdir():
+            shutil.move(entry, outside / entry.name)
+        var.rmdir()
+    var.symlink_to(outside)
+
+
+def remove_outside(var: Path) -> None:
+    """Remove the folder and the link that `prepare_var` made outside the clone, if nothing is left in it."""
+    outside = var.resolve()
+    if var.is_symlink() and outside.parent == OUTSIDE_STATE and outside.is_dir() and not any(outside.iterdir()):
+        outside.rmdir()
+        var.unlink()
 
 
 def _others_may_enter(folder: Path) -> bool:

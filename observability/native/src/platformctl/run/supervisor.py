@@ -96,7 +96,8 @@ def _process(process: Process, log: Path) -> dict[str, Any]:
         },
     }
     if process.working_dir is not None:
-        entry["working_dir"] = str(process.working_dir)
+        # The only value that it takes as a template.
+        entry["working_dir"] = str(process.working_dir).replace("{{", '{{"{{"}}')
     if process.probe is not None:
         entry["readiness_probe"] = _probe(process.probe, process.probe_seconds)
     return entry
