@@ -28,6 +28,7 @@ def test_an_edited_file_is_detected_and_regenerated(root: Path, tmp_path: Path) 
     (clone / "observability").mkdir()
     shutil.copy(root / "services" / "catalogue" / "catalogue.yaml", clone / "services" / "catalogue")
     shutil.copy(root / "observability" / "versions.env", clone / "observability")
+    shutil.copy(root / "docker-compose.yml", clone)
     for folder in ("native/tools", "spotlight"):
         shutil.copytree(root / "observability" / folder, clone / "observability" / folder)
     shutil.copy(root / "services" / "README.md", clone / "services")
