@@ -7,11 +7,14 @@ import contextlib
 import faulthandler
 import json
 import logging
+import multiprocessing
 import os
+import signal
 import sys
 import threading
 import time
 import warnings
+from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import django
@@ -22,7 +25,7 @@ def configure() -> None:
     """Configure settings like those of a new project with the library installed."""
     settings.configure(
         SECRET_KEY="only-for-tests-0123456789-0123456789-0123456789",
-        ALLOWED_HOSTS=["testserver"],
+        ALLOWED_HOSTS=["testserver", "127.0.0.1"],
         ROOT_URLCONF="tests.urls",
         INSTALLED_APPS=["django_telemetry"],
         MIDDLEWARE=["django_telemetry.middleware.TelemetryMiddleware"],
@@ -145,6 +148,84 @@ def work(count: int) -> None:
     for _ in range(count):
         with unit_of_work("work"), timed_call("somewhere", "http", "something"):
             logger.info("working")
+
+
+def one_job(_number: int = 0) -> None:
+    """A job that creates a span, a log line and an error report."""
+    work(1)
+    logging.getLogger("work").error("failed on purpose")
+
+
+def _run_in_process() -> None:
+    child = multiprocessing.get_context("fork").Process(target=one_job)
+    child.start()
+    child.join()
+
+
+def _run_in_pool() -> None:
+    with multiprocessing.get_context("fork").Pool(1) as pool:  # its end stops the children with SIGTERM
+        pool.map(one_job, range(1))
+
+
+def _run_in_executor() -> None:
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork")) as pool:
+        pool.submit(one_job).result()
+
+
+def _run_in_fork() -> None:
+    child = os.fork()
+    if child == 0:
+        one_job()
+        os._exit(0)
+    os.waitpid(child, 0)
+
+
+def _run_in_stopped_fork() -> None:
+    child = os.fork()
+    if child == 0:
+        one_job()
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(30)  # the signal ends this
+    os.waitpid(child, 0)
+
+
+def _run_in_raising_fork() -> None:
+    child = os.fork()
+    if child == 0:
+        one_job()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.raise_signal(signal.SIGTERM)  # as uvicorn does once it has shut down
+    os.waitpid(child, 0)
+
+
+def run_in_child() -> None:
+    """Run a job in a child process, in the way that the argument names."""
+    one_job()  # all threads of telemetry exist before the fork
+    settle()
+    warnings.simplefilter("ignore", DeprecationWarning)
+    globals()[f"_run_in_{sys.argv[2]}"]()
+    report(done=True)
+
+
+def wait_for_a_signal() -> None:
+    """Run a job, then do nothing until a signal ends the process."""
+    one_job()
+    report(at=time.time())
+    time.sleep(60)
+
+
+def exit_while_locked() -> None:
+    """Call os._exit() in a signal handler that interrupts the main thread while it holds a lock of telemetry."""
+    from django_telemetry import logs
+
+    def leave(*_: Any) -> None:
+        os._exit(7)
+
+    one_job()
+    signal.signal(signal.SIGUSR1, leave)
+    with logs.writer()._lock:
+        report(at=time.time())
+        signal.raise_signal(signal.SIGUSR1)
 
 
 def fork_while_locked() -> None:

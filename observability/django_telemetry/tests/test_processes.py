@@ -27,7 +27,7 @@ class _Program:
     def __init__(self, name: str, stdout: Any = subprocess.DEVNULL, **environ: str) -> None:
         reader, writer = os.pipe()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.program", name],
+            [sys.executable, "-m", "tests.program", *name.split()],
             cwd=ROOT,
             env={**clean_environ(), "REPORT_FD": str(writer), **environ},
             stdout=stdout,
@@ -155,3 +155,40 @@ def test_a_child_forked_while_another_thread_held_every_lock_can_work(program: A
     started = program("fork_while_locked", OTEL_EXPORTER_OTLP_ENDPOINT=backend.url)
     report = started.report()
     assert report["status"] == 0, started.process.communicate()[1].decode()[-4000:]
+
+
+@pytest.mark.parametrize("way", ["process", "pool", "executor", "fork", "stopped_fork", "raising_fork"])
+def test_a_child_process_delivers_everything_before_it_ends(program: Any, backend: HttpBackend, way: str) -> None:
+    started = program(
+        f"run_in_child {way}",
+        stdout=subprocess.PIPE,
+        TELEMETRY_SHUTDOWN_TIMEOUT="10",
+        OTEL_EXPORTER_OTLP_ENDPOINT=backend.url,
+        SENTRY_DSN=backend.url.replace("http://", "http://key@") + "/1",
+    )
+    started.report()
+    out, error = started.process.communicate(timeout=20)
+    messages = [json.loads(line)["message"] for line in out.splitlines()]
+    # One from the parent, one from the child.
+    assert messages.count("working") == 2, error.decode()[-2000:]
+    assert messages.count("failed on purpose") == 2
+    assert [span.name for span in spans_sent(backend)].count("work") == 2
+    assert sum(path == "/api/1/envelope/" for _, path, _, _ in backend.requests) == 2
+
+
+def test_exiting_in_a_signal_handler_does_not_wait_for_a_lock_that_the_main_thread_holds(
+    program: Any, backend: HttpBackend
+) -> None:
+    started = program("exit_while_locked", OTEL_EXPORTER_OTLP_ENDPOINT=backend.url)
+    started.report()
+    assert started.process.wait(20) == 7
+
+
+def test_sigterm_without_a_handler_delivers_everything_and_ends_the_process(program: Any, backend: HttpBackend) -> None:
+    started = program("wait_for_a_signal", stdout=subprocess.PIPE, OTEL_EXPORTER_OTLP_ENDPOINT=backend.url)
+    started.report()
+    started.process.terminate()
+    out, _ = started.process.communicate(timeout=20)
+    assert started.process.returncode == -signal.SIGTERM
+    assert b'"working"' in out
+    assert {span.name for span in spans_sent(backend)} == {"something", "work"}

@@ -9,6 +9,8 @@ from random import Random
 from opentelemetry.trace import SpanContext, TraceFlags
 from opentelemetry.trace.span import TraceState
 
+from ._fork import after_fork
+
 REQUEST_ID_HEADER = "X-Request-ID"
 TRACE_RESPONSE_HEADER = "traceresponse"
 
@@ -22,14 +24,13 @@ _SPARE_IDS = 64
 _spare_ids: list[str] = []
 
 
-def _after_fork() -> None:
+def _reseed() -> None:
     """Reseed, so that parent and child don't generate the same ids."""
     _random.seed(os.urandom(16))
     _spare_ids.clear()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+after_fork(_reseed)
 
 
 def new_request_id() -> str:

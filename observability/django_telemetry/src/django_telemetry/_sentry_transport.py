@@ -14,7 +14,7 @@ from sentry_sdk.envelope import Envelope
 from sentry_sdk.transport import Transport
 from sentry_sdk.utils import Dsn
 
-from ._fork import after_fork
+from ._fork import after_fork, notice
 from ._threads import start_thread
 from .accounting import Account, account
 from .breaker import CircuitBreaker, retry_after
@@ -63,6 +63,7 @@ class BoundedTransport(Transport):
         buffer = io.BytesIO()
         envelope.serialize_into(buffer)
         body = buffer.getvalue()
+        notice()
         with self._condition:
             self._counts.made += 1
             if self._closed:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
@@ -12,6 +11,8 @@ from typing import Any, TypeVar
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.samples import Exemplar
+
+from ._fork import after_fork
 
 M = TypeVar("M", bound=MetricWrapperBase)
 
@@ -138,8 +139,7 @@ def _new_lock(metric: MetricWrapperBase) -> None:
             value._lock = threading.Lock()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_new_locks)
+after_fork(_new_locks)
 
 dependency_call_duration_seconds = histogram(
     "dependency_call_duration_seconds",

@@ -20,6 +20,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, StatusCode, TraceFlags
 
 from . import _client_values, errors
+from ._fork import notice
 from ._http_metrics import METHODS, content_length, http_metrics
 from ._ids import REQUEST_ID_HEADER, TRACE_RESPONSE_HEADER, accept_request_id, hex_ids, parse_traceparent
 from ._span import Template, finish
@@ -124,6 +125,7 @@ class TelemetryMiddleware:
             self._metrics.exception(request, exception)
 
     def _begin(self, request: HttpRequest) -> _HttpWork:
+        notice()
         meta = request.META
         start = time_ns(), perf_counter_ns()
         parent, links = self._caller(meta) if "HTTP_TRACEPARENT" in meta else (None, ())

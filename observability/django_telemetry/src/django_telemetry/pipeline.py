@@ -14,7 +14,7 @@ import urllib3
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 
-from ._fork import after_fork
+from ._fork import after_fork, notice
 from ._span import ATTRIBUTE_BYTES, SPAN_BYTES, LightSpan
 from ._threads import start_thread
 from .accounting import Account, account
@@ -81,6 +81,7 @@ class SpanPipeline(SpanProcessor):
         context = span.context
         if context is None or not context.trace_flags.sampled:
             return
+        notice()
         size = (span.size if isinstance(span, LightSpan) else 0) or _estimate(span)
         with self._lock:
             self._counts.made += 1
@@ -185,6 +186,8 @@ class SpanPipeline(SpanProcessor):
         """Start sending what is queued at once; new spans are counted as lost (shutdown)."""
         with self._lock:
             self._closing.set()
+            if self._thread is None and self._queue:  # no thread could be started before
+                self._thread = start_thread(self._run, "telemetry-traces")
         self._wake.set()
 
     def close(self, timeout: float) -> None:

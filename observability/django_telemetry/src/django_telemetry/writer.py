@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ._fork import after_fork
+from ._fork import after_fork, is_uwsgi_master, notice
 from ._threads import start_thread
 from .accounting import Account, account
 
@@ -82,6 +82,7 @@ class LineWriter:
         self._queue(line, size)
 
     def _queue(self, line: Line, size: int) -> None:
+        notice()
         with self._lock:
             self._counts.made += 1
             if self._closed:
@@ -97,6 +98,10 @@ class LineWriter:
                 self._close_chunk()
             if not self._wake.is_set():
                 self._wake_thread()
+        if self._thread is None and is_uwsgi_master():
+            # It can have no thread, and it serves no requests, so that it may wait for the descriptor.
+            while self._take():
+                self._write()
 
     def _wake_thread(self) -> None:
         if self._thread is None:
