@@ -313,6 +313,12 @@ SPECIAL: list[tuple[str, Labels, Labels]] = [
         telemetry("JaegerDropping", "jaeger"),
     ),
     ("jaeger: spans", telemetry("JaegerDown", "jaeger"), telemetry("SpansMissing", "orders")),
+    (
+        "dropping: lost spans",
+        telemetry("JaegerDropping", "jaeger"),
+        {**telemetry("TelemetryLost", "orders"), "signal": "traces"},
+    ),
+    ("dropping: missing spans", telemetry("JaegerDropping", "jaeger"), telemetry("SpansMissing", "orders")),
     ("lag: queue", telemetry("LogLag", "rsyslog"), telemetry("LogShipperQueue", "rsyslog")),
     (
         "contended: edge",
@@ -337,6 +343,11 @@ SPECIAL: list[tuple[str, Labels, Labels]] = [
 ]
 
 UNTOUCHED: list[tuple[str, Labels, Labels]] = [
+    (
+        "lost log lines are not Jaeger's",
+        telemetry("JaegerDropping", "jaeger"),
+        {**telemetry("TelemetryLost", "orders"), "signal": "logs"},
+    ),
     (
         "a start does not suppress a service that is up and fails",
         telemetry("AlertingJustStarted", "prometheus", "info"),

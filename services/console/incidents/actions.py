@@ -62,6 +62,7 @@ def resolve(uid: uuid.UUID, user: User, comment: str) -> Incident:
         incident.status, incident.resolved_at, incident.resolved_by = Status.RESOLVED, now, user
         incident.ended_at = max(ends) if ends and not firing else now
         incident.save()
+        incident.episodes.filter(ended_at=None).update(ended_at=incident.ended_at)
         write(incident, Kind.RESOLVED, now, comment or "Resolved.", user)
         return incident
 
@@ -79,6 +80,9 @@ def reopen(uid: uuid.UUID, user: User) -> Incident:
         incident.resolved_at = incident.ended_at = incident.resolved_by = None
         incident.acknowledged_at = incident.acknowledged_by = None
         incident.save()
+        last = incident.episodes.latest("id")
+        last.ended_at = None
+        last.save(update_fields=["ended_at"])
         write(incident, Kind.REOPENED, timezone.now(), "Reopened.", user)
         return incident
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 
-from django.http import HttpRequest, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 from shell.fragments import fragment
@@ -17,14 +17,14 @@ from incidents.evidence import journeys as found_journeys
 from incidents.evidence import logs as found_logs
 from incidents.evidence import traces as found_traces
 from incidents.evidence.scene import Scene
-from incidents.models import Incident
+from incidents.models import Episode, Incident
 
 
 @require_safe
 @fragment("lost error budget")
 def journeys(request: HttpRequest, uid: uuid.UUID) -> HttpResponseBase:
     """The affected journeys and the loss of their error budgets."""
-    scene = _scene(uid)
+    scene = scene_of(request, _incident(uid))
     return render(request, "incidents/_journeys.html", {"scene": scene, "losses": found_journeys.losses(scene)})
 
 
@@ -32,7 +32,7 @@ def journeys(request: HttpRequest, uid: uuid.UUID) -> HttpResponseBase:
 @fragment("charts")
 def charts(request: HttpRequest, uid: uuid.UUID) -> HttpResponseBase:
     """The charts around the start; the page's script draws them from the JSON next to them."""
-    scene = _scene(uid)
+    scene = scene_of(request, _incident(uid))
     drawn = [(chart, chart.document()) for chart in found_charts.charts(scene)]
     context = {"scene": scene, "charts": drawn, "timerange": TimeRange.between(*scene.window)}
     return render(request, "incidents/_charts.html", context)
@@ -42,7 +42,7 @@ def charts(request: HttpRequest, uid: uuid.UUID) -> HttpResponseBase:
 @fragment("example traces")
 def traces(request: HttpRequest, uid: uuid.UUID) -> HttpResponseBase:
     """Failed requests."""
-    scene = _scene(uid)
+    scene = scene_of(request, _incident(uid))
     context = {
         "scene": scene,
         "examples": found_traces.examples(scene),
@@ -56,7 +56,7 @@ def traces(request: HttpRequest, uid: uuid.UUID) -> HttpResponseBase:
 @fragment("log patterns")
 def logs(request: HttpRequest, uid: uuid.UUID) -> HttpResponseBase:
     """Log patterns that are new or increased."""
-    scene = _scene(uid)
+    scene = scene_of(request, _incident(uid))
     context = {
         "scene": scene,
         "comparison": found_logs.compare(scene),
@@ -69,7 +69,7 @@ def logs(request: HttpRequest, uid: uuid.UUID) -> HttpResponseBase:
 @fragment("errors")
 def errors(request: HttpRequest, uid: uuid.UUID) -> HttpResponseBase:
     """Errors from Sentry's events."""
-    scene = _scene(uid)
+    scene = scene_of(request, _incident(uid))
     return render(request, "incidents/_errors.html", {"scene": scene, "errors": found_errors.find(scene)})
 
 
@@ -77,7 +77,7 @@ def errors(request: HttpRequest, uid: uuid.UUID) -> HttpResponseBase:
 @fragment("deploys and restarts")
 def starts(request: HttpRequest, uid: uuid.UUID) -> HttpResponseBase:
     """Started processes."""
-    scene = _scene(uid)
+    scene = scene_of(request, _incident(uid))
     return render(request, "incidents/_starts.html", {"scene": scene, "starts": found_changes.starts(scene)})
 
 
@@ -85,9 +85,20 @@ def starts(request: HttpRequest, uid: uuid.UUID) -> HttpResponseBase:
 @fragment("drills and load runs")
 def marks(request: HttpRequest, uid: uuid.UUID) -> HttpResponseBase:
     """Drills, load runs, and other marks on the time line."""
-    scene = _scene(uid)
+    scene = scene_of(request, _incident(uid))
     return render(request, "incidents/_marks.html", {"scene": scene, "marks": found_changes.marks(scene)})
 
 
-def _scene(uid: uuid.UUID) -> Scene:
-    return Scene.of(get_object_or_404(Incident, uid=uid))
+def scene_of(request: HttpRequest, incident: Incident) -> Scene:
+    """Return the scene of the episode in the URL (`episode`, from 1); default: the newest. Http404 if it has none."""
+    number = request.GET.get("episode", "")
+    if number and not (number.isascii() and number.isdigit() and len(number) < 7):
+        raise Http404("An episode is a number.")
+    try:
+        return Scene.of(incident, int(number) if number else None)
+    except Episode.DoesNotExist as error:
+        raise Http404(str(error)) from None
+
+
+def _incident(uid: uuid.UUID) -> Incident:
+    return get_object_or_404(Incident, uid=uid)

@@ -27,6 +27,7 @@ def document(incident: Incident, address: str) -> str:
     with use_deadline(Deadline.after(_SECONDS)):
         parts = [
             *_head(incident, scene, address),
+            *_episodes(scene),
             *_cause(scene),
             *_alerts(scene),
             *_evidence("Journeys and error budget", lambda: _journeys(scene)),
@@ -71,6 +72,23 @@ def _head(incident: Incident, scene: Scene, address: str) -> Iterable[str]:
         yield f"- Over: {_time(incident.ended_at)}"
     yield f"- Lasted: {duration(incident.duration().total_seconds())}{'' if incident.ended_at else ' so far'}"
     yield f"- Written: {_time(timezone.now())}"
+    yield ""
+
+
+def _episodes(scene: Scene) -> Iterable[str]:
+    """The episodes, if there are several: the evidence below is that of the newest."""
+    if len(scene.episodes) < 2:
+        return
+    yield "## Episodes"
+    yield ""
+    yield "| episode | fault | from | to | lasted |"
+    yield "| --- | --- | --- | --- | --- |"
+    for number, episode in enumerate(scene.episodes, 1):
+        ended = _time(episode.ended_at) if episode.ended_at else "still on"
+        lasted = duration(episode.duration().total_seconds())
+        yield f"| {number} | {escape(episode.title)} | {_time(episode.started_at)} | {ended} | {lasted} |"
+    yield ""
+    yield "Cause, alerts and evidence below are those of the newest episode."
     yield ""
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hmac
 import logging
 
-from backends import alertmanager as backend
-from backends.errors import BackendDown
 from contracts.api.problems import problem_response
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
@@ -56,7 +54,7 @@ def _take_in(request: HttpRequest) -> HttpResponse:
         return problem_response(
             422, "invalid", "This is no delivery of Alertmanager's webhook. See `errors`.", errors=error.errors
         )
-    touched = ingest.take_in(notices, _known())
+    touched = ingest.take_in(notices)
     logger.info("Took in %d alerts", len(notices), extra={"labels.incidents": str(len(touched))})
     return HttpResponse(status=204)
 
@@ -79,12 +77,3 @@ def _body(request: HttpRequest) -> bytes | HttpResponse:
     if len(body) != int(declared):
         return problem_response(400, "incomplete", "The body ended before its Content-Length.")
     return bytes(body)
-
-
-def _known() -> list[backend.Alert] | None:
-    """Return firing and muted alerts, which complete the incidents. Opening an incident doesn't depend on it."""
-    try:
-        return backend.client().alerts()
-    except BackendDown as error:
-        logger.warning("Alertmanager sent a delivery, but couldn't be asked for what it mutes: %s", error)
-        return None

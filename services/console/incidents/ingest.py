@@ -1,17 +1,23 @@
 """Processes alerts: which incident an alert belongs to, and when one is opened, reopened, merged and resolved.
 
+`take_in` processes a notification; `reconcile` applies what only Alertmanager's API has.
+
 The rules, in order:
 
 1. One cause has one incident at a time. The cause is the alert's root service; for alerts about the telemetry itself
    it is telemetry/<root service>, because a broken pipeline is another fault than a broken service.
 2. One firing of one alert (fingerprint and start) is stored once, however often it is delivered.
-3. A firing alert is added to the cause's open incident. If there is none, the incident resolved less than
-   REOPEN_WITHIN ago is reopened, without its acknowledgement. Otherwise a new one is opened.
+3. A firing alert is added to the cause's open incident. If there is none, an incident with the same fault resolved
+   less than REOPEN_WITHIN ago is reopened, without its acknowledgement, and gets a new episode. The fault is the same
+   if an alert with the same name about the same place was part of it. Otherwise a new one is opened.
+   A page that fires at least CALM after the open episode's last page ended begins a new episode, too: slower alerts
+   may have kept the incident open.
 4. A repeated alert that was firing when a user resolved its incident doesn't reopen it; if it is still repeated after
    REOPEN_WITHIN, it opens a new one.
 5. An alert that ended stays ended when "firing" is delivered once more within LATE_DELIVERY (a delayed repetition);
    after that it counts as firing.
-6. An incident is resolved when its last unmuted alert has ended.
+6. An incident is resolved when its last alert has ended. Only Alertmanager's API reports the end of a muted one, or
+   that it is no longer muted.
 7. An alert muted by inhibition belongs to the incident of the alert that mutes it, listed below the others. An
    incident whose alerts are all muted by those of another one is merged into that one. An alert that is no longer
    muted but still fires stays where it is, and keeps that incident open.
@@ -30,12 +36,13 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from incidents import metrics
-from incidents.models import MAX_NAME, Alert, Entry, Incident, Kind, Severity, Status
+from incidents.models import MAX_NAME, Alert, Entry, Episode, Incident, Kind, Severity, Status
 from incidents.webhook import Notice, to_milliseconds
 
 REOPEN_WITHIN = timedelta(minutes=30)
 LATE_DELIVERY = timedelta(minutes=2)
 MISSING_FOR = timedelta(minutes=5)
+CALM = timedelta(minutes=5)
 TELEMETRY = "telemetry"
 # One writer at a time: notifications are few, and two concurrent ones could see each other's partial changes.
 _LOCK = 0x696E6369
@@ -44,18 +51,22 @@ _MAX_TITLE = 500
 _LAYERS = ("cause", TELEMETRY, "symptom")
 
 
-def take_in(
-    notices: Sequence[Notice], known: Sequence[alertmanager.Alert] | None = None, now: datetime | None = None
-) -> list[Incident]:
-    """Process a notification, and Alertmanager's current alerts if known. All of it, or nothing.
-
-    Returns the incidents that changed. `known` is None when Alertmanager didn't answer.
-    """
+def take_in(notices: Sequence[Notice], now: datetime | None = None) -> list[Incident]:
+    """Process a notification: all of it, or nothing. Returns the incidents that changed."""
     now = now or timezone.now()
     with _exclusively():
         touched = {incident.number for notice in notices for incident in _take_in(notice, now)}
-        if known is not None:
-            touched |= _mute(known, now) | _vanish(known, now)
+        return [_settle(number, now) for number in sorted(touched)]
+
+
+def reconcile(known: Sequence[alertmanager.Alert], now: datetime | None = None) -> list[Incident]:
+    """Apply Alertmanager's current alerts: what is muted, and what ended without a notification.
+
+    All of it, or nothing. Returns the incidents that changed.
+    """
+    now = now or timezone.now()
+    with _exclusively():
+        touched = _mute(known, now) | _vanish(known, now)
         return [_settle(number, now) for number in sorted(touched)]
 
 
@@ -97,16 +108,18 @@ def _take_in(notice: Notice, now: datetime) -> list[Incident]:
 
 def _row(fingerprint: str, starts_at: datetime) -> Alert | None:
     """Return the newest record of one firing."""
-    found = Alert.objects.select_related("incident").filter(fingerprint=fingerprint, starts_at=starts_at)
+    found = Alert.objects.select_related("incident", "episode__incident").filter(
+        fingerprint=fingerprint, starts_at=starts_at
+    )
     return found.order_by("-id").first()
 
 
 def _first(notice: Notice, now: datetime) -> list[Incident]:
     """Store a new alert."""
-    incident = _incident_for(notice, now)
-    alert = _create(incident, notice)
-    write(incident, Kind.FIRED, notice.starts_at, _line(alert, "fires"))
-    return [incident]
+    episode = _episode_for(notice, now)
+    alert = _create(episode, notice)
+    write(episode.incident, Kind.FIRED, notice.starts_at, _line(alert, "fires"))
+    return [episode.incident]
 
 
 def _again(row: Alert, notice: Notice, now: datetime) -> list[Incident]:
@@ -129,20 +142,20 @@ def _again(row: Alert, notice: Notice, now: datetime) -> list[Incident]:
     soon = incident.resolved_at is not None and now - incident.resolved_at < REOPEN_WITHIN
     if soon and incident.resolved_by is not None and not refired:
         return []
-    # _incident_for finds this incident again, if it is to be reopened.
-    home = _incident_for(notice, now)
-    if home.number != incident.number:
+    # _episode_for finds this incident again, if it is to be reopened.
+    home = _episode_for(notice, now)
+    if home.incident.number != incident.number:
         return _first_in(home, row, now)
-    return [home]
+    return [home.incident]
 
 
-def _first_in(home: Incident, row: Alert, now: datetime) -> list[Incident]:
+def _first_in(home: Episode, row: Alert, now: datetime) -> list[Incident]:
     """Store the same firing in a new incident: the old one keeps its record of it."""
     alert = _create(home, row)
-    write(home, Kind.FIRED, now, _line(alert, "still fires"))
+    write(home.incident, Kind.FIRED, now, _line(alert, "still fires"))
     row.ends_at = row.ended_seen_at = row.incident.resolved_at
     row.save(update_fields=["ends_at", "ended_seen_at"])
-    return [home]
+    return [home.incident]
 
 
 def _end(row: Alert | None, notice: Notice, now: datetime) -> list[Incident]:
@@ -155,16 +168,16 @@ def _end(row: Alert | None, notice: Notice, now: datetime) -> list[Incident]:
     return [row.incident]
 
 
-def _incident_for(notice: Notice, now: datetime) -> Incident:
-    """Return the incident of a firing alert; reopened or new if none is open."""
+def _episode_for(notice: Notice, now: datetime) -> Episode:
+    """Return the episode of a firing alert, see rule 3; its incident is reopened, or a new one, if none is open."""
     cause = cause_of(notice.labels)
     of_cause = Incident.objects.filter(cause=cause)
     if (current := of_cause.exclude(status=Status.RESOLVED).first()) is not None:
-        return current
-    recent = of_cause.filter(resolved_at__gt=now - REOPEN_WITHIN, merged_into=None).order_by("-resolved_at").first()
-    if recent is not None:
-        _reopen(recent, now)
-        return recent
+        return _running(current, notice, now)
+    recent = of_cause.filter(resolved_at__gt=now - REOPEN_WITHIN, merged_into=None).order_by("-resolved_at")
+    same = next((incident for incident in recent if _is_same_fault(incident, notice)), None)
+    if same is not None:
+        return _reopen(same, notice, now)
     severity = _severity(notice.labels.get("severity", ""))
     incident = Incident.objects.create(
         cause=cause,
@@ -176,22 +189,67 @@ def _incident_for(notice: Notice, now: datetime) -> Incident:
     )
     metrics.incidents_opened_total.labels(severity.value).inc()
     write(incident, Kind.OPENED, now, f"Opened by alert {notice.labels['alertname']}.")
-    return incident
+    return _begin(incident, notice)
 
 
-def _reopen(incident: Incident, now: datetime) -> None:
+def _is_same_fault(incident: Incident, notice: Notice) -> bool:
+    """Return whether the incident had an unmuted alert with the same name about the same place."""
+    labels = _storable(notice.labels)
+    place = {name: labels.get(name, "")[:MAX_NAME] for name in ("service", "dependency")}
+    return incident.alerts.filter(name=labels["alertname"][:MAX_NAME], muted_by=[], **place).exists()
+
+
+def _running(incident: Incident, notice: Notice, now: datetime) -> Episode:
+    """Return the episode of an open incident that a firing alert belongs to; a new one after a calm period."""
+    episode = _last_episode(incident)
+    if notice.labels.get("severity") != Severity.PAGE:
+        return episode
+    ends = list(episode.alerts.filter(severity=Severity.PAGE, muted_by=[]).values_list("ends_at", flat=True))
+    over = [end for end in ends if end is not None]
+    if not over or len(over) < len(ends) or notice.starts_at - max(over) < CALM:
+        return episode
+    episode.ended_at = max(over)
+    episode.save(update_fields=["ended_at"])
+    _open(incident)
+    write(incident, Kind.REOPENED, now, "It pages again, after a calm period.")
+    return _begin(incident, notice)
+
+
+def _reopen(incident: Incident, notice: Notice, now: datetime) -> Episode:
+    """Open the incident again. The same firing continues the last episode: it never ended."""
+    _open(incident)
+    last = _last_episode(incident)
+    if last.alerts.filter(fingerprint=notice.fingerprint, starts_at=notice.starts_at).exists():
+        write(incident, Kind.REOPENED, now, "The same alert still fires.")
+        last.ended_at = None
+        last.save(update_fields=["ended_at"])
+        return last
+    write(incident, Kind.REOPENED, now, "The same fault occurs again.")
+    return _begin(incident, notice)
+
+
+def _open(incident: Incident) -> None:
     incident.status = Status.OPEN
     incident.resolved_at = incident.ended_at = incident.resolved_by = None
     incident.acknowledged_at = incident.acknowledged_by = None
     incident.save()
-    write(incident, Kind.REOPENED, now, "The same cause fires again.")
 
 
-def _create(incident: Incident, reported: Notice | Alert | alertmanager.Alert) -> Alert:
+def _begin(incident: Incident, notice: Notice) -> Episode:
+    return Episode.objects.create(incident=incident, title=notice.labels["alertname"], started_at=notice.starts_at)
+
+
+def _last_episode(incident: Incident) -> Episode:
+    """Return the newest episode. Every incident has one."""
+    return incident.episodes.select_related("incident").latest("id")
+
+
+def _create(episode: Episode, reported: Notice | Alert | alertmanager.Alert) -> Alert:
     """Store a firing from a notification, an earlier record or Alertmanager's API."""
     labels = _storable(reported.labels)
     return Alert.objects.create(
-        incident=incident,
+        incident=episode.incident,
+        episode=episode,
         fingerprint=reported.fingerprint,
         starts_at=to_milliseconds(reported.starts_at),
         name=labels.get("alertname", "unnamed")[:MAX_NAME],
@@ -220,21 +278,22 @@ def _mute(known: Sequence[alertmanager.Alert], now: datetime) -> set[int]:
         if not alert.muted:
             touched |= _unmute(row, now)
             continue
-        home = _muting_incident(alert, by_fingerprint)
-        if home is None:
+        episode = _muting_episode(alert, by_fingerprint)
+        if episode is None:
             continue
+        home = episode.incident
         if row is None or (row.incident != home and not row.incident.is_open):
-            row = _create(home, alert)
+            row = _create(episode, alert)
         elif row.is_muted and row.is_firing and row.incident == home:
             continue
         left = row.incident
-        row.incident, row.muted_by = home, list(alert.inhibited_by)
+        row.incident, row.episode, row.muted_by = home, episode, list(alert.inhibited_by)
         row.ends_at = row.ended_seen_at = row.missing_since = None
         row.save()
-        write(home, Kind.MUTED, max(starts_at, home.started_at), _line(row, "fires, muted by inhibition"))
+        write(home, Kind.MUTED, max(starts_at, episode.started_at), _line(row, "fires, muted by inhibition"))
         touched.add(home.number)
         if left.number != home.number:
-            _merge_if_explained(left, home, now)
+            _merge_if_explained(left, episode, now)
             touched.add(left.number)
     return touched
 
@@ -252,8 +311,8 @@ def _unmute(row: Alert | None, now: datetime) -> set[int]:
     return {row.incident.number} if row.incident.is_open else set()
 
 
-def _muting_incident(alert: alertmanager.Alert, by_fingerprint: Mapping[str, alertmanager.Alert]) -> Incident | None:
-    """Return the open incident of the alert that mutes another, over any number of steps."""
+def _muting_episode(alert: alertmanager.Alert, by_fingerprint: Mapping[str, alertmanager.Alert]) -> Episode | None:
+    """Return the episode, of an open incident, of the alert that mutes another, over any number of steps."""
     seen: set[str] = set()
     frontier = list(alert.inhibited_by)
     while frontier:
@@ -269,26 +328,39 @@ def _muting_incident(alert: alertmanager.Alert, by_fingerprint: Mapping[str, ale
             continue
         row = _row(fingerprint, to_milliseconds(source.starts_at))
         if row is not None and row.incident.is_open:
-            return row.incident
+            return row.episode
     return None
 
 
-def _merge_if_explained(left: Incident, home: Incident, now: datetime) -> None:
-    """Merge an incident whose last unmuted alert is now muted by another incident's alert."""
+def _merge_if_explained(left: Incident, explaining: Episode, now: datetime) -> None:
+    """Merge an incident whose last unmuted alert is now muted by another incident's alert.
+
+    One with earlier episodes only loses the current one: the earlier ones remain its own.
+    """
     if not left.is_open or left.alerts.filter(ends_at=None, muted_by=[]).exists():
         return
-    for alert in left.alerts.all():
+    home, episode = explaining.incident, _last_episode(left)
+    for alert in episode.alerts.all():
         if home.alerts.filter(fingerprint=alert.fingerprint, starts_at=alert.starts_at).exists():
             alert.delete()
         else:
-            alert.incident = home
-            alert.save(update_fields=["incident"])
+            alert.incident, alert.episode = home, explaining
+            alert.save(update_fields=["incident", "episode"])
     left.silences.update(incident=home)
-    left.status, left.merged_into = Status.RESOLVED, home
-    left.resolved_at = left.ended_at = now
+    title = episode.title
+    earlier = left.episodes.exclude(pk=episode.pk).last()
+    left.status, left.resolved_at = Status.RESOLVED, now
+    if earlier is None:
+        left.merged_into, left.ended_at = home, now
+        episode.ended_at = now
+        episode.save(update_fields=["ended_at"])
+        write(left, Kind.MERGED, now, f"Merged into #{home.number}, whose alerts explain these.")
+    else:
+        left.title, left.ended_at = earlier.title, earlier.ended_at
+        episode.delete()
+        write(left, Kind.MERGED, now, f"Its newest episode was merged into #{home.number}, whose alerts explain it.")
     left.save()
-    write(left, Kind.MERGED, now, f"Merged into #{home.number}, whose alerts explain these.")
-    write(home, Kind.MERGED, now, f"#{left.number} ({left.title}) was merged into this: it is explained by it.")
+    write(home, Kind.MERGED, now, f"#{left.number} ({title}) was merged into this: it is explained by it.")
 
 
 def _vanish(known: Sequence[alertmanager.Alert], now: datetime) -> set[int]:
@@ -310,24 +382,40 @@ def _vanish(known: Sequence[alertmanager.Alert], now: datetime) -> set[int]:
 
 
 def _settle(number: int, now: datetime) -> Incident:
-    """Update an incident's fields from its alerts; resolve it when all of them have ended."""
+    """Update an incident and its current episode from their alerts; resolve it when all of them have ended."""
     incident = Incident.objects.get(number=number)
-    alerts = [alert for alert in incident.alerts.all() if not alert.is_muted]
-    if incident.merged_into is not None or not alerts:
+    alerts = list(incident.alerts.all())
+    own = [alert for alert in alerts if not alert.is_muted]
+    if not incident.is_open or not own:
         return incident
-    best = min(alerts, key=_importance)
-    incident.severity = min((_severity(alert.severity) for alert in alerts), key=lambda severity: severity.rank)
-    where = best.where
-    incident.title = (f"{best.summary}: {where}" if where else best.summary)[:_MAX_TITLE]
-    incident.team = str(best.labels.get("team", ""))[:MAX_NAME]
-    incident.started_at = min(alert.starts_at for alert in alerts)
-    ends = [alert.ends_at for alert in alerts if alert.ends_at is not None]
-    if incident.is_open and len(ends) == len(alerts):
-        incident.status = Status.RESOLVED
-        incident.resolved_at, incident.ended_at = now, max(ends)
+    episode = _last_episode(incident)
+    if current := [alert for alert in own if alert.episode_id == episode.pk]:
+        _describe(incident, episode, current)
+    if not any(alert.is_firing for alert in alerts):
+        ends = {alert.episode_id: alert.ends_at for alert in sorted(own, key=lambda alert: alert.ends_at or now)}
+        incident.status, incident.resolved_at = Status.RESOLVED, now
+        incident.ended_at = max(end for end in ends.values() if end is not None)
+        episode.ended_at = max(ends.get(episode.pk) or now, episode.started_at)
+        episode.save(update_fields=["ended_at"])
         write(incident, Kind.RESOLVED, now, "All its alerts are over.")
     incident.save()
     return incident
+
+
+def _describe(incident: Incident, episode: Episode, alerts: Sequence[Alert]) -> None:
+    """Set title, severity, team and start from the alerts of the current episode. Saves the episode only."""
+    best = min(alerts, key=_importance)
+    episode.title = (f"{best.summary}: {best.where}" if best.where else best.summary)[:_MAX_TITLE]
+    starts_at = min(alert.starts_at for alert in alerts)
+    earlier = incident.episodes.exclude(pk=episode.pk).last()
+    # An alert that fires on from the episode before doesn't belong to the calm period.
+    episode.started_at = max(starts_at, earlier.ended_at) if earlier and earlier.ended_at else starts_at
+    episode.save(update_fields=["title", "started_at"])
+    if earlier is None:
+        incident.started_at = episode.started_at
+    incident.title = episode.title
+    incident.severity = min((_severity(alert.severity) for alert in alerts), key=lambda severity: severity.rank)
+    incident.team = str(best.labels.get("team", ""))[:MAX_NAME]
 
 
 def _importance(alert: Alert) -> tuple[int, int, datetime]:

@@ -16,7 +16,7 @@ MAX_NOTE = 10_000
 
 
 class Status(models.TextChoices):
-    """The status of an incident. A resolved one is reopened when its cause soon fires again."""
+    """The status of an incident. A resolved one is reopened when the same fault soon occurs again."""
 
     OPEN = "open", "Open"
     ACKNOWLEDGED = "acknowledged", "Acknowledged"
@@ -53,7 +53,7 @@ class Kind(models.TextChoices):
 
 
 class Incident(models.Model):
-    """All alerts of one cause, from the start of the first to the end of the last."""
+    """All alerts of one fault of one cause. It consists of episodes: the fault may end and soon occur again."""
 
     number = models.BigAutoField(primary_key=True)
     uid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
@@ -65,7 +65,7 @@ class Incident(models.Model):
     severity = models.CharField(max_length=16, choices=Severity.choices)
     team = models.CharField(max_length=MAX_NAME, blank=True)
     status = models.CharField(max_length=16, choices=Status.choices, default=Status.OPEN.value)
-    started_at = models.DateTimeField(help_text="When the first of its alerts fired.")
+    started_at = models.DateTimeField(help_text="When the first alert of its first episode fired.")
     opened_at = models.DateTimeField(default=timezone.now)
     acknowledged_at = models.DateTimeField(null=True)
     acknowledged_by = models.ForeignKey(
@@ -107,7 +107,32 @@ class Incident(models.Model):
         return self.status != Status.RESOLVED
 
     def duration(self, now: datetime | None = None) -> timedelta:
-        """Return how long the fault lasted, or has lasted so far."""
+        """Return how long the fault lasted, or has lasted so far. Time between two episodes does not count."""
+        return sum((episode.duration(now) for episode in self.episodes.all()), timedelta())
+
+
+class Episode(models.Model):
+    """One occurrence of an incident's fault, with its own alerts: what evidence is collected for."""
+
+    id = models.BigAutoField(primary_key=True)
+    incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="episodes")
+    title = models.CharField(max_length=500)
+    started_at = models.DateTimeField(help_text="When the first of its alerts fired.")
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["incident"], condition=Q(ended_at__isnull=True), name="episode_one_open_for_an_incident"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.title} at {self.started_at:%Y-%m-%d %H:%M:%S}"
+
+    def duration(self, now: datetime | None = None) -> timedelta:
+        """Return how long it lasted, or has lasted so far."""
         return (self.ended_at or now or timezone.now()) - self.started_at
 
 
@@ -116,6 +141,7 @@ class Alert(models.Model):
 
     id = models.BigAutoField(primary_key=True)
     incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="alerts")
+    episode = models.ForeignKey(Episode, on_delete=models.CASCADE, related_name="alerts")
     fingerprint = models.CharField(max_length=MAX_FINGERPRINT)
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField(null=True)

@@ -14,7 +14,8 @@ from incidents.models import Incident, Severity, Status
 def with_counts(incidents: QuerySet[Incident]) -> QuerySet[Incident]:
     """Annotate each with its numbers of firing, muted and all alerts (firing, muted, total)."""
     fires = Q(alerts__ends_at=None)
-    return incidents.select_related("acknowledged_by", "resolved_by", "merged_into").annotate(
+    related = incidents.select_related("acknowledged_by", "resolved_by", "merged_into").prefetch_related("episodes")
+    return related.annotate(
         firing=Count("alerts", filter=fires & Q(alerts__muted_by=[])),
         muted=Count("alerts", filter=fires & ~Q(alerts__muted_by=[])),
         total=Count("alerts"),
@@ -78,4 +79,4 @@ def history() -> QuerySet[Incident]:
 def before(incident: Incident, limit: int = 5) -> list[Incident]:
     """Return earlier incidents with the same cause, newest first."""
     earlier = Incident.objects.filter(cause=incident.cause, number__lt=incident.number, merged_into=None)
-    return list(earlier.order_by("-number")[:limit])
+    return list(earlier.prefetch_related("episodes").order_by("-number")[:limit])

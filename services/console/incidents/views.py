@@ -30,8 +30,9 @@ from incidents import actions, ingest, reading
 from incidents import export as markdown
 from incidents.evidence import cause
 from incidents.evidence.scene import Scene
+from incidents.evidence_views import scene_of
 from incidents.forms import NoteForm, ResolveForm, SilenceForm
-from incidents.models import Alert, Incident, Severity, Silence
+from incidents.models import Incident, Severity, Silence
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +71,6 @@ def now(request: HttpRequest) -> HttpResponseBase:
 def alertmanager_now(request: HttpRequest) -> HttpResponseBase:
     """Alertmanager's current alerts, and whether the console has received all of them."""
     known = alertmanager.client().alerts()
-    changed = ingest.take_in((), known)
     shown = [alert for alert in known if alert.labels.get("severity") in Severity.values]
     context = {
         "firing": sum(alert.state == "active" for alert in shown),
@@ -78,10 +78,7 @@ def alertmanager_now(request: HttpRequest) -> HttpResponseBase:
         "silenced": sum(bool(alert.silenced_by) and not alert.muted for alert in shown),
         "unknown": ingest.unknown(shown, timezone.now() - DELIVERED_WITHIN),
     }
-    response = render(request, "incidents/_alertmanager.html", context)
-    if changed:
-        response["HX-Trigger"] = CHANGED
-    return response
+    return render(request, "incidents/_alertmanager.html", context)
 
 
 @require_safe
@@ -89,7 +86,7 @@ def alertmanager_now(request: HttpRequest) -> HttpResponseBase:
 def detail(request: HttpRequest, uid: uuid.UUID) -> HttpResponseBase:
     """One incident: stored data is rendered at once; the evidence loads separately."""
     incident = _incident(uid)
-    scene = Scene.of(incident)
+    scene = scene_of(request, incident)
     names = dict.fromkeys(alert.name for alert in scene.alerts if not alert.is_muted)
     found = [runbook for name in names if (runbook := runbooks.find(name)) is not None]
     context = {
@@ -98,7 +95,7 @@ def detail(request: HttpRequest, uid: uuid.UUID) -> HttpResponseBase:
         "cause": cause.find(scene),
         "runbooks": found,
         "before": reading.before(incident),
-        **_live(incident, scene.alerts),
+        **_live(scene),
         **_forms(request, incident),
     }
     return render(request, "incidents/detail.html", context)
@@ -109,7 +106,7 @@ def detail(request: HttpRequest, uid: uuid.UUID) -> HttpResponseBase:
 def head(request: HttpRequest, uid: uuid.UUID) -> HttpResponseBase:
     """The head of an incident's page, for updates."""
     incident = _incident(uid)
-    return render(request, "incidents/_head.html", _live(incident, tuple(incident.alerts.all())))
+    return render(request, "incidents/_head.html", _live(scene_of(request, incident)))
 
 
 @require_safe
@@ -117,7 +114,7 @@ def head(request: HttpRequest, uid: uuid.UUID) -> HttpResponseBase:
 def alerts(request: HttpRequest, uid: uuid.UUID) -> HttpResponseBase:
     """The alerts, for updates."""
     incident = _incident(uid)
-    return render(request, "incidents/_alerts.html", _live(incident, tuple(incident.alerts.all())))
+    return render(request, "incidents/_alerts.html", _live(scene_of(request, incident)))
 
 
 @require_safe
@@ -125,7 +122,7 @@ def alerts(request: HttpRequest, uid: uuid.UUID) -> HttpResponseBase:
 def timeline(request: HttpRequest, uid: uuid.UUID) -> HttpResponseBase:
     """The timeline, for updates."""
     incident = _incident(uid)
-    return render(request, "incidents/_timeline.html", _live(incident, ()))
+    return render(request, "incidents/_timeline.html", _live(scene_of(request, incident)))
 
 
 @require_safe
@@ -229,7 +226,7 @@ def _done(
                 messages.error(request, f"{form[field].label if field in form.fields else ''}: {' '.join(errors)}")
         return redirect(links.incident(uid))
     context = {
-        **_live(incident, tuple(incident.alerts.all())),
+        **_live(Scene.of(incident)),
         **_forms(request, incident),
         **forms,
         "problem": problem,
@@ -245,9 +242,11 @@ def _incident(uid: uuid.UUID) -> Incident:
     return get_object_or_404(related, uid=uid)
 
 
-def _live(incident: Incident, alerts: tuple[Alert, ...]) -> dict[str, Any]:
+def _live(scene: Scene) -> dict[str, Any]:
     """Return the parts of the page that change while it is open."""
+    incident, alerts = scene.incident, scene.alerts
     return {
+        "scene": scene,
         "incident": incident,
         "known": incident.root_service in {*load().services, *load().external},
         "own": [alert for alert in alerts if not alert.is_muted],

@@ -340,6 +340,8 @@ def _telemetry(catalogue: Catalogue) -> list[dict[str, Any]]:
             ['alertname=~"Jaeger.*|LogLag|LogShipperQueue|SpansMissing|TelemetryLost"'],
         ),
         _rule(['alertname="JaegerDown"'], ['alertname=~"JaegerDropping|SpansMissing|TelemetryLost|ScrapeFailing"']),
+        # Jaeger refuses the spans of every service at once.
+        _rule(['alertname="JaegerDropping"'], ['alertname=~"SpansMissing|TelemetryLost"', 'signal=~"|traces"']),
         _rule(['alertname="LogLag"'], ['alertname="LogShipperQueue"']),
         _rule(['alertname="PostgresDown"'], ['alertname="ScrapeFailing"']),
         _rule(

@@ -104,10 +104,10 @@ def _questions(scene: Scene) -> Iterable[tuple[str, str, str, tuple[str, ...]]]:
 
 def _marks(scene: Scene) -> Iterable[tuple[float, str, str]]:
     yield scene.start, "fires", "crit"
-    if scene.incident.acknowledged_at is not None:
+    if scene.is_newest and scene.incident.acknowledged_at is not None:
         yield scene.incident.acknowledged_at.timestamp(), "acknowledged", "warn"
-    if scene.incident.ended_at is not None:
-        yield scene.incident.ended_at.timestamp(), "over", "ok"
+    if scene.episode.ended_at is not None:
+        yield scene.end, "over", "ok"
 
 
 def _name(series: Series, labels: tuple[str, ...]) -> str:

@@ -1,4 +1,4 @@
-"""The scope of all evidence: the incident, its alerts, its time window, and the services involved."""
+"""The scope of all evidence: an episode of an incident, its alerts, its time window, and the services involved."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cached_property
 
 from catalogue import Catalogue, Dependency, Journey, graph, load
 
-from incidents.models import Alert, Incident
+from incidents.models import Alert, Episode, Incident
 
 # A rule fires after its condition held for a while, over rates of a minute: the fault began about this much earlier.
 ONSET_SECONDS = 120.0
@@ -19,17 +19,38 @@ AFTER_SECONDS = 1200.0
 
 @dataclass(frozen=True)
 class Scene:
-    """An incident with its context. Times are seconds since the epoch; `now` is when this was created."""
+    """One episode of an incident with its context.
+
+    Times are seconds since the epoch; `now` is when this was created. `alerts` are those of the episode, `number` its
+    place among `episodes`, from 1.
+    """
 
     incident: Incident
+    episodes: tuple[Episode, ...]
+    number: int
     alerts: tuple[Alert, ...]
     catalogue: Catalogue
     now: float
 
     @classmethod
-    def of(cls, incident: Incident, catalogue: Catalogue | None = None) -> Scene:
-        """Return the current scene of an incident."""
-        return cls(incident, tuple(incident.alerts.all()), catalogue or load(), time.time())
+    def of(cls, incident: Incident, number: int | None = None, catalogue: Catalogue | None = None) -> Scene:
+        """Return the scene of an incident's episode; default: the newest. Raises Episode.DoesNotExist."""
+        episodes = tuple(incident.episodes.all())
+        wanted = len(episodes) if number is None else number
+        if not 1 <= wanted <= len(episodes):
+            raise Episode.DoesNotExist(f"incident {incident.number} has no episode {wanted}")
+        alerts = tuple(episodes[wanted - 1].alerts.all())
+        return cls(incident, episodes, wanted, alerts, catalogue or load(), time.time())
+
+    @property
+    def episode(self) -> Episode:
+        """Return the episode."""
+        return self.episodes[self.number - 1]
+
+    @property
+    def is_newest(self) -> bool:
+        """Return whether it is the incident's newest episode."""
+        return self.number == len(self.episodes)
 
     @property
     def root(self) -> str:
@@ -38,18 +59,20 @@ class Scene:
 
     @property
     def start(self) -> float:
-        """Return when the first alert fired."""
-        return self.incident.started_at.timestamp()
+        """Return when the episode's first alert fired."""
+        return self.episode.started_at.timestamp()
 
     @property
     def end(self) -> float:
-        """Return when the incident ended, or now."""
-        return self.incident.ended_at.timestamp() if self.incident.ended_at else self.now
+        """Return when the episode ended, or now."""
+        return self.episode.ended_at.timestamp() if self.episode.ended_at else self.now
 
     @property
     def onset(self) -> float:
-        """Return when the fault itself probably began."""
-        return self.start - ONSET_SECONDS
+        """Return when the fault itself probably began; never within the episode before."""
+        began = self.start - ONSET_SECONDS
+        ended = self.episodes[self.number - 2].ended_at if self.number > 1 else None
+        return max(began, ended.timestamp()) if ended is not None else began
 
     @property
     def window(self) -> tuple[float, float]:

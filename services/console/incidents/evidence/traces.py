@@ -1,4 +1,7 @@
-"""Example traces of failed requests, with the path down to the span where the failure began."""
+"""Example traces of failed requests, with the path down to the span where the failure began.
+
+Requests from before the fault, health checks and the console's own requests are no evidence.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,9 @@ from dataclasses import dataclass
 
 from backends import jaeger
 from backends.jaeger import Span, Trace, TraceQuery
+from shell import noise
 
+from incidents.evidence import onset
 from incidents.evidence.scene import Scene
 
 MOST = 3
@@ -67,35 +72,41 @@ class Example:
 def examples(scene: Scene) -> list[Example]:
     """Return up to three traces: failed ones, or if none failed, the slowest. Raises BackendDown."""
     over = max(scene.end, scene.start + 60)
+    began = onset.measure(scene)
     for seconds in _SECONDS:
         end = min(over, scene.start + seconds)
-        failed = [trace for trace in _search(scene, end, errors_only=True) if _fault(trace) is not None]
+        failed = [trace for trace in _search(scene, began, end, errors_only=True) if _fault(trace) is not None]
         if failed:
             return [_failed(trace) for trace in _choose(scene, failed)]
-    slow = _search(scene, min(over, scene.start + _SECONDS[-1]), errors_only=False)
+    slow = _search(scene, began, min(over, scene.start + _SECONDS[-1]), errors_only=False)
     return [_slow(trace) for trace in sorted(slow, key=lambda trace: -trace.duration)[:MOST]]
 
 
-def _search(scene: Scene, end: float, *, errors_only: bool) -> list[Trace]:
-    """Search failed or slow traces, from the onset until `end`."""
+def _search(scene: Scene, began: float, end: float, *, errors_only: bool) -> list[Trace]:
+    """Search failed or slow requests of customers, from when the fault began until `end`."""
     client = jaeger.client()
     found: dict[str, Trace] = {}
     for service in _where(scene):
         query = TraceQuery(
             service=service,
-            start=scene.onset,
+            start=began,
             end=end,
             errors_only=errors_only,
             min_duration=None if errors_only else _SLOW_SECONDS,
             limit=_SEARCHED,
         )
         found.update({trace.trace_id: trace for trace in client.search(query)})
-    return list(found.values())
+    return [trace for trace in found.values() if trace.start >= began and not _is_noise(trace)]
+
+
+def _is_noise(trace: Trace) -> bool:
+    """Return whether it is a health check or a request of the console."""
+    return noise.is_probe(trace.root.operation) or trace.root.service in noise.observers()
 
 
 def _fault(trace: Trace) -> Span | None:
     """Return the deepest span that failed because of a fault, the earliest of several."""
-    faults = [span for span in trace.error_spans if not _is_answer(span)]
+    faults = [span for span in trace.error_spans if not _is_answer(span) and not noise.is_probe(span.operation)]
     return max(faults, key=lambda span: (trace.depths[span.span_id], -span.start_us), default=None)
 
 

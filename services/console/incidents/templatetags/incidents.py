@@ -10,7 +10,7 @@ from django.utils import timezone
 from shell.templatetags.shell import duration
 from shell.timerange import TimeRange
 
-from incidents.models import Alert, Incident, Kind, Severity, Status
+from incidents.models import Alert, Episode, Incident, Kind, Severity, Status
 
 register = template.Library()
 
@@ -35,9 +35,9 @@ _SEVERITIES = {Severity.PAGE: "badge-crit", Severity.TICKET: "badge-warn"}
 
 
 @register.filter
-def lasting(value: timedelta | Incident) -> str:
-    """Format a time span, or how long an incident lasted: 4 min 10 s."""
-    span = value.duration() if isinstance(value, Incident) else value
+def lasting(value: timedelta | Incident | Episode) -> str:
+    """Format a time span, or how long an incident or an episode lasted: 4 min 10 s."""
+    span = value if isinstance(value, timedelta) else value.duration()
     return duration(float(round(max(span.total_seconds(), 0))))
 
 

@@ -17,7 +17,7 @@ from backends.spotlight import ErrorEvent
 from django.test import Client
 from incidents.evidence import cause, changes, charts, errors, journeys, logs, patterns, traces
 from incidents.evidence.scene import Scene
-from incidents.models import Alert, Incident
+from incidents.models import Alert, Episode, Incident
 
 from tests.incidents.conftest import Deliverer, alert, the_incident
 from tests.incidents.fakes import Dead, FakeElasticsearch, FakeJaeger, FakePrometheus, span, trace
@@ -55,7 +55,8 @@ def scene(root: str, *alerts: Alert, minutes: float = 10) -> Scene:
         ended_at=ended,
         resolved_at=ended,
     )
-    return Scene(incident, alerts, CATALOGUE, START + 3600)
+    episode = Episode(incident=incident, title="t", started_at=NOON, ended_at=ended)
+    return Scene(incident, (episode,), 1, alerts, CATALOGUE, START + 3600)
 
 
 # --- the cause
@@ -213,6 +214,12 @@ def found_traces(monkeypatch: pytest.MonkeyPatch, where: Scene, *known: jaeger.T
     return traces.examples(where)
 
 
+@pytest.fixture(autouse=True)
+def _calm_prometheus(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without figures of its own, a test has a Prometheus that has none."""
+    monkeypatch.setattr(prometheus, "client", FakePrometheus)
+
+
 def test_the_path_ends_at_the_span_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     (example,) = found_traces(monkeypatch, scene("payments"), failed_order(1, error__type="ConnectionRefusedError"))
     assert [line.span.operation for line in example.lines] == ["POST api/v1/orders", "POST /internal/v1/charges"]
@@ -240,6 +247,53 @@ def test_each_example_has_a_different_failure(monkeypatch: pytest.MonkeyPatch) -
     assert len(examples) == traces.MOST
     assert {example.failing.operation for example in examples} == {"GET /x", "POST /internal/v1/charges"}
     assert examples[0].failure == "ValueError: why", "what failed in the cause itself comes first"
+
+
+def test_health_checks_and_requests_of_the_console_are_no_evidence(monkeypatch: pytest.MonkeyPatch) -> None:
+    watch = trace(7, span("grpc.health.v1.Health/Watch", "inventory", error=True, error__type="UNIMPLEMENTED"))
+    ready = trace(8, span("GET readyz", "inventory", error=True))
+    own = trace(
+        9, span("GET incidents", "console", error=True), span("GET x", "inventory", "GET incidents", error=True)
+    )
+    assert found_traces(monkeypatch, scene("inventory"), watch, ready, own) == []
+
+
+def rising(at: float) -> Series:
+    """A rate of failures that is zero until a time, in seconds from the start of the incident."""
+    labels = {"service": "orders", "dependency": "payments"}
+    return Series(labels, [(START + second, float(second >= at)) for second in range(-120, 1, 5)])
+
+
+def test_failures_before_the_fault_are_no_evidence(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, during = failed_order(1, start=-90), failed_order(2, start=-38)
+    monkeypatch.setattr(prometheus, "client", lambda: FakePrometheus(series={"edge:calls": [rising(-35)]}))
+    examples = found_traces(monkeypatch, scene("payments"), before, during)
+    assert [example.trace.trace_id for example in examples] == [during.trace_id]
+
+
+@pytest.mark.parametrize("client", [FakePrometheus(), Dead("prometheus")])
+def test_without_figures_examples_are_searched_from_two_minutes_before_the_alert(
+    monkeypatch: pytest.MonkeyPatch, client: Any
+) -> None:
+    fake = FakeJaeger()
+    monkeypatch.setattr(prometheus, "client", lambda: client)
+    monkeypatch.setattr(jaeger, "client", lambda: fake)
+    traces.examples(scene("payments"))
+    assert {query.start for query in fake.asked} == {START - 120}
+
+
+def test_evidence_of_an_episode_begins_after_the_episode_before() -> None:
+    first = scene("payments").episode
+    again = Episode(
+        incident=first.incident,
+        title="again",
+        started_at=NOON + timedelta(minutes=10, seconds=30),
+        ended_at=NOON + timedelta(minutes=15),
+    )
+    second = Scene(first.incident, (first, again), 2, (), CATALOGUE, START + 3600)
+    assert second.start == START + 630
+    assert second.onset == START + 600
+    assert second.end == START + 900
 
 
 def test_unrelated_failures_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

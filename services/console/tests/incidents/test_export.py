@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from incidents import actions
 from incidents.export import code, escape
+from incidents.reconciler import Reconciler
 from markdown_it import MarkdownIt
 
 from tests.incidents.conftest import AlertmanagerStub, Deliverer, alert, the_incident
@@ -39,6 +41,7 @@ def test_the_export_contains_the_whole_incident(
     alertmanager.has(cause)
     alertmanager.has(echo, by=cause)
     deliverer.send(cause)
+    Reconciler(threading.Event()).round()
     uid = the_incident().uid
     actions.acknowledge(uid, responder)
     actions.add_note(uid, responder, "Rolled back to 1.3")

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.test import Client
-from incidents.models import Incident
-from incidents.views import CHANGED, PAGE_SIZE
+from incidents.models import Episode, Incident
+from incidents.views import PAGE_SIZE
 from pytest_django import DjangoAssertNumQueries
 
 from tests.incidents.conftest import AlertmanagerStub, Deliverer, alert, resolved, the_incident
@@ -27,7 +27,7 @@ def page(client: Client, path: str = "/") -> str:
 def past_incidents(count: int) -> None:
     """Ended incidents, the newest last."""
     now = datetime.now(UTC)
-    Incident.objects.bulk_create(
+    incidents = Incident.objects.bulk_create(
         Incident(
             cause=f"cause-{number}",
             root_service=f"cause-{number}",
@@ -39,6 +39,10 @@ def past_incidents(count: int) -> None:
             ended_at=now - (count - number) * HOUR,
         )
         for number in range(count)
+    )
+    Episode.objects.bulk_create(
+        Episode(incident=item, title=item.title, started_at=item.started_at, ended_at=item.ended_at)
+        for item in incidents
     )
 
 
@@ -149,18 +153,6 @@ def test_an_alert_that_just_started_is_not_reported_as_missing(
     assert "data-unknown" not in page(viewer_client, "/incidents/alertmanager")
 
 
-def test_the_page_is_notified_when_querying_alertmanager_changed_an_incident(
-    viewer_client: Client, deliverer: Deliverer, alertmanager: AlertmanagerStub
-) -> None:
-    cause, echo = alert("ServiceDown", service="payments", dependency=None), alert("EdgeRefused")
-    deliverer.send(cause)
-    alertmanager.has(cause)
-    alertmanager.has(echo, by=cause)
-    assert viewer_client.get("/incidents/alertmanager")["HX-Trigger"] == CHANGED
-    assert "HX-Trigger" not in viewer_client.get("/incidents/alertmanager")
-    assert "EdgeRefused" in page(viewer_client, f"/incidents/{the_incident().uid}/alerts")
-
-
 def test_an_incidents_page_names_cause_rules_and_path(viewer_client: Client, deliverer: Deliverer) -> None:
     deliverer.send(alert("EdgeErrors", service="payments", dependency="card-provider", root_service="card-provider"))
     html = page(viewer_client, f"/incidents/{the_incident().uid}/")
@@ -228,6 +220,33 @@ def test_a_resolved_incident_shows_its_duration(viewer_client: Client, deliverer
     deliverer.send(first)
     deliverer.send(resolved(first, begin + timedelta(minutes=4, seconds=10)))
     assert "4 min 10 s" in page(viewer_client, f"/incidents/{the_incident().uid}/")
+
+
+def test_a_page_shows_the_newest_episode_and_leads_to_the_earlier_ones(
+    viewer_client: Client, deliverer: Deliverer
+) -> None:
+    begin = datetime.now(UTC) - timedelta(minutes=20)
+    first = alert(starts_at=begin, annotations={"summary": "before", "description": "first description"})
+    deliverer.send(first)
+    deliverer.send(resolved(first, begin + timedelta(minutes=2)))
+    deliverer.send(alert(starts_at=begin + timedelta(minutes=15), annotations={"summary": "again"}))
+    path = f"/incidents/{the_incident().uid}/"
+    html = page(viewer_client, path)
+    assert "<h1>again: orders → payments</h1>" in html
+    assert "first description" not in html.split('id="timeline"')[0], "alerts and cause are those of the episode"
+    assert "evidence/traces?episode=2" in html
+    assert "in 2 episodes" in html
+    earlier = page(viewer_client, f"{path}?episode=1")
+    assert "<h1>before: orders → payments</h1>" in earlier
+    assert "evidence/traces?episode=1" in earlier
+    assert "data-newer" in earlier
+
+
+@pytest.mark.parametrize("episode", ["0", "3", "x", "-1", "²", "9999999999"])
+def test_an_unknown_episode_is_not_found(viewer_client: Client, deliverer: Deliverer, episode: str) -> None:
+    deliverer.send(alert())
+    for part in ("", "head", "evidence/charts"):
+        assert viewer_client.get(f"/incidents/{the_incident().uid}/{part}?episode={episode}").status_code == 404
 
 
 def test_a_cause_without_a_page_is_not_a_link(viewer_client: Client, deliverer: Deliverer) -> None:

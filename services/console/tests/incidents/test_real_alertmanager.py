@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from backends import alertmanager as backend
 from django.contrib.auth.models import User
 from incidents import actions
 from incidents.models import Alert, Incident
+from incidents.reconciler import Reconciler
 from platform_testing.polling import eventually
 from pytest_django.live_server_helper import LiveServer
 
@@ -82,8 +84,14 @@ def test_from_firing_to_resolved(
     echo = {**base, "alertname": "EdgeRefused", "service": "orders", "dependency": "payments"}
     fire(url, cause, echo)
 
+    reconciler = Reconciler(threading.Event())
     incident = eventually(lambda: Incident.objects.first(), "the incident")
-    eventually(lambda: incident.alerts.count(), "the alert and what it mutes", accept=lambda actual: actual == 2)
+
+    def alerts() -> int:
+        reconciler.round()
+        return incident.alerts.count()
+
+    eventually(alerts, "the alert and what it mutes", accept=lambda actual: actual == 2)
     assert {row.name: row.is_muted for row in incident.alerts.all()} == {"ServiceDown": False, "EdgeRefused": True}
 
     (matchers,) = {actions.matchers_of_cause(incident)}
@@ -95,11 +103,12 @@ def test_from_firing_to_resolved(
     assert [item.state for item in backend.client().silences()] == ["expired"]
 
     fire(url, cause, echo, ends_in=-1)
-    eventually(
-        lambda: Incident.objects.filter(pk=incident.pk, status="resolved").exists(),
-        "the incident to be resolved",
-        timeout=15,
-    )
+
+    def is_resolved() -> bool:
+        reconciler.round()
+        return Incident.objects.filter(pk=incident.pk, status="resolved").exists()
+
+    eventually(is_resolved, "the incident to be resolved", timeout=15)
     incident.refresh_from_db()
     assert incident.resolved_by is None
     assert Incident.objects.count() == 1
