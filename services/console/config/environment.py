@@ -51,6 +51,11 @@ class Environment(environment.ServiceEnvironment):
     runbooks_dir: Path = kinds.folder(_REPOSITORY / "alerts" / "runbooks")
     # How long Jaeger's store keeps traces.
     traces_retention_days: int = kinds.integer(3, 1, 365)
+    alert_link_origins: tuple[str, ...] = variable(
+        _origins,
+        "",
+        allowed="origins to which links of alerts may lead besides the programs below, separated by commas, or empty",
+    )
     # Links to other programs; none where empty.
     grafana_url: str = kinds.url("", or_none=True)
     jaeger_ui_url: str = kinds.url("", or_none=True)

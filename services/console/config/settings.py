@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from contracts.environment import load
 from contracts.settings import *  # noqa: F403
@@ -40,6 +41,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "shell.middleware.PagesMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -145,6 +147,10 @@ GRAFANA_URL = ENV.grafana_url
 JAEGER_UI_URL = ENV.jaeger_ui_url
 TRACES_RETENTION_DAYS = ENV.traces_retention_days
 KIBANA_URL = ENV.kibana_url
+# Where links of alerts may lead, besides this console.
+ALERT_LINK_ORIGINS = frozenset(ENV.alert_link_origins) | {
+    "{0.scheme}://{0.netloc}".format(urlsplit(url)) for url in (GRAFANA_URL, JAEGER_UI_URL, KIBANA_URL) if url
+}
 
 LOGGING = {
     # The pool logs every failed attempt while the database is unavailable; loss and return are logged once elsewhere.

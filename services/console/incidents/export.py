@@ -8,6 +8,7 @@ from datetime import datetime
 from urllib.parse import urljoin
 
 from backends.errors import BackendDown
+from contracts import text
 from django.utils import timezone
 from django_telemetry.deadlines import Deadline, use_deadline
 from shell import links
@@ -39,17 +40,18 @@ def document(incident: Incident, address: str) -> str:
             *_timeline(incident),
             *_to_be_written(),
         ]
-    return "\n".join(parts) + "\n"
+    # A terminal would obey control characters, and show bidirectional text out of order.
+    return text.printable("\n".join(parts) + "\n", lines=True)
 
 
-def escape(text: str) -> str:
+def escape(external: str) -> str:
     """Escape external text for a line of Markdown: no markup, no line breaks, safe in a table's cell."""
-    return re.sub(r"([\\`*_{}\[\]<>|#~])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"([\\`*_{}\[\]<>|#~])", r"\\\1", " ".join(external.split()))
 
 
-def code(text: str) -> str:
+def code(external: str) -> str:
     """Format external text as code within a line."""
-    flat = " ".join(text.split()).replace("|", "¦")
+    flat = " ".join(external.split()).replace("|", "¦")
     longest = max((len(run) for run in re.findall(r"`+", flat)), default=0)
     fence = "`" * (longest + 1)
     return f"{fence} {flat} {fence}" if longest else f"`{flat}`"

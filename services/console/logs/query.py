@@ -17,10 +17,11 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from luqum import tree
 from luqum.exceptions import IllegalCharacterError, ParseSyntaxError
@@ -32,6 +33,7 @@ MOST_WILDCARDS = 10
 DEEPEST = 20
 
 Dsl = dict[str, Any]
+Value = TypeVar("Value", int, float, datetime)
 
 # The fields searched for words without a field.
 TEXT_FIELDS = ("message", "error.message")
@@ -42,8 +44,17 @@ _PATH_FIELDS = ("url.path", "http.route", "url.template")
 _DURATION_FIELD = "event.duration"
 _DURATION = re.compile(r"(-?\d+(?:\.\d+)?)\s*(ns|us|µs|ms|s|m)")
 _NANOSECONDS = {"ns": 1, "us": 1_000, "µs": 1_000, "ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000}
-_INTEGERS = frozenset({"long", "integer", "short", "byte", "unsigned_long"})
-_FLOATS = frozenset({"double", "float", "half_float", "scaled_float"})
+# Elasticsearch refuses a search with a value outside of the field's range.
+_INTEGERS = {
+    "long": range(-(2**63), 2**63),
+    "integer": range(-(2**31), 2**31),
+    "short": range(-(2**15), 2**15),
+    "byte": range(-(2**7), 2**7),
+    "unsigned_long": range(2**64),
+}
+_FLOATS = {"double": sys.float_info.max, "float": 3.4028234e38, "half_float": 65504.0, "scaled_float": 9.0e15}
+# The times that a date with nanoseconds can have.
+_YEARS = range(1970, 2262)
 # Fields whose values are lower case, regardless of the input.
 _LOWER = frozenset({"log.level", "trace.id", "span.id"})
 _OPERATORS = {"and": "AND", "or": "OR", "not": "NOT"}
@@ -360,23 +371,26 @@ class _Builder:
         kind = self.fields[name]
         try:
             if kind in _INTEGERS:
-                return _whole(_nanoseconds(value) if name == _DURATION_FIELD else int(value))
+                number = _nanoseconds(value) if name == _DURATION_FIELD else int(value)
+                return _within(number, number in _INTEGERS[kind])
             if kind in _FLOATS:
-                return float(value)
+                # Neither infinite nor NaN, for which the comparison is false.
+                return _within(float(value), abs(float(value)) <= _FLOATS[kind])
             if kind == "boolean":
                 return {"true": True, "false": False}[value.lower()]
             if kind == "ip":
                 ipaddress.ip_network(value, strict=False)
             if kind in ("date", "date_nanos"):
                 moment = datetime.fromisoformat(value)
+                moment = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
                 # With milliseconds: Elasticsearch reads a time without them as the whole second.
-                return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat(timespec="milliseconds")
-        except (ValueError, KeyError):
+                return _within(moment, moment.year in _YEARS).isoformat(timespec="milliseconds")
+        except (ValueError, KeyError, OverflowError):
             raise QueryError(f"{name} is a {_kind(kind)}: {value!r} isn't one.", self._at(node)) from None
         return value.lower() if name in _LOWER else value
 
     def _is_number(self, name: str) -> bool:
-        return self.fields.get(name) in _INTEGERS | _FLOATS
+        return self.fields.get(name) in {**_INTEGERS, **_FLOATS}
 
     def _count(self, node: tree.Item) -> None:
         self.clauses += 1
@@ -435,10 +449,10 @@ def _nanoseconds(value: str) -> int:
     return round(float(found.group(1)) * _NANOSECONDS[found.group(2)]) if found else int(value)
 
 
-def _whole(number: int) -> int:
-    if not -(2**63) <= number < 2**63:
-        raise ValueError("more than 64 bits")
-    return number
+def _within(value: Value, is_within: bool) -> Value:
+    if not is_within:
+        raise ValueError("outside of the field's range")
+    return value
 
 
 def _kind(kind: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import wraps
 
@@ -263,7 +263,7 @@ def _export(query: Query, address: Address, page: list[Line]) -> Iterator[str]:
     sent = 0
     while page:
         for found in page:
-            yield json.dumps(found.fields, ensure_ascii=False, separators=(",", ":")) + "\n"
+            yield _json_line(found.fields)
         sent += len(page)
         if len(page) < searching.EXPORT_PAGE or sent >= searching.EXPORT_LINES:
             return
@@ -273,6 +273,14 @@ def _export(query: Query, address: Address, page: list[Line]) -> Iterator[str]:
             # The file itself states that it is incomplete.
             yield json.dumps({"export.incomplete": str(error)}) + "\n"
             return
+
+
+def _json_line(fields: Mapping[str, object]) -> str:
+    """Return a line of NDJSON in which characters that a terminal would obey or reorder are JSON escapes."""
+    line = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
+    return "".join(
+        character if character.isprintable() else json.dumps(character)[1:-1] for character in line
+    ) + "\n"  # fmt: skip
 
 
 def _milliseconds(text: str) -> int | None:

@@ -1,16 +1,38 @@
-"""Login is required by default; anonymous requests are redirected in a way that their client can follow."""
+"""Login is required by default; pages aren't kept by browsers, and show text of others in its true order."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from django.conf import settings
 from django.contrib.auth.middleware import LoginRequiredMiddleware
-from django.http import HttpRequest, HttpResponseBase, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import resolve_url
+from django.utils.cache import patch_cache_control
 from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
+
+from shell.printable import show_unprintable
+
+
+class PagesMiddleware:
+    """Shows control and bidirectional characters in pages as escapes, and lets browsers keep no page after log-out.
+
+    Names, messages and notes are written by others: such a character would hide or reorder what a page shows.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        if not response.has_header("Cache-Control"):
+            patch_cache_control(response, no_store=True)
+        if isinstance(response, HttpResponse) and not response.has_header("Content-Encoding"):
+            show_unprintable(response)
+        return response
 
 
 class LoginMiddleware(LoginRequiredMiddleware):

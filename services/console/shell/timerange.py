@@ -15,6 +15,8 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "M": 30 * 8640
 _RELATIVE = re.compile(r"now(?:-(\d{1,6})([smhdwMy]))?")
 _EPOCH_MS = re.compile(r"\d{10,14}")
 LONGEST = 366 * 86400.0
+# Times that every backend accepts, in epoch seconds: 1970 to 2100.
+_FIRST, _LAST = 0.0, 4_102_444_800.0
 
 # The options of the time picker: (from, label).
 PRESETS = (
@@ -68,7 +70,8 @@ class TimeRange:
 
     @classmethod
     def around(cls, moment: float, before: float = 900.0, after: float = 900.0) -> TimeRange:
-        """Return a fixed range around a time (epoch seconds); `before` and `after` in seconds."""
+        """Return a fixed range around a time (epoch seconds, 1970 to 2100); `before` and `after` in seconds."""
+        moment = min(max(moment, _FIRST + before), _LAST - after)
         return cls.between(moment - before, moment + after)
 
     @classmethod
@@ -105,7 +108,12 @@ class TimeRange:
 
 
 def _moment(text: str, now: float) -> float | None:
-    """Parse now, now-6h, epoch milliseconds or an ISO 8601 time (default UTC) to epoch seconds."""
+    """Parse now, now-6h, epoch milliseconds or an ISO 8601 time (default UTC) to epoch seconds; None if impossible."""
+    moment = _parsed(text, now)
+    return moment if moment is not None and _FIRST <= moment <= _LAST else None
+
+
+def _parsed(text: str, now: float) -> float | None:
     relative = _RELATIVE.fullmatch(text)
     if relative:
         return now - int(relative[1]) * _UNITS[relative[2]] if relative[1] else now
@@ -113,6 +121,6 @@ def _moment(text: str, now: float) -> float | None:
         return int(text) / 1000
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
         return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

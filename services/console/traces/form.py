@@ -24,7 +24,8 @@ SORTS = {
     "errors": "most errors first",
     "spans": "most spans first",
 }
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(us|µs|ms|s|m)")
+# A duration of ten digits is 30 years in seconds: no span has it.
+_DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*(us|µs|ms|s|m)")
 _SECONDS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
 _YES = frozenset({"true", "1", "on", "yes"})
 _MICROSECONDS = re.compile(r"\d{15,17}")
@@ -111,7 +112,7 @@ def duration_from_text(text: str) -> float | None:
         return None
     found = _DURATION.fullmatch(text)
     if found is None:
-        raise ValueError("A duration needs a number and a unit: 250ms, 1.5s, 2m, 800us.")
+        raise ValueError("A duration needs a number and a unit, in nine digits or less: 250ms, 1.5s, 2m, 800us.")
     return float(found.group(1)) * _SECONDS[found.group(2)]
 
 
@@ -122,7 +123,7 @@ def tags_from_text(text: str) -> dict[str, str]:
     if text.startswith("{"):
         try:
             found = json.loads(text)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             raise ValueError("The tags begin like JSON, but aren't a JSON object.") from None
         return {str(name): _text(value) for name, value in found.items()}
     try:

@@ -13,10 +13,10 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_safe
 from shell import links
 from shell.fragments import fragment
+from shell.printable import gzipped
 from shell.timerange import TimeRange
 
 from traces import document, lines
@@ -26,6 +26,7 @@ from traces.form import LIMITS, SORTS, Search
 from traces.reach import days
 
 # As in W3C traceparent; some programs omit leading zeros, or use upper case.
+_MICROSECONDS = re.compile(r"[0-9]{1,16}")
 _TRACE_ID = re.compile(r"[0-9a-f]{1,32}")
 # The modules that traces/trace.js imports.
 _MODULES = tuple(f"traces/{name}.js" for name in ("model", "details", "flame", "overview", "waterfall"))
@@ -117,7 +118,7 @@ def trace(request: HttpRequest, trace_id: str) -> HttpResponse:
 
 @require_safe
 @never_cache
-@gzip_page
+@gzipped
 def trace_data(request: HttpRequest, trace_id: str) -> JsonResponse:
     """The spans of one trace as JSON (traces.document), or a `note` for users about why there are none."""
     known = _known(trace_id)
@@ -140,14 +141,14 @@ def trace_data(request: HttpRequest, trace_id: str) -> JsonResponse:
 
 @require_safe
 @never_cache
-@gzip_page
+@gzipped
 def trace_lines(request: HttpRequest, trace_id: str) -> JsonResponse:
     """The log lines of one trace as JSON; `start` and `end` are its bounds in epoch microseconds."""
     known = _known(trace_id)
-    try:
-        start, end = int(request.GET["start"]), int(request.GET["end"])
-    except (KeyError, ValueError):
+    bounds = [request.GET.get(name, "") for name in ("start", "end")]
+    if not all(_MICROSECONDS.fullmatch(bound) for bound in bounds):
         return JsonResponse({"note": "start and end are epoch microseconds."}, status=400)
+    start, end = (int(bound) for bound in bounds)
     try:
         found = lines.of_trace(known, start, end)
     except BackendDown as error:

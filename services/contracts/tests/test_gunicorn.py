@@ -60,6 +60,7 @@ def _exchange(address: tuple[str, int], request: bytes, *, half_close: bool = Fa
         (b"POST /things HTTP/1.1\r\nHost: testserver\r\nContent-Length: abc\r\n\r\n", 400),
         (b"POST /things HTTP/1.1\r\nHost: testserver\r\nContent-Length: -5\r\n\r\n", 400),
         (b"POST /things HTTP/1.1\r\nHost: testserver\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
+        (b"POST /things HTTP/1.1\r\nHost: testserver\r\nTransfer-Encoding: xchunked\r\n\r\n", 501),
         (b"GET /livez HTTP/1.1\r\n\r\n", 400),
         (b"GET /livez HTTP/1.1\r\nHost: testserver\r\nHost: testserver\r\n\r\n", 400),
         (b"total garbage\r\n\r\n", 400),
@@ -70,6 +71,7 @@ def _exchange(address: tuple[str, int], request: bytes, *, half_close: bool = Fa
         "length in letters",
         "negative length",
         "two lengths",
+        "unknown transfer encoding",
         "no host",
         "two hosts",
         "not HTTP",
@@ -82,6 +84,8 @@ def test_malformed_http_is_a_problem_with_ids(address: tuple[str, int], request_
     assert (actual, content_type) == (status, "application/problem+json"), problem
     assert len(problem["trace_id"]) == 32, problem
     assert problem["request_id"], problem
+    assert problem["code"] != "internal_error", "the client's fault"
+    assert "went wrong here" not in problem["detail"]
 
 
 def test_a_truncated_body_is_not_accepted_as_complete(address: tuple[str, int]) -> None:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from django import template
+from django.conf import settings
 from django.utils import timezone
 from shell.templatetags.shell import duration
 from shell.timerange import TimeRange
@@ -69,7 +70,8 @@ def kind_class(kind: str) -> str:
 def alert_links(alert: Alert) -> list[tuple[str, str]]:
     """Return (title, URL) of an alert's links, at the time when it fired.
 
-    Links to a console point to this one, regardless of the host in the rule; others are kept if they are http(s).
+    Links to a console point to this one, regardless of the host in the rule. Others are kept if they lead to a
+    program of this installation or to a host of ALERT_LINK_ORIGINS: any client of Alertmanager chooses their text.
     """
     found = []
     around = TimeRange.around(alert.starts_at.timestamp(), _AROUND_SECONDS, _AROUND_SECONDS)
@@ -81,7 +83,8 @@ def alert_links(alert: Alert) -> list[tuple[str, str]]:
         if parts.scheme not in ("http", "https"):
             continue
         if not parts.path.startswith(prefix):
-            found.append((title, parts.geturl()))
+            if f"{parts.scheme}://{parts.netloc}" in settings.ALERT_LINK_ORIGINS:
+                found.append((title, parts.geturl()))
         elif name == "runbook_url":
             found.append((title, parts.path))
         else:

@@ -34,6 +34,15 @@ def exported(client: Client) -> str:
     return response.content.decode()
 
 
+def test_the_export_shows_control_and_bidirectional_characters_as_escapes(
+    viewer_client: Client, deliverer: Deliverer
+) -> None:
+    deliverer.send(alert(annotations={"summary": "red \x1b[31m", "description": "turned \u202e around\u2066"}))
+    text = exported(viewer_client)
+    assert not {"\x1b", "\u202e", "\u2066"} & set(text)
+    assert "turned" in text
+
+
 def test_the_export_contains_the_whole_incident(
     viewer_client: Client, responder: User, deliverer: Deliverer, alertmanager: AlertmanagerStub
 ) -> None:

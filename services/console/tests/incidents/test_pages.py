@@ -10,7 +10,7 @@ import pytest
 from django.test import Client
 from incidents.models import Episode, Incident
 from incidents.views import PAGE_SIZE
-from pytest_django import DjangoAssertNumQueries
+from pytest_django import DjangoAssertNumQueries, Settings
 
 from tests.incidents.conftest import AlertmanagerStub, Deliverer, alert, resolved, the_incident
 
@@ -166,8 +166,9 @@ def test_an_incidents_page_names_cause_rules_and_path(viewer_client: Client, del
 
 
 def test_links_of_alerts_lead_to_this_console_at_the_time_of_the_alert(
-    viewer_client: Client, deliverer: Deliverer
+    viewer_client: Client, deliverer: Deliverer, settings: Settings
 ) -> None:
+    settings.ALERT_LINK_ORIGINS = frozenset({"https://kibana.example"})
     annotations = {
         "summary": "s",
         "runbook_url": "http://elsewhere:8000/runbooks/EdgeErrors",
@@ -182,6 +183,23 @@ def test_links_of_alerts_lead_to_this_console_at_the_time_of_the_alert(
     assert "javascript:" not in html
     assert "elsewhere" not in html
     assert 'href="https://kibana.example/app/discover"' in html
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://evil.example/", "https://kibana.example.evil.example/", "https://kibana.example@evil.example/",
+        "https://evil.example\\@kibana.example/", "//kibana.example/", "http://kibana.example/",
+    ],
+)  # fmt: skip
+def test_a_link_of_an_alert_to_another_host_is_not_shown(
+    viewer_client: Client, deliverer: Deliverer, settings: Settings, address: str
+) -> None:
+    settings.ALERT_LINK_ORIGINS = frozenset({"https://kibana.example"})
+    deliverer.send(alert(annotations={"summary": "s", "traces_url": address}))
+    html = page(viewer_client, f"/incidents/{the_incident().uid}/")
+    assert "evil.example" not in html
+    assert "//kibana.example" not in html
 
 
 def test_text_of_alerts_is_escaped(viewer_client: Client, deliverer: Deliverer) -> None:

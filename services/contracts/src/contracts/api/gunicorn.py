@@ -18,19 +18,27 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from contracts import media_types
 
+WORKER = "contracts.api.gunicorn.ProblemWorker"
+LONGEST_REQUEST_LINE = 4094
 
-def settings(host: str, port: int, threads: int = 8) -> dict[str, Any]:
-    """Return the settings of config/gunicorn.py. Exemplars and per-replica metrics need one process per port."""
+
+def settings(
+    host: str, port: int, threads: int = 8, *, worker: str = WORKER, longest_request_line: int = LONGEST_REQUEST_LINE
+) -> dict[str, Any]:
+    """Return the settings of config/gunicorn.py. Exemplars and per-replica metrics need one process per port.
+
+    `worker` is the dotted name of a ProblemWorker; `longest_request_line` is in bytes, at most 8190.
+    """
     return {
         "bind": f"{host}:{port}",
         "workers": 1,
         "threads": threads,
-        "worker_class": "contracts.api.gunicorn.ProblemWorker",
+        "worker_class": worker,
         # The longest request (an order) has 10 s; Kubernetes and compose kill after 30 s.
         "graceful_timeout": 25,
         "timeout": 60,
         "keepalive": 15,
-        "limit_request_line": 4094,
+        "limit_request_line": longest_request_line,
         "limit_request_fields": 64,
         "limit_request_field_size": 8190,
         "control_socket_disable": True,
@@ -82,11 +90,16 @@ class ProblemWorker(ThreadWorker):
                 with contextlib.suppress(OSError):
                     conn.sock.shutdown(socket.SHUT_RD)
 
+    def represent(self, problem: dict[str, Any]) -> tuple[str, bytes]:
+        """Return the media type and the body of the response to a malformed request."""
+        return media_types.PROBLEM, json.dumps(problem).encode()
+
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Let gunicorn choose the status and log it, then answer with a problem."""
         captured = _Capture()
         super().handle_error(req, captured, addr, exc)
-        answer = _as_problem(captured.data)
+        problem = _as_problem(captured.data)
+        answer = _response(problem, *self.represent(problem)) if problem else b""
         if answer:
             try:
                 util.write_nonblock(client, answer)
@@ -110,30 +123,45 @@ class _Capture:
         self.data += data
 
 
-def _as_problem(html_answer: bytes) -> bytes:
+_MALFORMED = ("malformed_request", "The request is not valid HTTP.")
+# Code and detail of the statuses that gunicorn chooses. All but 500 are the client's fault.
+_DETAILS = {
+    414: ("uri_too_long", "The address is too long."),
+    417: ("expectation_failed", "The Expect header can't be met."),
+    431: ("headers_too_large", "The request has too many header fields, or too long ones."),
+    500: ("internal_error", "Something went wrong here."),
+    501: ("transfer_encoding_unsupported", "This Transfer-Encoding is not supported. Send a Content-Length instead."),
+}
+
+
+def _as_problem(html_answer: bytes) -> dict[str, Any]:
+    """Return the problem with the status of gunicorn's response; empty when it has none."""
     status_line = html_answer.split(b"\r\n", 1)[0].split(b" ", 2)
     if len(status_line) < 2:
-        return b""
+        return {}
     status = HTTPStatus(int(status_line[1]))
+    code, detail = _DETAILS.get(status.value, _MALFORMED)
     # A malformed request has no span; the id still joins this response with its log line.
     request_id = str(uuid.uuid4())
     trace_id = uuid.uuid4().hex
     logging.getLogger("gunicorn.error").warning(
         "Answered %d to a malformed request", status.value, extra={"request.id": request_id, "trace.id": trace_id}
     )
-    body = json.dumps(
-        {
-            "type": "about:blank",
-            "title": status.phrase,
-            "status": status.value,
-            "code": "malformed_request" if status.value < 500 else "internal_error",
-            "detail": "The request is not valid HTTP." if status.value < 500 else "Something went wrong here.",
-            "trace_id": trace_id,
-            "request_id": request_id,
-        }
-    ).encode()
+    return {
+        "type": "about:blank",
+        "title": status.phrase,
+        "status": status.value,
+        "code": code,
+        "detail": detail,
+        "trace_id": trace_id,
+        "request_id": request_id,
+    }
+
+
+def _response(problem: dict[str, Any], media_type: str, body: bytes) -> bytes:
     head = (
-        f"HTTP/1.1 {status.value} {status.phrase}\r\nConnection: close\r\nContent-Type: {media_types.PROBLEM}\r\n"
-        f"X-Request-ID: {request_id}\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"HTTP/1.1 {problem['status']} {problem['title']}\r\nConnection: close\r\nContent-Type: {media_type}\r\n"
+        "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
+        f"X-Request-ID: {problem['request_id']}\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
