@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import catalogue
 import pytest
+import yaml
 from catalogue import Catalogue
 from platformctl import settings
 from platformctl.app import Platform
@@ -34,6 +36,16 @@ def test_every_process_of_the_catalogue_runs_with_its_ports(platform: Platform, 
         wanted = {process.metrics_port, process.http_port, process.grpc_port} - {None}
         assert set(listed.ports.values()) == wanted
         assert listed.working_dir == platform.paths.root / "services" / process.service
+
+
+def test_no_web_page_can_stop_or_read_prometheus(platform: Platform, root: Path) -> None:
+    containers = yaml.safe_load((root / "docker-compose.yml").read_text())["services"]
+    for flags in (platform.processes["prometheus"].command, containers["prometheus"]["command"]):
+        assert not [flag for flag in flags if "enable-lifecycle" in flag or "enable-admin-api" in flag]
+        (origins,) = [flag.partition("=")[2].replace("$$", "$") for flag in flags if "web.cors.origin" in flag]
+        # Prometheus matches the whole origin.
+        assert not re.fullmatch(origins, "http://evil.example")
+        assert not re.fullmatch(origins, "null")
 
 
 def test_every_service_process_is_in_the_catalogue(platform: Platform, the_catalogue: Catalogue) -> None:

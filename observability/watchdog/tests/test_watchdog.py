@@ -28,6 +28,8 @@ from werkzeug import Response
 
 from .conftest import Running
 
+JSON = {"Content-Type": "application/json"}
+WRONG_HOSTS = st.sampled_from(["a b", "-x", "a.example,,b", "http://x", "*"])
 FIRING = {"status": "firing", "alerts": [{"labels": {"alertname": "Watchdog"}}]}
 
 
@@ -94,7 +96,7 @@ def test_notifications_are_stored_in_order_and_on_disk(running: Running) -> None
 
 @pytest.mark.parametrize("body", ["", "no json", "[1]", '"text"'])
 def test_a_body_that_is_not_a_json_object_is_refused_and_not_recorded(running: Running, body: str) -> None:
-    answer = requests.post(f"{running.url}/notifications", data=body, timeout=5)
+    answer = requests.post(f"{running.url}/notifications", data=body, headers=JSON, timeout=5)
     assert answer.status_code == 400
     assert running.notifications() == []
 
@@ -169,7 +171,12 @@ def test_every_wrong_setting_is_named() -> None:
 @given(data=st.data())
 def test_any_wrong_value_of_any_variable_stops_the_start_with_its_name(data: DataObject) -> None:
     check_wrong_value(
-        data, Settings, {}, prefix="WATCHDOG_", kinds={"webhook": lambda _: urls("http", "https")}, blank_is_unset=True
+        data,
+        Settings,
+        {},
+        prefix="WATCHDOG_",
+        kinds={"webhook": lambda _: urls("http", "https"), "hosts": lambda _: WRONG_HOSTS},
+        blank_is_unset=True,
     )
 
 
@@ -195,3 +202,27 @@ def test_the_program_starts_raises_the_alarm_and_stops_on_sigterm(tmp_path: Path
         assert process.wait(timeout=5) == 0
     finally:
         process.kill()
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Host": "evil.example"}, 403),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Content-Type": "text/plain"}, 415),
+        ({"Content-Type": "application/x-www-form-urlencoded"}, 415),
+    ],
+    ids=str,
+)
+def test_a_web_page_cannot_keep_the_switch_quiet(running: Running, headers: dict[str, str], status: int) -> None:
+    last = running.watchdog.switch._last
+    sent = {**JSON, **headers}
+    answer = requests.post(f"{running.url}/heartbeat", data=json.dumps(FIRING), headers=sent, timeout=5)
+    assert answer.status_code == status
+    assert running.watchdog.switch._last == last
+
+
+def test_a_web_page_cannot_read_the_record(running: Running) -> None:
+    headers = {"Host": "evil.example"}
+    assert requests.get(f"{running.url}/notifications", headers=headers, timeout=5).status_code == 403

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from flask import Flask, request
+from platform_settings import hosts
 from werkzeug.exceptions import HTTPException
 
 from card_provider.behaviour import Behaviour, Control, InvalidBehaviour
@@ -30,6 +31,12 @@ def create_app(control: Control, ledger: Ledger, in_flight: Callable[[], int]) -
     """Create the application. `in_flight` returns the number of requests in flight."""
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+
+    @app.before_request
+    def refuse_web_pages() -> Answer | None:
+        """A page in a browser on this machine must not change the behaviour."""
+        reason = hosts.refusal(request.headers)
+        return None if reason is None else ({"code": "forbidden", "detail": reason}, 403)
 
     def work(answer: Callable[[], Answer]) -> Answer:
         """Apply the latency and the failures of the current behaviour."""

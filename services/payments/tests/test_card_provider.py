@@ -357,3 +357,13 @@ def _refused(port: int) -> bool:
     except OSError:
         return True
     return False
+
+
+@pytest.mark.parametrize("headers", [{"Host": "evil.example"}, {"Origin": "http://evil.example"}], ids=str)
+def test_a_web_page_changes_nothing(simulator: Simulator, headers: dict[str, str]) -> None:
+    behaviour = requests.put(
+        f"{url_of(simulator)}/admin/behaviour", json={"error_ratio": 1}, headers=headers, timeout=5
+    )
+    charge = requests.post(f"{url_of(simulator)}/v1/charges", json=CHARGE, headers=headers, timeout=5)
+    assert (behaviour.status_code, charge.status_code, len(simulator.ledger)) == (403, 403, 0)
+    assert requests.get(f"{url_of(simulator)}/admin/behaviour", timeout=5).json()["error_ratio"] == 0

@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from platform_settings import hosts
 from prometheus_client.exposition import choose_encoder
 
 from platform_watchdog import metrics
@@ -69,6 +70,16 @@ class Handler(BaseHTTPRequestHandler):
     timeout = READ_SECONDS
     protocol_version = "HTTP/1.1"
 
+    def parse_request(self) -> bool:
+        """Refuse requests that a web page may have sent: it could keep the dead man's switch quiet."""
+        if not super().parse_request():
+            return False
+        reason = hosts.refusal(self.headers, self.server.watchdog.settings.allowed_hosts)
+        if reason is not None:
+            self.close_connection = True
+            self._answer(403, "text/plain", f"{reason}\n")
+        return reason is None
+
     def do_GET(self) -> None:
         parts = urlsplit(self.path)
         if parts.path == "/healthz":
@@ -111,6 +122,10 @@ class Handler(BaseHTTPRequestHandler):
         if not length.isascii() or not length.isdigit() or int(length) > LARGEST_BODY_BYTES:
             self.close_connection = True
             self._answer(413, "text/plain", "a body of at most 2 MiB is needed\n")
+            return None
+        if self.headers.get_content_type() != "application/json":
+            self.close_connection = True
+            self._answer(415, "text/plain", "application/json is needed\n")
             return None
         try:
             document = json.loads(self.rfile.read(int(length)))

@@ -248,7 +248,8 @@ class Backends:
                 "--storage.tsdb.retention.size=2GB",
                 "--enable-feature=exemplar-storage",
                 f"--web.listen-address={HOST}:{port}",
-                "--web.enable-lifecycle",
+                # No lifecycle API: a page in a browser could stop Prometheus. SIGHUP reloads it. No page may read it.
+                "--web.cors.origin=^$",
                 # With the default of 1 min, Alertmanager keeps the Watchdog alert of a dead Prometheus for 4 minutes.
                 "--rules.alert.resend-delay=10s",
                 "--log.format=json",
