@@ -21,17 +21,18 @@ import django
 from django.conf import settings
 
 
-def configure() -> None:
-    """Configure settings like those of a new project with the library installed."""
-    settings.configure(
-        SECRET_KEY="only-for-tests-0123456789-0123456789-0123456789",
-        ALLOWED_HOSTS=["testserver", "127.0.0.1"],
-        ROOT_URLCONF="tests.urls",
-        INSTALLED_APPS=["django_telemetry"],
-        MIDDLEWARE=["django_telemetry.middleware.TelemetryMiddleware"],
-        LOGGING_CONFIG="django_telemetry.logs.configure",
-        DATABASES={"default": {"ENGINE": "django_prometheus.db.backends.sqlite3", "NAME": ":memory:"}},
-    )
+def configure(**changes: Any) -> None:
+    """Configure settings like those of a new project with the library installed, with ``changes``."""
+    own: dict[str, Any] = {
+        "SECRET_KEY": "only-for-tests-0123456789-0123456789-0123456789",
+        "ALLOWED_HOSTS": ["testserver", "127.0.0.1"],
+        "ROOT_URLCONF": "tests.urls",
+        "INSTALLED_APPS": ["django_telemetry"],
+        "MIDDLEWARE": ["django_telemetry.middleware.TelemetryMiddleware"],
+        "LOGGING_CONFIG": "django_telemetry.logs.configure",
+        "DATABASES": {"default": {"ENGINE": "django_prometheus.db.backends.sqlite3", "NAME": ":memory:"}},
+    }
+    settings.configure(**(own | changes))
     django.setup()
 
 

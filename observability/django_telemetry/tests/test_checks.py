@@ -38,6 +38,12 @@ def test_a_middleware_that_duplicates_telemetry(monkeypatch: pytest.MonkeyPatch,
     assert _ids(monkeypatch, settings) == ["django_telemetry.W002"]
 
 
+def test_middlewares_of_django_prometheus(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+    kinds = ("PrometheusBeforeMiddleware", "PrometheusAfterMiddleware")
+    settings.MIDDLEWARE = [MIDDLEWARE, *(f"django_prometheus.middleware.{kind}" for kind in kinds)]
+    assert _ids(monkeypatch, settings) == ["django_telemetry.W006"] * 2
+
+
 def test_an_instrumentation_that_duplicates_telemetry(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
     from opentelemetry.instrumentation.psycopg import PsycopgInstrumentor
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import json
 import logging
+import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -52,6 +54,30 @@ async def async_broken_stream(request: HttpRequest) -> StreamingHttpResponse:
     async def body() -> AsyncIterator[bytes]:
         yield b"one "
         raise RuntimeError(f"broken off for {request.GET.get('who', 'unknown')}")
+
+    return StreamingHttpResponse(body())
+
+
+def endless_stream(request: HttpRequest) -> StreamingHttpResponse:
+    def body() -> Iterator[bytes]:
+        try:
+            while True:
+                yield b"more "
+                time.sleep(0.01)
+        finally:
+            logger.info("stream cleans up")
+
+    return StreamingHttpResponse(body())
+
+
+async def async_endless_stream(request: HttpRequest) -> StreamingHttpResponse:
+    async def body() -> AsyncIterator[bytes]:
+        try:
+            while True:
+                yield b"more "
+                await asyncio.sleep(0.01)
+        finally:
+            logger.info("stream cleans up")
 
     return StreamingHttpResponse(body())
 
@@ -159,6 +185,8 @@ urlpatterns = [
     path("async-boom", async_boom, name="async-boom"),
     path("broken-stream", broken_stream, name="broken-stream"),
     path("async-broken-stream", async_broken_stream, name="async-broken-stream"),
+    path("endless-stream", endless_stream),
+    path("async-endless-stream", async_endless_stream),
     path("not-found", not_found, name="not-found"),
     path("forbidden", forbidden, name="forbidden"),
     path("suspicious", suspicious, name="suspicious"),

@@ -43,7 +43,7 @@ def start(thread: threading.Thread) -> None:
         def carried() -> None:
             # Break the reference cycle between the thread and its run attribute, so that it is freed at once.
             thread.__dict__.pop("run", None)
-            _within(context, run)
+            within(context, run)
 
         thread.run = carried  # type: ignore[method-assign]
     _start(thread)
@@ -57,12 +57,13 @@ def submit(pool: ThreadPoolExecutor, function: Callable[..., T], /, *args: Any, 
     # A thread that the pool starts for this task runs others later, so it must not inherit this context.
     token = otel_context.attach(Context())
     try:
-        return _submit(pool, _within, context, function, *args, **kwargs)
+        return _submit(pool, within, context, function, *args, **kwargs)
     finally:
         otel_context.detach(token)
 
 
-def _within(context: Context, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+def within(context: Context, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    """Call ``function`` in ``context``."""
     token = otel_context.attach(context)
     try:
         return function(*args, **kwargs)

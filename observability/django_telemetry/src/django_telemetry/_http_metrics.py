@@ -11,9 +11,11 @@ from bisect import bisect_left
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 
+from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-from django_prometheus.middleware import Metrics
+from django.utils.module_loading import import_string
+from django_prometheus.middleware import Metrics, PrometheusAfterMiddleware, PrometheusBeforeMiddleware
 from prometheus_client import REGISTRY, Histogram
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
@@ -263,6 +265,16 @@ class HttpMetrics(Collector):
             self._by_template[(template,)].inc(count)
         if streaming:
             self._streaming.inc(count)
+
+
+def counting_middlewares() -> list[str]:
+    """The middlewares of django-prometheus, or derived from them, in MIDDLEWARE.
+
+    They count themselves, with labels of their own if they are derived, so this module must not count as well.
+    """
+    own = (PrometheusBeforeMiddleware, PrometheusAfterMiddleware)
+    loaded = {name: import_string(name) for name in settings.MIDDLEWARE}
+    return [name for name, kind in loaded.items() if isinstance(kind, type) and issubclass(kind, own)]
 
 
 _http_metrics: HttpMetrics | None = None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from opentelemetry.attributes import BoundedAttributes
@@ -130,20 +130,25 @@ class LightSpan(_Span):
         # Two threads may be here at once; both must get the same object.
         return self.__dict__.setdefault(name, value)
 
-    def finish(self, template: Template, own: dict[str, str], end_ns: int) -> None:
-        """update_name(), set_attributes() and end() in one call; ``own`` are attributes that only this span has."""
+    def finish(self, template: Template, own: dict[str, str], end_ns: int, started: str | None = None) -> None:
+        """update_name(), set_attributes() and end() in one call; ``own`` are attributes that only this span has.
+
+        Other code has the last word: attributes that it set stay, and a name other than ``started``, if that is given.
+        """
         with self._lock:
             if self._end_time is not None:
                 return
             self._end_time = end_ns
-            self._name = template.name
-            if not self._touched and template.fits(self._limits, own):
+            renamed = started is not None and self._name != started
+            if not renamed:
+                self._name = template.name
+            if not self._touched and not renamed and template.fits(self._limits, own):
                 self.own = own
                 self.template = template
                 self.size = template.size + (ATTRIBUTE_BYTES + 64) * len(own)
             else:
                 attributes: Any = self._attributes
-                attributes._set_items({**template.attributes, **own})
+                attributes._set_items(_missing(attributes, template, own))
                 attributes._immutable = True
         processor = self._span_processor
         if self._tracer.has_listeners():
@@ -251,11 +256,20 @@ def light_tracer(provider: TracerProvider, sdk: Tracer) -> LightTracer | None:
     return LightTracer(provider, sdk, decide) if isinstance(sdk._tracer_metrics, NoOpTracerMetrics) else None
 
 
-def finish(span: Span, template: Template, own: dict[str, str], end_ns: int) -> None:
-    """Name ``span`` after ``template``, give it the template's attributes and its ``own``, and end it."""
+def finish(span: Span, template: Template, own: dict[str, str], end_ns: int, started: str | None = None) -> None:
+    """Name ``span`` after ``template``, give it the template's attributes and its ``own``, and end it.
+
+    Other code has the last word: attributes that it set stay, and a name other than ``started``, if that is given.
+    """
     if isinstance(span, LightSpan):
-        span.finish(template, own, end_ns)
+        span.finish(template, own, end_ns, started)
         return
-    span.update_name(template.name)
-    span.set_attributes({**template.attributes, **own})
+    if started is None or getattr(span, "name", started) == started:
+        span.update_name(template.name)
+    span.set_attributes(_missing(getattr(span, "attributes", None) or {}, template, own))
     span.end(end_ns)
+
+
+def _missing(present: Mapping[str, Any], template: Template, own: dict[str, str]) -> dict[str, Any]:
+    """The attributes of ``template`` and ``own`` that a span doesn't have yet."""
+    return {name: value for name, value in {**template.attributes, **own}.items() if name not in present}

@@ -10,6 +10,7 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Info, Warning, register
 
+from ._http_metrics import counting_middlewares
 from .conf import TelemetryConfig, get_config
 from .instrumentor import MIDDLEWARE
 
@@ -19,8 +20,6 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 # Middleware that duplicates the work of TelemetryMiddleware.
 _DOUBLED_MIDDLEWARE = {
     "opentelemetry.instrumentation.django.middleware.otel_middleware._DjangoMiddleware": "a second span",
-    "django_prometheus.middleware.PrometheusBeforeMiddleware": "each request counted twice",
-    "django_prometheus.middleware.PrometheusAfterMiddleware": "each request counted twice",
 }
 # Instrumentations that would create the same spans a second time.
 _DOUBLED_INSTRUMENTATION = (
@@ -68,6 +67,15 @@ def _doubled() -> list[CheckMessage]:
         )
         for name, effect in _DOUBLED_MIDDLEWARE.items()
         if name in settings.MIDDLEWARE
+    ]
+    messages += [
+        Warning(
+            f"{name} counts requests beside {MIDDLEWARE}.",
+            hint="Remove it to have exemplars at less cost, or keep it for labels of your own: "
+            "the django_http_* metrics are its own as long as MIDDLEWARE lists it.",
+            id="django_telemetry.W006",
+        )
+        for name in counting_middlewares()
     ]
     for module, name in _DOUBLED_INSTRUMENTATION:
         loaded = sys.modules.get(module)  # a module that isn't imported isn't active

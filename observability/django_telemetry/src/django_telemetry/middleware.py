@@ -12,16 +12,19 @@ from typing import Any, cast
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.conf import settings
 from django.core.exceptions import MiddlewareNotUsed
+from django.core.handlers.base import BaseHandler
 from django.core.signals import got_request_exception
 from django.http import HttpRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, StatusCode, TraceFlags
+from opentelemetry.trace.propagation import _SPAN_KEY
 
 from . import _client_values, errors
+from ._carrying import within
 from ._fork import notice
-from ._http_metrics import METHODS, content_length, http_metrics
+from ._http_metrics import METHODS, content_length, counting_middlewares, http_metrics
 from ._ids import REQUEST_ID_HEADER, TRACE_RESPONSE_HEADER, accept_request_id, hex_ids, parse_traceparent
 from ._span import Template, finish
 from ._url import safe_host, safe_path
@@ -44,9 +47,14 @@ _MAX_TEMPLATES = 1024
 class _HttpWork(Work):
     """A request's unit of work, with the state needed to finish it."""
 
+    owner: TelemetryMiddleware
     token: Token[Context]
     scope_token: Any
+    # The exception that failed the request, and the one that the view raised, which something else may have answered.
     exception: BaseException | None = None
+    raised: Exception | None = None
+    # Whether the span of a streaming response has ended.
+    ended = False
 
     def __init__(
         self,
@@ -84,7 +92,7 @@ class TelemetryMiddleware:
         # Sync or async, according to _is_async.
         self.get_response: Any = get_response
         self._tracing = get_tracing()
-        self._metrics = http_metrics() if config.on("metrics") else None
+        self._metrics = http_metrics() if config.on("metrics") and not counting_middlewares() else None
         self._access = AccessLog(config)
         self._request_timeout = config.request_timeout
         self._behind_proxy = settings.SECURE_PROXY_SSL_HEADER is not None
@@ -119,8 +127,9 @@ class TelemetryMiddleware:
             raise
         return self._respond(work, request, response)
 
-    def process_exception(self, request: HttpRequest, exception: Exception) -> None:
-        """Count exceptions raised by views, including those that Django answers with 404 or 403."""
+    def note_raised(self, work: _HttpWork, request: HttpRequest, exception: Exception) -> None:
+        """Count an exception raised by a view, whatever answers it: Django with 404 or 403, or another middleware."""
+        work.raised = exception
         if self._metrics is not None:
             self._metrics.exception(request, exception)
 
@@ -128,8 +137,14 @@ class TelemetryMiddleware:
         notice()
         meta = request.META
         start = time_ns(), perf_counter_ns()
-        parent, links = self._caller(meta) if "HTTP_TRACEPARENT" in meta else (None, ())
-        method = request.method if request.method in METHODS else "HTTP"
+        parent: SpanContext | None = None
+        links: tuple[Link, ...] = ()
+        outer = otel_context.get_current().get(_SPAN_KEY)
+        if isinstance(outer, Span) and (current := outer.get_span_context()).is_valid:
+            # For example that of OpenTelemetry's WSGI or ASGI middleware, which has read the caller's context already.
+            parent = current
+        elif "HTTP_TRACEPARENT" in meta:
+            parent, links = self._caller(meta)
         timeout, asked = self._request_timeout, meta.get(DEADLINE_META_KEY)
         if asked is not None:
             seconds = parse_header(asked)
@@ -137,7 +152,7 @@ class TelemetryMiddleware:
         work = _HttpWork(
             request,
             accept_request_id(meta.get("HTTP_X_REQUEST_ID")),
-            self._tracing.start(method, SpanKind.SERVER, parent, start[0], links),
+            self._tracing.start(_started_as(request), SpanKind.SERVER, parent, start[0], links),
             monotonic() + timeout,
             parent,
             links,
@@ -146,6 +161,7 @@ class TelemetryMiddleware:
         )
         if meta.get("CONTENT_LENGTH") or "HTTP_TRANSFER_ENCODING" in meta:
             _client_values.record_body(request)
+        work.owner = self
         work.token = otel_context.attach(context_for(work))
         work.scope_token = errors.enter_scope()
         return work
@@ -161,6 +177,8 @@ class TelemetryMiddleware:
         return (remote, ()) if trusted else (None, (Link(remote),))
 
     def _respond(self, work: _HttpWork, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        if response.status_code >= 500 and work.raised is not None and work.exception is None:
+            note_failure(work, request, work.raised)  # another middleware's process_exception() has answered it
         if response.streaming:
             # Last chance to decide the sampled flag of the traceresponse header.
             self._judge(work, request, response.status_code, perf_counter_ns() - work.start)
@@ -169,8 +187,10 @@ class TelemetryMiddleware:
             self._finish(work, request, response, work.exception)
         # Skips the header class's validation: both values are generated here from hex digits and validated characters.
         headers: dict[str, tuple[str, str]] = response.headers._store
-        headers["x-request-id"] = (REQUEST_ID_HEADER, work.request_id)
-        if work.ids is not None:
+        # A header that the application has set itself stays.
+        if "x-request-id" not in headers:
+            headers["x-request-id"] = (REQUEST_ID_HEADER, work.request_id)
+        if work.ids is not None and "traceresponse" not in headers:
             flags = work.flags | TraceFlags.SAMPLED if work.kept else work.flags
             headers["traceresponse"] = (TRACE_RESPONSE_HEADER, f"00-{work.ids[0]}-{work.ids[1]}-{flags:02x}")
         if response.status_code >= 400:
@@ -193,24 +213,23 @@ class TelemetryMiddleware:
             # Only here are the ids known: the server logs it later, outside of the work's context.
             logger.error("The response to %s broke off.", _path(request), exc_info=exc)
             mark_as_said(exc)
+            close()  # ASGI servers don't close a response whose body has failed
+
+        def close() -> None:
+            if not work.ended:
+                work.ended = True
+                within(inside, self._finish, work, request, response, work.exception)
 
         if getattr(response, "file_to_stream", None) is not None:
             pass  # a file: no service code runs, and the server may send it without reading it into Python
         elif response.is_async:
-            response.streaming_content = _run_async_inside(inside, response.streaming_content, failed)
+            response.streaming_content = _run_async_inside(inside, response.streaming_content, failed, close)
         else:
             parts = iter(cast(Iterator[bytes], response.streaming_content))
             response.streaming_content = _run_inside(inside, parts, failed)
-
-        def close() -> None:
-            token = otel_context.attach(inside)
-            try:
-                self._finish(work, request, response, work.exception)
-            finally:
-                otel_context.detach(token)
-
         closers: list[Any] = cast(Any, response)._resource_closers
-        closers.append(close)
+        # A generator that the client has left cleans up when it is closed, which is still part of the work.
+        closers[:] = [*(partial(within, inside, closer) for closer in closers), close]
 
     def _judge(self, work: _HttpWork, request: HttpRequest, status: int, elapsed: int) -> None:
         """Apply the tail rule: keep requests that failed or were slower than their route's threshold."""
@@ -332,7 +351,7 @@ class TelemetryMiddleware:
                 exception_event(span, exc)
             if failed:
                 span.set_status(StatusCode.ERROR)
-            finish(span, template, own, end_ns)
+            finish(span, template, own, end_ns, _started_as(request))
         else:
             self._tracing.export_kept(
                 work,
@@ -349,6 +368,12 @@ class TelemetryMiddleware:
                     work.links,
                 ),
             )
+
+
+def _started_as(request: HttpRequest) -> str:
+    """The name of a request's span until its route is known."""
+    method = request.method
+    return method if method is not None and method in METHODS else "HTTP"
 
 
 def _path(request: HttpRequest) -> str:
@@ -379,20 +404,34 @@ def _run_inside(inside: Context, parts: Iterator[bytes], failed: Callable[[Excep
         yield part
 
 
-async def _run_async_inside(inside: Context, parts: Any, failed: Callable[[Exception], None]) -> AsyncIterator[bytes]:
+async def _run_async_inside(
+    inside: Context, parts: Any, failed: Callable[[Exception], None], close: Callable[[], None]
+) -> AsyncIterator[bytes]:
     iterator = aiter(parts)
-    while True:
-        token = otel_context.attach(inside)
-        try:
-            part = await anext(iterator)
-        except StopAsyncIteration:
-            return
-        except Exception as exc:
-            failed(exc)
-            raise
-        finally:
-            otel_context.detach(token)
-        yield part
+    complete = False
+    try:
+        while True:
+            token = otel_context.attach(inside)
+            try:
+                part = await anext(iterator)
+            except StopAsyncIteration:
+                complete = True
+                return
+            except Exception as exc:
+                failed(exc)
+                raise
+            finally:
+                otel_context.detach(token)
+            yield part
+    finally:
+        if not complete:  # the body failed, or the client has disconnected: the server may not close the response
+            token = otel_context.attach(inside)
+            try:
+                if hasattr(iterator, "aclose"):
+                    await iterator.aclose()
+            finally:
+                otel_context.detach(token)
+                close()
 
 
 def note_request_exception(sender: Any, request: HttpRequest | None = None, **_: Any) -> None:
@@ -422,6 +461,18 @@ def note_failure(work: _HttpWork, request: HttpRequest, exc: BaseException) -> N
     errors.capture_exception(exc)
 
 
+_process_exception = BaseHandler.process_exception_by_middleware
+
+
+def _process_exception_noted(handler: BaseHandler, exception: Exception, request: HttpRequest) -> Any:
+    """BaseHandler.process_exception_by_middleware(), which asks the last middleware first."""
+    work = current_work()
+    if isinstance(work, _HttpWork):
+        work.owner.note_raised(work, request, exception)
+    return _process_exception(handler, exception, request)
+
+
 def connect_signals() -> None:
-    """Subscribe to unhandled exceptions, in both sync and async handlers."""
+    """Subscribe to exceptions of views and to unhandled ones, in both sync and async handlers."""
+    BaseHandler.process_exception_by_middleware = _process_exception_noted  # type: ignore[assignment, method-assign]
     got_request_exception.connect(note_request_exception, dispatch_uid="django_telemetry.request_exception")
