@@ -18,6 +18,7 @@ from django.http import HttpRequest
 
 from ._deadline import HEADER as DEADLINE_HEADER
 from ._deadline import parse_header
+from ._guard import internal_error
 from ._ids import accept_request_id, parse_traceparent
 from ._url import foreign_segments
 
@@ -37,6 +38,18 @@ _SHORTEST = 4  # shorter values are words like "id"; removing them would make th
 _MOST = 1024
 _MAX_BODY = 65536
 _MAX_VALUE = 4096
+# Of all values together.
+_MAX_CHARACTERS = 131072
+# What is looked at beyond the end of the kept text, for a value that crosses it.
+MARGIN = 1024
+# Comparisons for one text.
+_MOST_WORK = 6000
+_NONE: tuple[list[int], list[str], int] = ([], [], 0)
+# Where a value may begin: after anything but a word, or after an escape such as \\n in a repr().
+_STARTS = re.compile(r"(?:(?<!\w)|(?<=\\[nrtbfv]))(?=\S)")
+_FIRST = re.compile(r"\w+|\W")
+_WORD_GOES_ON = re.compile(r"\w")
+_ESCAPED = re.compile(r"[\\'\"\x00-\x1f]")
 
 
 class _Recorded:
@@ -73,11 +86,19 @@ def record_body(request: HttpRequest) -> None:
         request.__dict__["_stream"] = _Recorded(stream)
 
 
-def of_request(request: HttpRequest) -> Iterator[str]:
-    """Values from query, path, headers, cookies, and the part of the body that the view has read."""
-    yield from request.GET.keys()
-    for _, values in request.GET.lists():
-        yield from values
+def of_request(request: HttpRequest) -> tuple[object, Iterator[str]]:
+    """Values from query, path, headers, cookies, and the part of the body that the view has read.
+
+    The first element of the result changes when there are more values than before.
+    """
+    known = request.__dict__
+    stream = known.get("_stream")
+    recorded = len(stream.recorded) if isinstance(stream, _Recorded) else 0
+    return ("_post" in known, "_body" in known, recorded, request.resolver_match is not None), _of_request(request)
+
+
+def _of_request(request: HttpRequest) -> Iterator[str]:
+    yield from _of_query(request)
     match = request.resolver_match
     if match is not None:
         yield from (value for value in (*match.args, *match.kwargs.values()) if isinstance(value, str))
@@ -85,6 +106,20 @@ def of_request(request: HttpRequest) -> Iterator[str]:
     yield from _of_meta(request.META)
     yield from request.COOKIES.values()
     yield from _of_read_body(request)
+
+
+def _of_query(request: HttpRequest) -> Iterator[str]:
+    parsed: Any = request.__dict__.get("GET")
+    if parsed is not None:
+        for name, values in parsed.lists():
+            yield name
+            yield from values
+    # Not request.GET, which raises for what a client can send, and reads all of it.
+    raw = str(request.META.get("QUERY_STRING") or "")[:_MAX_BODY]
+    text = raw.encode("latin-1", "replace").decode("utf-8", "replace")  # WSGI decodes bytes as Latin-1
+    for pair in text.split("&", _MOST)[:_MOST]:
+        for part in pair.split("=", 1):
+            yield unquote_plus(part)
 
 
 def _of_meta(meta: Mapping[str, Any]) -> Iterator[str]:
@@ -98,7 +133,7 @@ def _of_meta(meta: Mapping[str, Any]) -> Iterator[str]:
         elif name in _OTHER_META and value not in _HARMLESS:
             yield value
     # The raw values, in addition to those that GET has parsed.
-    yield from _PIECES.split(meta.get("QUERY_STRING") or "")
+    yield from _PIECES.split(str(meta.get("QUERY_STRING") or "")[:_MAX_BODY])
 
 
 def _of_read_body(request: HttpRequest) -> Iterator[str]:
@@ -209,13 +244,97 @@ def of_message(message: Any, depth: int = 0) -> Iterator[str]:
                 yield str(item)
 
 
-def select(values: Iterator[str]) -> tuple[str, ...]:
-    """The values to search for, longest first, so that a value contained in another leaves no remainder."""
-    chosen: set[str] = set()
-    for value in values:
-        stripped = value.strip()[:_MAX_VALUE]
-        if len(stripped) >= _SHORTEST:
-            chosen.add(stripped)
-        if len(chosen) >= _MOST:
-            break
-    return tuple(sorted(chosen, key=len, reverse=True))
+def _forms(value: str) -> Iterator[str]:
+    """``value``, and what repr() and JSON make of it, alone or inside a longer text."""
+    yield value
+    if value.isascii() and value.isprintable() and not _ESCAPED.search(value):
+        return
+    yield repr(value)[1:-1]
+    yield json.dumps(value)[1:-1]
+    yield repr(value.encode("utf-8", "surrogatepass"))[2:-1]
+    if _ESCAPED.search(value):
+        yield json.dumps(value, ensure_ascii=False)[1:-1]
+        yield value.replace("\\", "\\\\").replace("'", "\\'")
+
+
+class ClientValues:
+    """Finds client-supplied values in texts, in one pass over each text and with bounded work.
+
+    A value counts where it stands as a whole, not as a part of a longer word. When the bound is reached, which takes a
+    text and values made for this, the rest of the text is removed.
+    """
+
+    __slots__ = ("_complete", "_values", "_within")
+
+    def __init__(self, values: Iterator[str]) -> None:
+        # Each form, and whether it is only the beginning of its value.
+        self._values: dict[str, bool] = {}
+        self._complete = True
+        try:
+            self._read(values)
+        except Exception:
+            self._complete = False
+            internal_error("errors", "the client's values")
+        # The forms that begin with the same word or character, and their lengths, longest first.
+        self._within: dict[str, tuple[list[int], list[str], int]] = {}
+        forms: dict[str, list[str]] = {}
+        for form in self._values:
+            forms.setdefault(_FIRST.match(form).group(), []).append(form)  # type: ignore[union-attr]
+        for first, found in forms.items():
+            lengths = sorted({len(form) for form in found}, reverse=True)
+            self._within[first] = (lengths, found, sum(1 + length // 256 for length in lengths))
+
+    def _read(self, values: Iterator[str]) -> None:
+        seen: set[str] = set()
+        characters = 0
+        for value in values:
+            stripped = value[:_MAX_VALUE].strip()
+            if len(stripped) < _SHORTEST or stripped in seen:
+                continue
+            seen.add(stripped)
+            characters += len(stripped)
+            for form in _forms(stripped):
+                self._values[form] = len(value) > _MAX_VALUE
+            if len(seen) >= _MOST or characters > _MAX_CHARACTERS:
+                break
+
+    def removed(self, text: str, limit: int, instead: str) -> str:
+        """``text`` with ``instead`` for each value; of a longer text, somewhat more than ``limit`` characters."""
+        if not self._complete:
+            return instead  # a value that could not be read might be anywhere
+        if cut := len(text) > limit + MARGIN:
+            text = text[: limit + MARGIN]
+        kept: list[str] = []
+        done = work = 0
+        for found in _STARTS.finditer(text) if self._values else ():
+            at = found.start()
+            if at < done:
+                continue
+            first = _FIRST.match(text, at).group()  # type: ignore[union-attr]
+            lengths, forms, cost = self._within.get(first, _NONE)
+            work += cost
+            if work > _MOST_WORK:
+                return "".join((*kept, text[done:at], instead))
+            end = self._end(text, at, lengths)
+            if end is None and cut:
+                rest = text[at:]
+                if len(first) == len(rest):  # the last word may be cut
+                    end = len(text) if any(form.startswith(rest) for form in self._values) else None
+                elif lengths and lengths[0] > len(rest):
+                    work += len(forms)
+                    end = len(text) if any(form.startswith(rest) for form in forms) else None
+            if end is not None:
+                kept += (text[done:at], instead)
+                done = end
+        return "".join((*kept, text[done:], "…" if cut else ""))
+
+    def _end(self, text: str, at: int, lengths: list[int]) -> int | None:
+        """The end of the longest value that begins at ``at``."""
+        for length in lengths:
+            end = at + length
+            beginning = self._values.get(text[at:end])
+            if beginning:
+                return len(text)  # how far the value continues is unknown
+            if beginning is not None and not _WORD_GOES_ON.match(text, end):
+                return end
+        return None

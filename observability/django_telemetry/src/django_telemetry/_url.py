@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import Any
 
 from django.conf import settings
 from django.http.request import split_domain_port, validate_host
-from django.urls import URLPattern, URLResolver, get_resolver
+from django.urls import LocalePrefixPattern, URLPattern, URLResolver, get_resolver
+from django.utils import translation
+from django.utils.functional import Promise
 
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\Z", re.IGNORECASE | re.ASCII)
 _NUMBER = re.compile(r"\d{1,10}\Z", re.ASCII)
@@ -18,15 +21,14 @@ _MAX_SEGMENTS = 16
 
 
 @lru_cache(maxsize=8)
-def _vocabulary(urlconf: str | None) -> frozenset[str]:
-    """The fixed words of all routes: the only path segments that are certainly not client-supplied."""
+def _vocabulary(urlconf: str) -> frozenset[str]:
+    """The fixed words of all routes in all languages, the only segments that are certainly not client-supplied."""
     words: set[str] = set()
 
     def visit(patterns: list[URLPattern | URLResolver]) -> None:
         for entry in patterns:
-            for segment in re.split(r"[/^$\\()?<>:]+", str(entry.pattern)):
-                if _WORD.match(segment):
-                    words.add(segment)
+            for text in _texts(entry.pattern):
+                words.update(segment for segment in re.split(r"[/^$\\()?<>:]+", text) if _WORD.match(segment))
             if isinstance(entry, URLResolver):
                 visit(entry.url_patterns)
 
@@ -34,13 +36,38 @@ def _vocabulary(urlconf: str | None) -> frozenset[str]:
     return frozenset(words)
 
 
-@lru_cache(maxsize=1024)
+def _texts(pattern: Any) -> set[str]:
+    """The route of ``pattern`` in every language that it depends on."""
+    translated = isinstance(pattern, LocalePrefixPattern) or any(
+        isinstance(getattr(pattern, name, None), Promise) for name in ("_route", "_regex")
+    )
+    if not translated:
+        return {str(pattern)}
+    texts = set()
+    for code, _ in settings.LANGUAGES:
+        with translation.override(code):
+            texts.add(str(pattern))
+    return texts
+
+
 def safe_path(path: str, urlconf: str | None = None) -> str:
     """``path`` with every segment masked that is neither a word of a route, nor a UUID, nor a short number.
 
     A path can contain a password-reset token or any other client input. Ids stay: the on-call engineer needs them.
+    While the URLconf can't be imported, no word is known.
     """
-    words = _vocabulary(urlconf)
+    try:
+        return _masked(path, urlconf or settings.ROOT_URLCONF)
+    except Exception:  # Django reports it
+        return _mask(path, frozenset())
+
+
+@lru_cache(maxsize=1024)
+def _masked(path: str, urlconf: str) -> str:
+    return _mask(path, _vocabulary(urlconf))
+
+
+def _mask(path: str, words: frozenset[str]) -> str:
     segments = path.split("/", _MAX_SEGMENTS)
     return "/".join(
         segment if not segment or segment in words or _UUID.match(segment) or _NUMBER.match(segment) else HIDDEN

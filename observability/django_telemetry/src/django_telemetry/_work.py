@@ -11,13 +11,14 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, StatusCode
 from opentelemetry.trace.propagation import _SPAN_KEY
 
-from ._client_values import select
+from ._client_values import MARGIN, ClientValues
 from ._deadline import Deadline
 
 _WORK_KEY = otel_context.create_key("django-telemetry-work")
 
 # An unsampled unit of work remembers this many of its calls, in case the tail rule keeps it.
 MAX_REMEMBERED = 64
+_MAX_RESULTS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +46,9 @@ class Work:
     remembered: list[Remembered] | None = None
     # The error report's description of the work: the route or method, set by the code that started the work.
     summary: dict[str, Any] | None = None
-    # Returns the client-supplied values; called only after a failure.
-    received: Callable[[], Iterator[str]] | None = None
-    _foreign: tuple[str, ...] | None = None
+    # Returns what changes when there are more client-supplied values, and the values. Called only after a failure.
+    received: Callable[[], tuple[object, Iterator[str]]] | None = None
+    _client_values: tuple[object, ClientValues, dict[tuple[str, int], str]] | None = None
 
     def __init__(self, request_id: str, span: Span, deadline: Deadline | float | None, *, remember: bool) -> None:
         self.request_id = request_id
@@ -73,11 +74,24 @@ class Work:
         if self.remembered is not None:
             self._keep = True
 
-    def foreign_values(self) -> tuple[str, ...]:
-        """The client-supplied values, longest first."""
-        if self._foreign is None:
-            self._foreign = select(self.received()) if self.received is not None else ()
-        return self._foreign
+    def without_client_values(self, text: str, limit: int, instead: str) -> str:
+        """``text`` with ``instead`` for each client-supplied value; of a long one, about ``limit`` characters."""
+        if self.received is None:
+            return text
+        state, received = self.received()
+        known = self._client_values
+        if known is None or known[0] != state:
+            known = self._client_values = (state, ClientValues(received), {})
+        _, values, results = known
+        # The span, the line and the error report of one failure contain the same texts.
+        key = (text[: limit + MARGIN + 1], limit)
+        result = results.get(key)
+        if result is None:
+            result = values.removed(text, limit, instead)
+            if len(results) >= _MAX_RESULTS:
+                results.clear()
+            results[key] = result
+        return result
 
     def remember(self, call: Remembered) -> None:
         if self.remembered is not None and len(self.remembered) < MAX_REMEMBERED:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable
 
 from prometheus_client import REGISTRY
@@ -9,26 +10,39 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-REASONS = ("queue_full", "export_failed", "shutdown")
+INTERNAL_ERROR = "internal_error"
+REASONS = ("queue_full", "export_failed", "shutdown", INTERNAL_ERROR)
 
 
 class Account:
     """The counters of one signal. Plain numbers, since every request updates them; collected at scrape time."""
 
-    __slots__ = ("delivered", "lost", "made", "signal", "waiting")
+    __slots__ = ("_failed", "_lock", "delivered", "lost", "made", "signal", "waiting")
 
     def __init__(self, signal: str) -> None:
         self.signal = signal
-        self.made = 0
-        self.delivered = 0
-        self.lost = dict.fromkeys(REASONS, 0)
         self.waiting: Callable[[], int] = lambda: 0
+        self.after_fork()
 
     def after_fork(self) -> None:
         """Reset the counters: a forked child starts with an empty queue."""
         self.made = 0
         self.delivered = 0
         self.lost = dict.fromkeys(REASONS, 0)
+        # Items that were lost before they reached the queue, whose lock protects the other counters.
+        self._failed = 0
+        self._lock = threading.Lock()
+
+    def fail(self) -> None:
+        """Count an item that could not be created because telemetry itself failed."""
+        with self._lock:
+            self._failed += 1
+
+    def totals(self) -> tuple[int, int, dict[str, int]]:
+        """(made, delivered, lost by reason), including the items that could not be created."""
+        failed, lost = self._failed, dict(self.lost)
+        lost[INTERNAL_ERROR] += failed
+        return self.made + failed, self.delivered, lost
 
 
 class _Accounts(Collector):
@@ -45,9 +59,10 @@ class _Accounts(Collector):
         )
         waiting = GaugeMetricFamily("telemetry_queue_items", "Telemetry items waiting to be sent.", labels=["signal"])
         for account in list(self.accounts.values()):
-            items.add_metric([account.signal, "made", ""], account.made)
-            items.add_metric([account.signal, "delivered", ""], account.delivered)
-            for reason, count in list(account.lost.items()):
+            made, delivered, lost = account.totals()
+            items.add_metric([account.signal, "made", ""], made)
+            items.add_metric([account.signal, "delivered", ""], delivered)
+            for reason, count in lost.items():
                 items.add_metric([account.signal, "lost", reason], count)
             waiting.add_metric([account.signal], account.waiting())
         return [items, waiting]

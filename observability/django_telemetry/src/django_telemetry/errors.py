@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import Token
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import sentry_sdk
 from opentelemetry import trace
@@ -17,11 +17,14 @@ from sentry_sdk.integrations.dedupe import DedupeIntegration
 from sentry_sdk.integrations.excepthook import ExcepthookIntegration
 from sentry_sdk.scope import Scope, ScopeType, _isolation_scope, register_external_propagation_context
 
+from ._guard import guarded, internal_error
 from ._ids import hex_ids
+from ._plain import exception_text, name_of, text_of
+from ._records import LONGEST_MESSAGE, message_of
 from ._sentry_transport import BoundedTransport
 from ._work import current_work
 from .conf import TelemetryConfig
-from .redaction import redact_failure, redact_value
+from .redaction import MAX_MESSAGE, REDACTED, redact_failure, redact_value
 
 if TYPE_CHECKING:
     from sentry_sdk._types import Event, Hint
@@ -120,13 +123,27 @@ def disable() -> None:
 
 def capture_exception(exc: BaseException) -> None:
     """Report ``exc`` once, however many layers it passes. Does nothing when error reporting is off."""
-    if not _enabled or getattr(exc, _CAPTURED, False):
+    if not _enabled:
         return
-    with suppress(AttributeError):  # an exception class with slots may be reported twice
-        setattr(exc, _CAPTURED, True)
-    sentry_sdk.capture_exception(exc)
+    try:
+        if getattr(exc, _CAPTURED, False):
+            return
+        with suppress(AttributeError):  # an exception class with slots may be reported twice
+            setattr(exc, _CAPTURED, True)
+        sentry_sdk.capture_exception(exc)
+    except Exception:  # the class may define any attribute as it likes
+        internal_error("errors", "the report of an exception")
+        _capture_reduced(exc)
 
 
+@guarded("errors")
+def _capture_reduced(exc: BaseException) -> None:
+    """Report only the type and the text of ``exc``."""
+    value = {"type": name_of(type(exc)), "value": redact_failure(exception_text(exc, 2 * MAX_MESSAGE))}
+    sentry_sdk.capture_event({"level": "error", "exception": {"values": [value]}})
+
+
+@guarded("errors")
 def capture_log(record: logging.LogRecord) -> None:
     """Report a log record of level ERROR or above: its exception if it has one, else its message."""
     if not _enabled or record.name.startswith(("sentry_sdk", "django_telemetry")):
@@ -139,13 +156,16 @@ def capture_log(record: logging.LogRecord) -> None:
         {
             "level": "fatal" if record.levelno >= logging.CRITICAL else "error",
             "logger": record.name,
-            "logentry": {"message": redact_failure(str(record.msg)), "formatted": redact_failure(record.getMessage())},
+            "logentry": {
+                "message": redact_failure(text_of(record.msg, LONGEST_MESSAGE)),
+                "formatted": redact_failure(message_of(record)),
+            },
         }
     )
 
 
 def enter_scope() -> Token[Scope | None] | None:
-    """Start an isolation scope for a unit of work; pass the token to leave_scope()."""
+    """Start an isolation scope for a unit of work; pass the token to leave_scope(). Doesn't raise."""
     if not _enabled:
         return None
     base = _isolation_scope.get()
@@ -173,6 +193,19 @@ def _propagation_context() -> tuple[str, str] | None:
 
 
 def _before_send(event: Event, hint: Hint) -> Event | None:
+    """The event as it leaves the process; only its type and level when it can't be completed."""
+    try:
+        return _completed(event)
+    except Exception:  # sentry-sdk would drop the event without a trace
+        internal_error("errors", "the contents of an error report")
+        kept = ("event_id", "timestamp", "level", "platform", "environment", "release", "server_name")
+        reduced: Any = {key: event[key] for key in kept if key in event}  # type: ignore[literal-required]
+        exc_info = hint.get("exc_info")
+        kind = name_of(exc_info[0]) if exc_info else "Error"
+        return cast("Event", {**reduced, "exception": {"values": [{"type": kind, "value": REDACTED}]}})
+
+
+def _completed(event: Event) -> Event:
     """Add what the disabled integrations would have added, and remove what must not leave the process."""
     work = current_work()
     if work is not None:
@@ -187,11 +220,11 @@ def _before_send(event: Event, hint: Hint) -> Event | None:
     event["modules"] = _modules()
     for item in (event.get("exception") or {}).get("values", ()):
         if item.get("value"):
-            item["value"] = redact_failure(str(item["value"]))
+            item["value"] = redact_failure(text_of(item["value"], 2 * MAX_MESSAGE))
         for frame in (item.get("stacktrace") or {}).get("frames", ()):
             frame.pop("vars", None)
     if event.get("message"):
-        event["message"] = redact_failure(str(event["message"]))
+        event["message"] = redact_failure(text_of(event["message"], 2 * MAX_MESSAGE))
     for key in ("extra", "tags", "user", "breadcrumbs", "logentry", "contexts", "fingerprint"):
         if event.get(key):
             event[key] = redact_value(event[key])

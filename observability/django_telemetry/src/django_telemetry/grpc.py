@@ -343,8 +343,11 @@ class _Rpc:
             deadline=Deadline.after(timeout),
         )
         sent = context.invocation_metadata() or ()
-        self._unit.work.received = lambda: itertools.chain(
-            _client_values.of_pairs(sent), *(_client_values.of_message(message) for message in requests)
+        self._unit.work.received = lambda: (
+            [id(message) for message in requests],
+            itertools.chain(
+                _client_values.of_pairs(sent), *(_client_values.of_message(message) for message in requests)
+            ),
         )
         self.context = _Context(context)
         self._token = otel_context.attach(context_for(self._unit.work))

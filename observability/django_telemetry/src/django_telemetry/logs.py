@@ -6,6 +6,7 @@ import copy
 import logging
 import logging.config
 import os
+import re
 import sys
 import time
 from collections.abc import Mapping
@@ -15,16 +16,28 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import orjson
+from django.http import HttpRequest
 from opentelemetry import trace
 from opentelemetry.trace import SpanContext
 from pythonjsonlogger.orjson import OrjsonFormatter
 
 from . import errors
+from ._guard import internal_error
 from ._ids import hex_ids, new_event_id
-from ._url import safe_path
+from ._plain import encodable, name_of, text_of
+from ._records import LONGEST_MESSAGE, MAX_LOG_MESSAGE, event_of, message_of
 from ._work import current_work
 from .conf import TelemetryConfig, get_config, load
-from .redaction import REDACTED, is_denied, redact_exception, redact_failure, redact_text, redact_value
+from .redaction import (
+    MAX_STACK,
+    REDACTED,
+    Budget,
+    is_denied,
+    redact_exception,
+    redact_failure,
+    redact_text,
+    redact_value,
+)
 from .writer import LineWriter
 
 ECS_VERSION = "8.11.0"
@@ -36,21 +49,55 @@ _REQUEST_LINE_BYTES = 640
 
 _ORJSON_OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS | orjson.OPT_APPEND_NEWLINE
 _LEVELS = {level: logging.getLevelName(level).lower() for level in (10, 20, 30, 40, 50)}
-_RECORD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "request", "taskName"}
+_RECORD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+# The fields of every line. The ids of a line outside of any unit of work belong to it too: they are never an extra's.
+_ENVELOPE = (
+    "@timestamp",
+    "message",
+    "ecs.version",
+    "log.level",
+    "log.logger",
+    "service.name",
+    "service.node.name",
+    "service.environment",
+    "service.version",
+    "event.id",
+    "trace.id",
+    "trace.sampled",
+    "span.id",
+    "request.id",
+)
+# The name of an ECS or semantic-convention field.
+_FIELD = re.compile(r"[A-Za-z_][\w-]*(?:\.[\w-]+)+\Z", re.ASCII)
+_LONGEST_NAME = 128
 
 
 def _jsonable(value: Any) -> str:
-    return redact_text(str(value), 512)
+    return redact_text(text_of(value, 1024), 512)
 
 
-def _message(record: logging.LogRecord) -> str:
-    """The record's message. Django's messages about a request contain the path, which is client-supplied."""
-    request = getattr(record, "request", None)
-    path = getattr(request, "path", None)
-    if path is None or not isinstance(record.args, tuple):
-        return record.getMessage()
-    shown = safe_path(path, getattr(request, "urlconf", None))
-    return str(record.msg) % tuple(shown if argument == path else argument for argument in record.args)
+def _dumps(fields: Mapping[str, Any], options: int | None = None) -> bytes:
+    """``fields`` as JSON. Text that UTF-8 can't encode is escaped."""
+    try:
+        return orjson.dumps(fields, _jsonable, options)
+    except TypeError:
+        return orjson.dumps(_encodable(fields), _jsonable, options)
+
+
+def _quoted(text: str) -> str:
+    """``text`` as a JSON string."""
+    try:
+        return orjson.dumps(text).decode()
+    except TypeError:
+        return orjson.dumps(encodable(text)).decode()
+
+
+def _encodable(value: Any) -> Any:
+    if isinstance(value, str):
+        return encodable(value)
+    if isinstance(value, Mapping):
+        return {encodable(str(name)): _encodable(item) for name, item in value.items()}
+    return [_encodable(item) for item in value] if isinstance(value, list) else value
 
 
 # The request attribute that keeps the log fields of a failed request for lines written after its end.
@@ -94,29 +141,37 @@ class EcsFormatter(OrjsonFormatter):
     def format_bytes(self, record: logging.LogRecord) -> bytes:
         """The record as a line of UTF-8 with its newline."""
         fields = self.document(record.created, record.levelno, record.name)
-        if "request.id" not in fields:
-            fields.update(getattr(getattr(record, "request", None), LOG_FIELDS, ()))
-        try:
-            message = _message(record)
-        except Exception:  # wrong arguments in a log call must not lose the line or fail the request
-            message = str(record.msg)
+        request = record.__dict__.get("request")
+        if "request.id" not in fields and issubclass(type(request), HttpRequest):
+            fields.update(getattr(request, LOG_FIELDS, ()))
+        given: dict[Any, Any] = record.__dict__
+        if type(record.msg) is dict:  # structlog, and others who log events instead of texts
+            message, event = event_of(record.msg)
+            given = {**given, **event}
+        else:
+            message = message_of(record)
         # Messages about failures often quote client-supplied values.
         redact = redact_failure if record.levelno >= logging.ERROR else redact_text
-        fields["message"] = redact(message, 8192)
-        for name, value in record.__dict__.items():
-            if name in _RECORD_ATTRIBUTES or name.startswith("_"):
-                continue
-            safe = REDACTED if is_denied(name) else redact_value(value)
-            if "." in name:
-                fields[name] = safe
-            else:
-                fields[f"labels.{name}"] = safe if isinstance(safe, str) else orjson.dumps(safe, _jsonable).decode()
-        if record.exc_info and record.exc_info[1] is not None:
-            exc = record.exc_info[1]
-            fields["error.type"] = type(exc).__qualname__
+        fields["message"] = redact(message, MAX_LOG_MESSAGE)
+        exc = record.exc_info[1] if record.exc_info else None
+        if exc is not None:
+            fields["error.type"] = name_of(type(exc))
             fields["error.message"], fields["error.stack_trace"] = redact_exception(exc)
         elif record.stack_info:
-            fields["error.stack_trace"] = redact_text(record.stack_info, 16384)
+            fields["error.stack_trace"] = redact_text(str(record.stack_info), MAX_STACK)
+        _add_extras(fields, given, own=record.name == ACCESS_LOGGER)
+        return self.line(fields)
+
+    def reduced(self, record: logging.LogRecord) -> bytes:
+        """The record as a line without what may have made format_bytes() fail: extras, arguments, exception."""
+        fields: dict[str, Any] = {
+            "@timestamp": datetime.fromtimestamp(time.time(), UTC),
+            "log.level": _LEVELS.get(record.levelno, "info"),
+            "log.logger": text_of(record.name, 256),
+            **self.base,
+            "event.id": new_event_id(),
+            "message": redact_failure(text_of(record.msg, LONGEST_MESSAGE), MAX_LOG_MESSAGE),
+        }
         return self.line(fields)
 
     def document(self, created: float, level: int, logger: str) -> dict[str, Any]:
@@ -133,7 +188,33 @@ class EcsFormatter(OrjsonFormatter):
         return fields
 
     def line(self, fields: Mapping[str, Any]) -> bytes:
-        return orjson.dumps(fields, _jsonable, _ORJSON_OPTIONS)
+        return _dumps(fields, _ORJSON_OPTIONS)
+
+
+def _add_extras(fields: dict[str, Any], given: Mapping[Any, Any], *, own: bool) -> None:
+    """Add what a log call passed as ``extra``. Only the library's own lines replace fields that are there already."""
+    budget = Budget()
+    for key, value in given.items():
+        if key in _RECORD_ATTRIBUTES or (key == "request" and issubclass(type(value), HttpRequest)):
+            continue
+        name = encodable(text_of(key, _LONGEST_NAME)[:_LONGEST_NAME])
+        safe = REDACTED if is_denied(name) else redact_value(value, budget)
+        if _FIELD.match(name):
+            if own or (name not in fields and not _is_reserved(name)):
+                fields[name] = safe
+                continue
+            if fields.get(name) == safe:
+                continue
+        # A name that isn't a field's would make the log store refuse the line, or contradict the mapping of another.
+        label = "labels." + (name.strip(".").replace(".", "_") or "unnamed")
+        while label in fields:
+            label += "_"
+        fields[label] = safe if isinstance(safe, str) else _dumps(safe).decode()
+
+
+def _is_reserved(name: str) -> bool:
+    """Whether a field of this name would replace a field of every line, or contradict its type in the log store."""
+    return any(f"{name}.".startswith(f"{own}.") or own.startswith(f"{name}.") for own in _ENVELOPE)
 
 
 _SAID = "__telemetry_said__"
@@ -155,20 +236,26 @@ class StdoutHandler(logging.Handler):
 
     def __init__(self, level: int = logging.NOTSET) -> None:
         super().__init__(level)
-        self.setFormatter(EcsFormatter())
+        self._own = EcsFormatter()
+        self.setFormatter(self._own)
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
+            writer().write(self._line(record))
+        except Exception:
+            internal_error("logs", "a log line")
+        if record.levelno >= logging.ERROR:
+            errors.capture_log(record)
+
+    def _line(self, record: logging.LogRecord) -> bytes:
+        try:
             formatter = self.formatter
             if isinstance(formatter, EcsFormatter):
-                line = formatter.format_bytes(record)
-            else:
-                line = self.format(record).encode("utf-8", "backslashreplace") + b"\n"
-            writer().write(line)
-            if record.levelno >= logging.ERROR:
-                errors.capture_log(record)
+                return formatter.format_bytes(record)
+            return self.format(record).encode("utf-8", "backslashreplace") + b"\n"
         except Exception:
-            self.handleError(record)
+            internal_error("logs", "the formatting of a log record")
+            return self._own.reduced(record)
 
 
 _writer: LineWriter | None = None
@@ -241,7 +328,7 @@ class AccessLog:
         fields["message"] = message
         fields["@timestamp"] = datetime.fromtimestamp(time.time(), UTC)
         fields["event.id"] = new_event_id()
-        writer().write(self._shared + orjson.dumps(fields, _jsonable, _ORJSON_OPTIONS)[1:])
+        writer().write(self._shared + _dumps(fields, _ORJSON_OPTIONS)[1:])
 
     def write_request(self, request: RequestLine) -> None:
         """Write a request's line like write(), but let the writer's thread render it."""
@@ -261,7 +348,7 @@ class AccessLog:
         head = self._kinds.get(key)
         if head is None:
             message, fields = self._kind(request)
-            head = (self._shared + orjson.dumps({**fields, "message": message})[1:-1]).decode()
+            head = (self._shared + _dumps({**fields, "message": message})[1:-1]).decode()
             if len(self._kinds) >= _MAX_KINDS:
                 self._kinds.clear()
             self._kinds[key] = head
@@ -274,7 +361,7 @@ class AccessLog:
         line = (
             f'{head},"@timestamp":"{shown}.{fraction // 1000:06d}Z","event.id":"{new_event_id()}"'
             f',"request.id":"{request_id}","event.duration":{duration},"http.request.body.bytes":{received}'
-            f',"url.path":{orjson.dumps(path).decode()}'
+            f',"url.path":{_quoted(path)}'
         )
         if sent is not None:
             line += f',"http.response.body.bytes":{sent}'

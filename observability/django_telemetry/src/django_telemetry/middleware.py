@@ -18,16 +18,25 @@ from django.http import HttpRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
-from opentelemetry.trace import Link, Span, SpanContext, SpanKind, StatusCode, TraceFlags
+from opentelemetry.trace import INVALID_SPAN, Link, Span, SpanContext, SpanKind, StatusCode, TraceFlags
 from opentelemetry.trace.propagation import _SPAN_KEY
 
 from . import _client_values, errors
 from ._carrying import within
 from ._fork import notice
+from ._guard import guarded, internal_error
 from ._http_metrics import METHODS, content_length, counting_middlewares, http_metrics
-from ._ids import REQUEST_ID_HEADER, TRACE_RESPONSE_HEADER, accept_request_id, hex_ids, parse_traceparent
+from ._ids import (
+    REQUEST_ID_HEADER,
+    TRACE_RESPONSE_HEADER,
+    accept_request_id,
+    hex_ids,
+    new_request_id,
+    parse_traceparent,
+)
+from ._plain import name_of
 from ._span import Template, finish
-from ._url import safe_host, safe_path
+from ._url import HIDDEN, safe_host, safe_path
 from ._work import Remembered, Work, context_for, current_work
 from .conf import get_config
 from .deadlines import META_KEY as DEADLINE_META_KEY
@@ -53,8 +62,8 @@ class _HttpWork(Work):
     # The exception that failed the request, and the one that the view raised, which something else may have answered.
     exception: BaseException | None = None
     raised: Exception | None = None
-    # Whether the span of a streaming response has ended.
-    ended = False
+    # Whether its samples, line and span have been written.
+    finished = False
 
     def __init__(
         self,
@@ -127,6 +136,7 @@ class TelemetryMiddleware:
             raise
         return self._respond(work, request, response)
 
+    @guarded("metrics")
     def note_raised(self, work: _HttpWork, request: HttpRequest, exception: Exception) -> None:
         """Count an exception raised by a view, whatever answers it: Django with 404 or 403, or another middleware."""
         work.raised = exception
@@ -134,9 +144,26 @@ class TelemetryMiddleware:
             self._metrics.exception(request, exception)
 
     def _begin(self, request: HttpRequest) -> _HttpWork:
-        notice()
-        meta = request.META
+        """Start the request's unit of work; one without a span and without its caller's ids if this fails."""
         start = time_ns(), perf_counter_ns()
+        try:
+            notice()
+            work = self._start(request, start)
+        except Exception:
+            internal_error("traces", "the start of a request")
+            deadline = monotonic() + self._request_timeout
+            work = _HttpWork(request, new_request_id(), INVALID_SPAN, deadline, None, (), start, remember=False)
+        work.owner = self
+        work.token = otel_context.attach(context_for(work))
+        work.scope_token = None
+        try:
+            work.scope_token = errors.enter_scope()
+        except Exception:
+            internal_error("errors", "the start of a request")
+        return work
+
+    def _start(self, request: HttpRequest, start: tuple[int, int]) -> _HttpWork:
+        meta = request.META
         parent: SpanContext | None = None
         links: tuple[Link, ...] = ()
         outer = otel_context.get_current().get(_SPAN_KEY)
@@ -161,9 +188,6 @@ class TelemetryMiddleware:
         )
         if meta.get("CONTENT_LENGTH") or "HTTP_TRANSFER_ENCODING" in meta:
             _client_values.record_body(request)
-        work.owner = self
-        work.token = otel_context.attach(context_for(work))
-        work.scope_token = errors.enter_scope()
         return work
 
     def _caller(self, meta: Mapping[str, Any]) -> tuple[SpanContext | None, tuple[Link, ...]]:
@@ -177,14 +201,28 @@ class TelemetryMiddleware:
         return (remote, ()) if trusted else (None, (Link(remote),))
 
     def _respond(self, work: _HttpWork, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-        if response.status_code >= 500 and work.raised is not None and work.exception is None:
-            note_failure(work, request, work.raised)  # another middleware's process_exception() has answered it
-        if response.streaming:
-            # Last chance to decide the sampled flag of the traceresponse header.
-            self._judge(work, request, response.status_code, perf_counter_ns() - work.start)
-            self._stream(work, request, cast(StreamingHttpResponse, response))
-        else:
-            self._finish(work, request, response, work.exception)
+        ends_later = False
+        try:
+            if response.status_code >= 500 and work.raised is not None and work.exception is None:
+                note_failure(work, request, work.raised)  # another middleware's process_exception() has answered it
+            if response.streaming:
+                # Last chance to decide the sampled flag of the traceresponse header.
+                self._judge(work, request, response.status_code, perf_counter_ns() - work.start)
+                self._stream(work, request, cast(StreamingHttpResponse, response))
+                ends_later = True
+            else:
+                self._finish(work, request, response, work.exception)
+            self._announce(work, request, response)
+        except Exception:
+            internal_error("traces", "the end of a request")
+            if not ends_later:
+                self._finish(work, request, response, work.exception)
+        finally:
+            self._leave(work)
+        return response
+
+    def _announce(self, work: _HttpWork, request: HttpRequest, response: HttpResponseBase) -> None:
+        """Add the ids to the response's headers, and to what Django logs about it."""
         # Skips the header class's validation: both values are generated here from hex digits and validated characters.
         headers: dict[str, tuple[str, str]] = response.headers._store
         # A header that the application has set itself stays.
@@ -196,29 +234,32 @@ class TelemetryMiddleware:
         if response.status_code >= 400:
             # Django logs the error after the last middleware, when the context of the work has been reset.
             request.__dict__[LOG_FIELDS] = log_fields(work.span.get_span_context(), work.request_id)
-        self._leave(work)
-        return response
 
     def _leave(self, work: _HttpWork) -> None:
-        errors.leave_scope(work.scope_token)
-        otel_context.detach(work.token)
+        try:
+            errors.leave_scope(work.scope_token)
+        except Exception:
+            internal_error("errors", "the end of a request")
+        finally:
+            otel_context.detach(work.token)
 
     def _stream(self, work: _HttpWork, request: HttpRequest, response: StreamingHttpResponse) -> None:
         """Generate the body inside the work's context, and end the work when the response is closed."""
         inside = context_for(work)
 
         def failed(exc: Exception) -> None:
-            work.keep()
-            note_failure(work, request, exc)
-            # Only here are the ids known: the server logs it later, outside of the work's context.
-            logger.error("The response to %s broke off.", _path(request), exc_info=exc)
-            mark_as_said(exc)
+            try:
+                work.keep()
+                note_failure(work, request, exc)
+                # Only here are the ids known: the server logs it later, outside of the work's context.
+                logger.error("The response to %s broke off.", _path(request), exc_info=exc)
+                mark_as_said(exc)
+            except Exception:
+                internal_error("errors", "the failure of a streamed response")
             close()  # ASGI servers don't close a response whose body has failed
 
         def close() -> None:
-            if not work.ended:
-                work.ended = True
-                within(inside, self._finish, work, request, response, work.exception)
+            within(inside, self._finish, work, request, response, work.exception)
 
         if getattr(response, "file_to_stream", None) is not None:
             pass  # a file: no service code runs, and the server may send it without reading it into Python
@@ -241,7 +282,25 @@ class TelemetryMiddleware:
     def _finish(
         self, work: _HttpWork, request: HttpRequest, response: HttpResponseBase | None, exc: BaseException | None
     ) -> None:
+        """Write the request's samples, access line and span, once. Never raises."""
+        if work.finished:
+            return
+        work.finished = True
         elapsed = perf_counter_ns() - work.start
+        try:
+            self._emit(work, request, response, exc, elapsed)
+        except Exception:
+            internal_error("traces", "the end of a request")
+            self._emit_reduced(work, exc, elapsed)
+
+    def _emit(
+        self,
+        work: _HttpWork,
+        request: HttpRequest,
+        response: HttpResponseBase | None,
+        exc: BaseException | None,
+        elapsed: int,
+    ) -> None:
         status = response.status_code if response is not None else 499 if _went_away(exc) else 500
         if not work.recording:
             self._judge(work, request, status, elapsed)
@@ -253,11 +312,15 @@ class TelemetryMiddleware:
         response_size = None
         if response is not None and not response.streaming:
             response_size = len(response.content)  # type: ignore[attr-defined]
+        # One of the three that fails doesn't cost the others.
         if self._metrics is not None:
             ids = work.ids if sampled else None
             at = (work.start_ns + elapsed) / 1e9
             seconds = elapsed / 1e9
-            self._metrics.observe(request, response, method, scheme, seconds, request_size, response_size, ids, at)
+            try:
+                self._metrics.observe(request, response, method, scheme, seconds, request_size, response_size, ids, at)
+            except Exception:
+                internal_error("metrics", "the samples of a request")
         access = self._access.enabled()
         if not access and not sampled:
             return
@@ -267,26 +330,47 @@ class TelemetryMiddleware:
         path = _path(request)
         if access:
             error = None if exc is None else type(exc).__qualname__
-            self._access.write_request(
-                RequestLine(
-                    method,
-                    route,
-                    path,
-                    status,
-                    error,
-                    work.start_ns,
-                    elapsed,
-                    request_size,
-                    response_size,
-                    work.request_id,
-                    work.ids,
-                    sampled,
+            try:
+                self._access.write_request(
+                    RequestLine(
+                        method,
+                        route,
+                        path,
+                        status,
+                        error,
+                        work.start_ns,
+                        elapsed,
+                        request_size,
+                        response_size,
+                        work.request_id,
+                        work.ids,
+                        sampled,
+                    )
                 )
-            )
+            except Exception:
+                internal_error("logs", "the access line of a request")
         if sampled:
-            self._end_span(
-                work, request, self._template(request, scheme, method, route, status, exc), path, elapsed, exc
-            )
+            try:
+                template = self._template(request, scheme, method, route, status, exc)
+                self._end_span(work, request, template, path, elapsed, exc)
+            except Exception:
+                internal_error("traces", "the span of a request")
+                _end_reduced(work, elapsed)
+
+    def _emit_reduced(self, work: _HttpWork, exc: BaseException | None, elapsed: int) -> None:
+        """Write the access line and the span of a request that nothing is known about but its ids and its time."""
+        try:
+            if self._access.enabled():
+                error = None if exc is None else name_of(type(exc))
+                ids, sampled = work.ids, work.recording
+                start, request_id = work.start_ns, work.request_id
+                line = RequestLine(
+                    "_OTHER", None, HIDDEN, 500, error, start, elapsed, 0, None, request_id, ids, sampled
+                )
+                self._access.write_request(line)
+        except Exception:
+            internal_error("logs", "the access line of a request")
+        _end_reduced(work, elapsed)
 
     def _template(
         self,
@@ -376,6 +460,15 @@ def _started_as(request: HttpRequest) -> str:
     return method if method is not None and method in METHODS else "HTTP"
 
 
+def _end_reduced(work: _HttpWork, elapsed: int) -> None:
+    """End the span without attributes that describe the request."""
+    try:
+        work.span.set_attribute("request.id", work.request_id)
+        work.span.end(work.start_ns + elapsed)
+    except Exception:
+        internal_error("traces", "the span of a request")
+
+
 def _path(request: HttpRequest) -> str:
     """The path, with client-supplied segments masked."""
     match = request.resolver_match
@@ -434,6 +527,7 @@ async def _run_async_inside(
                 close()
 
 
+@guarded("errors")
 def note_request_exception(sender: Any, request: HttpRequest | None = None, **_: Any) -> None:
     """Receiver of Django's got_request_exception: an unhandled exception in a view or a middleware."""
     import sys

@@ -5,14 +5,26 @@ from __future__ import annotations
 import re
 import traceback
 from collections.abc import Iterable, Mapping
+from datetime import date, time
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
+from ._guard import internal_error
+from ._plain import evaluated, exception_text, is_lazy, moment, name_of, text_of
 from ._work import current_work
 
 REDACTED = "[redacted]"
 MAX_MESSAGE = 2048
 MAX_STACK = 16384
+_MAX_DEPTH = 6
+_MAX_ITEMS = 64
+_MAX_CAUSES = 16
+_MAX_EXCEPTIONS = 16
+_MAX_FRAMES = 40
+_MAX_NOTES = 8
+# What a JSON serialiser and the log store keep as a number.
+_SMALLEST, _LARGEST = -(2**63), 2**64 - 1
 
 # Parts of names (headers, query and JSON keys, metadata) whose values are secret or personal.
 _DENIED_PARTS = (
@@ -122,50 +134,130 @@ def redact_text(text: str, limit: int = MAX_MESSAGE) -> str:
     return _KEYED.sub(lambda match: match.group("name") + REDACTED, text)
 
 
-def redact_value(value: Any, depth: int = 0) -> Any:
-    """``value`` with denied keys and sensitive patterns replaced recursively; other types become redacted text."""
-    if isinstance(value, str):
-        return redact_text(value)
-    if value is None or isinstance(value, (bool, int, float)):
+class Budget:
+    """How much more of some values is copied: scalars, and characters of text."""
+
+    __slots__ = ("characters", "scalars")
+
+    def __init__(self, scalars: int = 1000, characters: int = 32768) -> None:
+        self.scalars = scalars
+        self.characters = characters
+
+    def text(self, text: str, limit: int) -> str:
+        """``text``, redacted, cut to ``limit`` characters and to what is left."""
+        text = redact_text(text, max(0, min(limit, self.characters)))
+        self.characters -= len(text)
+        return text
+
+
+def redact_value(value: Any, budget: Budget | None = None, depth: int = 0) -> Any:
+    """``value`` as data that JSON can contain, with denied keys and sensitive patterns replaced recursively.
+
+    Objects of other types become redacted text, dates ISO 8601. Lazy objects and querysets are not evaluated. Never
+    raises; what exceeds ``budget`` is cut.
+    """
+    budget = budget or Budget()
+    try:
+        return _redacted(value, budget, depth)
+    except Exception:  # for example a mapping whose items() raises, or that another thread changes
+        return f"<unprintable {name_of(type(value))}>"
+
+
+def _redacted(value: Any, budget: Budget, depth: int) -> Any:
+    kind = type(value)
+    budget.scalars -= 1
+    if budget.scalars < 0:
+        return "…"
+    if kind is str:
+        return budget.text(value, MAX_MESSAGE)
+    if value is None or kind is bool or kind is float:
         return value
-    if depth >= 6:
-        return f"<{type(value).__name__}>"
-    if isinstance(value, Mapping):
+    if kind is int and _SMALLEST <= value <= _LARGEST:
+        return value
+    if depth >= _MAX_DEPTH:
+        return f"<{name_of(kind)}>"
+    if is_lazy(kind):
+        return redact_value(evaluated(value), budget, depth + 1)
+    if issubclass(kind, Mapping):
+        pairs = ((text_of(key, 256)[:256], item) for key, item in islice(value.items(), _MAX_ITEMS))
         return {
-            str(key): REDACTED if is_denied(str(key)) else redact_value(item, depth + 1)
-            for key, item in list(value.items())[:64]
+            budget.text(name, 256): REDACTED if is_denied(name) else redact_value(item, budget, depth + 1)
+            for name, item in pairs
         }
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [redact_value(item, depth + 1) for item in list(value)[:64]]
-    return redact_text(str(value), 256)
+    if issubclass(kind, (list, tuple, set, frozenset)):
+        return [redact_value(item, budget, depth + 1) for item in islice(value, _MAX_ITEMS)]
+    return _scalar(value, kind, budget)
 
 
-def _foreign_values() -> tuple[str, ...]:
-    work = current_work()
-    return work.foreign_values() if work is not None else ()
+def _scalar(value: Any, kind: type[Any], budget: Budget) -> Any:
+    """A value of a type that JSON doesn't have, or of a subclass of one that it has."""
+    if issubclass(kind, str):
+        return budget.text(str.__str__(value), MAX_MESSAGE)
+    if issubclass(kind, int) and _SMALLEST <= int.__index__(value) <= _LARGEST:
+        return int.__index__(value)
+    if issubclass(kind, float):
+        return float.__float__(value)
+    if issubclass(kind, (date, time)):
+        return moment(value)
+    return budget.text(text_of(value, 1024), 256)
 
 
 def redact_failure(text: str, limit: int = MAX_MESSAGE) -> str:
     """Like redact_text(), and without the client-supplied values of the current unit of work."""
-    for value in _foreign_values():
-        if value in text:
-            text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", REDACTED, text)
-        elif (quoted := repr(value)[1:-1]) in text:
-            text = text.replace(quoted, REDACTED)
+    work = current_work()
+    if work is not None:
+        text = work.without_client_values(text, limit, REDACTED)
     return redact_text(text, limit)
 
 
 def redact_exception(exc: BaseException) -> tuple[str, str]:
-    """The message and the stack trace of ``exc`` (files, lines, functions; no values), both redacted."""
-    message = redact_failure(str(exc))
+    """The message and the stack trace of ``exc`` (files, lines, functions; no values), both redacted. Never raises.
+
+    The stack trace includes the causes, the members of an exception group, and the notes of each exception.
+    """
     frames: list[str] = []
-    seen: set[int] = set()
+    try:
+        _describe(exc, frames, set(), 0)
+        return _failure_text(exc), "".join(frames)[:MAX_STACK]
+    except Exception:  # an exception class may define any attribute as it likes
+        internal_error("errors", "the description of an exception")
+        return f"<unprintable {name_of(type(exc))}>", "".join(frames)[:MAX_STACK]
+
+
+def _failure_text(exc: BaseException) -> str:
+    # Somewhat more than is kept, so that a value at the end is recognised.
+    return redact_failure(exception_text(exc, 2 * MAX_MESSAGE))
+
+
+def _describe(exc: BaseException, frames: list[str], seen: set[int], depth: int) -> None:
+    """Add the texts of ``exc``, its causes and its members to ``frames``."""
     current: BaseException | None = exc
-    while current is not None and id(current) not in seen:
+    for _ in range(_MAX_CAUSES):
+        if current is None or id(current) in seen or len(seen) >= _MAX_EXCEPTIONS:
+            return
+        if sum(map(len, frames)) > MAX_STACK:
+            return
         seen.add(id(current))
-        lines = traceback.format_tb(current.__traceback__)
-        text = f"{type(current).__qualname__}: {redact_failure(str(current))}"
-        frames.append("Traceback (most recent call last):\n" + "".join(lines[-40:]) + text)
+        if current is not exc:
+            frames.append("\n\nThe above was caused by:\n\n")
+        frames.append("Traceback (most recent call last):\n")
+        # Of a deep recursion only the innermost frames.
+        frames += traceback.format_tb(current.__traceback__, -_MAX_FRAMES)
+        frames.append(f"{name_of(type(current))}: {_failure_text(current)}")
+        frames += (f"\n{note}" for note in _notes(current))
+        if isinstance(current, BaseExceptionGroup) and depth < _MAX_DEPTH:
+            for number, member in enumerate(current.exceptions[:_MAX_EXCEPTIONS], 1):
+                frames.append(f"\n\nMember {number} of {name_of(type(current))}:\n\n")
+                _describe(member, frames, seen, depth + 1)
         current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
-    stack = "\n\nThe above was caused by:\n\n".join(frames)
-    return message, stack[:MAX_STACK]
+
+
+def _notes(exc: BaseException) -> list[str]:
+    """The notes of ``exc`` (PEP 678), redacted."""
+    try:
+        notes: Any = exc.__notes__
+    except Exception:  # usually it has none
+        return []
+    if not isinstance(notes, (list, tuple)):  # Python accepts anything
+        notes = (notes,)
+    return [redact_failure(text_of(note, 2 * MAX_MESSAGE)) for note in notes[:_MAX_NOTES]]

@@ -136,7 +136,7 @@ class Trust:
 
 
 def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
 def _readable(call: Remembered, resource: Resource) -> ReadableSpan:

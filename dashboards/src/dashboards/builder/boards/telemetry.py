@@ -130,7 +130,8 @@ def _items() -> list[AnyPanel]:
         series(
             "Loss rate by reason",
             "Items lost per second. queue_full: more than could be sent; export_failed: "
-            "the backend did not accept it; shutdown: not sent within the last two seconds of a process.",
+            "the backend did not accept it; shutdown: not sent within the last two seconds of a process; "
+            "internal_error: a fault of the library, whose stack trace is in the service's log.",
             [
                 promql(
                     per_second(ITEMS, f'{CHOSEN}, result="lost"', "service, signal, reason"),

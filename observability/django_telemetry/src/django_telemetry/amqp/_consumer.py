@@ -315,8 +315,9 @@ class Consumer:
             request_id=accept_request_id(stored.get("x-request-id")),
             deadline=Deadline.after(self._timeout),
         )
-        unit.work.received = lambda: itertools.chain(
-            _client_values.of_body(message.body), _client_values.of_pairs(message.headers.items())
+        unit.work.received = lambda: (
+            None,
+            itertools.chain(_client_values.of_body(message.body), _client_values.of_pairs(message.headers.items())),
         )
         return unit
 
