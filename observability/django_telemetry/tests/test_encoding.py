@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 from django_telemetry.encoding import encode_spans
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans as sdk_encode
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.resources import Resource
@@ -105,3 +107,73 @@ def test_the_caches_stay_bounded() -> None:
         encode_spans([span])
     assert len(encoding._attributes_cache) <= encoding._MAX_CACHED
     assert len(encoding._keys_cache) <= encoding._MAX_CACHED
+
+
+def _sent(spans: list[ReadableSpan]) -> dict[str, Any]:
+    """The encoded spans by name."""
+    request = ExportTraceServiceRequest.FromString(encode_spans(spans))
+    return {
+        span.name: span
+        for resource in request.resource_spans
+        for scope in resource.scope_spans
+        for span in scope.spans
+    }  # fmt: skip
+
+
+def _deep(depth: int) -> list[Any]:
+    deep: list[Any] = []
+    for _ in range(depth):
+        deep = [deep]
+    return deep
+
+
+@given(
+    st.dictionaries(
+        st.one_of(st.text(st.characters(), min_size=1, max_size=9), st.just("order.id")),
+        st.one_of(
+            st.integers(min_value=-(2**70), max_value=2**70),
+            st.sampled_from([2**63, -(2**63) - 1, 10**5000, -(2**70), object(), {1, 2}, [1, 2**64], {"n": 2**64}]),
+            st.floats(),
+            st.text(st.characters(), max_size=9),
+            st.lists(st.integers(), max_size=3),
+            st.builds(_deep, st.sampled_from([5, 5000])),
+        ),
+        max_size=6,
+    )
+)
+@settings(deadline=None)
+def test_an_attribute_that_otlp_cannot_represent_costs_only_itself(attributes: dict[str, Any]) -> None:
+    seed = random.Random(3)
+    scope, resource = InstrumentationScope("s"), Resource({})
+    made = [
+        ReadableSpan(
+            name,
+            _context(seed),
+            resource=resource,
+            attributes=these,
+            events=[Event("event", these, 1)],
+            instrumentation_scope=scope,
+        )
+        for name, these in (("before", {"good": 1}), ("odd", {**attributes, "good": 2}), ("after", {"good": 3}))
+    ]
+    sent = _sent(made)
+    assert list(sent) == ["before", "odd", "after"]
+    assert sent["odd"].attributes[-1].value.int_value == 2
+    kept, dropped = len(sent["odd"].attributes), sent["odd"].dropped_attributes_count
+    assert kept + dropped == len(attributes) + 1
+    assert kept >= sum(type(value) in (float, str) for value in attributes.values()) + 1
+    (event,) = sent["odd"].events
+    assert len(event.attributes) + event.dropped_attributes_count == len(attributes) + 1
+
+
+def test_a_span_that_cannot_be_encoded_is_sent_with_less_and_costs_no_other() -> None:
+    seed = random.Random(4)
+    odd = ReadableSpan("odd", _context(seed), status="no status", start_time=5, end_time=7)  # type: ignore[arg-type]
+    hopeless = ReadableSpan("hopeless", None)
+    lost: list[ReadableSpan] = []
+    spans = [ReadableSpan("before", _context(seed)), odd, hopeless, ReadableSpan("after", _context(seed))]
+    encode_spans(spans, lost)
+    assert lost == [hopeless]
+    sent = _sent(spans)
+    assert list(sent) == ["before", "odd", "after"]
+    assert (sent["odd"].start_time_unix_nano, sent["odd"].end_time_unix_nano) == (5, 7)

@@ -167,7 +167,7 @@ def test_a_line_that_cannot_be_rendered_is_counted_and_loses_no_other(pipe: _Pip
     writer.write(b"after\n")
     assert pipe.read_all(13) == b"before\nafter\n"
     assert writer.flush(5)
-    assert (pipe.counts.delivered, pipe.counts.lost["export_failed"]) == (2, 1)
+    assert (pipe.counts.delivered, pipe.counts.lost["internal_error"]) == (2, 1)
     writer.close(1)
     check_balance(pipe.counts)
 

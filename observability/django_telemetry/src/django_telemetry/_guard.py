@@ -24,11 +24,13 @@ _reported: set[str] = set()
 
 
 def internal_error(signal: str, place: str) -> None:
-    """Count the exception that is being handled as an item of ``signal`` lost (``internal_error``). Never raises.
-
-    The first failure at each ``place`` in a process is logged with its stack trace.
-    """
+    """Count the exception that is being handled as an item of ``signal`` lost (``internal_error``). Never raises."""
     account(signal).fail()
+    report(place)
+
+
+def report(place: str) -> None:
+    """Log the exception that is being handled with its stack trace, once for each ``place``. Never raises."""
     if place in _reported:
         return
     _reported.add(place)  # before logging, which may fail at the same place

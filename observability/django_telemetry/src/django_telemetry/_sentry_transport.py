@@ -15,8 +15,9 @@ from sentry_sdk.transport import Transport
 from sentry_sdk.utils import Dsn
 
 from ._fork import after_fork, notice
+from ._guard import internal_error, report
 from ._threads import start_thread
-from .accounting import Account, account
+from .accounting import INTERNAL_ERROR, Account, account
 from .breaker import CircuitBreaker, retry_after
 
 logger = logging.getLogger(__name__)
@@ -61,7 +62,11 @@ class BoundedTransport(Transport):
     def capture_envelope(self, envelope: Envelope) -> None:
         """Queue ``envelope``. When the queue is full, drop and count it."""
         buffer = io.BytesIO()
-        envelope.serialize_into(buffer)
+        try:
+            envelope.serialize_into(buffer)
+        except Exception:
+            internal_error("errors", "the serialisation of an error report")
+            return
         body = buffer.getvalue()
         notice()
         with self._condition:
@@ -88,13 +93,18 @@ class BoundedTransport(Transport):
                 body = self._queue.popleft()
                 self._bytes -= len(body)
                 self._busy = True
-            delivered = self._send(body)
+            reason = "export_failed"
+            try:
+                delivered = self._send(body)
+            except Exception:  # otherwise this thread would end, and no report would be sent any more
+                report("the export of error reports")
+                delivered, reason = False, INTERNAL_ERROR
             with self._condition:
                 if self._busy:  # otherwise close() has already counted it as lost
                     if delivered:
                         self._counts.delivered += 1
                     else:
-                        self._counts.lost["export_failed"] += 1
+                        self._counts.lost[reason] += 1
                 self._busy = False
                 self._condition.notify_all()
 

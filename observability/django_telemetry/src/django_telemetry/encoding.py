@@ -16,6 +16,7 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status
 
+from ._guard import report
 from ._span import LightSpan, Template
 
 _KINDS = {
@@ -74,6 +75,8 @@ def _value(value: Any) -> bytes:
     if isinstance(value, bool):
         return b"\x10\x01" if value else b"\x10\x00"
     if isinstance(value, int):
+        if not -(1 << 63) <= value < 1 << 63:
+            raise OverflowError("an integer attribute has at most 64 bits")
         return b"\x18" + (_SMALL[value] if 0 <= value < 4096 else _varint(value))
     if isinstance(value, float):
         return b"\x21" + _DOUBLE(value)
@@ -117,7 +120,22 @@ def _attribute(key: str, value: Any) -> bytes:
 def _attributes(tag: bytes, attributes: Any) -> list[bytes]:
     # Use the plain dict inside the SDK's attributes: iterating over the latter takes a lock for each item.
     items: Mapping[str, Any] = getattr(attributes, "_dict", attributes) or {}
-    return [tag + _attribute(key, value) for key, value in items.items()]
+    try:
+        return [tag + _attribute(key, value) for key, value in items.items()]
+    except Exception:  # one that OTLP can't represent; the others are kept
+        return [tag + encoded for key, value in list(items.items()) if (encoded := _attribute_or_none(key, value))]
+
+
+def _attribute_or_none(key: str, value: Any) -> bytes | None:
+    try:
+        return _attribute(key, value)
+    except Exception:
+        return None
+
+
+def _left_out(attributes: Any, encoded: list[bytes]) -> int:
+    """The number of attributes that could not be encoded."""
+    return len(attributes) - len(encoded) if attributes else 0
 
 
 def _count(tag: bytes, number: int) -> bytes:
@@ -130,25 +148,29 @@ def _remote_flags(context: SpanContext | None) -> int:
 
 def _event(event: Event) -> bytes:
     parts = [_TIME(0x09, event.timestamp), b"\x12", _text(event.name)]
-    parts += _attributes(b"\x1a", event.attributes)
-    parts.append(_count(b"\x20", event.dropped_attributes))
+    attributes = _attributes(b"\x1a", event.attributes)
+    parts += attributes
+    parts.append(_count(b"\x20", event.dropped_attributes + _left_out(event.attributes, attributes)))
     return _wrap(_SPAN_EVENT, b"".join(parts))
 
 
 def _link(link: Link) -> bytes:
     context = link.context
     parts = [b"\x0a\x10", context.trace_id.to_bytes(16, "big"), b"\x12\x08", context.span_id.to_bytes(8, "big")]
-    parts += _attributes(b"\x22", link.attributes)
-    parts += [_count(b"\x28", link.dropped_attributes), b"\x35", _FLAGS(_remote_flags(context))]
+    attributes = _attributes(b"\x22", link.attributes)
+    parts += attributes
+    dropped = link.dropped_attributes + _left_out(link.attributes, attributes)
+    parts += [_count(b"\x28", dropped), b"\x35", _FLAGS(_remote_flags(context))]
     return _wrap(_SPAN_LINK, b"".join(parts))
 
 
 def _templated(span: LightSpan, template: Template) -> bytes:
     """A span with a template; the template's encoded form is cached."""
     if template.encoded is None:
+        shared = _attributes(_SPAN_ATTRIBUTE, template.attributes)
         template.encoded = (
             b"\x2a" + _text(template.name) + _KINDS[span._kind],
-            b"".join(_attributes(_SPAN_ATTRIBUTE, template.attributes)),
+            b"".join(shared) + _count(b"\x50", _left_out(template.attributes, shared)),
         )
     head, attributes = template.encoded
     context, parent = span._context, span._parent
@@ -187,8 +209,9 @@ def _span(span: ReadableSpan) -> bytes:
         parts += [b"\x22\x08", parent.span_id.to_bytes(8, "big")]
     parts += [b"\x2a", _text(span._name), _KINDS[span._kind]]
     parts.append(_TIMES(0x39, span._start_time or 0, 0x41, span._end_time or 0))
-    parts += _attributes(_SPAN_ATTRIBUTE, span._attributes)
-    parts.append(_count(b"\x50", span.dropped_attributes))
+    attributes = _attributes(_SPAN_ATTRIBUTE, span._attributes)
+    parts += attributes
+    parts.append(_count(b"\x50", span.dropped_attributes + _left_out(span._attributes, attributes)))
     if span._events:
         parts += [_event(event) for event in span._events]
         parts.append(_count(b"\x60", span.dropped_events))
@@ -214,22 +237,45 @@ def _scope(scope: InstrumentationScope | None) -> bytes:
     return _wrap(b"\x0a", b"".join(parts))
 
 
-def encode_spans(spans: Iterable[ReadableSpan]) -> bytes:
-    """An ExportTraceServiceRequest with ``spans``, grouped by resource and instrumentation scope."""
+def _span_or_less(span: ReadableSpan) -> bytes | None:
+    """A span; only its ids, name and times if it can't be encoded; None if these can't be either."""
+    try:
+        return _span(span)
+    except Exception:
+        report("the encoding of a span")
+    try:
+        reduced = ReadableSpan(
+            str(span._name), span._context, span._parent, start_time=span._start_time, end_time=span._end_time
+        )
+        return _span(reduced)
+    except Exception:
+        return None
+
+
+def encode_spans(spans: Iterable[ReadableSpan], lost: list[ReadableSpan] | None = None) -> bytes:
+    """An ExportTraceServiceRequest with ``spans``, grouped by resource and instrumentation scope.
+
+    A span that can't be encoded doesn't cost the others; it is added to ``lost``.
+    """
     grouped: dict[int, tuple[Resource, dict[int, tuple[InstrumentationScope | None, list[bytes]]]]] = {}
     for span in spans:
+        message = _span_or_less(span)
+        if message is None:
+            if lost is not None:
+                lost.append(span)
+            continue
         resource, scope = span._resource, span._instrumentation_scope
         # Group by identity: hashing a resource costs more than encoding a span, and a process has only one.
         _, scopes = grouped.setdefault(id(resource), (resource, {}))
         _, encoded = scopes.setdefault(id(scope), (scope, []))
-        encoded.append(_wrap(b"\x12", _span(span)))
+        encoded.append(_wrap(b"\x12", message))
     request = []
     for resource, scopes in grouped.values():
-        message = [_resource(resource)]
+        parts = [_resource(resource)]
         for scope, encoded in scopes.values():
             schema = b"\x1a" + _text(scope.schema_url) if scope is not None and scope.schema_url else b""
-            message.append(_wrap(b"\x12", _scope(scope) + b"".join(encoded) + schema))
+            parts.append(_wrap(b"\x12", _scope(scope) + b"".join(encoded) + schema))
         if resource.schema_url:
-            message.append(b"\x1a" + _text(resource.schema_url))
-        request.append(_wrap(b"\x0a", b"".join(message)))
+            parts.append(b"\x1a" + _text(resource.schema_url))
+        request.append(_wrap(b"\x0a", b"".join(parts)))
     return b"".join(request)

@@ -15,9 +15,10 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 
 from ._fork import after_fork, notice
+from ._guard import report
 from ._span import ATTRIBUTE_BYTES, SPAN_BYTES, LightSpan
 from ._threads import start_thread
-from .accounting import Account, account
+from .accounting import INTERNAL_ERROR, Account, account
 from .breaker import CircuitBreaker, retry_after
 from .conf import TelemetryConfig
 from .encoding import encode_spans
@@ -82,7 +83,7 @@ class SpanPipeline(SpanProcessor):
         if context is None or not context.trace_flags.sampled:
             return
         notice()
-        size = (span.size if isinstance(span, LightSpan) else 0) or _estimate(span)
+        size = (span.size if isinstance(span, LightSpan) else 0) or _estimate_or_guess(span)
         with self._lock:
             self._counts.made += 1
             if self._closing.is_set():
@@ -120,19 +121,24 @@ class SpanPipeline(SpanProcessor):
     def _deliver(self) -> bool:
         """Send the current batch until it is accepted or dropped. False when the process exits meanwhile."""
         try:
-            body = encode_spans(self._yielding_the_gil())
-        except Exception:
-            logger.exception("A batch of spans could not be encoded.")
-            return self._settle(delivered=0)
+            return self._send()
+        except Exception:  # otherwise this thread would end, and no span would be sent any more
+            report("the export of spans")
+            return self._settle(delivered=0, internal=len(self._current))
+
+    def _send(self) -> bool:
+        lost: list[ReadableSpan] = []
+        body = encode_spans(self._yielding_the_gil(), lost)
+        size = len(self._current) - len(lost)
         if self._gzip:
             body = gzip.compress(body, 1)
-        for _attempt in range(_MAX_ATTEMPTS):
+        for _attempt in range(_MAX_ATTEMPTS if size else 0):
             if self._closing.wait(self._breaker.pause()) and self._breaker.is_open:
                 return False  # the collector is down: don't delay the exit
-            delivered, final = self._post(body)
+            delivered, final = self._post(body, size)
             if final:
-                return self._settle(delivered)
-        return self._settle(delivered=0)
+                return self._settle(delivered, len(lost))
+        return self._settle(0, len(lost))
 
     def _yielding_the_gil(self) -> Iterator[ReadableSpan]:
         """The current batch's spans, with pauses: requests would otherwise wait for the GIL until all are encoded."""
@@ -141,9 +147,8 @@ class SpanPipeline(SpanProcessor):
                 time.sleep(_PAUSE)
             yield span
 
-    def _post(self, body: bytes) -> tuple[int, bool]:
-        """Make one attempt. Returns (spans accepted by the collector, whether that is final)."""
-        size = len(self._current)
+    def _post(self, body: bytes, size: int) -> tuple[int, bool]:
+        """Make one attempt to send ``size`` spans. Returns (spans accepted by the collector, whether that is final)."""
         try:
             response = self._http.request(
                 "POST", self._endpoint, body=body, headers=self._headers, preload_content=False, redirect=False
@@ -171,13 +176,17 @@ class SpanPipeline(SpanProcessor):
         finally:
             response.release_conn()
 
-    def _settle(self, delivered: int) -> bool:
-        """Count the current batch. False when close() has already counted it."""
+    def _settle(self, delivered: int, internal: int = 0) -> bool:
+        """Count the current batch, with ``internal`` spans that could not be encoded.
+
+        False when close() has already counted it.
+        """
         with self._lock:
             if self._closed:
                 return False
             self._counts.delivered += delivered
-            self._counts.lost["export_failed"] += len(self._current) - delivered
+            self._counts.lost["export_failed"] += len(self._current) - delivered - internal
+            self._counts.lost[INTERNAL_ERROR] += internal
             self._bytes -= sum(size for _, size in self._current)
             self._current = []
             return True
@@ -223,6 +232,13 @@ class SpanPipeline(SpanProcessor):
                 return False
             self._wake.set()
             time.sleep(0.01)
+
+
+def _estimate_or_guess(span: ReadableSpan) -> int:
+    try:
+        return _estimate(span)
+    except Exception:  # an integer that str() refuses
+        return 8 * SPAN_BYTES
 
 
 def _estimate(span: ReadableSpan) -> int:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ._fork import after_fork, is_uwsgi_master, notice
 from ._threads import start_thread
-from .accounting import Account, account
+from .accounting import INTERNAL_ERROR, Account, account
 
 MAX_LINES = 20_000
 MAX_BYTES = 8 * 1024 * 1024
@@ -157,7 +157,8 @@ class LineWriter:
                 return
             delivered = good if written else 0
             self._counts.delivered += delivered
-            self._counts.lost["export_failed"] += len(chunk.lines) - delivered
+            self._counts.lost["export_failed"] += good - delivered
+            self._counts.lost[INTERNAL_ERROR] += len(chunk.lines) - good
             self._lines -= len(chunk.lines)
             self._chunked -= chunk.size
             self._bytes -= chunk.size
@@ -196,10 +197,10 @@ class LineWriter:
 
 def _rendered(lines: list[Line]) -> tuple[memoryview, int]:
     """The lines as bytes, and their number. A line that can't be rendered is left out."""
-    made = []
+    made: list[bytes] = []
     for line in lines:
         try:
-            made.append(line() if callable(line) else line)
+            made.append(bytes(line() if callable(line) else line))
         except Exception:  # noqa: S112 - it is counted as lost, and logging it would queue another line here
             continue
     return memoryview(b"".join(made)), len(made)
