@@ -17,7 +17,7 @@ import psutil
 import pytest
 from platform_testing.polling import eventually
 from platformctl.errors import InstallError
-from platformctl.install import distributions, elasticsearch
+from platformctl.install import distributions, elasticsearch, versions
 from platformctl.install.gotools import GoToolchain, find_go
 from platformctl.install.locations import Locations
 from platformctl.install.plan import Installation
@@ -102,6 +102,20 @@ def test_a_commands_lines_are_counted_from_its_own_start(tmp_path: Path) -> None
     assert shell.count_lines() == 3
     shell.run(["printf", "1\\n"])
     assert shell.count_lines() == 1
+
+
+def test_a_commands_temporary_files_are_in_the_cache_and_deleted(tmp_path: Path) -> None:
+    names = tmp_path / "names"
+
+    def build(shell: Shell) -> None:
+        shell.run(["sh", "-c", f"mktemp >{names}; mktemp --directory >>{names}"])
+        shell.run(["sh", "-c", f'test ! -e "$(head -n 1 {names})"'])
+
+    install([Part("one", build)], tmp_path / "cache")
+    made = [Path(line) for line in names.read_text().splitlines()]
+    assert len(made) == 2
+    assert all(path.is_relative_to(tmp_path / "cache") for path in made)
+    assert not any(path.exists() for path in made)
 
 
 def test_a_failing_step_stops_the_others_and_shows_its_last_lines(tmp_path: Path) -> None:
@@ -190,6 +204,25 @@ def test_the_right_archive_is_unpacked_without_its_top_folder(tmp_path: Path) ->
     elasticsearch.unpack(archive, folder)
     assert (folder / "lib" / "a.jar").read_text() == "jar"
     assert (folder / "bin" / "run").stat().st_mode & 0o111 == 0o111
+
+
+@pytest.mark.parametrize("java", sorted(Path("/usr/lib/jvm").glob("*/bin/java")), ids=lambda path: path.parts[-3])
+def test_the_servers_plugin_loads_in_the_oldest_java_whichever_compiled_it(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, java: Path
+) -> None:
+    cache = Path(os.environ.get("CACHE_DIR", DEFAULT_CACHE))
+    server = tmp_path / "server"
+    server.mkdir()
+    (server / "lib").symlink_to(Locations(Paths(root, cache)).elasticsearch / "lib")
+    monkeypatch.setattr(elasticsearch, "system_java_home", lambda: java.parents[1])
+    step = elasticsearch.Elasticsearch(Paths(root, cache))
+    step._add_plugin(Shell(tmp_path / "elasticsearch.log", threading.Event()), server)
+    with zipfile.ZipFile(server / "plugins" / "alive" / "alive.jar") as jar:
+        headers = [jar.read(name)[:8] for name in jar.namelist()]
+    oldest = int(versions.load(root)["JAVA_MINIMUM"])
+    # A class file begins with its mark, and the version of Java plus 44.
+    assert headers
+    assert {(header[:4].hex(), int.from_bytes(header[4:]) - 44) for header in headers} == {("cafebabe", oldest)}
 
 
 def test_a_second_installation_waits_for_the_first(tmp_path: Path) -> None:

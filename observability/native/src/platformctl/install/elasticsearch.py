@@ -29,6 +29,7 @@ class Elasticsearch(Step):
     def __init__(self, paths: Paths) -> None:
         pinned = versions.load(paths.root)
         self._version = pinned["ELASTICSEARCH_VERSION"]
+        self._java = pinned["JAVA_MINIMUM"]
         self._checksum = pinned["ELASTICSEARCH_SHA512"]
         self._plugin = f"org.apache.maven.plugins:maven-dependency-plugin:{pinned['MAVEN_DEPENDENCY_PLUGIN_VERSION']}"
         self._paths = paths
@@ -61,6 +62,9 @@ class Elasticsearch(Step):
             # The runtime contains the compiler as a module; javac itself is in another package.
             java = str(system_java_home() / "bin" / "java")
             compiler = [java, "--module", "jdk.compiler/com.sun.tools.javac.Main", "-proc:none"]
+            # The cache outlives an upgrade or a change of Java, so the oldest one must be able to load the plugin.
+            # (--release would need a file that only the package of the whole JDK has.)
+            compiler += ["-source", self._java, "-target", self._java]
             shell.run([*compiler, "-d", classes, "-cp", libraries, str(sources / "AlivePlugin.java")])
             with zipfile.ZipFile(plugin / "alive.jar", "w") as jar:
                 for compiled in sorted(Path(classes).rglob("*.class")):

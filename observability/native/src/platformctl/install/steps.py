@@ -47,10 +47,14 @@ class Step(ABC):
 
 
 class Shell:
-    """Runs a step's commands with their output in a log, and stops them when the installation is cancelled."""
+    """Runs a step's commands with their output in a log, and stops them when the installation is cancelled.
+
+    Temporary files are in a folder of their own beside the log: a build needs more of them than a small /tmp holds.
+    """
 
     def __init__(self, log: Path, cancelled: threading.Event) -> None:
         self._log = log
+        self._temporary = log.with_suffix(".tmp")
         self._cancelled = cancelled
         self._began_at = 0
 
@@ -58,7 +62,18 @@ class Shell:
         self, command: Sequence[str], *, environment: Mapping[str, str] | None = None, folder: Path | None = None
     ) -> None:
         """Run a command to its end. Raises InstallError with its last lines if it fails, Interrupted if cancelled."""
-        self._log.parent.mkdir(parents=True, exist_ok=True)
+        self._temporary.mkdir(parents=True, exist_ok=True)
+        try:
+            code = self._run(command, {"TMPDIR": str(self._temporary), **(environment or {})}, folder)
+        finally:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+        if code != 0:
+            lines = self._log.read_text(errors="replace").splitlines()[-LINES_SHOWN:]
+            raise InstallError(
+                f"{command[0]} failed with exit code {code}", detail=lines, advice=f"the whole output: {self._log}"
+            )
+
+    def _run(self, command: Sequence[str], environment: Mapping[str, str], folder: Path | None) -> int:
         with self._log.open("ab") as output:
             output.write(f"$ {' '.join(command)}\n".encode())
             output.flush()
@@ -66,7 +81,7 @@ class Shell:
             # A new session, so that Ctrl-C reaches the command once, through us, and with all its children.
             process = subprocess.Popen(
                 command,
-                env={**os.environ, **(environment or {})},
+                env={**os.environ, **environment},
                 cwd=folder,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -74,15 +89,10 @@ class Shell:
                 start_new_session=True,
             )
             try:
-                code = self._wait(process)
+                return self._wait(process)
             except BaseException:
                 self._end(process)
                 raise
-        if code != 0:
-            lines = self._log.read_text(errors="replace").splitlines()[-LINES_SHOWN:]
-            raise InstallError(
-                f"{command[0]} failed with exit code {code}", detail=lines, advice=f"the whole output: {self._log}"
-            )
 
     def count_lines(self) -> int:
         """The number of lines that the running command has written."""
