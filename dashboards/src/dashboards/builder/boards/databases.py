@@ -371,8 +371,8 @@ def _storage() -> list[AnyPanel]:
             "Checkpoints",
             "Checkpoints per second. Timed ones are routine, requested ones (dashed) are caused by heavy writing.",
             [
-                promql(per_second("pg_stat_bgwriter_checkpoints_timed_total"), "timed"),
-                promql(per_second("pg_stat_bgwriter_checkpoints_req_total"), "requested"),
+                promql(per_second("pg_checkpoints_timed_total"), "timed"),
+                promql(per_second("pg_checkpoints_requested_total"), "requested"),
             ],
             unit="ops",
             links=[SERVER_LOGS],

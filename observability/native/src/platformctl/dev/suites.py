@@ -75,7 +75,7 @@ def all_suites(platform: Platform) -> list[Suite]:
         # Tests marked live belong to the browser suite below.
         *(Suite(name, service.folder, stores, ("-m", "not live")) for name, service in operators.items()),
         Suite("testing", "testing"),
-        Suite("native", "observability/native"),
+        Suite("native", "observability/native", ("postgres",)),
         Suite("jaeger-dependencies", "observability/jaeger/dependencies", ("jaeger",)),
         Suite("errors", "observability/errors", ("elasticsearch",)),
         Suite("log_pipeline", "observability/log_pipeline"),
