@@ -10,7 +10,8 @@ import grafana
 import promql
 import promql_parser
 import pytest
-from dashboards.builder.thresholds import limits
+from catalogue import load
+from dashboards.builder.thresholds import allowed, limits
 from grafana import Panel
 
 # The console supports these too.
@@ -155,6 +156,7 @@ def test_thresholds_are_those_of_the_alerts(panel: Panel) -> None:
     alerts = limits()
     # The series alert uses a ratio of the limit; 0 and 1 stand for "none", "any" and "up".
     known = {*alerts.values(), alerts["cardinality_ratio"] * alerts["series_limit"], 0, 1}
+    known |= {value for value, _ in allowed("service_error_ratio").steps}
     for value in panel.thresholds():
         assert value in known, f"{value} is no threshold of an alert: use dashboards.builder.thresholds"
 
@@ -269,3 +271,28 @@ def test_every_dashboard_links_to_every_other(board: dict[str, Any]) -> None:
     assert set(menu["tags"]) <= set(board["tags"])
     assert menu["keepTime"]
     assert menu["includeVars"]
+
+
+def test_the_watchdog_is_not_counted_among_firing_alerts() -> None:
+    counted = [
+        panel.where
+        for panel in PANELS
+        for target in panel.targets()
+        if 'alertstate="firing"' in str(target.get("expr"))
+        and "Watchdog" not in str(target["expr"])
+        # The one that shows whether rules are evaluated at all.
+        and panel.where != "platform-drills: Alert states"
+    ]
+    assert counted == []
+
+
+def test_a_failure_ratio_above_every_objective_is_not_green() -> None:
+    steps = allowed("service_error_ratio").steps
+    assert [colour for _, colour in steps] == ["orange", "red"]
+    availability = [
+        slo.objective for journey in load().journeys.values() for slo in journey.slos if slo.kind == "availability"
+    ]
+    assert steps[0][0] == pytest.approx(1 - min(availability))
+    (figure,) = (panel for panel in PANELS if panel.where == "platform-service: Error ratio")
+    drawn = figure.body["fieldConfig"]["defaults"]["thresholds"]["steps"]
+    assert [step["color"] for step in drawn] == ["green", "orange", "red"]

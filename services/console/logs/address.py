@@ -27,17 +27,23 @@ class Address:
     text: str
     timerange: TimeRange
     columns: tuple[str, ...] = DEFAULT_COLUMNS
+    # Health checks and the console's own lines.
+    shows_noise: bool = False
 
     @classmethod
     def from_params(cls, params: QueryDict) -> Address:
         """Parse a URL; invalid field names are ignored as columns. `columns` may be repeated or contain commas."""
         names = [name.strip() for value in params.getlist("columns") for name in value.split(",")]
         columns = tuple(dict.fromkeys(name for name in names if _FIELD_NAME.fullmatch(name)))[:MOST_COLUMNS]
-        return cls(params.get("query", "").strip(), TimeRange.from_params(params), columns or DEFAULT_COLUMNS)
+        shows_noise = params.get("noise", "") == "1"
+        return cls(
+            params.get("query", "").strip(), TimeRange.from_params(params), columns or DEFAULT_COLUMNS, shows_noise
+        )
 
     def url(self, path: str = "/logs", **extra: str) -> str:
         """Return this page's URL; `extra` are additional parameters."""
-        params = {"query": self.text, **({"columns": ",".join(self.columns)} if self._has_own_columns else {}), **extra}
+        columns = ",".join(self.columns) if self._has_own_columns else ""
+        params = {"query": self.text, "columns": columns, "noise": "1" if self.shows_noise else "", **extra}
         given = {name: value for name, value in params.items() if value}
         return f"{path}?" + "&".join(part for part in (urlencode(given), self.timerange.query()) if part)
 
@@ -56,6 +62,10 @@ class Address:
     def with_query(self, text: str) -> str:
         """Return the URL of another query over the same time."""
         return replace(self, text=text).url()
+
+    def with_noise(self, shown: bool) -> str:
+        """Return the URL with or without health checks and the console's own lines."""
+        return replace(self, shows_noise=shown).url()
 
     def live(self) -> Address:
         """Return the URL of the same query for the time range that ends now."""

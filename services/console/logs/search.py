@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from backends import elasticsearch
 from backends.elasticsearch import TIME_FIELD, Line
+from shell import noise
 from shell.timerange import TimeRange
 
 from logs.query import Query
 
+# A query that names one of these is about the lines that are left out otherwise.
+_ABOUT_NOISE = re.compile(r"\btrace\.id\s*:|\bspan\.id\s*:|" + "|".join(noise.PROBE_ROUTES))
 PAGE = 200
 AROUND = 15
 # Live tail: lines arrive out of order, by about a second. Each poll overlaps by this much; the page skips known lines.
@@ -47,6 +50,23 @@ class Histogram:
     step: float
     levels: dict[str, list[int]]
     total: int
+
+
+def hides_noise(text: str) -> bool:
+    """Return whether health checks and the lines of observing services are left out for a query by default."""
+    return not _ABOUT_NOISE.search(text) and not any(name in text for name in noise.observers())
+
+
+def without_noise(query: Query) -> Query:
+    """Return the query without successful health checks and without lines of services that observe the platform."""
+    probes = {"bool": {"should": [{"wildcard": {"http.route": f"*{route}"}} for route in noise.PROBE_ROUTES]}}
+    grpc = {"prefix": {"rpc.service": "grpc.health."}}
+    failed = {"term": {"event.outcome": "failure"}}
+    hidden = [
+        {"terms": {"service.name": list(noise.observers())}},
+        {"bool": {"filter": [{"bool": {"should": [probes, grpc]}}], "must_not": [failed]}},
+    ]
+    return replace(query, dsl={"bool": {"filter": [query.dsl] if query.dsl else [], "must_not": hidden}})
 
 
 def page(query: Query, timerange: TimeRange, after: Sequence[Any] | None = None) -> Page:

@@ -50,6 +50,8 @@ def search(request: HttpRequest) -> HttpResponse:
         "lines_url": address.url("/logs/lines"),
         "histogram_url": address.url("/logs/histogram"),
         "columns_url": address.url("/logs/columns"),
+        "hides_noise": not address.shows_noise and searching.hides_noise(address.text),
+        "noise_url": address.with_noise(not address.shows_noise),
         "export_url": address.url("/logs/export"),
         "is_tailing": request.GET.get("tail") == "1" and address.timerange.is_live,
         "tail_url": (address if address.timerange.is_live else address.live()).url("/logs", tail="1"),
@@ -209,7 +211,9 @@ _LONG = ("error.stack_trace",)
 
 
 def _query(address: Address) -> Query:
-    return language.parse(address.text, elasticsearch.client().fields())
+    query = language.parse(address.text, elasticsearch.client().fields())
+    is_hidden = not address.shows_noise and searching.hides_noise(address.text)
+    return searching.without_noise(query) if is_hidden else query
 
 
 # What a message is about: a word, or a single character.

@@ -21,8 +21,8 @@ DEFAULT_LIMIT = 50
 SORTS = {
     "newest": "newest first",
     "longest": "longest first",
-    "errors": "most errors first",
-    "spans": "most spans first",
+    "errors": "most errors first, of the newest",
+    "spans": "most spans first, of the newest",
 }
 # A duration of ten digits is 30 years in seconds: no span has it.
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*(us|µs|ms|s|m)")
@@ -35,7 +35,8 @@ _MICROSECONDS = re.compile(r"\d{15,17}")
 class Search:
     """A search as displayed in the form. ``errors`` holds a message for each invalid input.
 
-    Durations are in seconds. ``service`` is empty for any service. Health checks are left out unless ``shows_probes``.
+    Durations are in seconds. ``service`` is empty for any service. Health checks, and the requests of services that
+    observe the platform, are left out unless ``shows_probes``.
     """
 
     timerange: TimeRange

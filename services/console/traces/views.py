@@ -73,7 +73,8 @@ def results(request: HttpRequest) -> HttpResponse:
         "points": points,
         "longest": max((row.duration for row in found.rows), default=0.0),
         **_chart_bounds(wanted, found),
-        "probes_url": _with_probes(request),
+        "probes_url": _with_probes(request, "true"),
+        "hide_url": _with_probes(request, ""),
     }
     return render(request, "traces/_results.html", context)
 
@@ -88,9 +89,9 @@ def _chart_bounds(wanted: Search, found: searching.Results) -> dict[str, float]:
     return {"chart_from": start, "chart_to": end}
 
 
-def _with_probes(request: HttpRequest) -> str:
+def _with_probes(request: HttpRequest, shown: str) -> str:
     params = request.GET.copy()
-    params["probes"] = "true"
+    params["probes"] = shown
     return f"{reverse('traces')}?{params.urlencode()}"
 
 

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import yaml
+from catalogue import load
 
 # Read from the file: dashboards and alerts are built independently and don't import each other.
 ALERT_THRESHOLDS = Path(__file__).resolve().parents[4] / "alerts" / "thresholds.yaml"
@@ -48,6 +49,14 @@ def above(name: str, *, factor: float = 1.0, warn: str = "") -> Steps:
 def below(name: str, *, factor: float = 1.0) -> Steps:
     """Red below the threshold `name`, green from it upwards. `factor` converts to the panel's unit."""
     return Steps(((limit(name) * factor, "green"),), base="red")
+
+
+def allowed(name: str) -> Steps:
+    """Red from the alert's threshold `name` upwards, orange above what every availability objective allows."""
+    objectives = [
+        slo.objective for journey in load().journeys.values() for slo in journey.slos if slo.kind == "availability"
+    ]
+    return Steps(((round(1 - min(objectives), 6), "orange"), (limit(name), "red")))
 
 
 # Red for any value above zero, as in the alerts on these metrics.

@@ -41,6 +41,10 @@ def cell(line: Line, name: str) -> str:
     if name == "message":
         said = line.text("message")
         failure = ": ".join(text for part in ("error.type", "error.message") if (text := line.text(part)))
+        took = line.fields.get("event.duration")
+        # The message of an access line has no duration.
+        if line.text("event.dataset") == "access" and isinstance(took, int):
+            said = f"{said} in {duration(took / 1e9)}"
         return f"{said} — {failure}" if failure and failure not in said else said
     if name == "event.duration" and isinstance(line.fields.get(name), int):
         return duration(line.fields[name] / 1e9)

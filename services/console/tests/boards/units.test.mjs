@@ -22,6 +22,11 @@ test("rates keep their unit behind the prefix", () => {
   assert.equal(format(0.689, "ops"), "0.689 ops/s");
 });
 
+test("money has its currency, business rates name what they count", () => {
+  assert.equal(format(203_400, "currencyEUR", 0), "€203K");
+  assert.equal(format(0.5, "orders/s"), "0.5 orders/s");
+});
+
 test("bytes go by 1024", () => {
   assert.equal(format(1536, "bytes"), "1.5 KiB");
   assert.equal(format(1500, "decbytes"), "1.5 kB");

@@ -139,6 +139,42 @@ def test_a_deleted_line_is_reported(viewer_client: Client, store: Store) -> None
         assert "no longer stored" in text_of(viewer_client.get(f"/logs/{path}?id=missing&at={MOMENT_MS}&{WINDOW}"))
 
 
+ACCESS = {"event.dataset": "access", "event.outcome": "success", "event.duration": 12_500_000}
+
+
+def test_health_checks_and_the_consoles_lines_are_left_out_unless_requested(
+    viewer_client: Client, store: Store
+) -> None:
+    store.write(
+        {"message": "GET readyz 200", "http.route": "readyz", **ACCESS},
+        {"message": "GET readyz 503", "http.route": "readyz", **ACCESS, "event.outcome": "failure"},
+        {"message": "panel of the console", "service.name": "console"},
+        {"message": "Order placed", "trace.id": "a" * 32},
+        {"message": "traced by the console", "service.name": "console", "trace.id": "a" * 32},
+    )
+
+    def shown(query: str) -> str:
+        return text_of(viewer_client.get(f"/logs/lines?{WINDOW}&{query}"))
+
+    quiet = shown("")
+    assert "Order placed" in quiet
+    assert "GET readyz 503" in quiet, "one that failed is worth a look"
+    assert "GET readyz 200" not in quiet
+    assert "of the console" not in quiet
+    assert "GET readyz 200" in shown("noise=1")
+    assert "panel of the console" in shown("noise=1")
+    assert "panel of the console" in shown("query=service.name:console")
+    assert "GET readyz 200" in shown("query=http.route:readyz")
+    assert "traced by the console" in shown(f"query=trace.id:{'a' * 32}")
+    page = text_of(viewer_client.get(f"/logs?{WINDOW}"))
+    assert "Health checks and the console's own lines are left out: show" in page
+
+
+def test_access_lines_show_their_duration(viewer_client: Client, store: Store) -> None:
+    store.write({"message": "GET api/v1/orders 200", "http.route": "api/v1/orders", **ACCESS})
+    assert "GET api/v1/orders 200 in 12.5 ms" in text_of(viewer_client.get(f"/logs/lines?{WINDOW}"))
+
+
 def test_columns_are_chosen_by_the_url(viewer_client: Client, store: Store) -> None:
     store.write({"event.duration": 1_250_000_000, "http.route": "api/v1/orders"})
     said = text_of(viewer_client.get(f"/logs/lines?columns=http.route,event.duration&{WINDOW}"))

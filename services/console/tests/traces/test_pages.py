@@ -8,7 +8,12 @@ from typing import Any
 
 import pytest
 from backends.errors import BackendDown
+from django.http import QueryDict
 from django.test import Client
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from traces.form import Search
+from traces.search import find
 from traces.views import normal_id
 
 from tests.traces.conftest import Backends
@@ -63,7 +68,7 @@ def test_without_a_service_all_are_searched_and_each_trace_is_listed_once(
     backends.answers["/api/traces"] = [order()]
     answer = viewer_client.get("/traces/results")
     asked = [params["service"] for path, params in backends.asked]
-    assert {"orders", "payments", "users", "console"} <= set(asked)
+    assert {"orders", "payments", "users"} <= set(asked)
     assert len(asked) == len(set(asked))
     assert answer.content.decode().count('data-pick aria-label="') == 1
 
@@ -100,11 +105,67 @@ def test_health_checks_are_hidden_unless_requested(viewer_client: Client, backen
         raw(span("c", operation="GET livez", error=True, trace_id="2" * 32), trace_id="2" * 32),
     ]
     quiet = text_of(viewer_client.get("/traces/results?service=orders"))
-    assert "1 health check left out" in quiet
+    assert "Left out: 1 health check: show" in quiet
     assert "readyz" not in quiet
     assert "livez" in quiet, "one that failed is worth a look"
     assert "readyz" in text_of(viewer_client.get("/traces/results?service=orders&probes=true"))
     assert "readyz" in text_of(viewer_client.get("/traces/results?service=orders&operation=GET+readyz"))
+
+
+def test_the_consoles_own_requests_are_left_out_unless_requested(viewer_client: Client, backends: Backends) -> None:
+    def answer(params: dict[str, str]) -> list[object]:
+        name = params["service"]
+        trace_id = name.encode().hex().zfill(32)
+        return [raw(span("a", service=name, operation=f"GET {name}", trace_id=trace_id), trace_id=trace_id)]
+
+    backends.answers["/api/traces"] = answer
+    quiet = text_of(viewer_client.get("/traces/results"))
+    assert "GET orders" in quiet
+    assert "GET console" not in quiet
+    assert "Left out: requests of console: show" in quiet
+    for shown in ("/traces/results?probes=true", "/traces/results?service=console"):
+        assert "GET console" in text_of(viewer_client.get(shown))
+
+
+def test_a_health_check_that_is_not_implemented_is_hidden(viewer_client: Client, backends: Backends) -> None:
+    watch = span("a", operation="grpc.health.v1.Health/Watch", error=True, tags={"error.type": "UNIMPLEMENTED"})
+    backends.answers["/api/traces"] = [raw(watch)]
+    assert "1 health check" in text_of(viewer_client.get("/traces/results?service=inventory"))
+
+
+def stored(durations: list[int]) -> Any:
+    """Return the answers of a Jaeger with traces of these durations (microseconds), the first one newest."""
+
+    def answer(params: dict[str, Any]) -> list[object]:
+        least = int(str(params.get("minDuration", "0us")).removesuffix("us"))
+        found = [
+            raw(
+                span("a", operation=f"took-{took}", duration=took, start=10**6 - at, trace_id=f"{at:032x}"),
+                trace_id=f"{at:032x}",
+            )
+            for at, took in enumerate(durations, 1)
+            if took >= least
+        ]
+        return found[: params["limit"]]
+
+    return answer
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.integers(1, 5_000_000), min_size=1, max_size=400))
+def test_longest_first_begins_with_the_longest_of_all(backends: Backends, durations: list[int]) -> None:
+    backends.answers["/api/traces"] = stored(durations)
+    found = find(Search.from_params(QueryDict("service=orders&sort=longest&limit=20")))
+    shown = [round(row.duration * 1e6) for row in found.rows]
+    assert shown
+    assert shown == sorted(durations, reverse=True)[: len(shown)]
+
+
+def test_longest_first_finds_an_old_trace(viewer_client: Client, backends: Backends) -> None:
+    backends.answers["/api/traces"] = stored([*range(1000, 1900), 4_670_000])
+    text = text_of(viewer_client.get("/traces/results?service=orders&sort=longest&limit=50"))
+    assert "took-4670000" in text
+    assert "all that took longer than" in text
 
 
 def test_an_empty_result_suggests_what_to_try(viewer_client: Client, backends: Backends) -> None:

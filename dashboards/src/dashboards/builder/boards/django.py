@@ -6,7 +6,7 @@ from dashboards.builder import links, variables
 from dashboards.builder.board import Board, Section
 from dashboards.builder.panels import AnyPanel, Column, grid, number, series
 from dashboards.builder.queries import RANGE, now, per_second, promql, quantiles, rows, with_exemplars
-from dashboards.builder.thresholds import ANY, above
+from dashboards.builder.thresholds import ANY, above, allowed
 
 UID = "platform-django"
 
@@ -147,7 +147,7 @@ def _views() -> list[AnyPanel]:
                 Column("method", "Method", width=90),
                 Column("Value #A", "Rate", unit="reqps", decimals=3, width=100),
                 Column("Value #B", "4xx", unit="percentunit", width=90),
-                Column("Value #C", "5xx", unit="percentunit", thresholds=above("service_error_ratio"), width=90),
+                Column("Value #C", "5xx", unit="percentunit", thresholds=allowed("service_error_ratio"), width=90),
                 Column("Value #D", "p50", unit="s", width=90),
                 Column("Value #E", "p95", unit="s", width=90),
                 Column("Value #F", "p99", unit="s", width=90),

@@ -7,7 +7,7 @@ from dashboards.builder.board import Board, Section
 from dashboards.builder.boards.overview import BURNING, FIRING, none_yet
 from dashboards.builder.panels import AnyPanel, Column, grid, number, series, states
 from dashboards.builder.queries import MARKS, LogCount, LogLines, now, promql, with_exemplars
-from dashboards.builder.thresholds import above
+from dashboards.builder.thresholds import above, allowed
 
 UID = "platform-drills"
 
@@ -195,7 +195,7 @@ def _effects() -> list[AnyPanel]:
             unit="percentunit",
             links=[EDGES, links.runbook("EdgeErrors")],
             on_click=OF_SERIES,
-            thresholds=above("edge_failure_ratio"),
+            thresholds=allowed("edge_failure_ratio"),
             width=8,
         ),
         series(

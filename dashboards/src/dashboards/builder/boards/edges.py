@@ -6,7 +6,7 @@ from dashboards.builder import links, variables
 from dashboards.builder.board import Board, Section
 from dashboards.builder.panels import AnyPanel, Column, distribution, grid, matrix, series
 from dashboards.builder.queries import RANGE, buckets, per_second, promql, quantiles, rows
-from dashboards.builder.thresholds import above, limit
+from dashboards.builder.thresholds import above, allowed, limit
 
 UID = "platform-edges"
 
@@ -90,7 +90,7 @@ def _matrix() -> list[AnyPanel]:
             column="dependency",
             unit="percentunit",
             links=[SERVICE, links.runbook("EdgeErrors")],
-            thresholds=above("edge_failure_ratio"),
+            thresholds=allowed("edge_failure_ratio"),
         ),
         matrix(
             "Latency p95 by edge",
@@ -122,8 +122,14 @@ def _matrix() -> list[AnyPanel]:
                 Column("protocol", "Protocol", width=90),
                 Column("operation", "Operation"),
                 Column("Value #A", "Rate", unit="ops", decimals=2, width=110),
-                Column("Value #B", "Errors", unit="percentunit", thresholds=above("edge_failure_ratio"), width=110),
-                Column("Value #C", "Timeouts", unit="percentunit", thresholds=above("edge_failure_ratio"), width=110),
+                Column("Value #B", "Errors", unit="percentunit", thresholds=allowed("edge_failure_ratio"), width=110),
+                Column(
+                    "Value #C",
+                    "Timeouts",
+                    unit="percentunit",
+                    thresholds=allowed("edge_failure_ratio"),
+                    width=110,
+                ),
                 Column("Value #D", "p95", unit="s", width=110),
             ],
             links=[ERROR_LOGS],
@@ -168,7 +174,7 @@ def _outcomes() -> list[AnyPanel]:
             unit="percentunit",
             links=[links.runbook("EdgeErrors"), ERROR_LOGS],
             on_click=OF_SERIES,
-            thresholds=above("edge_failure_ratio"),
+            thresholds=allowed("edge_failure_ratio"),
             height=7,
         ),
         ending(
@@ -302,7 +308,7 @@ def _retries() -> list[AnyPanel]:
             unit="percentunit",
             links=[links.runbook("EdgeDeadlinesSpent"), ERROR_LOGS],
             on_click=OF_SERIES,
-            thresholds=above("edge_failure_ratio"),
+            thresholds=allowed("edge_failure_ratio"),
         ),
     ]
 

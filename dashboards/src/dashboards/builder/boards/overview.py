@@ -6,7 +6,7 @@ from dashboards.builder import links
 from dashboards.builder.board import Board, Section
 from dashboards.builder.panels import AnyPanel, Column, bars, grid, number, series, states
 from dashboards.builder.queries import now, per_second, promql, rows, with_exemplars
-from dashboards.builder.thresholds import ANY, Steps, above, limit
+from dashboards.builder.thresholds import ANY, Steps, above, allowed, limit
 
 UID = "platform-overview"
 
@@ -115,13 +115,8 @@ def _alerts() -> list[AnyPanel]:
         grid(
             "Firing alerts by cause",
             "Each firing alert with the service that is the cause and the service where it shows. "
-            "The Watchdog always fires; if it is the only row, nothing is wrong.",
-            [
-                rows(
-                    "max by (alertname, severity, layer, service, dependency, root_service)"
-                    ' (ALERTS{alertstate="firing"})'
-                )
-            ],
+            "The Watchdog, which always fires, is left out.",
+            [rows(f"max by (alertname, severity, layer, service, dependency, root_service) ({FIRING})")],
             [
                 Column("alertname", "Alert", links=[links.runbook("${__value.text}")]),
                 Column("severity", "Severity", width=100),
@@ -171,7 +166,7 @@ def _map() -> list[AnyPanel]:
                 Column("dependency", "Callee"),
                 Column("protocol", "Protocol", width=90),
                 Column("Value #A", "Rate", unit="ops", decimals=2, width=100),
-                Column("Value #B", "Errors", unit="percentunit", thresholds=above("edge_failure_ratio"), width=100),
+                Column("Value #B", "Errors", unit="percentunit", thresholds=allowed("edge_failure_ratio"), width=100),
                 Column("Value #C", "p95", unit="s", width=100),
                 Column("Value #D", "Slow", unit="percentunit", thresholds=above("edge_slow_ratio"), width=100),
             ],
@@ -205,7 +200,7 @@ def _map() -> list[AnyPanel]:
                     ],
                 ),
                 Column("Value #A", "Rate", unit="reqps", decimals=2, width=90),
-                Column("Value #B", "Errors", unit="percentunit", thresholds=above("service_error_ratio"), width=90),
+                Column("Value #B", "Errors", unit="percentunit", thresholds=allowed("service_error_ratio"), width=90),
                 Column("Value #C", "p95", unit="s", width=90),
                 Column("Value #D", "Cores", unit="none", decimals=2, thresholds=above("service_cpu_cores"), width=80),
                 Column("Value #E", "Up", unit="percentunit", width=80),
@@ -233,7 +228,7 @@ def _map() -> list[AnyPanel]:
             unit="percentunit",
             links=[EDGES, links.runbook("EdgeErrors")],
             on_click=OF_SERIES,
-            thresholds=above("edge_failure_ratio"),
+            thresholds=allowed("edge_failure_ratio"),
             width=8,
         ),
         series(
@@ -263,7 +258,7 @@ def _business() -> list[AnyPanel]:
             "Orders placed",
             "Confirmed orders per second, the most important business metric.",
             [promql(per_second("orders_placed_total", "", "service"), "confirmed")],
-            unit="ops",
+            unit="orders/s",
             links=[ORDER_LOGS, links.runbook("TrafficAbsent")],
             on_click=OF_SERIES,
             width=6,
@@ -274,7 +269,7 @@ def _business() -> list[AnyPanel]:
             "Orders refused or cancelled per second, by reason. "
             "Declined cards and missing stock are business outcomes; *_unavailable is a fault of the platform.",
             [promql(per_second("orders_failed_total", "", "service, reason"), "{{reason}}")],
-            unit="ops",
+            unit="orders/s",
             links=[ORDER_LOGS, EDGES],
             on_click=OF_SERIES,
             stacked=True,
@@ -291,7 +286,7 @@ def _business() -> list[AnyPanel]:
                     "declined: {{code}}",
                 ),
             ],
-            unit="ops",
+            unit="charges/s",
             links=[PAYMENT_LOGS, EDGES],
             on_click=OF_SERIES,
             dashed="declined: .*",
@@ -336,7 +331,7 @@ def _business() -> list[AnyPanel]:
                 promql(per_second("mails_sent_total", "", "service, kind"), "{{kind}}"),
                 promql(per_second("mails_failed_total", "", "service, reason"), "failed: {{reason}}"),
             ],
-            unit="ops",
+            unit="e-mails/s",
             links=[MESSAGING, links.logs('service.name:"notifications"', "Logs of notifications")],
             on_click=OF_SERIES,
             dashed="failed: .*",
@@ -351,7 +346,7 @@ def _business() -> list[AnyPanel]:
                 promql(per_second("users_signed_up_total", "", "service"), "signed up"),
                 promql(per_second("logins_total", "", "service, outcome"), "login {{outcome}}"),
             ],
-            unit="ops",
+            unit="reqps",
             links=[links.logs('service.name:"users"', "Logs of users"), links.runbook("TokensRejected")],
             on_click=OF_SERIES,
             width=6,
@@ -359,15 +354,22 @@ def _business() -> list[AnyPanel]:
         ),
         number(
             "Sales",
-            "Value of the confirmed orders in the shop's currency, and their number, over the time range.",
-            [
-                now("sum(increase(order_value_sum[$__range]))", "value"),
-                now("sum(increase(orders_placed_total[$__range]))", "orders"),
-            ],
+            "Value of the confirmed orders over the time range.",
+            [now("sum(increase(order_value_sum[$__range]))", "value")],
+            unit="currencyEUR",
+            links=[ORDER_LOGS, MESSAGING],
+            decimals=0,
+            width=3,
+            height=7,
+        ),
+        number(
+            "Orders",
+            "Confirmed orders in the time range.",
+            [now("sum(increase(orders_placed_total[$__range]))", "orders")],
             unit="short",
             links=[ORDER_LOGS, MESSAGING],
             decimals=0,
-            width=6,
+            width=3,
             height=7,
         ),
     ]

@@ -17,7 +17,7 @@ from dashboards.builder.queries import (
     rows,
     with_exemplars,
 )
-from dashboards.builder.thresholds import UP, above
+from dashboards.builder.thresholds import UP, above, allowed
 
 UID = "platform-service"
 
@@ -47,7 +47,7 @@ def board() -> Board:
         description="Request rate, errors, latency, dependencies, saturation and logs of one or more services.",
         variables=[variables.service(), variables.version(), variables.process()],
         sections=[
-            Section("Current state", _now()),
+            Section("Summary of the time range", _now()),
             Section("Requests", _red()),
             Section("Dependencies", _dependencies()),
             Section("Saturation", _saturation()),
@@ -75,6 +75,7 @@ def _now() -> list[AnyPanel]:
             on_click=OF_SERIES,
             thresholds=UP,
             width=6,
+            height=6,
         ),
         number(
             "Throughput",
@@ -88,10 +89,11 @@ def _now() -> list[AnyPanel]:
                     "{{service}}",
                 )
             ],
-            unit="ops",
+            unit="reqps",
             links=[EDGES, DJANGO],
             on_click=OF_SERIES,
             width=6,
+            height=6,
         ),
         number(
             "Error ratio",
@@ -101,8 +103,9 @@ def _now() -> list[AnyPanel]:
             unit="percentunit",
             links=[links.runbook("ServiceErrors"), ERROR_LOGS],
             on_click=OF_SERIES,
-            thresholds=above("service_error_ratio"),
+            thresholds=allowed("service_error_ratio"),
             width=6,
+            height=6,
         ),
         number(
             "Latency p95",
@@ -117,6 +120,7 @@ def _now() -> list[AnyPanel]:
             links=[LOGS],
             on_click=OF_SERIES,
             width=6,
+            height=6,
         ),
     ]
 
@@ -150,7 +154,7 @@ def _red() -> list[AnyPanel]:
             unit="percentunit",
             links=[links.runbook("ServiceErrors"), ERROR_LOGS, EDGES],
             on_click=OF_SERIES,
-            thresholds=above("service_error_ratio"),
+            thresholds=allowed("service_error_ratio"),
             dashed=".* dependency errors",
         ),
         series(
@@ -194,7 +198,13 @@ def _red() -> list[AnyPanel]:
                 Column("view", "View"),
                 Column("method", "Method", width=90),
                 Column("Value #A", "Rate", unit="reqps", decimals=2, width=110),
-                Column("Value #B", "Errors", unit="percentunit", thresholds=above("service_error_ratio"), width=110),
+                Column(
+                    "Value #B",
+                    "Errors",
+                    unit="percentunit",
+                    thresholds=allowed("service_error_ratio"),
+                    width=110,
+                ),
                 Column("Value #C", "p95", unit="s", width=110),
             ],
             links=[DJANGO, LOGS],
@@ -239,7 +249,7 @@ def _dependencies() -> list[AnyPanel]:
             unit="percentunit",
             links=[EDGES, links.runbook("EdgeErrors"), links.runbook("EdgeRefused"), links.runbook("EdgeTimeouts")],
             on_click=OF_SERIES,
-            thresholds=above("edge_failure_ratio"),
+            thresholds=allowed("edge_failure_ratio"),
         ),
         series(
             "Dependency latency p95",
@@ -296,7 +306,7 @@ def _dependencies() -> list[AnyPanel]:
                 Column("dependency", "Callee"),
                 Column("protocol", "Protocol"),
                 Column("Value #A", "Rate", unit="ops", decimals=2),
-                Column("Value #B", "Errors", unit="percentunit", thresholds=above("edge_failure_ratio")),
+                Column("Value #B", "Errors", unit="percentunit", thresholds=allowed("edge_failure_ratio")),
                 Column("Value #C", "p95", unit="s"),
             ],
             links=[EDGES],

@@ -66,6 +66,7 @@ const FORMATS = {
   rps: perSecond("rd/s"),
   wps: perSecond("wr/s"),
   cps: perSecond("c/s"),
+  currencyEUR: (value, decimals) => `€${counted(value, decimals)}`,
   bool_on_off: (value) => (value ? "On" : "Off"),
   bool: (value) => (value ? "True" : "False"),
   bool_yes_no: (value) => (value ? "Yes" : "No"),

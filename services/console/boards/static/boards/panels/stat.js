@@ -12,7 +12,9 @@ export function drawStat(body, data) {
     return;
   }
   const withNames = data.text_mode === "value_and_name" || (data.text_mode === "auto" && data.values.length > 1);
-  const list = h("div", { class: "board-stats", "data-count": Math.min(data.values.length, 12), "data-scrolls": true });
+  // Many values are rows: each name stays on the line of its value, whatever the panel's height.
+  const isList = data.values.length > 3;
+  const list = h("div", { class: isList ? "board-stats as-list" : "board-stats", "data-count": Math.min(data.values.length, 12), "data-scrolls": true });
   for (const one of data.values) {
     const kind = data.color_mode === "none" ? "" : meaning(one.value, one.config);
     const figure = h(
@@ -22,7 +24,7 @@ export function drawStat(body, data) {
       h("span", { class: "board-stat-value" }, display(one.value, one.config)),
       one.links.length ? h("details", { class: "menu board-stat-links" }, h("summary", { "aria-label": `Where ${one.name} leads` }, "⋯"), h("div", { class: "menu-body" }, linkList(one.links))) : null,
     );
-    if (one.spark) figure.append(spark(one));
+    if (one.spark && !isList) figure.append(spark(one));
     list.append(figure);
   }
   body.append(list);
