@@ -13,6 +13,8 @@ from typing import Any
 
 from django.utils.functional import LazyObject, empty
 
+from . import _database_errors
+
 _MAX_DEPTH = 20
 # str() refuses longer integers (sys.set_int_max_str_digits), and takes quadratic time for them.
 _MAX_BITS = 4096
@@ -51,7 +53,10 @@ def repr_of(value: object, limit: int) -> str:
 
 
 def exception_text(exc: BaseException, limit: int) -> str:
-    """``str(exc)``, at least its first ``limit`` characters."""
+    """``str(exc)``, at least its first ``limit`` characters; of a database error, without the values in it."""
+    shown = _database_errors.text_of(exc)
+    if shown is not None:
+        return shown
     try:
         by, args = type(exc).__str__, exc.args
     except Exception:

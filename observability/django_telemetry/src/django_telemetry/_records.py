@@ -30,7 +30,7 @@ def _argument(value: Any, path: str | None, shown: str, *, all_as_text: bool) ->
     kind = type(value)
     if kind is str:
         return shown if value == path else value
-    if all_as_text or is_lazy(kind) or kind in CONTAINERS:
+    if all_as_text or is_lazy(kind) or kind in CONTAINERS or issubclass(kind, BaseException):
         return _Shown(text_of(value, LONGEST_MESSAGE))
     return value
 

@@ -21,7 +21,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from . import _cursors, _procedures, _sql, orm
+from . import _cursors, _database_errors, _procedures, _sql, orm
 from ._ids import hex_ids
 from ._model_names import is_model_name
 from ._span import Template, finish
@@ -170,7 +170,10 @@ class StatementObserver(_procedures.Watcher):
     ) -> None:
         """Record the edge sample and end the span. ``described``: operation, summary, text; times in nanoseconds."""
         operation, summary, statement = described
-        outcome = OK if error is None or _is_answer(error) else _outcome(error)
+        outcome = OK
+        if error is not None:
+            outcome = OK if _is_answer(error) else _outcome(error)
+            _database_errors.note(error, statement)
         if span is None:
             observe_call(self._dependency, "sql", operation, outcome, elapsed / 1e9)
             return

@@ -17,6 +17,7 @@ from sentry_sdk.integrations.dedupe import DedupeIntegration
 from sentry_sdk.integrations.excepthook import ExcepthookIntegration
 from sentry_sdk.scope import Scope, ScopeType, _isolation_scope, register_external_propagation_context
 
+from . import _database_errors
 from ._guard import guarded, internal_error
 from ._ids import hex_ids
 from ._plain import exception_text, name_of, text_of
@@ -130,6 +131,7 @@ def capture_exception(exc: BaseException) -> None:
             return
         with suppress(AttributeError):  # an exception class with slots may be reported twice
             setattr(exc, _CAPTURED, True)
+        _database_errors.note_all(exc)
         sentry_sdk.capture_exception(exc)
     except Exception:  # the class may define any attribute as it likes
         internal_error("errors", "the report of an exception")

@@ -10,6 +10,7 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any
 
+from . import _database_errors
 from ._guard import internal_error
 from ._plain import evaluated, exception_text, is_lazy, moment, name_of, text_of
 from ._work import current_work
@@ -126,8 +127,10 @@ def _replace(match: re.Match[str]) -> str:
 
 def redact_text(text: str, limit: int = MAX_MESSAGE) -> str:
     """``text`` without tokens, keys, card numbers, e-mail addresses and denied values, cut to ``limit`` characters."""
+    text = _database_errors.without_recent(text, limit)
     if len(text) > limit:
         text = text[:limit] + "…"
+    text = _database_errors.without_forms(text)
     if not _SUSPICIOUS.search(text):
         return text
     text = _PATTERN.sub(_replace, text)
@@ -204,6 +207,8 @@ def _scalar(value: Any, kind: type[Any], budget: Budget) -> Any:
 
 def redact_failure(text: str, limit: int = MAX_MESSAGE) -> str:
     """Like redact_text(), and without the client-supplied values of the current unit of work."""
+    # First: the texts of database errors are recognised as a whole.
+    text = _database_errors.without_recent(text, limit)
     work = current_work()
     if work is not None:
         text = work.without_client_values(text, limit, REDACTED)
@@ -217,6 +222,7 @@ def redact_exception(exc: BaseException) -> tuple[str, str]:
     """
     frames: list[str] = []
     try:
+        _database_errors.note_all(exc)
         _describe(exc, frames, set(), 0)
         return _failure_text(exc), "".join(frames)[:MAX_STACK]
     except Exception:  # an exception class may define any attribute as it likes
