@@ -8,6 +8,7 @@ urlpatterns = [
     path("", views.index, name="incidents"),
     path("incidents/now", views.now, name="incidents-now"),
     path("incidents/alertmanager", views.alertmanager_now, name="incidents-alertmanager"),
+    path("incidents/budgets", views.budgets, name="incidents-budgets"),
     path("incidents/<uuid:uid>/", views.detail, name="incident"),
     path("incidents/<uuid:uid>/head", views.head, name="incident-head"),
     path("incidents/<uuid:uid>/alerts", views.alerts, name="incident-alerts"),

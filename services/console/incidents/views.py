@@ -10,7 +10,7 @@ from datetime import timedelta
 from functools import wraps
 from typing import Any
 
-from backends import alertmanager
+from backends import alertmanager, prometheus
 from backends.errors import BackendDown
 from catalogue import load
 from django.contrib import messages
@@ -25,6 +25,7 @@ from django_htmx.middleware import HtmxDetails
 from shell import links, runbooks
 from shell.fragments import fragment
 from shell.roles import is_responder, responder_required
+from topology import health
 
 from incidents import actions, ingest, reading
 from incidents import export as markdown
@@ -40,6 +41,7 @@ PAGE_SIZE = 25
 # An alert reaches the webhook within group_wait and delivery time; after this it counts as missing.
 DELIVERED_WITHIN = timedelta(minutes=2)
 CHANGED = "incident-changed"
+WATCHDOG = "Watchdog"
 
 View = Callable[..., HttpResponseBase]
 
@@ -71,7 +73,12 @@ def now(request: HttpRequest) -> HttpResponseBase:
 def alertmanager_now(request: HttpRequest) -> HttpResponseBase:
     """Alertmanager's current alerts, and whether the console has received all of them."""
     known = alertmanager.client().alerts()
-    shown = [alert for alert in known if alert.labels.get("severity") in Severity.values]
+    # The Watchdog always fires: that it does is no news.
+    shown = [
+        alert
+        for alert in known
+        if alert.labels.get("severity") in Severity.values and alert.labels.get("alertname") != WATCHDOG
+    ]
     context = {
         "firing": sum(alert.state == "active" for alert in shown),
         "muted": sum(alert.muted for alert in shown),
@@ -79,6 +86,16 @@ def alertmanager_now(request: HttpRequest) -> HttpResponseBase:
         "unknown": ingest.unknown(shown, timezone.now() - DELIVERED_WITHIN),
     }
     return render(request, "incidents/_alertmanager.html", context)
+
+
+@require_safe
+@fragment("error budgets")
+def budgets(request: HttpRequest) -> HttpResponseBase:
+    """The objectives whose error budget is used up: something may be wrong although no alert fires."""
+    journeys = load().journeys
+    left = health.budgets(prometheus.client(), journeys)
+    exhausted = [(journeys[item.journey], item) for item in left if item.left is not None and item.left <= 0]
+    return render(request, "incidents/_budgets.html", {"exhausted": exhausted, "known": bool(left)})
 
 
 @require_safe

@@ -1,4 +1,4 @@
-"""State of services and edges, as recorded by Prometheus in the minute before a given time."""
+"""State of services and edges, as recorded by Prometheus over a time range."""
 
 from __future__ import annotations
 
@@ -14,12 +14,19 @@ from topology.graph import EVENTS, Edge, Graph
 WARN_RATIO = 0.01
 CRITICAL_RATIO = 0.1
 
+# Recorded rates are those of one minute; the rules are evaluated every five seconds.
+MINUTE = 60.0
+_EVERY = 5.0
+_EDGE_P95 = "edge:duration_seconds:p95_1m"
+_SERVICE_P95 = "service:http_duration_seconds:p95_1m"
+_SERVICE_ERRORS = 'service:http_responses:rate1m{status=~"5.."}'
+
 OK, WARN, CRITICAL, IDLE = "ok", "warn", "crit", "idle"
 
 
 @dataclass(frozen=True)
 class Flow:
-    """Calls in the last minute: per second, error ratio, 95th percentile in seconds. None: no calls."""
+    """Calls over a time range: per second, error ratio, highest 95th percentile in seconds. None: no calls."""
 
     rate: float | None = None
     failed: float | None = None
@@ -73,18 +80,21 @@ class Budget:
 NO_CALLS = Flow()
 
 
-def edges(prometheus: Prometheus, graph: Graph, at: float | None = None) -> dict[tuple[str, str, str], Flow]:
-    """Return the flow over every edge of the graph at a time (epoch seconds, default: now)."""
+def edges(
+    prometheus: Prometheus, graph: Graph, at: float | None = None, seconds: float = MINUTE
+) -> dict[tuple[str, str, str], Flow]:
+    """Return the flow over every edge of the graph in the `seconds` before a time (epoch seconds, default: now)."""
     by = ("service", "dependency", "protocol")
-    rates = _by(prometheus.query(f"sum by ({', '.join(by)}) (edge:calls:rate1m)", at=at), by)
-    failed = _by(
-        prometheus.query(f'sum by ({", ".join(by)}) (edge:calls_by_outcome:ratio_rate1m{{outcome!="ok"}})', at=at), by
-    )
-    p95 = _by(prometheus.query(f"max by ({', '.join(by)}) (edge:duration_seconds:p95_1m)", at=at), by)
-    handled = _by(prometheus.query("sum by (queue) (queue:messages_handled:rate1m)", at=at), ("queue",))
-    unhandled = _by(
-        prometheus.query('sum by (queue) (queue:messages_handled:rate1m{outcome!="ok"})', at=at), ("queue",)
-    )
+
+    def mean(metric: str, *labels: str) -> dict[tuple[str, ...], float]:
+        return _by(prometheus.query(f"sum by ({', '.join(labels)}) ({_mean(metric, seconds)})", at=at), labels)
+
+    rates = mean("edge:calls:rate1m", *by)
+    failures = mean('edge:calls_by_outcome:rate1m{outcome!="ok"}', *by)
+    failed = {key: failures.get(key, 0.0) / rate for key, rate in rates.items() if rate}
+    p95 = _by(prometheus.query(f"max by ({', '.join(by)}) ({_highest(_EDGE_P95, seconds)})", at=at), by)
+    handled = mean("queue:messages_handled:rate1m", "queue")
+    unhandled = mean('queue:messages_handled:rate1m{outcome!="ok"}', "queue")
     return {
         edge.key: _events(edge, handled, unhandled)
         if edge.protocol == EVENTS
@@ -93,12 +103,15 @@ def edges(prometheus: Prometheus, graph: Graph, at: float | None = None) -> dict
     }
 
 
-def services(prometheus: Prometheus, at: float | None = None) -> dict[str, Flow]:
-    """Return the HTTP traffic of each service. `failed` is the share of 5xx responses."""
+def services(prometheus: Prometheus, at: float | None = None, seconds: float = MINUTE) -> dict[str, Flow]:
+    """Return the HTTP traffic of each service in the `seconds` before a time. `failed`: the share of 5xx responses."""
     by = ("service",)
-    rates = _by(prometheus.query("sum by (service) (service:http_requests:rate1m)", at=at), by)
-    failed = _by(prometheus.query("max by (service) (service:http_errors:ratio_rate1m)", at=at), by)
-    p95 = _by(prometheus.query("max by (service) (service:http_duration_seconds:p95_1m)", at=at), by)
+    mean = f"sum by (service) ({_mean('service:http_requests:rate1m', seconds)})"
+    rates = _by(prometheus.query(mean, at=at), by)
+    mean_errors = f"sum by (service) ({_mean(_SERVICE_ERRORS, seconds)})"
+    errors = _by(prometheus.query(mean_errors, at=at), by)
+    failed = {key: errors.get(key, 0.0) / rate for key, rate in rates.items() if rate}
+    p95 = _by(prometheus.query(f"max by (service) ({_highest(_SERVICE_P95, seconds)})", at=at), by)
     return {key[0]: _flow(rate, failed.get(key), p95.get(key)) for key, rate in rates.items()}
 
 
@@ -160,6 +173,17 @@ def budgets(prometheus: Prometheus, journeys: Iterable[str], at: float | None = 
     objectives = _by(prometheus.query(f"slo:objective:ratio{match}", at=at), by)
     left = _by(prometheus.query(f"slo:error_budget_left:ratio3d{match}", at=at), by)
     return [Budget(key[0], key[1], objectives.get(key), left.get(key)) for key in sorted({*objectives, *left})]
+
+
+def _mean(metric: str, seconds: float) -> str:
+    """Return the expression for a recorded rate's mean over a time range; a range without samples counts as zero."""
+    if seconds <= MINUTE:
+        return metric
+    return f"sum_over_time({metric}[{round(seconds)}s]) / {round(seconds / _EVERY)}"
+
+
+def _highest(metric: str, seconds: float) -> str:
+    return metric if seconds <= MINUTE else f"max_over_time({metric}[{round(seconds)}s])"
 
 
 def worst(states: Iterable[str]) -> str:

@@ -32,13 +32,14 @@ def services(request: HttpRequest) -> HttpResponse:
 @require_safe
 @fragment("the state of services and their calls")
 def state(request: HttpRequest) -> HttpResponse:
-    """The data of the map: each edge and service in the last minute of the time range."""
+    """The data of the map: each edge and service over the time range."""
     known = catalogue.load()
     drawn = graph.build(known)
-    at = _at(TimeRange.from_request(request))
+    timerange = TimeRange.from_request(request)
+    at = _at(timerange)
     client = prometheus.client()
-    flows = health.edges(client, drawn, at)
-    served = health.services(client, at)
+    flows = health.edges(client, drawn, at, timerange.seconds)
+    served = health.services(client, at, timerange.seconds)
     replicas = health.replicas(client, at=at)
     alerts = health.alerts(client, at=at)
     rows, node_states = [], {}
@@ -108,16 +109,18 @@ def service_state(request: HttpRequest, name: str) -> HttpResponse:
     if name not in known.services and name not in known.external:
         raise Http404(f"The catalogue has no {name}.")
     drawn = graph.build(known)
-    at = _at(TimeRange.from_request(request))
+    timerange = TimeRange.from_request(request)
+    at = _at(timerange)
     client = prometheus.client()
-    flows = health.edges(client, drawn, at)
+    flows = health.edges(client, drawn, at, timerange.seconds)
     journeys = {key: journey for key, journey in known.journeys.items() if journey.service == name}
     is_service = name in known.services
     context = {
         "name": name,
         "is_service": is_service,
         "alerts": health.alerts(client, name, at),
-        "flow": health.services(client, at).get(name, health.NO_CALLS) if is_service else None,
+        "flow": health.services(client, at, timerange.seconds).get(name, health.NO_CALLS) if is_service else None,
+        "timerange": timerange,
         "replicas": health.replicas(client, name, at).get(name, []) if is_service else [],
         "budgets": [
             {"budget": budget, "journey": journeys[budget.journey]}

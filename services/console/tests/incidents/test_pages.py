@@ -7,12 +7,15 @@ import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from backends import prometheus
+from backends.prometheus import Sample
 from django.test import Client
 from incidents.models import Episode, Incident
 from incidents.views import PAGE_SIZE
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from tests.incidents.conftest import AlertmanagerStub, Deliverer, alert, resolved, the_incident
+from tests.incidents.fakes import FakePrometheus
 
 HOUR = timedelta(hours=1)
 
@@ -124,6 +127,30 @@ def test_alertmanagers_counts_are_shown(
     assert "<strong data-firing>1</strong>" in html
     assert "<strong data-muted>1</strong>" in html
     assert "data-unknown" not in html
+
+
+def test_the_watchdog_is_not_counted_as_firing(viewer_client: Client, alertmanager: AlertmanagerStub) -> None:
+    alertmanager.has(alert("Watchdog", severity="info", layer="telemetry"))
+    assert "<strong data-firing>0</strong>" in page(viewer_client, "/incidents/alertmanager")
+
+
+def test_exhausted_error_budgets_are_shown_beside_the_state(
+    viewer_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = {"journey": "place-order", "slo": "availability", "service": "orders"}
+    other = {"journey": "browse", "slo": "latency", "service": "inventory"}
+    fake = FakePrometheus(
+        samples={
+            "slo:objective:ratio": [Sample(labels, 0.995, 0), Sample(other, 0.99, 0)],
+            "slo:error_budget_left:ratio3d": [Sample(labels, -12.65, 0), Sample(other, 0.4, 0)],
+        }
+    )
+    monkeypatch.setattr(prometheus, "client", lambda: fake)
+    assert "/incidents/budgets" in page(viewer_client)
+    shown = page(viewer_client, "/incidents/budgets")
+    assert "1 error budget used up" in shown
+    assert "Place an order" in shown
+    assert "Browse products" not in shown
 
 
 def test_an_unavailable_alertmanager_is_a_note_and_not_shown_as_healthy(

@@ -52,7 +52,7 @@ def prometheus(settings: Any) -> Iterator[PrometheusStub]:
     edge = {"service": "orders", "dependency": "payments", "protocol": "http"}
     stub.answers = {
         "edge:calls:rate1m": [(edge, 10.0)],
-        "edge:calls_by_outcome:ratio_rate1m": [],
+        "edge:calls_by_outcome:rate1m": [],
         "edge:duration_seconds:p95_1m": [(edge, 0.25)],
         'queue:messages_handled:rate1m{outcome!="ok"}': [],
         "queue:messages_handled:rate1m": [({"queue": "notifications.orders"}, 2.0)],

@@ -42,7 +42,7 @@ def test_edges_show_rate_and_duration(viewer_client: Client, prometheus: Prometh
 
 def test_a_failing_edge_is_marked(viewer_client: Client, prometheus: PrometheusStub) -> None:
     edge = {"service": "orders", "dependency": "payments", "protocol": "http"}
-    prometheus.answers["edge:calls_by_outcome:ratio_rate1m"] = [(edge, 0.3)]
+    prometheus.answers["edge:calls_by_outcome:rate1m"] = [(edge, 3.0)]
     assert "10/s 30 % 250 ms" in text(viewer_client, "/topology/state")
     state = island(viewer_client, "/topology/state", "map-state")
     states = {edge["key"]: edge["state"] for edge in state["edges"]}
@@ -55,9 +55,20 @@ def test_the_marks_follow_the_limit_of_the_alert(
     viewer_client: Client, prometheus: PrometheusStub, failed: float, state: str
 ) -> None:
     edge = {"service": "orders", "dependency": "payments", "protocol": "http"}
-    prometheus.answers["edge:calls_by_outcome:ratio_rate1m"] = [(edge, failed)]
+    prometheus.answers["edge:calls_by_outcome:rate1m"] = [(edge, 10 * failed)]
     edges = island(viewer_client, "/topology/state", "map-state")["edges"]
     assert next(e["state"] for e in edges if e["key"] == "orders|payments|http") == state
+
+
+def test_figures_are_those_of_the_whole_time_range(viewer_client: Client, prometheus: PrometheusStub) -> None:
+    """A fault five minutes ago is visible in the last hour."""
+    viewer_client.get("/topology/state?from=now-1h&to=now")
+    queries = [asked["query"] for asked in prometheus.asked]
+    of_edges = [query for query in queries if "edge:" in query or "service:http" in query or "queue:" in query]
+    assert of_edges
+    assert all("[3600s]" in query for query in of_edges)
+    assert "last hour" in text(viewer_client, "/services")
+    assert "last minute" not in text(viewer_client, "/services")
 
 
 def test_a_service_blamed_by_an_alert_is_marked_and_links_to_the_runbook(
