@@ -52,7 +52,7 @@ test-dashboards: ## Every panel's query against the running platform
 	@$(PLATFORMCTL) up --no-probe
 	@.venv/bin/python -m pytest -q dashboards
 
-test-compose: ## Compose's slow proofs: images built as the Dockerfile says, Elasticsearch's roles, PostgreSQL's set-up
+test-compose: ## Compose's slow proofs: images built as the Dockerfile says, Elasticsearch's roles, PostgreSQL's set-up, Filebeat
 	@$(PLATFORMCTL) up --only backends --no-probe
 	@eval "$$(.venv/bin/platformctl env tests --export)" && .venv/bin/python -m pytest -q observability/compose -m slow
 
