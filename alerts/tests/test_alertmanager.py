@@ -320,6 +320,12 @@ SPECIAL: list[tuple[str, Labels, Labels]] = [
     ),
     ("dropping: missing spans", telemetry("JaegerDropping", "jaeger"), telemetry("SpansMissing", "orders")),
     ("lag: queue", telemetry("LogLag", "rsyslog"), telemetry("LogShipperQueue", "rsyslog")),
+    ("lag: delivery", telemetry("LogLag", "rsyslog"), telemetry("LogsNotShipped", "rsyslog")),
+    (
+        "elasticsearch: delivery",
+        telemetry("ElasticsearchDown", "elasticsearch"),
+        telemetry("LogsNotShipped", "rsyslog"),
+    ),
     (
         "contended: edge",
         cause("MachineContended", "platform", severity="ticket"),

@@ -36,6 +36,14 @@ def newest(values: str, service: str = "orders") -> dict[str, str]:
     return {f'log_pipeline_newest_timestamp_seconds{{job="log-pipeline", service="{service}"}}': values}
 
 
+WRITTEN = items("logs", "made", counter((400, 1)))
+
+
+def delivered(values: str) -> dict[str, str]:
+    """Lines that the shipper's destination accepted."""
+    return {'log_shipper_delivered_total{job="log-pipeline"}': values}
+
+
 PROCESSES = [(process.service, process.name) for process in catalogue.load().processes()]
 
 
@@ -224,6 +232,62 @@ CASES = [
         {390: 0},
     ),
     *_simple("LogShipperQueue", "log_shipper_queue_size", 'job="log-pipeline", queue="main Q"', 0, 3000, 60, 400),
+    Case(
+        "LogsNotShipped",
+        "from the first start on: the shipper reads no file",
+        together(
+            WRITTEN, delivered(gauge((400, 0))), up("log-pipeline", gauge((400, 1))), up("jaeger", gauge((400, 0)))
+        ),
+        {50: 0, 100: 1, 390: 1},
+        {"root_service": "rsyslog", **TICKET},
+    ),
+    Case(
+        "LogsNotShipped",
+        "the shipper does not answer",
+        together(WRITTEN, up("log-pipeline", gauge((400, 1)))),
+        {50: 0, 100: 1},
+    ),
+    Case(
+        "LogsNotShipped",
+        "it stops in the middle",
+        together(WRITTEN, delivered(counter((100, 5), (300, 0))), up("log-pipeline", gauge((400, 1)))),
+        {200: 0, 260: 0, 310: 1},
+    ),
+    Case(
+        "LogsNotShipped",
+        "few of many lines are delivered, and slowly",
+        together(
+            items("logs", "made", counter((600, 50))),
+            delivered(gauge(*((100, at) for at in range(6)))),
+            up("log-pipeline", gauge((600, 1))),
+        ),
+        {90: 1, 240: 0, 590: 0},
+    ),
+    Case(
+        "LogsNotShipped",
+        "no service writes",
+        together(
+            items("logs", "made", counter((400, 0))), delivered(gauge((400, 9))), up("log-pipeline", gauge((400, 1)))
+        ),
+        {390: 0},
+    ),
+    Case(
+        "LogsNotShipped",
+        "spans are no lines, and lost lines can't be shipped",
+        together(
+            items("traces", "made", counter((400, 1))),
+            items("logs", "lost", counter((400, 1))),
+            delivered(gauge((400, 9))),
+            up("log-pipeline", gauge((400, 1))),
+        ),
+        {390: 0},
+    ),
+    Case(
+        "LogsNotShipped",
+        "the exporter is down, which is an alert of its own",
+        together(WRITTEN, up("log-pipeline", gauge((400, 0)))),
+        {390: 0},
+    ),
     *_simple("ElasticsearchDown", "elasticsearch_up", 'job="log-pipeline"', 1, 0, 20, 1),
     *_simple("ElasticsearchReadOnly", "elasticsearch_read_only_indices", 'job="log-pipeline"', 0, 1, 20, 0),
     *_simple("ElasticsearchDiskFull", "elasticsearch_disk_used_ratio", 'job="log-pipeline"', 0.5, 0.9, 60, 0.8),

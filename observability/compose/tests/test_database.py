@@ -15,13 +15,13 @@ from typing import Any
 
 import psycopg
 import pytest
+from platformctl.install.locations import Locations
 from platformctl.paths import Paths
-from platformctl.run.backends import postgres_binaries
 from platformctl.settings import DEFAULT_CACHE
 
 from tests import stack
 
-BINARIES = postgres_binaries(Paths(stack.ROOT, Path(DEFAULT_CACHE)))
+BINARIES = Locations(Paths(stack.ROOT, Path(DEFAULT_CACHE))).postgres_binaries
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(os.geteuid() != 0, reason="PostgreSQL runs as another user, which only root can do"),

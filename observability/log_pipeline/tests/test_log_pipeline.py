@@ -20,6 +20,7 @@ from platform_testing.http import StubServer, json_response
 STATS = """Sun Nov 22 12:17:09 2026: { "name": "elasticsearch", "origin": "core.action", "processed": 5, "failed": 0 }
 Sun Nov 22 12:17:09 2026: { "name": "main Q", "origin": "core.queue", "size": 3, "enqueued": 9 }
 not a line of figures
+Sun Nov 22 12:17:19 2026: { "name": "es", "origin": "omelasticsearch", "response.success": 5, "response.duplicate": 1 }
 Sun Nov 22 12:17:19 2026: { "name": "elasticsearch", "origin": "core.action", "processed": 8, "failed": 2 }
 Sun Nov 22 12:17:19 2026: { "name": "main Q", "origin": "core.queue", "size": 7, "enqueued": 19 }
 Sun Nov 22 12:17:19 2026: { "name": "main Q", "origin": "core.que"""
@@ -76,6 +77,7 @@ def test_the_last_counters_of_the_shipper_are_used(tmp_path: Path) -> None:
     (tmp_path / "stats").write_text(STATS)
     found = shipper.read(tmp_path / "stats")
     assert (found.queues, found.processed, found.failed) == ({"main Q": 7}, {"elasticsearch": 8}, {"elasticsearch": 2})
+    assert found.delivered == 6
     assert found.at > 0
 
 
@@ -88,12 +90,13 @@ def test_filebeats_counters_have_the_names_of_rsyslogs(stub: Stub) -> None:
     families = {family.name: family for family in collector.collect()}
     reported = {
         name: [(sample.labels, sample.value) for sample in families[name].samples]
-        for name in ("log_shipper_queue_size", "log_shipper_processed", "log_shipper_failed")
+        for name in ("log_shipper_queue_size", "log_shipper_processed", "log_shipper_failed", "log_shipper_delivered")
     }
     assert reported == {
         "log_shipper_queue_size": [({"queue": "filebeat"}, 1500)],
         "log_shipper_processed": [({"action": "filebeat"}, 97)],
         "log_shipper_failed": [({"action": "filebeat"}, 3)],
+        "log_shipper_delivered": [({}, 90)],
     }
     assert "log_shipper_stats_timestamp_seconds" in families
 

@@ -337,12 +337,13 @@ def _telemetry(catalogue: Catalogue) -> list[dict[str, Any]]:
         ),
         _rule(
             ['alertname=~"ElasticsearchDown|ElasticsearchReadOnly"'],
-            ['alertname=~"Jaeger.*|LogLag|LogShipperQueue|SpansMissing|TelemetryLost"'],
+            ['alertname=~"Jaeger.*|LogLag|LogShipperQueue|LogsNotShipped|SpansMissing|TelemetryLost"'],
         ),
         _rule(['alertname="JaegerDown"'], ['alertname=~"JaegerDropping|SpansMissing|TelemetryLost|ScrapeFailing"']),
         # Jaeger refuses the spans of every service at once.
         _rule(['alertname="JaegerDropping"'], ['alertname=~"SpansMissing|TelemetryLost"', 'signal=~"|traces"']),
-        _rule(['alertname="LogLag"'], ['alertname="LogShipperQueue"']),
+        # Where a service's lines have arrived before, it notices first, and for each service.
+        _rule(['alertname="LogLag"'], ['alertname=~"LogShipperQueue|LogsNotShipped"']),
         _rule(['alertname="PostgresDown"'], ['alertname="ScrapeFailing"']),
         _rule(
             ['alertname=~"ServiceDown|ServiceNotAnswering"', f'service=~"{services}"'],

@@ -208,6 +208,20 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             "{{ $value }} log lines wait to be shipped.",
             root="rsyslog",
         ),
+        # Without a drill: where lines arrived before, LogLag is first and inhibits it. It is for those that never did.
+        telemetry(
+            "LogsNotShipped",
+            f"""
+            sum(service:telemetry_items:rate1m{{signal="logs", result="made"}}) > 0
+            unless on () sum(rate(log_shipper_delivered_total[{t["logs_not_shipped_seconds"]}s])) > 0
+            unless on () up{{job="log-pipeline"}} == 0
+            """,
+            "1m",
+            "The log shipper delivers nothing",
+            "Services write {{ $value | humanize }} log lines per second, and the shipper has delivered none "
+            "for 2 minutes.",
+            root="rsyslog",
+        ),
         telemetry(
             "ElasticsearchDown",
             "elasticsearch_up == 0",

@@ -71,6 +71,10 @@ class PipelineCollector(Collector):
             for action, value in values.items():
                 counter.add_metric([action], value)
             yield counter
+        if figures.delivered is not None:
+            yield CounterMetricFamily(
+                "log_shipper_delivered", "Lines that the shipper's destination accepted.", value=figures.delivered
+            )
         if figures.at:
             yield GaugeMetricFamily(
                 "log_shipper_stats_timestamp_seconds", "When the shipper last wrote its figures.", value=figures.at

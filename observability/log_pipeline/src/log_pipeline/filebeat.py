@@ -24,6 +24,7 @@ def read(url: str, session: requests.Session) -> Shipper:
             queues={NAME: int(waiting["active"])},
             processed={NAME: int(sent["total"])},
             failed={NAME: int(sent["failed"]) + int(sent["dropped"])},
+            delivered=int(sent["acked"]),
         )
     except (requests.RequestException, ValueError, KeyError, TypeError):
         return Shipper()

@@ -13,12 +13,16 @@ TAIL_BYTES = 64 * 1024
 
 @dataclass(frozen=True)
 class Shipper:
-    """The latest counters: waiting lines by queue, processed and failed by action. `at` is the file's time or 0."""
+    """The latest counters: waiting lines by queue, processed and failed by action. `at` is the file's time or 0.
+
+    `delivered` is the number of lines that the destination accepted or already had; None without figures.
+    """
 
     at: float = 0.0
     queues: Mapping[str, int] = field(default_factory=dict)
     processed: Mapping[str, int] = field(default_factory=dict)
     failed: Mapping[str, int] = field(default_factory=dict)
+    delivered: int | None = None
 
 
 def read(path: Path) -> Shipper:
@@ -33,6 +37,7 @@ def read(path: Path) -> Shipper:
     queues: dict[str, int] = {}
     processed: dict[str, int] = {}
     failed: dict[str, int] = {}
+    delivered: int | None = None
     for line in lines:
         start = line.find("{")
         try:
@@ -45,4 +50,6 @@ def read(path: Path) -> Shipper:
         elif origin == "core.action" and "processed" in entry:
             processed[name] = int(entry["processed"])
             failed[name] = int(entry.get("failed", 0))
-    return Shipper(at, queues, processed, failed)
+        elif origin == "omelasticsearch":
+            delivered = int(entry.get("response.success", 0)) + int(entry.get("response.duplicate", 0))
+    return Shipper(at, queues, processed, failed, delivered)
