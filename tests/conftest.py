@@ -14,7 +14,6 @@ from tests.support.mail import Mailbox
 from tests.support.prometheus import Prometheus
 from tests.support.rabbitmq import RabbitMq
 from tests.support.shop import Customer, Shop, Urls
-from tests.support.spotlight import Spotlight
 
 
 @pytest.fixture(scope="session")
@@ -60,12 +59,6 @@ def elasticsearch(platform: Platform) -> Elasticsearch:
 def prometheus(platform: Platform) -> Prometheus:
     """Client of the metrics backend."""
     return Prometheus(platform.url("PROMETHEUS_PORT"))
-
-
-@pytest.fixture(scope="session")
-def spotlight(platform: Platform) -> Spotlight:
-    """Client of the error viewer."""
-    return Spotlight(platform.url("SPOTLIGHT_PORT"))
 
 
 @pytest.fixture(scope="session")

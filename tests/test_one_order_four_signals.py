@@ -15,7 +15,7 @@ from platform_testing.polling import eventually
 from platformctl.app import Platform
 
 from tests.support.databases import as_administrator
-from tests.support.elasticsearch import Document, Elasticsearch
+from tests.support.elasticsearch import ERRORS, Document, Elasticsearch
 from tests.support.events import confirmed
 from tests.support.expect import expect, fail
 from tests.support.jaeger import Jaeger, Span, Trace
@@ -23,7 +23,6 @@ from tests.support.mail import Mailbox
 from tests.support.prometheus import Prometheus
 from tests.support.rabbitmq import RabbitMq
 from tests.support.shop import Customer, Order, Shop
-from tests.support.spotlight import Spotlight
 
 CATALOGUE = catalogue.load()
 SERVICES = set(graph.crossed_by(CATALOGUE, "place-order"))
@@ -371,10 +370,9 @@ def test_the_notification_is_listed_with_its_trace(placed: Placed, shop: Shop) -
     )
 
 
-def test_an_exception_arrives_in_spotlight_with_its_trace_id(
+def test_an_exception_is_stored_with_its_trace_id_and_its_release(
     platform: Platform,
     rabbitmq: RabbitMq,
-    spotlight: Spotlight,
     elasticsearch: Elasticsearch,
     mailbox: Mailbox,
 ) -> None:
@@ -404,14 +402,20 @@ def test_an_exception_arrives_in_spotlight_with_its_trace_id(
             message_id=event["id"],
             headers={"traceparent": f"00-{trace_id}-{uuid.uuid4().hex[:16]}-01"},
         )
+        errors = f"{elasticsearch.url}/{ERRORS}/_search?q=trace.id:{trace_id}"
         found = eventually(
-            lambda: spotlight.events(trace_id), f"an error event of trace {trace_id}", look_at=spotlight.url, timeout=30
-        )
+            lambda: elasticsearch.errors(trace__id=trace_id),
+            f"an error of trace {trace_id}",
+            look_at=errors,
+            timeout=30,
+        )[0]
         connection.rollback()
-    exceptions = [value["type"] for value in found[0].get("exception", {}).get("values", [])]
-    expect(
-        bool({"OperationalError", "LockNotAvailable"} & set(exceptions)), "the lock timeout", found[0], spotlight.url
-    )
+    exceptions = {exception["type"] for exception in found["error.exception"]}
+    expect(bool({"OperationalError", "LockNotAvailable"} & exceptions), "the lock timeout", found.source, errors)
+    actual = (found["service.name"], found["service.node.name"], found["service.version"], found.id)
+    expected = ("notifications", "notifications-consumer", platform.settings.service_version, found["event.id"])
+    expect(actual == expected, expected, actual, errors)
+    expect(len(found["error.grouping_key"]) == 32, "the key of its group", found["error.grouping_key"], errors)
     logged = eventually(
         lambda: elasticsearch.logs(trace__id=trace_id, service__name="notifications"),
         f"a log line with the error of trace {trace_id}",

@@ -1,4 +1,4 @@
-"""Log documents in Elasticsearch."""
+"""Log lines and errors in Elasticsearch."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from typing import Any
 
 import requests
 
-LOGS = "logs-*"
+LOGS = "logs-django-*"
+ERRORS = "logs-errors-*"
 SPANS = "jaeger-span-*"
 TIMEOUT_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
 class Document:
-    """One log line. Fields are read by their dotted ECS name, however the document nests them."""
+    """One log line or error. Fields are read by their dotted ECS name, however the document nests them."""
 
     id: str
     source: Mapping[str, Any]
@@ -50,9 +51,16 @@ class Elasticsearch:
 
     def logs(self, **terms: str) -> list[Document]:
         """The log lines with these fields (with `__` for the dot), oldest first, 500 at most."""
+        return self._documents(LOGS, terms)
+
+    def errors(self, **terms: str) -> list[Document]:
+        """The errors with these fields, as `logs`."""
+        return self._documents(ERRORS, terms)
+
+    def _documents(self, indices: str, terms: Mapping[str, str]) -> list[Document]:
         filters = [{"term": {name.replace("__", "."): value}} for name, value in terms.items()]
         query = {"query": {"bool": {"filter": filters}}, "size": 500, "sort": ["@timestamp"]}
-        return [Document(hit["_id"], hit["_source"]) for hit in self._search(LOGS, query)]
+        return [Document(hit["_id"], hit["_source"]) for hit in self._search(indices, query)]
 
     def _search(self, indices: str, query: Mapping[str, Any]) -> list[dict[str, Any]]:
         response = requests.post(f"{self.url}/{indices}/_search", json=query, timeout=TIMEOUT_SECONDS)

@@ -192,6 +192,7 @@ def test_the_image_of_the_tools_builds_and_its_programs_start(folder: Path, chec
     modules = (
         "platform_watchdog.server",
         "log_pipeline.__main__",
+        "platform_errors.__main__",
         "load.traffic",
         "platform_retention.__main__",
         "jaeger_dependencies.job",

@@ -24,7 +24,7 @@ SERVICES = catalogue.load()
 SETTINGS = hosts.default_settings(SERVICES)
 PROCESSES = {process.name: process for process in SERVICES.processes()}
 # Not in compose: what only the native platform needs, and what other images do here.
-ONLY_NATIVE = {"epmd", "rsyslog", "spotlight"}
+ONLY_NATIVE = {"epmd", "rsyslog"}
 ONLY_COMPOSE = {
     "secrets",
     "postgres-setup",
@@ -73,7 +73,7 @@ def test_a_process_gets_the_same_variables_as_without_docker(name: str, tmp_path
         "ALLOWED_HOSTS",
         "TELEMETRY_METRICS_HOST",
         "EMAIL_URL",
-        "SENTRY_SPOTLIGHT",
+        "SENTRY_DSN",
         "CONSOLE_ASSETS_DIR",
         "OTEL_EXPORTER_OTLP_ENDPOINT",
     }
@@ -86,8 +86,7 @@ def test_a_process_gets_the_same_variables_as_without_docker(name: str, tmp_path
 def test_its_addresses_lead_to_containers_with_the_same_ports_as_without_docker(name: str, tmp_path: Path) -> None:
     here = stack.services()[name]["environment"]
     native = native_environment(tmp_path).of(PROCESSES[name])
-    # Spotlight has no container: an override may name one.
-    apart = {"EMAIL_URL", "SPOTLIGHT_URL", *FOR_BROWSERS}
+    apart = {"EMAIL_URL", *FOR_BROWSERS}
     for variable in (v for v in here if v.endswith(("_URL", "_TARGET", "_ENDPOINT")) and v not in apart):
         host, port = re.search(r"([a-z-]+):(\d+)$", here[variable]).groups()  # type: ignore[union-attr]
         assert host in stack.services(), f"{name}: {variable}={here[variable]}: no such container"

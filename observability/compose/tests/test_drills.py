@@ -246,7 +246,7 @@ def test_the_drills_secrets_are_those_that_it_reads(tmp_path: Path) -> None:
     secrets.write(tmp_path / "store", tmp_path / "readers", SERVICES, own=False)
     lines = (tmp_path / "readers" / "drill" / "environment").read_text().splitlines()
     given = dict(line.replace("'", "").split("=", 1) for line in lines)
-    assert set(given) == {*SECRETS, "ELASTICSEARCH_READER_PASSWORD"}
+    assert set(given) == {*SECRETS, "ELASTICSEARCH_READER_PASSWORD", "ERRORS_DSN_KEY"}
     store = SecretStore(tmp_path / "store")
     assert given["POSTGRES_PASSWORD"] == store.get("postgres_postgres")
     assert given["ELASTICSEARCH_PASSWORD"] == store.get("elasticsearch_drills")

@@ -23,6 +23,7 @@ from platform_compose import generated, kibana_setup, search_setup, secrets
 from platform_compose.search_users import USERS, roles, secret_name
 from platformctl.install.locations import Locations
 from platformctl.paths import Paths
+from platformctl.run.environment import ERRORS_KEY
 from platformctl.secret_store import SecretStore
 from platformctl.settings import DEFAULT_CACHE
 
@@ -229,6 +230,14 @@ def test_grafanas_alerting_evaluates_nothing_and_is_not_switched_off() -> None:
     assert dict(settings["unified_alerting"]) == {"enabled": "true", "execute_alerts": "false"}
 
 
+def test_kibana_has_a_view_of_each_data_stream() -> None:
+    patterns = {
+        json.loads(path.read_text())["index_patterns"][0]
+        for path in (OBSERVABILITY / "elasticsearch" / "index-templates").glob("*.json")
+    }
+    assert patterns <= {each["attributes"]["title"] for each in kibana_objects() if each["type"] == "index-pattern"}
+
+
 def test_logs_are_written_to_the_data_stream_of_the_shared_template() -> None:
     pattern = json.loads((OBSERVABILITY / "elasticsearch/index-templates/logs-django.json").read_text())[
         "index_patterns"
@@ -276,9 +285,15 @@ def test_kibanas_objects_refer_to_each_other() -> None:
 
 
 def test_kibanas_searches_use_fields_of_the_index_template() -> None:
-    template = json.loads((OBSERVABILITY / "elasticsearch/index-templates/logs-django.json").read_text())
-    fields = set(_fields(template["template"]["mappings"]["properties"]))
+    templates = [json.loads(path.read_text()) for path in (OBSERVABILITY / "elasticsearch/index-templates").glob("*")]
+    of = {
+        template["index_patterns"][0]: set(_fields(template["template"]["mappings"]["properties"]))
+        for template in templates
+    }
     for each in kibana_objects():
+        # A data view has a pattern; everything else here is about log lines.
+        pattern = each["attributes"]["title"] if each["type"] == "index-pattern" else "logs-django-*"
+        fields = of.get(pattern, set())
         used = set(each["attributes"].get("columns", []))
         used |= set(json.loads(each["attributes"].get("fieldFormatMap", "{}")))
         if "visState" in each["attributes"]:
@@ -380,9 +395,12 @@ def test_the_entry_point_passes_the_secrets_on_unchanged(tmp_path: Path) -> None
     file = tmp_path / "readers" / "orders" / "environment"
     environment = {"SECRETS_FILE": str(file), "PATH": os.environ["PATH"]}
     seen = run("sh", str(OBSERVABILITY / "compose" / "entrypoint"), "env", env=environment).stdout.splitlines()
-    for line in file.read_text().splitlines():
+    lines = [line for line in file.read_text().splitlines() if not line.startswith("SENTRY_DSN=")]
+    for line in lines:
         name, _, value = line.partition("=")
         assert f"{name}={value.strip(chr(39))}" in seen
+    (dsn,) = (line for line in seen if line.startswith("SENTRY_DSN="))
+    assert dsn == f"SENTRY_DSN=http://{SecretStore(tmp_path / 'store').get(ERRORS_KEY)}@error-receiver:9097/1"
     assert any(line.startswith("DATABASE_URL=postgres://orders:") and "@postgres:5432/orders" in line for line in seen)
     assert any(line.startswith("RABBITMQ_URL=amqp://orders:") and "@rabbitmq:5672/platform" in line for line in seen)
 
@@ -390,3 +408,26 @@ def test_the_entry_point_passes_the_secrets_on_unchanged(tmp_path: Path) -> None
 def test_a_value_that_a_shell_would_interpret_is_refused() -> None:
     with pytest.raises(ValueError, match="EVIL has a quote"):
         secrets.environment_file({"EVIL": "x'; touch /tmp/y; '"})
+    with pytest.raises(ValueError, match="EVIL has other characters"):
+        secrets.environment_file({}, {"EVIL": "$(touch /tmp/y)"})
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, "http://key@error-receiver:9097/1"),
+        ({"SENTRY_DSN": ""}, "http://key@error-receiver:9097/1"),
+        ({"SENTRY_DSN": "https://other@sentry.example/2"}, "https://other@sentry.example/2"),
+    ],
+)
+def test_services_report_to_the_receiver_unless_they_are_given_a_sentry(
+    tmp_path: Path, given: dict[str, str], expected: str
+) -> None:
+    file = tmp_path / "environment"
+    file.write_text(secrets.environment_file({"A": "b"}, {"SENTRY_DSN": "http://key@error-receiver:9097/1"}))
+    entrypoint = stack.ROOT / "observability" / "compose" / "entrypoint"
+    environment = {"PATH": os.environ["PATH"], "SECRETS_FILE": str(file), **given}
+    done = subprocess.run(
+        ["sh", entrypoint, "printenv", "SENTRY_DSN"], env=environment, check=True, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == expected

@@ -17,11 +17,11 @@ from platformctl.dev import probe as native_probe
 from tests import stack
 
 SERVICES = catalogue.load()
-PASSWORD = {probe.READER_VARIABLE: "p/@"}
+PASSWORD = {probe.READER_VARIABLE: "p/@", probe.ERRORS_VARIABLE: "key"}
 ORDER, TRACE = "0b0e7c5e-1111-4222-8333-444455556666", "5741556dbbb265d426c07fe5162ad67b"
 VARIABLES = (
     *("USERS_PORT", "INVENTORY_PORT", "ORDERS_PORT", "ORDERS_METRICS_PORT", "NOTIFICATIONS_PORT"),
-    *("JAEGER_QUERY_PORT", "PROMETHEUS_PORT", "ELASTICSEARCH_PORT"),
+    *("JAEGER_QUERY_PORT", "PROMETHEUS_PORT", "ELASTICSEARCH_PORT", "ERRORS_PORT"),
 )
 
 
@@ -46,6 +46,7 @@ def answer(*, logging: frozenset[str]) -> None:
     }
     responses.get(f"http://jaeger:16686/api/traces/{TRACE}", json={"data": [trace]})
     buckets = [{"key": name, "doc_count": 2} for name in names if name in logging]
+    responses.post("http://error-receiver:9097/api/1/store/", json={"id": "e1"})
     responses.add_callback(
         responses.POST,
         re.compile(r"http://[^/]*elasticsearch:9200/.*"),
@@ -61,7 +62,8 @@ def answer(*, logging: frozenset[str]) -> None:
 def _search(request: requests.PreparedRequest, buckets: list[dict[str, Any]]) -> tuple[int, dict[str, str], str]:
     if request.headers.get("Authorization") != requests.auth._basic_auth_str("reader", "p/@"):
         return 401, {}, "{}"
-    return 200, {}, json.dumps({"aggregations": {"services": {"buckets": buckets}}})
+    hits = [{"_source": {"trace": {"id": TRACE}}}]
+    return 200, {}, json.dumps({"aggregations": {"services": {"buckets": buckets}}, "hits": {"hits": hits}})
 
 
 def _query(request: Any) -> tuple[int, dict[str, str], str]:
@@ -78,6 +80,7 @@ def test_an_order_is_found_in_every_signal(capsys: pytest.CaptureFixture[str]) -
     names = sorted(native_probe.EXPECTED_SERVICES)
     assert f"{2 * len(names)} lines of {', '.join(names)}" in printed
     assert "sent by SMTP, order_confirmed" in printed
+    assert "errors   logs-errors-default, event e1" in printed
 
 
 @responses.activate
@@ -96,7 +99,7 @@ def test_a_missing_password_is_named(capsys: pytest.CaptureFixture[str]) -> None
 
 @pytest.mark.parametrize("variable", VARIABLES)
 def test_the_container_reaches_everything_that_the_probe_calls(variable: str) -> None:
-    host = re.split("[:@/]", probe.Containers(SERVICES, "p").url(variable).removeprefix("http://"))[-2]
+    host = re.split("[:@/]", probe.Containers(SERVICES, "p", "k").url(variable).removeprefix("http://"))[-2]
     assert set(stack.services()["drill"]["networks"]) & set(stack.services()[host]["networks"]), host
 
 

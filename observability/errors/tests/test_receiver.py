@@ -125,6 +125,12 @@ def test_a_request_without_the_right_key_is_refused(running: Running, header: st
     assert running.metrics()["error_events_received_total"] == 0
 
 
+@pytest.mark.parametrize("headers", [{"Origin": "http://evil.example"}, {"Host": "evil.example"}])
+def test_a_web_page_is_refused_even_with_the_key(running: Running, headers: dict[str, str]) -> None:
+    assert running.post(envelope(event()), headers).status_code == 403
+    assert requests.get(f"{running.url}/metrics", headers=headers, timeout=10).status_code == 403
+
+
 def test_the_key_may_be_in_the_query(running: Running) -> None:
     answer = requests.post(f"{running.url}/api/1/envelope/?sentry_key={KEY}", data=envelope(event()), timeout=10)
     assert answer.status_code == 200

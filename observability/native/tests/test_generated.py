@@ -29,8 +29,7 @@ def test_an_edited_file_is_detected_and_regenerated(root: Path, tmp_path: Path) 
     shutil.copy(root / "services" / "catalogue" / "catalogue.yaml", clone / "services" / "catalogue")
     shutil.copy(root / "observability" / "versions.env", clone / "observability")
     shutil.copy(root / "docker-compose.yml", clone)
-    for folder in ("native/tools", "spotlight"):
-        shutil.copytree(root / "observability" / folder, clone / "observability" / folder)
+    shutil.copytree(root / "observability" / "native" / "tools", clone / "observability" / "native" / "tools")
     shutil.copy(root / "services" / "README.md", clone / "services")
     for file in ("README.md", "distributions.toml"):
         shutil.copy(root / "observability" / "native" / file, clone / "observability" / "native")

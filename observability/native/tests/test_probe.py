@@ -7,6 +7,7 @@ import json
 import re
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from rich.console import Console
 
 HOST = "http://127.0.0.1"
 ORDER, TRACE = "0b0e7c5e-1111-4222-8333-444455556666", "5741556dbbb265d426c07fe5162ad67b"
+EVENT = "f6265b282e454d4b96d7323e2a5b8f33"
 PRODUCT = {"id": "p1", "available": 7}
 
 
@@ -38,6 +40,8 @@ class World:
         self.scraped_after = 1.0
         self.notified = True
         self.mail = True
+        self.receiver_status = 200
+        self.errors = [TRACE]
 
     def url(self, service: str, path: str, use: str = "") -> str:
         return f"{HOST}:{self.platform.settings.port(service, use)}{path}"
@@ -54,7 +58,13 @@ class World:
         responses.get(self.platform.url("JAEGER_QUERY_PORT", f"/api/traces/{TRACE}"), json={"data": [self._trace()]})
         buckets = [{"key": name, "doc_count": 2} for name in sorted(self.logging)]
         answer = {"aggregations": {"services": {"buckets": buckets}}}
-        responses.post(re.compile(re.escape(self.platform.url("ELASTICSEARCH_PORT")) + "/logs-.*"), json=answer)
+        search = re.escape(self.platform.url("ELASTICSEARCH_PORT"))
+        responses.post(re.compile(search + "/logs-django.*"), json=answer)
+        responses.post(
+            self.platform.url("ERRORS_PORT", "/api/1/store/"), json={"id": EVENT}, status=self.receiver_status
+        )
+        hits = [{"_source": {"trace": {"id": trace_id}}} for trace_id in self.errors]
+        responses.post(re.compile(search + "/logs-errors.*"), json={"hits": {"hits": hits}})
         responses.get(self.url("orders", "/metrics", "metrics"), body="# TYPE x counter\norders_placed_total 41.0\n")
         prometheus = self.platform.url("PROMETHEUS_PORT", "/api/v1/query")
         responses.add_callback(responses.GET, prometheus, callback=self._prometheus)
@@ -98,6 +108,14 @@ def test_it_succeeds_when_every_signal_is_present(world: World) -> None:
     assert result.log_lines == 2 * len(EXPECTED_SERVICES)
     assert "41" in result.sample
     assert result.mail.endswith("1.log")
+    assert result.error == f"logs-errors-default, event {EVENT}"
+
+
+@responses.activate
+def test_errors_are_not_looked_for_when_they_go_to_another_sentry(world: World) -> None:
+    world.platform.settings = replace(world.platform.settings, sentry_dsn="https://key@sentry.example/1")
+    assert "SENTRY_DSN" in run(world).error
+    assert not [call for call in responses.calls if "/store/" in (call.request.url or "")]
 
 
 @responses.activate
@@ -112,6 +130,8 @@ def test_it_succeeds_when_every_signal_is_present(world: World) -> None:
         ("its sample in Prometheus", "prometheus", lambda w: setattr(w, "scraped_after", -60.0)),
         ("its mail", "notifications-consumer", lambda w: setattr(w, "notified", False)),
         ("its mail", "notifications-consumer", lambda w: setattr(w, "mail", False)),
+        ("its event in the store of errors", "error-receiver", lambda w: setattr(w, "receiver_status", 429)),
+        ("its event in the store of errors", "error-receiver", lambda w: setattr(w, "errors", [])),
     ],
 )
 def test_a_missing_signal_fails_with_its_step_the_log_to_read_and_what_to_do(

@@ -40,7 +40,6 @@ class Environment(environment.ServiceEnvironment):
     elasticsearch_password: str = kinds.text(
         "", secret=True, allowed="the user's password; required with ELASTICSEARCH_USER", check=_with_user
     )
-    spotlight_url: str = kinds.url("http://127.0.0.1:8969", or_none=True)
     alert_webhook_token: str = environment.own_token(
         "development-token-of-the-webhook", "the token that Alertmanager sends"
     )

@@ -139,7 +139,6 @@ JAEGER_URL = ENV.jaeger_url
 ELASTICSEARCH_URL = ENV.elasticsearch_url
 ELASTICSEARCH_USER = ENV.elasticsearch_user
 ELASTICSEARCH_PASSWORD = ENV.elasticsearch_password
-SPOTLIGHT_URL = ENV.spotlight_url
 # Time limit for a backend: afterwards its panel reports it as unavailable.
 BACKEND_TIMEOUT_SECONDS = 5
 ALERT_WEBHOOK_TOKEN = ENV.alert_webhook_token

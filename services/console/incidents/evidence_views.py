@@ -68,7 +68,7 @@ def logs(request: HttpRequest, uid: uuid.UUID) -> HttpResponseBase:
 @require_safe
 @fragment("errors")
 def errors(request: HttpRequest, uid: uuid.UUID) -> HttpResponseBase:
-    """Errors from Sentry's events."""
+    """Stored errors, by group."""
     scene = scene_of(request, _incident(uid))
     return render(request, "incidents/_errors.html", {"scene": scene, "errors": found_errors.find(scene)})
 

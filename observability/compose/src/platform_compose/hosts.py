@@ -23,6 +23,7 @@ _BACKEND_HOSTS: Mapping[str, str] = {
     "TOXIPROXY": TOXIPROXY,
     "WATCHDOG": "watchdog",
     "LOG_PIPELINE": "log-pipeline-exporter",
+    "ERRORS": "error-receiver",
 }
 
 

@@ -15,6 +15,7 @@ from platform_compose import hosts
 
 READER = "reader"
 READER_VARIABLE = "ELASTICSEARCH_READER_PASSWORD"
+ERRORS_VARIABLE = "ERRORS_DSN_KEY"
 SEARCH_PORT = "ELASTICSEARCH_PORT"
 # Containers that do the work of a native process with another name.
 CONTAINERS: Mapping[str, str] = {"rsyslog": "filebeat"}
@@ -25,8 +26,9 @@ class Containers:
 
     mail_folder: Path | None = None
 
-    def __init__(self, services: Catalogue, password: str) -> None:
-        """`password` is that of Elasticsearch's user `reader`."""
+    def __init__(self, services: Catalogue, password: str, errors_key: str) -> None:
+        """`password` is that of Elasticsearch's user `reader`, `errors_key` is `Target.errors_key`."""
+        self.errors_key = errors_key
         self._services = services
         self._ports = hosts.default_settings(services).ports
         self._login = f"{READER}:{quote(password, safe='')}@"
@@ -49,7 +51,7 @@ def run(services: Catalogue, environ: Mapping[str, str]) -> int:
         console.print(f"{READER_VARIABLE} is not set: run this in the container `drill`")
         return 2
     try:
-        result = probe.run(Containers(services, environ[READER_VARIABLE]), console)
+        result = probe.run(Containers(services, environ[READER_VARIABLE], environ.get(ERRORS_VARIABLE, "")), console)
     except PlatformError as error:
         console.print(str(error))
         return 1
@@ -59,4 +61,5 @@ def run(services: Catalogue, environ: Mapping[str, str]) -> int:
     console.print(f"logs     {result.log_lines} lines of {', '.join(result.log_services)}")
     console.print(f"metrics  {result.sample}{exemplar}")
     console.print(f"mail     {result.mail}")
+    console.print(f"errors   {result.error}")
     return 0

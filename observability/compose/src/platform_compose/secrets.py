@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from catalogue import Catalogue, Service
 from platformctl.paths import Paths, repository_root
 from platformctl.run import broker
 from platformctl.run.database import POSTGRES_ADMIN, POSTGRES_EXPORTER_ROLE, TESTS_ROLE
-from platformctl.run.environment import HOST, ServiceEnvironment, webhook_token
+from platformctl.run.environment import ERRORS_KEY, HOST, ServiceEnvironment, errors_dsn, webhook_token
 from platformctl.secret_store import SecretStore
 
 from platform_compose import hosts
@@ -30,6 +31,8 @@ SECRET_VARIABLES = (
 # The external system whose users have passwords among containers.
 SEARCH = "elasticsearch"
 MOUNT = "/run/platform"
+# The container that receives the services' errors.
+RECEIVER = "error-receiver"
 # The password of a service's first user, in its container.
 FIRST_PASSWORD = f"{MOUNT}/first-password"
 
@@ -74,11 +77,14 @@ def readers(store: SecretStore, services: Catalogue) -> Iterator[Reader]:
         "RABBITMQ_PASSWORD": store.get("rabbitmq_admin"),
         "ELASTICSEARCH_PASSWORD": store.get(secret_name("drills")),
         "ELASTICSEARCH_READER_PASSWORD": store.get(secret_name("reader")),
+        "ERRORS_DSN_KEY": store.get(ERRORS_KEY),
     }
     yield Reader("drill", OURS, OURS, {"environment": environment_file(administrators)})
     for job, user in SEARCH_JOBS.items():
-        address = f"http://{user}:{store.get(secret_name(user))}@elasticsearch:9200"
-        yield Reader(job, OURS, OURS, {"environment": environment_file({"ELASTICSEARCH_URL": address})})
+        values = {"ELASTICSEARCH_URL": f"http://{user}:{store.get(secret_name(user))}@elasticsearch:9200"}
+        if job == RECEIVER:
+            values["ERRORS_DSN_KEY"] = store.get(ERRORS_KEY)
+        yield Reader(job, OURS, OURS, {"environment": environment_file(values)})
 
 
 class _NoSecrets(SecretStore):
@@ -102,6 +108,7 @@ def reader_names(services: Catalogue) -> list[str]:
 # Our own programs that query Elasticsearch, and their users.
 SEARCH_JOBS: Mapping[str, str] = {
     "log-pipeline-exporter": "monitor",
+    RECEIVER: "errors",
     "elasticsearch-retention": "retention",
     "jaeger-dependencies": "dependencies",
 }
@@ -120,7 +127,8 @@ def _service_files(store: SecretStore, services: Catalogue, service: Service) ->
         values["JWT_PRIVATE_KEY_FILE"] = f"{MOUNT}/{key.name}"
     if service.first_user:
         files[Path(FIRST_PASSWORD).name] = store.get(first_password(service))
-    return {"environment": environment_file(values), **files}
+    defaults = {"SENTRY_DSN": errors_dsn(settings, store, RECEIVER)}
+    return {"environment": environment_file(values, defaults), **files}
 
 
 def first_password(service: Service) -> str:
@@ -135,12 +143,20 @@ def _rehost(value: str, ports: Mapping[str, int]) -> str:
     return value
 
 
-def environment_file(values: Mapping[str, str]) -> str:
-    """Lines for a shell to source. Values are hex, addresses and names; raises an error for a quote among them."""
+def environment_file(values: Mapping[str, str], defaults: Mapping[str, str] | None = None) -> str:
+    """Lines for a shell to source; a default is used if the variable is empty or not set.
+
+    Values are hex, addresses and names; raises an error for a character that the shell would read differently.
+    """
     for name, value in values.items():
         if "'" in value or "\n" in value:
             raise ValueError(f"{name} has a quote or a line break")
-    return "".join(f"{name}='{value}'\n" for name, value in sorted(values.items()))
+    lines = [f"{name}='{value}'\n" for name, value in sorted(values.items())]
+    for name, value in sorted((defaults or {}).items()):
+        if not re.fullmatch(r"[\w:/@.-]*", value, re.ASCII):
+            raise ValueError(f"{name} has other characters than those of an address")
+        lines.append(f'{name}="${{{name}:-{value}}}"\n')
+    return "".join(lines)
 
 
 def write(store_folder: Path, target: Path, services: Catalogue, *, own: bool = True) -> list[str]:

@@ -103,6 +103,8 @@ def configure(config: TelemetryConfig) -> BoundedTransport | None:
         shutdown_timeout=config.shutdown_timeout,
         before_send=_before_send,
     )
+    # Sentry has a project for each service instead; a receiver of many services groups and shows them by it.
+    sentry_sdk.get_global_scope().set_tag("service.name", config.service_name)
     register_external_propagation_context(_propagation_context)
     previous = threading.excepthook
 

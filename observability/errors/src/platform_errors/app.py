@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from platform_settings import hosts
 from prometheus_client.exposition import choose_encoder
 from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
 from werkzeug.routing import Map, Rule
@@ -61,6 +62,9 @@ class App:
         return response(environ, start_response)
 
     def _respond(self, endpoint: str, request: Request) -> Response:
+        reason = hosts.refusal(dict(request.headers))
+        if reason is not None:
+            raise Refused(403, "web_page", reason)
         if endpoint == "health":
             return _json({"status": "ok", "elasticsearch": self._store.is_reachable})
         if endpoint == "metrics":

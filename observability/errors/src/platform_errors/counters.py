@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter
 
-REFUSALS = ("key", "too_large", "encoding", "broken", "queue_full")
+REFUSALS = ("web_page", "key", "too_large", "encoding", "broken", "queue_full")
 LOSSES = ("queue_full", "refused", "shutdown")
 FORWARD_OUTCOMES = ("accepted", "refused", "failed", "queue_full")
 # Sentry's other kinds of items; anything else is counted as `other`.

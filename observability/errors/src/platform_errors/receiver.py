@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterable
 from types import TracebackType
 
+from prometheus_client import ProcessCollector
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
@@ -46,6 +47,7 @@ class Receiver:
         self._stop_seconds = stop_seconds
         self.store = Store(Connection(settings.elasticsearch_url), self.counters, stream)
         self.counters.registry.register(_Queue(self.store))
+        ProcessCollector(registry=self.counters.registry)
         forwarding = Forwarder(settings.forward_dsn, self.counters) if settings.forward_dsn else Nowhere()
         self._server = Server(settings.host, settings.port, App(settings.key, self.store, forwarding, self.counters))
         self.port = int(self._server.server_address[1])

@@ -35,7 +35,7 @@ from platformctl.secret_store import SecretStore
 from platformctl.settings import Settings
 
 # Backends keep their state here, owned by the system account.
-STATEFUL = ("postgres", "rabbitmq", "elasticsearch", "prometheus", "alertmanager", "spotlight")
+STATEFUL = ("postgres", "rabbitmq", "elasticsearch", "prometheus", "alertmanager")
 # These stop last, because the others still need them while they stop. All other backends stop before them.
 STORES = ("postgres", "rabbitmq", "epmd", "elasticsearch")
 # Seconds that `down` gives each phase; less than 15 in all, its own work included.

@@ -57,7 +57,7 @@ def probe(result: Result, platform: Platform, console: Console) -> None:
         ("metrics", f"{result.sample}{exemplar}"),
         ("", f"{prometheus}/graph?g0.expr=orders_placed_total&g0.tab=0"),
         ("mail", result.mail),
-        ("errors", platform.url("SPOTLIGHT_PORT")),
+        ("errors", result.error),
         ("alerts", platform.url("ALERTMANAGER_PORT", "/api/v2/alerts")),
         ("queues", f"{platform.url('RABBITMQ_MANAGEMENT_PORT')} (user admin, password in var/secrets/rabbitmq_admin)"),
         ("API", ", ".join(p.url for p in platform.processes.values() if p.service == p.name)),

@@ -36,9 +36,9 @@ BACKEND_PORTS: Mapping[str, int] = {
     "JAEGER_HEALTH_PORT": 13133,
     "PROMETHEUS_PORT": 9090,
     "ALERTMANAGER_PORT": 9093,
-    "SPOTLIGHT_PORT": 8969,
     "WATCHDOG_PORT": 9095,
     "LOG_PIPELINE_PORT": 9096,
+    "ERRORS_PORT": 9097,
     "TOXIPROXY_PORT": 8474,
 }
 
@@ -80,7 +80,9 @@ class Settings:
     errors_retention_days: int = kinds.integer(30, 1, 365)
     metrics_retention_days: int = kinds.integer(7, 1, 365)
     email_url: str = kinds.text("", secret=True)
+    # Empty: to the receiver of this clone.
     sentry_dsn: str = kinds.text("", secret=True)
+    errors_forward_dsn: str = kinds.text("", secret=True)
     traces_sampler_ratio: float = kinds.number(1.0, 0, 1, name="OTEL_TRACES_SAMPLER_ARG")
     alert_receivers: Mapping[str, str] = field(default_factory=dict)
 
@@ -110,8 +112,6 @@ COMPOSE_VARIABLES = (
     "REVISION",
     "WATCHDOG_WEBHOOK",
     "WATCHDOG_EMAIL_TO",
-    "SENTRY_SPOTLIGHT",
-    "SPOTLIGHT_URL",
     "ES_JAVA_OPTS",
     "FILEBEAT_SCALE",
     "DOCKER_SOCKET",

@@ -1,28 +1,26 @@
-"""Errors reported by Sentry's client, as stored by Spotlight: which are new since the fault began."""
+"""Errors that services reported: which groups of them are new since the fault began."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from backends import spotlight
-from backends.spotlight import ErrorEvent
-from catalogue import Catalogue
+from backends import error_store
+from backends.error_store import ErrorEvent
 
-from incidents.evidence import patterns
 from incidents.evidence.scene import Scene
 
 MOST = 10
+# Groups that are compared; the affected services rarely have more in half an hour.
+_GROUPS = 200
 _SECONDS = 1800.0
 
 
 @dataclass(frozen=True)
 class Group:
-    """Errors of one kind: same exception, same place, same text except for numbers."""
+    """Errors of one kind, as the receiver groups them: same exception and same place, or same fingerprint."""
 
-    service: str
-    title: str
-    culprit: str
     before: int
     after: int
     latest: ErrorEvent
@@ -35,37 +33,39 @@ class Group:
 
 @dataclass(frozen=True)
 class Errors:
-    """The kinds of errors since the fault began, new ones first. `oldest` is the time of Spotlight's oldest event."""
+    """The groups with errors since the fault began, new ones first."""
 
     groups: tuple[Group, ...]
     more: int
-    oldest: float | None
 
 
 def find(scene: Scene) -> Errors:
-    """Return the errors of the affected services. Raises BackendDown."""
-    everything = spotlight.client().events()
-    services = _services(scene.catalogue)
-    until = max(scene.end, scene.start) + 60
-    kinds: dict[tuple[str, str, str, str], list[ErrorEvent]] = {}
-    for event in everything:
-        service = services.get(event.process, event.process)
-        if event.time > until or event.time < scene.onset - _SECONDS:
-            continue
-        if scene.services and service not in scene.services:
-            continue
-        kinds.setdefault((service, event.type, patterns.mask(event.value), event.culprit), []).append(event)
-    groups = []
-    for (service, kind, text, culprit), events in kinds.items():
-        after = [event for event in events if event.time >= scene.onset]
-        if after:
-            title = f"{kind}: {text}" if kind and text else kind or text
-            groups.append(Group(service, title, culprit, len(events) - len(after), len(after), after[-1]))
+    """Return the errors of the affected services in the half hour before the fault and since. Raises BackendDown."""
+    services = [{"terms": {"service.name": list(scene.services)}}] if scene.services else []
+    # Below that are events that only tell something, as the probe's.
+    query = {"bool": {"filter": services, "must_not": [{"terms": {"log.level": ["info", "debug"]}}]}}
+    since = {"range": {"@timestamp": {"gte": round(scene.onset * 1000), "format": "epoch_millis"}}}
+    newest = {"size": 1, "sort": [{"@timestamp": "desc"}], "_source": list(error_store.FIELDS)}
+    answer = error_store.client().logs(
+        query,
+        start=scene.onset - _SECONDS,
+        end=max(scene.end, scene.start) + 60,
+        size=0,
+        total=False,
+        aggs={
+            "groups": {
+                "terms": {"field": "error.grouping_key", "size": _GROUPS},
+                "aggs": {"after": {"filter": since}, "latest": {"top_hits": newest}},
+            }
+        },
+    )
+    buckets = answer.get("aggregations", {}).get("groups", {}).get("buckets", [])
+    groups = [_group(bucket) for bucket in buckets if bucket["after"]["doc_count"]]
     groups.sort(key=lambda group: (not group.is_new, -group.after))
-    oldest = everything[0].time if everything else None
-    return Errors(tuple(groups[:MOST]), max(0, len(groups) - MOST), oldest)
+    return Errors(tuple(groups[:MOST]), max(0, len(groups) - MOST))
 
 
-def _services(catalogue: Catalogue) -> Mapping[str, str]:
-    """Map processes to their services: events carry the process's name."""
-    return {process.name: process.service for process in catalogue.processes()}
+def _group(bucket: Mapping[str, Any]) -> Group:
+    after = bucket["after"]["doc_count"]
+    (latest,) = bucket["latest"]["hits"]["hits"]
+    return Group(bucket["doc_count"] - after, after, error_store.event(latest["_source"]))

@@ -11,9 +11,8 @@ from typing import Any
 
 import catalogue
 import pytest
-from backends import elasticsearch, jaeger, prometheus, spotlight
+from backends import elasticsearch, error_store, jaeger, prometheus
 from backends.prometheus import Sample, Series
-from backends.spotlight import ErrorEvent
 from django.test import Client
 from incidents.evidence import cause, changes, charts, errors, journeys, logs, patterns, traces
 from incidents.evidence.scene import Scene
@@ -409,30 +408,41 @@ def test_only_affected_services_are_searched(monkeypatch: pytest.MonkeyPatch) ->
 # --- errors
 
 
-def an_error(seconds: float, kind: str, value: str = "x", process: str = "orders-relay") -> ErrorEvent:
-    return ErrorEvent(uuid.uuid4().hex, START + seconds, "error", kind, value, "m in f", process, "1", "", "", "")
+def a_group(title: str, before: int, after: int) -> dict[str, Any]:
+    """A bucket as Elasticsearch returns it."""
+    source = {
+        "@timestamp": "2026-11-22T12:00:00.500+00:00",
+        "event": {"id": "e1"},
+        "error": {"type": "OldError", "grouping_name": title, "culprit": "m in f", "grouping_key": "k"},
+        "service": {"name": "orders", "node": {"name": "orders-relay"}},
+        "trace": {"id": "t1"},
+    }
+    return {
+        "doc_count": before + after,
+        "after": {"doc_count": after},
+        "latest": {"hits": {"hits": [{"_source": source}]}},
+    }
 
 
-def test_errors_are_grouped_and_new_ones_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    events = [
-        an_error(-900, "OldError", "7 left"),
-        an_error(10, "OldError", "8 left"),
-        an_error(11, "OldError", "9 left"),
-        an_error(12, "NewError"),
-        an_error(12, "ElsewhereError", process="inventory"),
-        an_error(99999, "LaterError"),
-    ]
+def test_groups_of_errors_since_the_fault_are_found_and_new_ones_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+    buckets = [a_group("OldError: 8 left", 1, 2), a_group("PastError", 3, 0), a_group("NewError: x", 0, 1)]
 
     class Fake:
-        def events(self) -> list[ErrorEvent]:
-            return sorted(events, key=lambda event: event.time)
+        def logs(self, query: Any, **options: Any) -> dict[str, Any]:
+            asked.append((query, options))
+            return {"hits": {"hits": []}, "aggregations": {"groups": {"buckets": buckets}}}
 
-    monkeypatch.setattr(spotlight, "client", Fake)
+    monkeypatch.setattr(error_store, "client", Fake)
     found = errors.find(scene("payments"))
-    assert [(group.title, group.before, group.after) for group in found.groups] == [
+    assert [(group.latest.title, group.before, group.after) for group in found.groups] == [
         ("NewError: x", 0, 1),
-        ("OldError: <NUM> left", 1, 2),
+        ("OldError: 8 left", 1, 2),
     ]
+    assert found.groups[0].latest.process == "orders-relay"
+    ((query, options),) = asked
+    assert query["bool"]["filter"] == [{"terms": {"service.name": ["payments", "orders", "notifications"]}}]
+    assert options["start"] < START < options["end"]
 
 
 # --- changes
@@ -478,7 +488,7 @@ FRAGMENTS = {
     "charts": "prometheus",
     "traces": "jaeger",
     "logs": "elasticsearch",
-    "errors": "spotlight",
+    "errors": "elasticsearch",
     "starts": "prometheus",
     "marks": "elasticsearch",
 }
@@ -489,7 +499,7 @@ def test_a_backend_that_is_down_is_a_note_in_its_part(
     viewer_client: Client, deliverer: Deliverer, monkeypatch: pytest.MonkeyPatch, part: str, backend: str
 ) -> None:
     deliverer.send(alert())
-    for module in (prometheus, jaeger, elasticsearch, spotlight):
+    for module in (prometheus, jaeger, elasticsearch, error_store):
         monkeypatch.setattr(module, "client", lambda module=module: Dead(module.NAME))
     response = viewer_client.get(f"/incidents/{the_incident().uid}/evidence/{part}")
     assert response.status_code == 200
@@ -503,13 +513,9 @@ def test_empty_evidence_is_reported(
 ) -> None:
     deliverer.send(alert())
 
-    class NoErrors:
-        def events(self) -> list[ErrorEvent]:
-            return []
-
     for module, empty in ((prometheus, FakePrometheus()), (jaeger, FakeJaeger()), (elasticsearch, FakeElasticsearch())):
         monkeypatch.setattr(module, "client", lambda empty=empty: empty)
-    monkeypatch.setattr(spotlight, "client", NoErrors)
+    monkeypatch.setattr(error_store, "client", lambda: FakeElasticsearch())
     response = viewer_client.get(f"/incidents/{the_incident().uid}/evidence/{part}")
     assert response.status_code == 200
     assert "data-backend-down" not in response.content.decode()

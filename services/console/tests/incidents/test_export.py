@@ -7,7 +7,7 @@ import threading
 from typing import Any
 
 import pytest
-from backends import elasticsearch, jaeger, prometheus, spotlight
+from backends import elasticsearch, error_store, jaeger, prometheus
 from django.contrib.auth.models import User
 from django.test import Client
 from incidents import actions
@@ -22,7 +22,7 @@ from tests.incidents.fakes import Dead
 @pytest.fixture(autouse=True)
 def dead_backends(monkeypatch: pytest.MonkeyPatch) -> None:
     """All backends are down: the export has to work during the worst outage."""
-    for module in (prometheus, jaeger, elasticsearch, spotlight):
+    for module in (prometheus, jaeger, elasticsearch, error_store):
         monkeypatch.setattr(module, "client", lambda module=module: Dead(module.NAME))
 
 

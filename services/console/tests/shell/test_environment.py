@@ -19,7 +19,6 @@ class TestEnvironment(EnvironmentTests):
         "ALERT_WEBHOOK_TOKEN": LONG,
         "PROMETHEUS_URL": "https://prometheus.example.com/",
         "GRAFANA_URL": "https://example.com/grafana/",
-        "SPOTLIGHT_URL": "",
     }
     wrong = [
         ("CSRF_TRUSTED_ORIGINS", "console.example.com"),
@@ -42,7 +41,6 @@ class TestEnvironment(EnvironmentTests):
         assert environment.prometheus_url == "https://prometheus.example.com", "without the slash: paths begin with one"
         assert environment.grafana_url == "https://example.com/grafana"
         assert environment.csrf_trusted_origins == ("https://console.example.com",)
-        assert environment.spotlight_url == ""
 
     def test_a_user_without_a_password_stops_the_start(self, production: dict[str, str]) -> None:
         assert named(self.refused({**production, "ELASTICSEARCH_USER": "reader"})) == {"ELASTICSEARCH_PASSWORD"}

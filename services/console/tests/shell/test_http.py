@@ -75,7 +75,7 @@ def test_a_refused_connection_is_reported_as_down() -> None:
 
 def test_a_backend_that_is_not_configured_is_reported_as_such() -> None:
     with pytest.raises(BackendDown, match="this installation has none"):
-        get_json("spotlight", "", "/", timeout=1)
+        get_json("grafana", "", "/", timeout=1)
 
 
 def test_an_answer_that_is_not_json_is_a_failure(server: str) -> None:

@@ -38,6 +38,7 @@ def board() -> Board:
             Section("Delivery", _items()),
             Section("Spans", _spans()),
             Section("Log lines", _lines()),
+            Section("Errors", _errors()),
             Section("Metrics", _metrics()),
             Section("Alerting", _alerting()),
             Section("Cost of telemetry", _cost()),
@@ -301,6 +302,48 @@ def _lines() -> list[AnyPanel]:
     ]
 
 
+def _errors() -> list[AnyPanel]:
+    reported = 'sum(service:telemetry_items:rate1m{signal="errors", result="made"})'
+    return [
+        series(
+            "Errors reported and stored",
+            "Error events per second that services reported, that the receiver accepted, and that Elasticsearch stored "
+            "(dashed).",
+            [
+                promql(f"{reported} or vector(0)", "reported"),
+                promql(per_second("error_events_received_total"), "accepted"),
+                promql(per_second("error_events_stored_total"), "stored"),
+            ],
+            unit="ops",
+            links=[links.logs("error.type:*", "Log lines with an error"), ELASTICSEARCH_LOGS],
+            dashed="stored",
+            width=8,
+        ),
+        series(
+            "Errors lost or refused",
+            "Error events per second that the receiver could not store, and requests that it refused (dashed), "
+            "by reason.",
+            [
+                promql(per_second("error_events_lost_total", "", "reason"), "{{reason}}"),
+                promql(per_second("error_requests_refused_total", "", "reason"), "{{reason}} refused"),
+            ],
+            unit="ops",
+            links=[links.runbook("TelemetryLost"), ELASTICSEARCH_LOGS],
+            dashed=".* refused",
+            width=8,
+        ),
+        series(
+            "Errors waiting",
+            "Error events in the receiver's queue. They wait while Elasticsearch is unavailable; "
+            "when the queue is full, further errors are lost.",
+            [promql("max(error_queue_events)", "waiting")],
+            unit="short",
+            links=[links.runbook("ElasticsearchDown"), ELASTICSEARCH_LOGS],
+            width=8,
+        ),
+    ]
+
+
 def _metrics() -> list[AnyPanel]:
     return [
         series(
@@ -430,7 +473,7 @@ def _alerting() -> list[AnyPanel]:
 
 
 def _cost() -> list[AnyPanel]:
-    backends = 'job=~"prometheus|alertmanager|postgres|toxiproxy|log-pipeline|watchdog"'
+    backends = 'job=~"prometheus|alertmanager|postgres|toxiproxy|log-pipeline|watchdog|errors"'
     return [
         series(
             "CPU usage of the backends",

@@ -121,7 +121,9 @@ EXAMPLE_HEAD = f"""\
 # Mail goes into files below var/mail (docker compose: to Mailpit), or: smtp://user:password@host:port
 #EMAIL_URL=
 
-# Errors go to Spotlight on this machine (not with docker compose), and to Sentry too where a DSN is given.
+# Errors go to the platform's own receiver. It can forward them to a Sentry: the DSN of that one.
+#ERRORS_FORWARD_DSN=
+# Services report to this Sentry instead: then the platform has no errors to show.
 #SENTRY_DSN=
 
 # The share of requests that are traced, 0 to 1.
@@ -152,10 +154,6 @@ EXAMPLE_HEAD = f"""\
 # {COMPOSE_ONLY}: Docker's socket and its folder of containers, which rootless and snap installations have elsewhere.
 #DOCKER_SOCKET=/var/run/docker.sock
 #DOCKER_CONTAINERS=/var/lib/docker/containers
-
-# {COMPOSE_ONLY}: a Spotlight of yours, for services and for the console's links.
-#SENTRY_SPOTLIGHT=
-#SPOTLIGHT_URL=
 
 # {COMPOSE_ONLY}: options of Elasticsearch's Java machine.
 #ES_JAVA_OPTS=

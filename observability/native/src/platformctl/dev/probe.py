@@ -1,4 +1,4 @@
-"""The probe: places one order through the public API and follows it through traces, logs, metrics and mail."""
+"""The probe: places one order and follows it through traces, logs, metrics and mail; reports an error and finds it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from rich.console import Console
 
 from platformctl.app import Platform
 from platformctl.errors import ProbeFailed
-from platformctl.run.search import LOGS
+from platformctl.run.environment import ERRORS_KEY
+from platformctl.run.search import ERRORS, LOGS
 from platformctl.settings import port_variable
 
 Found = TypeVar("Found")
@@ -48,6 +49,7 @@ class Result:
     sample: str
     exemplar: bool
     mail: str
+    error: str
 
 
 class Target(Protocol):
@@ -56,6 +58,10 @@ class Target(Protocol):
     @property
     def mail_folder(self) -> Path | None:
         """The folder of sent mails; None if they are sent by SMTP."""
+
+    @property
+    def errors_key(self) -> str:
+        """The key of the receiver of errors; empty if errors go to another Sentry."""
 
     def url(self, variable: str, path: str = "") -> str:
         """The URL behind a port variable such as ORDERS_PORT, with the login if the server needs one."""
@@ -76,6 +82,10 @@ class Native:
     @property
     def mail_folder(self) -> Path | None:
         return None if self._platform.settings.email_url else self._platform.paths.mail
+
+    @property
+    def errors_key(self) -> str:
+        return "" if self._platform.settings.sentry_dsn else self._platform.secrets.get(ERRORS_KEY)
 
     def url(self, variable: str, path: str = "") -> str:
         return self._platform.url(variable, path)
@@ -118,6 +128,7 @@ class _Probe:
         counted = self._counted()
         sample = self._wait("its sample in Prometheus", "prometheus", lambda: self._sample(counted, sent_at))
         mail = self._wait("its mail", "notifications-consumer", lambda: self._mail(order_id))
+        error = self._error(trace_id)
         return Result(
             order_id=order_id,
             trace_id=trace_id,
@@ -129,6 +140,7 @@ class _Probe:
             sample=sample,
             exemplar=self._comes_true(lambda: self._has_exemplar(trace_id), EXEMPLAR_SECONDS),
             mail=mail,
+            error=error,
         )
 
     def _product(self) -> Mapping[str, Any]:
@@ -212,6 +224,35 @@ class _Probe:
             return f"sent by SMTP, {sent[0]['kind']}" if sent else None
         newest = sorted(folder.glob("*.log"), key=lambda file: file.stat().st_mtime)[-200:]
         return next((str(file) for file in reversed(newest) if order_id in file.read_text(errors="replace")), None)
+
+    def _error(self, trace_id: str) -> str:
+        """Report an event as services report errors, below their level, and find it in the store."""
+        if not self._target.errors_key:
+            return "not looked for: SENTRY_DSN sends errors elsewhere"
+        event = {
+            "level": "info",
+            "message": "The probe's event: not an error",
+            "tags": {"service.name": "probe"},
+            "contexts": {"trace": {"trace_id": trace_id}},
+        }
+        url = self._target.url("ERRORS_PORT", "/api/1/store/")
+        key = {"X-Sentry-Auth": f"Sentry sentry_key={self._target.errors_key}"}
+        step = "its event in the store of errors"
+        try:
+            answer = self._http.post(url, json=event, headers=key, timeout=REQUEST_SECONDS)
+        except requests.RequestException as error:
+            raise self._failure(step, "error-receiver", str(error)) from error
+        if not answer.ok:
+            raise self._failure(step, "error-receiver", f"it answers {answer.status_code}: {answer.text[:500]}")
+        event_id = answer.json()["id"]
+        return self._wait(step, "error-receiver", lambda: self._stored(event_id, trace_id))
+
+    def _stored(self, event_id: str, trace_id: str) -> str | None:
+        query = {"query": {"ids": {"values": [event_id]}}}
+        url = self._target.url("ELASTICSEARCH_PORT", f"/{ERRORS}/_search")
+        answer = self._http.post(url, json=query, timeout=REQUEST_SECONDS)
+        hits = answer.json()["hits"]["hits"] if answer.status_code == requests.codes.ok else []
+        return f"{ERRORS}, event {event_id}" if hits and hits[0]["_source"]["trace"]["id"] == trace_id else None
 
     def _trace_id(self, answer: requests.Response) -> str:
         parts = answer.headers.get("traceresponse", "").split("-")

@@ -54,15 +54,6 @@ class Locations:
         """The committed sources of the server's plugin."""
         return self.paths.native / "tools" / "elasticsearch"
 
-    @property
-    def spotlight_folder(self) -> Path:
-        lock = self.paths.observability / "spotlight" / "package-lock.json"
-        return self.paths.cache / "spotlight" / f"{self._version('SPOTLIGHT_VERSION')}-{_digest(lock)}"
-
-    @property
-    def spotlight(self) -> Path:
-        return self.spotlight_folder / "node_modules" / "@spotlightjs" / "spotlight" / "dist" / "run.js"
-
     def assets_folder(self, service: Service) -> Path:
         lock = self.paths.root / service.folder / "package-lock.json"
         return self.paths.cache / service.name / _digest(lock)
@@ -93,21 +84,15 @@ class Locations:
         return self.paths.run / "java"
 
     @property
-    def node(self) -> Path:
-        """A link to the machine's node."""
-        return self.paths.run / "node"
-
-    @property
     def postgres_binaries(self) -> Path:
         """A link to the folder of PostgreSQL's programs, which each distribution has in a folder of its own."""
         return self.paths.run / "postgresql"
 
     def link_system_programs(self, distribution: Distribution) -> None:
-        """Create the links to Java, node and PostgreSQL, which are known only after the installation."""
+        """Create the links to Java and PostgreSQL, which are known only after the installation."""
         self.paths.run.mkdir(parents=True, exist_ok=True)
         _link(self.postgres_binaries, distribution.postgres_binaries)
         _link(self.java_home, system_java_home())
-        _link(self.node, system_node())
 
     def _version(self, key: str) -> str:
         return re.sub(r"^v", "", versions.load(self.paths.root)[key])
@@ -117,11 +102,6 @@ def system_java_home() -> Path:
     """The folder of the Java on PATH, else that of Debian's package."""
     java = shutil.which("java")
     return Path(java).resolve().parents[1] if java else Path("/usr/lib/jvm/default-java")
-
-
-def system_node() -> Path:
-    """The node on PATH, else that of Debian's package."""
-    return Path(shutil.which("node") or "/usr/bin/node").resolve()
 
 
 def _link(link: Path, target: Path) -> None:

@@ -21,7 +21,6 @@ from platformctl.install.debian import DebianPackages
 from platformctl.install.distributions import Distribution
 from platformctl.install.elasticsearch import Elasticsearch
 from platformctl.install.gotools import GoTool, GoToolchain
-from platformctl.install.spotlight import Spotlight
 from platformctl.install.steps import Clock, Shell, Step
 from platformctl.paths import Paths
 
@@ -39,7 +38,6 @@ def steps(paths: Paths, catalogue: Catalogue, uv: Path, distribution: Distributi
         GoTool(paths, "jaeger", 400),
         DebianPackages(paths, distribution),
         Elasticsearch(paths),
-        Spotlight(paths),
         *(Assets(paths, service) for service in catalogue.services.values() if service.assets),
         GoTool(paths, "process-compose", 45),
         GoTool(paths, "toxiproxy", 15),

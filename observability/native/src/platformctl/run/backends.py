@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from platformctl.install.locations import Locations
 from platformctl.paths import Paths
 from platformctl.run.account import Account
-from platformctl.run.environment import HOST
+from platformctl.run.environment import ERRORS_KEY, HOST
 from platformctl.run.model import ExecProbe, Group, HttpProbe, Process
 from platformctl.secret_store import SecretStore
 from platformctl.settings import Settings
@@ -44,7 +44,7 @@ class Backends:
         yield self.rsyslog()
         yield self.log_pipeline()
         yield self.toxiproxy()
-        yield self.spotlight()
+        yield self.errors()
 
     def postgres(self) -> Process:
         binaries = Locations(self.paths).postgres_binaries
@@ -352,22 +352,27 @@ class Backends:
             url=f"http://{HOST}:{port}/proxies",
         )
 
-    def spotlight(self) -> Process:
-        port = self._port("SPOTLIGHT_PORT")
+    def errors(self) -> Process:
+        port = self._port("ERRORS_PORT")
         return Process(
-            name="spotlight",
+            name="error-receiver",
             group=Group.BACKEND,
-            configuration="spotlight",
-            command=self.account.command(
-                *(str(Locations(self.paths).node), "--max-old-space-size=96"),
-                *("--require", str(self.paths.etc / "spotlight" / "loopback.cjs")),
-                *(str(Locations(self.paths).spotlight), "--port", str(port)),
-            ),
-            environment={"NODE_ENV": "production", "HOME": str(self.paths.lib / "spotlight"), "LISTEN_HOST": HOST},
-            probe=HttpProbe(port, "/"),
+            command=(str(self.paths.python), "-m", "platform_errors"),
+            environment={
+                "ERRORS_HOST": HOST,
+                "ERRORS_PORT": str(port),
+                "ERRORS_DSN_KEY": self.secrets.get(ERRORS_KEY),
+                "ERRORS_FORWARD_DSN": self.settings.errors_forward_dsn,
+                "ELASTICSEARCH_URL": f"http://{HOST}:{self._port('ELASTICSEARCH_PORT')}",
+                # Each thread's own arena would keep the memory of the largest body that it once read.
+                "MALLOC_ARENA_MAX": "1",
+                "PYTHONUNBUFFERED": "1",
+            },
+            probe=HttpProbe(port, "/healthz"),
             probe_seconds=5,
-            ports={"SPOTLIGHT_PORT": port},
-            url=f"http://{HOST}:{port}",
+            # Its first document needs the index template, which is stored when Elasticsearch is ready.
+            after=("elasticsearch",),
+            ports={"ERRORS_PORT": port},
         )
 
     def _job(self, name: str, module: str, environment: Mapping[str, str]) -> Process:

@@ -14,6 +14,8 @@ from platformctl.settings import Settings
 HOST = "127.0.0.1"
 VIRTUAL_HOST = "platform"
 JWT_AUDIENCE = "platform"
+# The name of the secret that is the public key in the DSN of the receiver of errors.
+ERRORS_KEY = "errors_dsn_key"
 
 
 class ServiceEnvironment:
@@ -62,8 +64,7 @@ class ServiceEnvironment:
             "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
             "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
             "OTEL_TRACES_SAMPLER_ARG": str(self._settings.traces_sampler_ratio),
-            "SENTRY_DSN": self._settings.sentry_dsn,
-            "SENTRY_SPOTLIGHT": f"http://{HOST}:{self._settings.ports['SPOTLIGHT_PORT']}/stream",
+            "SENTRY_DSN": self._settings.sentry_dsn or errors_dsn(self._settings, self._secrets),
             "SENTRY_ENVIRONMENT": self._settings.environment,
             "PYTHONUNBUFFERED": "1",
         }
@@ -136,6 +137,11 @@ class ServiceEnvironment:
         """The broker's URL with the credentials of one user."""
         password = self._secrets.get(f"rabbitmq_{user}")
         return f"amqp://{user}:{password}@{HOST}:{self._settings.ports['RABBITMQ_PORT']}/{VIRTUAL_HOST}"
+
+
+def errors_dsn(settings: Settings, secrets: SecretStore, host: str = HOST) -> str:
+    """The DSN of the receiver of errors."""
+    return f"http://{secrets.get(ERRORS_KEY)}@{host}:{settings.ports['ERRORS_PORT']}/1"
 
 
 def webhook_token(service: Service) -> str:

@@ -31,7 +31,6 @@ BACKEND_FOLDERS = (
     "prometheus",
     "alertmanager",
     "toxiproxy",
-    "spotlight",
 )
 
 
@@ -52,7 +51,6 @@ class Renderer:
         self._rabbitmq()
         self._elasticsearch()
         self._copy("jaeger", "config.yaml")
-        self._copy("spotlight", "loopback.cjs")
         self._prometheus()
         self._alertmanager()
         self._write("toxiproxy/proxies.json", toxics.proxies(self.catalogue, self.settings, on_loopback, listen=HOST))

@@ -13,6 +13,8 @@ from platformctl.errors import PlatformError
 TIMEOUT_SECONDS = 30.0
 # The data stream of all services' log lines.
 LOGS = "logs-django-default"
+# The data stream of all services' errors.
+ERRORS = "logs-errors-default"
 
 
 def ensure_templates(url: str, folder: Path) -> None:

@@ -21,6 +21,8 @@ BACKEND_TARGETS: Mapping[str, tuple[str, str, str]] = {
     "prometheus": ("prometheus", "PROMETHEUS_PORT", "prometheus"),
     "alertmanagers": ("alertmanager", "ALERTMANAGER_PORT", "alertmanager"),
     "watchdog": ("watchdog", "WATCHDOG_PORT", "watchdog"),
+    # Its series about groups have their own `service` label: the service whose errors they describe.
+    "errors": ("error-receiver", "ERRORS_PORT", ""),
     # Its series have their own `service` label: the service whose log lines they describe.
     "log-pipeline": ("log-pipeline-exporter", "LOG_PIPELINE_PORT", ""),
 }
