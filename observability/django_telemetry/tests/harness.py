@@ -7,6 +7,7 @@ import gzip
 import json
 import os
 import socket
+import ssl
 import threading
 import time
 import tracemalloc
@@ -231,7 +232,7 @@ class HttpBackend:
     connections, truncates responses, violates the protocol and recovers, on connections that stay open.
     """
 
-    def __init__(self, answer: Answer | None = None, port: int = 0) -> None:
+    def __init__(self, answer: Answer | None = None, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
         self.requests: list[tuple[str, str, dict[str, str], bytes]] = []
         self.answer = answer or respond(200)
         self._closing = threading.Event()
@@ -263,7 +264,9 @@ class HttpBackend:
 
         self._server = Server(("127.0.0.1", port), Handler)
         self.port = int(self._server.server_address[1])
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self.port}"
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         threading.Thread(target=lambda: self._server.serve_forever(0.02), daemon=True).start()
 
     def hang(self, _handler: BaseHTTPRequestHandler, _body: bytes) -> None:

@@ -89,3 +89,14 @@ def test_a_scraper_that_disconnects_causes_no_stack_trace(
             connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
     assert _get(server)[0] == 200
     assert "Traceback" not in capfd.readouterr().err
+
+
+def test_the_metrics_port_may_have_an_ipv6_address() -> None:
+    server = MetricsServer("::1", free_port(), REGISTRY)
+    server.start()
+    try:
+        assert server.wait_until_serving(10)
+        with urllib.request.urlopen(f"http://[::1]:{server.port}/metrics", timeout=10) as response:
+            assert response.status == 200
+    finally:
+        server.close()

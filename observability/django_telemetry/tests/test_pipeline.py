@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import socket
+import ssl
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django_telemetry import breaker, tracing
 from django_telemetry.accounting import Account
-from django_telemetry.conf import get_config
+from django_telemetry.conf import get_config, load
 from django_telemetry.pipeline import SpanPipeline
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTracePartialSuccess,
@@ -287,3 +290,31 @@ def test_a_breaker_stays_open_longer_after_each_failure_and_closes_after_one_suc
     assert under.pause() == pytest.approx(40)
     under.succeeded()
     assert under.allows()
+
+
+def test_spans_are_sent_to_a_collector_with_a_private_certificate_authority(tmp_path: Path) -> None:
+    certificate, key = tmp_path / "ca.pem", tmp_path / "key.pem"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
+            *("-subj", "/CN=collector", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"),
+            *("-keyout", str(key), "-out", str(certificate)),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    collector = HttpBackend(respond(200), tls=context)
+    environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_EXPORTER_OTLP_CERTIFICATE": str(certificate)}
+    config = load(environ)
+    pipeline = SpanPipeline(config, counts := Account("test"))
+    provider = tracing.build_provider(config)
+    provider.add_span_processor(pipeline)
+    try:
+        provider.get_tracer("test").start_span("work").end()
+        assert pipeline.force_flush(10_000)
+        assert counts.delivered == 1, pipeline.last_failure
+    finally:
+        pipeline.close(0)
+        collector.close()

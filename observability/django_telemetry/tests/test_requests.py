@@ -7,6 +7,8 @@ import re
 import pytest
 from asgiref.sync import async_to_sync
 from django.test import AsyncClient, Client
+from django_telemetry import middleware
+from django_telemetry.conf import load
 from django_telemetry.deadlines import current_deadline
 from opentelemetry.trace import SpanKind, StatusCode
 
@@ -348,3 +350,18 @@ def test_views_without_a_name_and_templates_count_as_in_django_prometheus(http: 
     before = sample("django_http_responses_total_by_templatename_total", templatename="page.html")
     http.get("/page")
     assert sample("django_http_responses_total_by_templatename_total", templatename="page.html") == before + 1
+
+
+@pytest.mark.parametrize("patterns", ["ok$", "boom,testserver/ok"])
+def test_an_excluded_url_has_no_span_and_no_access_line_and_is_counted(
+    spans: MemoryProcessor, lines: Lines, monkeypatch: pytest.MonkeyPatch, patterns: str
+) -> None:
+    config = load({"OTEL_PYTHON_EXCLUDED_URLS": patterns})
+    monkeypatch.setattr(middleware, "get_config", lambda: config)
+    client = Client(raise_request_exception=False)
+    with grown("django_http_requests_before_middlewares_total", 2):
+        excluded, other = client.get("/ok?x=boom"), client.get("/go")
+    assert (excluded.status_code, other.status_code) == (200, 302)
+    assert excluded["X-Request-ID"]
+    assert [span.name for span in spans.spans] == ["GET go"]
+    assert [line["message"] for line in lines.documents()] == ["GET go 302"]

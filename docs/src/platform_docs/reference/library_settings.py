@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
 
 import yaml
 from django.core.exceptions import ImproperlyConfigured
@@ -25,10 +24,14 @@ _REFUSAL = re.compile(r"allowed is (?P<allowed>.+)")
 _INTRODUCTION = """\
 # Library settings
 
-`django_telemetry` reads its settings once, at start, into a frozen object. An unknown `TELEMETRY_*`, `OTEL_*` or
-`SENTRY_*` name or a wrong value stops the start. The message names every wrong variable, what is allowed and the
-nearest known name. Variables of instrumentation packages (`OTEL_PYTHON_*`, `OTEL_INSTRUMENTATION_*`) and of other
-languages' agents are ignored.
+`django_telemetry` reads its settings once, at start, into a frozen object. An unknown `TELEMETRY_*` name or a wrong
+value of one stops the start. The message names every wrong variable, what is allowed and the nearest known name.
+
+The standard `OTEL_*` and `SENTRY_*` variables may be meant for other programs of the same environment. They never stop
+the start: names and values that are not supported are listed in one warning, and the defaults apply. Variables of
+instrumentation packages (`OTEL_PYTHON_*`, `OTEL_INSTRUMENTATION_*`), of other languages' agents, of OpenTelemetry's
+operator, and those that Kubernetes sets for services (`OTEL_COLLECTOR_PORT_4318_TCP`, `SENTRY_PORT=tcp://…`) are
+ignored silently.
 
 `python manage.py telemetry check` shows the settings that are in effect.
 """
@@ -53,33 +56,17 @@ def documented() -> Mapping[str, Mapping[str, str]]:
 
 def read_by_library() -> frozenset[str]:
     """The variables that the library reads."""
-    recorded = _Recorder()
-    conf.load(recorded)
-    return frozenset(recorded.names)
-
-
-class _Recorder(dict[str, str]):
-    """An empty environment that remembers what it was asked for."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.names: set[str] = set()
-
-    def get(self, key: str, default: Any = None) -> Any:
-        self.names.add(key)
-        return default
+    return conf.supported()
 
 
 def allowed(name: str) -> str:
     """What the library says is allowed, when it is given a value that can't be right; empty for free text."""
     try:
-        conf.load({name: _IMPOSSIBLE})
-    except ImproperlyConfigured as refusal:
-        found = next((_REFUSAL.search(line) for line in str(refusal).splitlines() if name in line), None)
-        if found is None:
-            raise
-        return found["allowed"]
-    return ""
+        refusals: Sequence[str] = conf.load({name: _IMPOSSIBLE}).ignored
+    except ImproperlyConfigured as error:
+        refusals = str(error).splitlines()
+    found = [match["allowed"] for line in refusals if name in line and (match := _REFUSAL.search(line))]
+    return found[0] if found else ""
 
 
 def page() -> str:

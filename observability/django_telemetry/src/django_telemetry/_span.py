@@ -212,6 +212,14 @@ class LightTracer:
         return self._listeners
 
 
+def unsampled_span(parent: SpanContext | None) -> Span:
+    """A span with ids that is never exported, and whose parts aren't either."""
+    trace_id = parent.trace_id if parent is not None else random.getrandbits(128) or 1
+    return NonRecordingSpan(
+        _span_context(trace_id, random.getrandbits(_SPAN_ID_BITS) or 1, _FLAGS[_RANDOM], DEFAULT_TRACE_STATE)
+    )
+
+
 def _span_context(trace_id: int, span_id: int, flags: TraceFlags, state: TraceState) -> SpanContext:
     """SpanContext() without its validation: these ids are known to be valid."""
     return tuple.__new__(SpanContext, (trace_id, span_id, False, flags, state, True))

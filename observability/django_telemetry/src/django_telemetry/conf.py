@@ -1,7 +1,9 @@
-"""The library's settings, read once from the environment into a frozen object. A wrong setting stops the start.
+"""The library's settings, read once from the environment into a frozen object.
 
 Variables are the standard ``OTEL_*`` and ``SENTRY_*`` ones where a standard exists, and ``TELEMETRY_*`` for the rest.
-One error lists every fault: the variable, its value and what is allowed.
+A wrong ``TELEMETRY_*`` setting stops the start: one error lists every fault with its value and what is allowed. The
+standard variables may be meant for other programs of the same environment, so that what isn't supported of them is
+ignored; ``TelemetryConfig.ignored`` lists it.
 """
 
 from __future__ import annotations
@@ -11,8 +13,9 @@ import os
 import re
 import socket
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -54,6 +57,11 @@ _SENTRY_NAMES = frozenset(
         "SENTRY_LOG_LEVEL",
         "SENTRY_PROPERTIES",
         "SENTRY_DEBUG",
+        # Read by sentry-sdk itself.
+        "SENTRY_TRACE",
+        "SENTRY_BAGGAGE",
+        "SENTRY_USE_ENVIRONMENT",
+        "SENTRY_KEEP_ALIVE",
     }
 )
 _TELEMETRY_NAMES = frozenset(
@@ -90,13 +98,23 @@ _OTEL_NAMES = frozenset(
     "OTEL_SEMCONV_STABILITY_OPT_IN",
     "OTEL_EXPORTER_OTLP_PROTOCOL",
     "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+    "OTEL_PYTHON_DJANGO_EXCLUDED_URLS",
 }
 _NO_PAIRS: Mapping[str, str] = MappingProxyType({})
 _NO_ROUTES: Mapping[str, float] = MappingProxyType({})
 _NO_TOKENS: tuple[str, ...] = ()
 
-# Prefixes of instrumentation packages and of other languages' agents that may be set in the same environment.
-_OTEL_FOREIGN = ("OTEL_PYTHON_", "OTEL_INSTRUMENTATION_", "OTEL_JAVA", "OTEL_NODE", "OTEL_DOTNET", "OTEL_GO_")
+# Variables of other programs in the same environment: agents of other languages, instrumentation packages, and what
+# OpenTelemetry's operator sets in each container.
+_OTEL_FOREIGN = re.compile(
+    r"OTEL_(?:JAVA|NODE|DOTNET|GO_|INJECTOR_|PYTHON_(?!DJANGO_)|INSTRUMENTATION_(?!HTTP_CAPTURE_)|POD_IP|"
+    r"RESOURCE_ATTRIBUTES_|SEMCONV_STABILITY_OPT_IN|LOG_LEVEL)"
+)
+# What Kubernetes sets in each container of a namespace for a service that is called, for example, otel-collector.
+_SERVICE_NAME = re.compile(
+    r"_SERVICE_HOST\Z|_SERVICE_PORT(?:_\w+)?\Z|_PORT_\d+_(?:TCP|UDP|SCTP)(?:_PROTO|_PORT|_ADDR)?\Z"
+)
+_SERVICE_PORT = re.compile(r"(?:tcp|udp|sctp)://\S+:\d+\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +168,16 @@ class TelemetryConfig:
     redact_keys: tuple[str, ...]
     request_timeout: float
 
+    # Files in PEM format, or "".
+    traces_ca: str = ""
+    traces_client_certificate: str = ""
+    traces_client_key: str = ""
+    propagators: tuple[str, ...] = ("tracecontext",)
+    # Requests whose URL matches have no span and no access line.
+    excluded_urls: re.Pattern[str] | None = None
+    # Standard variables that have no effect, each with the reason.
+    ignored: tuple[str, ...] = ()
+
     def on(self, signal: str) -> bool:
         """Whether ``signal`` (one of traces, metrics, logs, errors) is enabled."""
         return signal in self.signals
@@ -160,22 +188,38 @@ class _Reader:
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.environ = environ
+        self.names: set[str] = set()
         self.faults: list[str] = []
+        self.ignored: list[str] = []
+
+    def reject(self, name: str, reason: str) -> None:
+        """Note that the value of ``name`` can't be used: a fault, if the variable is the library's own."""
+        (self.faults if name.startswith("TELEMETRY_") else self.ignored).append(f"{name}{reason}")
 
     def text(self, name: str, default: str = "") -> str:
+        self.names.add(name)
         return self.environ.get(name, "").strip() or default
 
     def parse(self, name: str, default: T, parser: Callable[[str], T], allowed: str) -> T:
-        raw = self.environ.get(name, "").strip()
+        raw = self.text(name)
         if not raw:
             return default
         try:
             return parser(raw)
-        except ValueError:
+        except (ValueError, re.error):
             # A wrong value is shown, unless the variable may hold a secret.
             shown = "(not shown)" if re.search(r"TOKEN|HEADERS|DSN", name) else repr(raw)
-            self.faults.append(f"{name}={shown}: allowed is {allowed}")
+            self.reject(name, f"={shown}: allowed is {allowed}")
             return default
+
+    def choices(self, name: str, default: tuple[str, ...], supported: Iterable[str]) -> tuple[str, ...]:
+        """Of a list with commas, the items that are supported; the others are rejected."""
+        wanted = tuple(item.strip().lower() for item in self.text(name).split(",") if item.strip())
+        known = tuple(item for item in wanted if item in tuple(supported))
+        unknown = [item for item in wanted if item not in known]
+        if unknown:
+            self.reject(name, f": {', '.join(unknown)} isn't supported; allowed is {', '.join(supported)}")
+        return known or default
 
     def choice(self, name: str, default: str, choices: Iterable[str]) -> str:
         options = sorted(choices)
@@ -287,21 +331,35 @@ def _tokens(raw: str) -> tuple[str, ...]:
     return tuple(tokens)
 
 
-def _unknown_names(environ: Mapping[str, str]) -> list[str]:
-    faults = []
-    for name in sorted(environ):
+def _excluded(raw: str) -> re.Pattern[str]:
+    """Parse regular expressions separated by commas, as OpenTelemetry's instrumentations do."""
+    return re.compile("|".join(part.strip() for part in raw.split(",") if part.strip()))
+
+
+def _without_services(environ: Mapping[str, str]) -> dict[str, str]:
+    """``environ`` without the variables that Kubernetes sets for services, some of which look like settings."""
+    return {
+        name: value
+        for name, value in environ.items()
+        if not _SERVICE_NAME.search(name) and not (name.endswith("_PORT") and _SERVICE_PORT.match(value.strip()))
+    }
+
+
+def _note_unknown_names(read: _Reader) -> None:
+    for name in sorted(read.environ):
         if name.startswith("TELEMETRY_"):
             known: frozenset[str] = _TELEMETRY_NAMES
         elif name.startswith("SENTRY_"):
             known = _SENTRY_NAMES
-        elif name.startswith("OTEL_") and not name.startswith(_OTEL_FOREIGN):
+        elif name.startswith("OTEL_") and not _OTEL_FOREIGN.match(name):
             known = _OTEL_NAMES
         else:
             continue
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
-            faults.append(f"{name}: no such setting" + (f"; {near[0]} is the nearest" if near else ""))
-    return faults
+            read.reject(name, ": no such setting" + (f"; {near[0]} is the nearest" if near else ""))
+        elif known is _OTEL_NAMES and name not in read.names and read.environ[name].strip():
+            read.reject(name, ": not supported")
 
 
 def _chosen_signals(read: _Reader) -> tuple[frozenset[str], bool]:
@@ -310,14 +368,13 @@ def _chosen_signals(read: _Reader) -> tuple[frozenset[str], bool]:
     signals = read.parse(
         "TELEMETRY_SIGNALS", SIGNALS, _signals, "none, or some of " + ", ".join(sorted(SIGNALS)) + " with commas"
     )
-    traces_exporter = read.choice("OTEL_TRACES_EXPORTER", "otlp", ("otlp", "none"))
+    traces_exporters = read.choices("OTEL_TRACES_EXPORTER", ("otlp",), ("otlp", "none"))
     if disabled:
         signals -= {"traces"}
-    if read.choice("OTEL_METRICS_EXPORTER", "prometheus", ("prometheus", "none")) == "none":
+    if read.choices("OTEL_METRICS_EXPORTER", ("prometheus",), ("prometheus", "none")) == ("none",):
         signals -= {"metrics"}
-    read.choice("OTEL_LOGS_EXPORTER", "console", ("console", "none"))
-    read.choice("OTEL_PROPAGATORS", "tracecontext", ("tracecontext",))
-    return signals, traces_exporter != "none"
+    read.choices("OTEL_LOGS_EXPORTER", ("console",), ("console", "none"))
+    return signals, traces_exporters != ("none",)
 
 
 class _Exporter(NamedTuple):
@@ -327,6 +384,9 @@ class _Exporter(NamedTuple):
     headers: Mapping[str, str]
     timeout: float
     compression: str
+    ca: str
+    client_certificate: str
+    client_key: str
 
 
 def _exporter(read: _Reader) -> _Exporter:
@@ -347,7 +407,22 @@ def _exporter(read: _Reader) -> _Exporter:
         headers=MappingProxyType(headers),
         timeout=read.number("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", timeout, 0.1, 60),
         compression=read.choice("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", compression, compressions),
+        ca=_file(read, "CERTIFICATE"),
+        client_certificate=_file(read, "CLIENT_CERTIFICATE"),
+        client_key=_file(read, "CLIENT_KEY"),
     )
+
+
+def _file(read: _Reader, suffix: str) -> str:
+    """The path in the variable for traces, or else in that for all signals; "" without one that can be read."""
+    default = read.parse(f"OTEL_EXPORTER_OTLP_{suffix}", "", _readable, "a file that can be read")
+    return read.parse(f"OTEL_EXPORTER_OTLP_TRACES_{suffix}", default, _readable, "a file that can be read")
+
+
+def _readable(raw: str) -> str:
+    if not os.access(raw, os.R_OK) or not Path(raw).is_file():
+        raise ValueError(raw)
+    return raw
 
 
 def load(
@@ -357,9 +432,24 @@ def load(
 
     ``default_service`` names the service when neither OTEL_SERVICE_NAME nor OTEL_RESOURCE_ATTRIBUTES does;
     ``extra_tokens`` are trusted in addition to TELEMETRY_TRUSTED_TOKENS.
-    Raises ImproperlyConfigured, which lists every unknown name and every wrong value.
+    Raises ImproperlyConfigured, which lists every unknown name and every wrong value of the library's own variables.
     """
-    read = _Reader(environ)
+    read = _Reader(_without_services(environ))
+    config = _read(read, default_service, extra_tokens)
+    _note_unknown_names(read)
+    if read.faults:
+        raise ImproperlyConfigured("Telemetry settings are wrong:\n  " + "\n  ".join(read.faults))
+    return replace(config, ignored=tuple(read.ignored))
+
+
+def supported() -> frozenset[str]:
+    """The names of all variables that have an effect."""
+    read = _Reader({})
+    _read(read, "", ())
+    return frozenset(read.names)
+
+
+def _read(read: _Reader, default_service: str, extra_tokens: Iterable[str]) -> TelemetryConfig:
     resource = dict(read.parse("OTEL_RESOURCE_ATTRIBUTES", _NO_PAIRS, _pairs, "key=value pairs separated by commas"))
     service_name = read.text("OTEL_SERVICE_NAME", resource.get("service.name", "") or default_service)
     environment = resource.get("deployment.environment.name") or resource.get("deployment.environment") or "development"
@@ -372,7 +462,7 @@ def load(
         "seconds, and route=seconds for single routes, separated by commas",
     )
     value_limit = read.integer("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", 1024, 16, 65536)
-    config = TelemetryConfig(
+    return TelemetryConfig(
         service_name=service_name,
         service_version=resource.get("service.version", ""),
         instance_id=resource.get("service.instance.id") or f"{socket.gethostname()}:{os.getpid()}",
@@ -416,11 +506,17 @@ def load(
         sentry_sample_rate=read.number("SENTRY_SAMPLE_RATE", 1.0, 0, 1),
         redact_keys=tuple(k.strip().lower() for k in read.text("TELEMETRY_REDACT_KEYS").split(",") if k.strip()),
         request_timeout=read.number("TELEMETRY_REQUEST_TIMEOUT", 10.0, 0.05, 3600),
+        traces_ca=exporter.ca,
+        traces_client_certificate=exporter.client_certificate,
+        traces_client_key=exporter.client_key,
+        propagators=read.choices("OTEL_PROPAGATORS", ("tracecontext",), ("tracecontext", "baggage")),
+        excluded_urls=read.parse(
+            "OTEL_PYTHON_DJANGO_EXCLUDED_URLS",
+            read.parse("OTEL_PYTHON_EXCLUDED_URLS", None, _excluded, "regular expressions separated by commas"),
+            _excluded,
+            "regular expressions separated by commas",
+        ),
     )
-    faults = _unknown_names(environ) + read.faults
-    if faults:
-        raise ImproperlyConfigured("Telemetry settings are wrong:\n  " + "\n  ".join(faults))
-    return config
 
 
 @lru_cache(maxsize=1)

@@ -82,7 +82,7 @@ def configure(config: TelemetryConfig) -> BoundedTransport | None:
         return None
     transport = BoundedTransport(config.sentry_dsn, config.sentry_spotlight)
     sentry_sdk.init(
-        dsn=config.sentry_dsn or None,
+        dsn=config.sentry_dsn,  # not None, which makes the SDK read the variable itself and raise if it is wrong
         transport=transport,
         # The stock Spotlight client posts inside the request without a timeout and enables personal data.
         spotlight=False,

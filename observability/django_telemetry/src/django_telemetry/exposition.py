@@ -7,6 +7,7 @@ import gzip
 import hmac
 import logging
 import os
+import socket
 import sys
 import threading
 import time
@@ -27,6 +28,12 @@ _RETRY = 0.5
 
 class _Server(ThreadingMixIn, HTTPServer):
     daemon_threads = True
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        if ":" in address[0]:
+            self.address_family = socket.AF_INET6
+        super().__init__(address, handler)
+
     request_queue_size = 16
     registry: CollectorRegistry
     token: str

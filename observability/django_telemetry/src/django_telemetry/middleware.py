@@ -35,7 +35,7 @@ from ._ids import (
     parse_traceparent,
 )
 from ._plain import name_of
-from ._span import Template, finish
+from ._span import Template, finish, unsampled_span
 from ._url import HIDDEN, safe_host, safe_path
 from ._work import Remembered, Work, context_for, current_work
 from .conf import get_config
@@ -64,6 +64,8 @@ class _HttpWork(Work):
     raised: Exception | None = None
     # Whether its samples, line and span have been written.
     finished = False
+    # Whether the URL is one that gets no span and no access line.
+    excluded = False
 
     def __init__(
         self,
@@ -108,6 +110,7 @@ class TelemetryMiddleware:
         # In nanoseconds, like the clock.
         self._slow_default = config.slow_request * 1e9
         self._slow_routes = {route: seconds * 1e9 for route, seconds in config.slow_routes.items()}
+        self._excluded = config.excluded_urls
         self._templates: dict[tuple[Any, ...], Template] = {}
         self._is_async = iscoroutinefunction(get_response)
         if self._is_async:
@@ -172,6 +175,7 @@ class TelemetryMiddleware:
             parent = current
         elif "HTTP_TRACEPARENT" in meta:
             parent, links = self._caller(meta)
+        excluded = self._excluded is not None and self._excluded.search(_url(request)) is not None
         timeout, asked = self._request_timeout, meta.get(DEADLINE_META_KEY)
         if asked is not None:
             seconds = parse_header(asked)
@@ -179,13 +183,16 @@ class TelemetryMiddleware:
         work = _HttpWork(
             request,
             accept_request_id(meta.get("HTTP_X_REQUEST_ID")),
-            self._tracing.start(_started_as(request), SpanKind.SERVER, parent, start[0], links),
+            unsampled_span(parent)
+            if excluded
+            else self._tracing.start(_started_as(request), SpanKind.SERVER, parent, start[0], links),
             monotonic() + timeout,
             parent,
             links,
             start,
-            remember=self._tracing.remembers,
+            remember=self._tracing.remembers and not excluded,
         )
+        work.excluded = excluded
         if meta.get("CONTENT_LENGTH") or "HTTP_TRANSFER_ENCODING" in meta:
             _client_values.record_body(request)
         return work
@@ -321,7 +328,7 @@ class TelemetryMiddleware:
                 self._metrics.observe(request, response, method, scheme, seconds, request_size, response_size, ids, at)
             except Exception:
                 internal_error("metrics", "the samples of a request")
-        access = self._access.enabled()
+        access = not work.excluded and self._access.enabled()
         if not access and not sampled:
             return
         method = method or "_OTHER"
@@ -452,6 +459,12 @@ class TelemetryMiddleware:
                     work.links,
                 ),
             )
+
+
+def _url(request: HttpRequest) -> str:
+    """The URL without its query, for matching only: host and path are the client's."""
+    meta = request.META
+    return f"{request.scheme}://{meta.get('HTTP_HOST') or meta.get('SERVER_NAME')}{request.path}"
 
 
 def _started_as(request: HttpRequest) -> str:

@@ -51,6 +51,11 @@ class SpanPipeline(SpanProcessor):
         self._gzip = config.traces_compression == "gzip"
         if self._gzip:
             self._headers["Content-Encoding"] = "gzip"
+        self._tls: dict[str, Any] = {
+            "ca_certs": config.traces_ca or None,
+            "cert_file": config.traces_client_certificate or None,
+            "key_file": config.traces_client_key or None,
+        }
         self._timeout = urllib3.Timeout(connect=min(2.0, config.traces_timeout), read=config.traces_timeout)
         self._max_spans = config.queue_max_spans
         self._max_bytes = config.queue_max_bytes
@@ -74,7 +79,7 @@ class SpanPipeline(SpanProcessor):
         self._closed = False
         self._thread: threading.Thread | None = None
         self._breaker = CircuitBreaker()
-        self._http = urllib3.PoolManager(num_pools=1, maxsize=1, retries=False, timeout=self._timeout)
+        self._http = urllib3.PoolManager(num_pools=1, maxsize=1, retries=False, timeout=self._timeout, **self._tls)
         self._counts.waiting = lambda: len(self._queue) + len(self._current)
 
     def on_end(self, span: ReadableSpan) -> None:

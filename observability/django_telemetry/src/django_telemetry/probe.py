@@ -71,7 +71,8 @@ def _traces(config: TelemetryConfig) -> list[Finding]:
 def _metrics(config: TelemetryConfig) -> list[Finding]:
     if config.metrics_port is None:
         return [Finding("metrics", "", None, "no port (TELEMETRY_METRICS_PORT is not set)")]
-    host = "127.0.0.1" if config.metrics_host in ("", "0.0.0.0", "::") else config.metrics_host
+    host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(config.metrics_host, config.metrics_host)
+    host = f"[{host}]" if ":" in host else host
     url = f"http://{host}:{config.metrics_port}/metrics"
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {config.metrics_token}"})
     start = time.monotonic()

@@ -11,8 +11,11 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from opentelemetry import trace
+from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.context import Context
 from opentelemetry.propagate import set_global_textmap
+from opentelemetry.propagators.composite import CompositePropagator
+from opentelemetry.propagators.textmap import TextMapPropagator
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.sampling import (
@@ -33,6 +36,8 @@ from ._work import Remembered, Work
 from .conf import TelemetryConfig, get_config
 from .redaction import MAX_STACK, redact_exception
 
+# The SDK's own default for everything that a span has many of.
+_MOST = 128
 # A context that hides the current span.
 _NO_PARENT = Context({_SPAN_KEY: trace.INVALID_SPAN})
 
@@ -177,14 +182,24 @@ def build_provider(config: TelemetryConfig) -> TracerProvider:
             max_span_attribute_length=config.attribute_value_limit,
             # Events have stack traces, which redact_exception() has already truncated.
             max_attribute_length=max(MAX_STACK + 1, config.attribute_value_limit),
+            # Given here, since the SDK reads the others from the environment and raises for a value that is wrong.
+            max_attributes=_MOST,
+            max_events=_MOST,
+            max_links=_MOST,
+            max_event_attributes=_MOST,
+            max_link_attributes=_MOST,
         ),
     )
 
 
 def install(config: TelemetryConfig, provider: TracerProvider) -> None:
-    """Make ``provider`` the global one, and W3C trace context the only propagation format."""
+    """Make ``provider`` the global one, with the configured propagators for other instrumentation."""
     trace.set_tracer_provider(provider)
-    set_global_textmap(TraceContextTextMapPropagator())
+    known: dict[str, TextMapPropagator] = {
+        "tracecontext": TraceContextTextMapPropagator(),
+        "baggage": W3CBaggagePropagator(),
+    }
+    set_global_textmap(CompositePropagator([known[name] for name in config.propagators]))
 
 
 def exception_event(span: Span, exc: BaseException) -> None:
