@@ -29,6 +29,7 @@ class Environment(environment.ServiceEnvironment):
     http_port: int = kinds.port(8000)
     database: environment.DBConfig = environment.database_url("console")
     database_pool_max_size: int = kinds.integer(16, 1, 64)
+    trusted_proxies: tuple[environment.Network, ...] = environment.trusted_proxies()
     csrf_trusted_origins: tuple[str, ...] = variable(
         _origins, "", allowed="origins (https://host[:port]), separated by commas, or empty"
     )

@@ -94,6 +94,8 @@ CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SECURE = _SECURE
 CSRF_TRUSTED_ORIGINS = list(ENV.csrf_trusted_origins)
 SECURE_HSTS_SECONDS = int(timedelta(days=365).total_seconds()) if _SECURE else 0
+# `check --deploy` passes: whether subdomains and a browser's list of HTTPS hosts are right is the domain's matter.
+SILENCED_SYSTEM_CHECKS = [*SILENCED_SYSTEM_CHECKS, "security.W005", "security.W021"]  # noqa: F405
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY: dict[str, Any] = {
@@ -110,10 +112,13 @@ CONTENT_SECURITY_POLICY: dict[str, Any] = {
         "base-uri": [NONE],
     }
 }
-# Lockout: after five wrong passwords for a name from an address, a pause of a quarter of an hour.
+# After five wrong passwords for a name from one client, a pause of that client. Others log in with the name as before:
+# behind a proxy, TRUSTED_PROXIES distinguishes clients.
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_CLIENT_IP_CALLABLE = "shell.views.client_address"
+TRUSTED_PROXIES = ENV.trusted_proxies
 AXES_RESET_ON_SUCCESS = True
 AXES_DISABLE_ACCESS_LOG = True
 AXES_LOCKOUT_CALLABLE = "shell.views.locked_out"

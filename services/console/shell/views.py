@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from contracts.api import health
+from contracts.api import clients, health
+from django.conf import settings
 from django.contrib.auth import views as auth_views
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import PermissionDenied
@@ -28,6 +29,12 @@ class LoginView(auth_views.LoginView):
 
     template_name = "shell/login.html"
     redirect_authenticated_user = True
+
+
+def client_address(request: HttpRequest) -> str | None:
+    """Return the client's address behind TRUSTED_PROXIES, for the limit on wrong passwords."""
+    found = clients.address(request, settings.TRUSTED_PROXIES)
+    return str(found) if found is not None else None
 
 
 logout = auth_views.LogoutView.as_view()

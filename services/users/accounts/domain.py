@@ -1,19 +1,18 @@
-"""Sign-up, login and token renewal."""
+"""Sign-up and login."""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 
 from django.contrib.auth.hashers import make_password
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from psycopg.errors import UniqueViolation
-from rest_framework_simplejwt.exceptions import ExpiredTokenError, TokenError
 
-from accounts import metrics
+from accounts import metrics, sessions
 from accounts.models import User
-from accounts.tokens import RefreshToken
+from accounts.sessions import TokenPair
+from accounts.throttling import ACCOUNT, NETWORK, PAIR, SIGN_UP, Throttled, attempt
 
 logger = logging.getLogger(__name__)
 
@@ -26,24 +25,17 @@ class InvalidCredentials(Exception):
     """No active account has that address and password. The error doesn't disclose which of the two is wrong."""
 
 
-class RefreshRefused(Exception):
-    """The refresh token is not accepted. `expired` is true when it was valid earlier."""
+def sign_up(email: str, password: str, name: str, network: str | None = None) -> User:
+    """Create an account. Raises EmailTaken when the address already has one; case is ignored.
 
-    def __init__(self, *, expired: bool = False) -> None:
-        super().__init__()
-        self.expired = expired
-
-
-@dataclass(frozen=True)
-class TokenPair:
-    """A new access token, and the refresh token that renews it."""
-
-    access: str
-    refresh: str
-
-
-def sign_up(email: str, password: str, name: str) -> User:
-    """Create an account. Raises EmailTaken when the address already has one; case is ignored."""
+    `network` is the client's, None for no limit by network. Raises throttling.Throttled.
+    """
+    try:
+        # Not taken back: a sign-up, successful or not, shows whether an address has an account.
+        attempt([(SIGN_UP, network)] if network else [])
+    except Throttled:
+        metrics.sign_ups_throttled_total.inc()
+        raise
     user = User(email=User.objects.normalize_email(email), name=name)
     user.set_password(password)
     try:
@@ -58,12 +50,21 @@ def sign_up(email: str, password: str, name: str) -> User:
     return user
 
 
-def log_in(email: str, password: str) -> TokenPair:
+def log_in(email: str, password: str, network: str | None = None) -> TokenPair:
     """Issue tokens for an e-mail address and password. Raises InvalidCredentials in every other case.
 
     An unknown address costs the same password hash as a known one, so that response time doesn't reveal which exist.
+    `network` is the client's, None for no limit by network. Raises throttling.Throttled, also for an unknown address.
     """
-    user = User.objects.filter(email=User.objects.normalize_email(email)).first()
+    address = User.objects.normalize_email(email)
+    try:
+        counted = attempt(
+            [(ACCOUNT, address), (PAIR, f"{address} {network or ''}"), *([(NETWORK, network)] if network else [])]
+        )
+    except Throttled:
+        metrics.logins_total.labels("throttled").inc()
+        raise
+    user = User.objects.filter(email=address).first()
     if user is None:
         make_password(password)
         raise _refused("invalid_credentials", None)
@@ -71,24 +72,10 @@ def log_in(email: str, password: str) -> TokenPair:
         raise _refused("invalid_credentials", user)
     if not user.is_active:
         raise _refused("inactive", user)
+    counted.succeeded(PAIR)
     metrics.logins_total.labels("ok").inc()
     logger.info("Logged in", extra={"user.id": str(user.id)})
-    refresh = RefreshToken.for_user(user)
-    return TokenPair(access=str(refresh.access_token), refresh=str(refresh))
-
-
-def refresh(token: str) -> TokenPair:
-    """Issue a new access token for a refresh token, whose lifetime stays unchanged. Raises RefreshRefused."""
-    try:
-        parsed = RefreshToken(token)  # type: ignore[arg-type]  # simplejwt's annotation is wrong: it takes the string
-        user = User.objects.get(pk=parsed["user_id"])
-    except ExpiredTokenError:
-        raise RefreshRefused(expired=True) from None
-    except (TokenError, KeyError, User.DoesNotExist, ValidationError):
-        raise RefreshRefused from None
-    if not user.is_active:
-        raise RefreshRefused
-    return TokenPair(access=str(parsed.access_token), refresh=token)
+    return sessions.begin(user)
 
 
 def active_user(user_id: str) -> User | None:

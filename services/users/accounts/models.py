@@ -9,6 +9,7 @@ from contracts import text
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
 from django.db.models.functions import Lower
+from django.utils import timezone
 
 
 class UserManager(BaseUserManager["User"]):
@@ -24,6 +25,39 @@ class UserManager(BaseUserManager["User"]):
             return text.email(email or "")
         except text.InvalidText:
             return (email or "").lower()
+
+
+class Session(models.Model):
+    """A login: the refresh token that is valid now. Each renewal replaces it; without a row no token is valid."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey("User", on_delete=models.CASCADE, related_name="sessions")
+    token_id = models.CharField(max_length=64)
+    # The token before: a client whose answer was lost, or with two parallel renewals, sends it again shortly after.
+    previous_token_id = models.CharField(max_length=64, blank=True)
+    rotated_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["user", "expires_at"], name="session_of_user")]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class Throttle(models.Model):
+    """Recent attempts under one key (accounts.throttling): how many, and when the next is accepted."""
+
+    key = models.CharField(max_length=80, primary_key=True, help_text="Its kind, and a keyed hash of its subject.")
+    attempts = models.PositiveIntegerField(default=0)
+    next_at = models.DateTimeField()
+    forgotten_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["forgotten_at"], name="throttle_forgotten")]
+
+    def __str__(self) -> str:
+        return self.key
 
 
 class User(AbstractBaseUser):

@@ -27,6 +27,11 @@ class Environment(environment.ServiceEnvironment):
 
     http_port: int = kinds.port(8001)
     database: environment.DBConfig = environment.database_url("users")
+    trusted_proxies: tuple[environment.Network, ...] = environment.trusted_proxies()
+    unlimited_networks: tuple[environment.Network, ...] = environment.networks(
+        "127.0.0.0/8,::1/128,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7",
+        "networks without a limit on sign-ups and on logins to many accounts (the limits of an account always apply)",
+    )
     service_tokens: Mapping[str, str] = environment.accepted_tokens()
     jwt_issuer: str = environment.token_issuer()
     jwt_audience: str = environment.token_audience()

@@ -32,7 +32,15 @@ PASSWORD_HASHERS = ["accounts.hashers.PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator",
+        "OPTIONS": {"user_attributes": ("email", "name")},
+    },
+    {"NAME": "accounts.passwords.VarietyValidator"},
 ]
+
+TRUSTED_PROXIES = ENV.trusted_proxies
+UNLIMITED_NETWORKS = ENV.unlimited_networks
 
 SERVICE_TOKENS = ENV.service_tokens
 # Only other services continue their traces here; a public request starts a new one.

@@ -57,6 +57,7 @@ def test_readiness_fails_and_names_the_database_when_it_is_down(
     assert response["Retry-After"]
 
 
+@pytest.mark.django_db
 def test_a_request_that_needs_a_database_that_is_down_gets_503_naming_it(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,14 +10,15 @@ from typing import Any
 
 import jwt
 import pytest
-from accounts import metrics
+from accounts import metrics, sessions
 from accounts.keys import key_ring
-from accounts.models import User
+from accounts.models import Session, Throttle, User
 from accounts.tokens import AccessToken, RefreshToken
 from conftest import PASSWORD
 from contracts.testing import tokens
 from contracts.testing.bodies import BAD_BODIES, assert_problem
 from django.test import Client
+from django.utils import timezone
 from jwt.algorithms import RSAAlgorithm
 
 ADDRESSES = ["/api/v1/token", "/api/v1/token/refresh"]
@@ -86,11 +87,12 @@ def test_each_refused_login_is_counted_by_its_reason(client: Client, user: User)
     User.objects.update(is_active=False)
     log_in(client, user.email, PASSWORD)
     grown = {outcome: count(outcome) - before[outcome] for outcome in metrics.LOGIN_OUTCOMES}
-    assert grown == {"ok": 0, "invalid_credentials": 2, "inactive": 1}
+    assert grown == {"ok": 0, "invalid_credentials": 2, "inactive": 1, "throttled": 0}
 
 
 def test_an_unknown_address_takes_as_long_as_a_wrong_password(client: Client, user: User) -> None:
     def milliseconds(email: str) -> float:
+        Throttle.objects.all().delete()
         start = time.thread_time()
         log_in(client, email, "not the password")
         return (time.thread_time() - start) * 1000
@@ -101,13 +103,52 @@ def test_an_unknown_address_takes_as_long_as_a_wrong_password(client: Client, us
     assert 0.6 < unknown / known < 1.6, f"expected about the same, got known {known:.1f} ms, unknown {unknown:.1f} ms"
 
 
-def test_a_refresh_issues_a_new_access_token_without_extending_the_session(client: Client, user: User) -> None:
+def test_a_refresh_issues_new_tokens_without_extending_the_session(client: Client, user: User) -> None:
     token = log_in(client, user.email, PASSWORD).json()["refresh"]
     response = refresh(client, token)
     assert response.status_code == 200, response.content
-    assert response.json()["refresh"] == token
+    replaced = response.json()["refresh"]
+    assert replaced != token
+    assert verified_by_jwks(client, replaced)["exp"] == verified_by_jwks(client, token)["exp"]
+    assert refresh(client, replaced).status_code == 200
     claims = verified_by_jwks(client, response.json()["access"])
     assert (claims["user_id"], claims["token_type"]) == (str(user.id), "access")
+
+
+def test_a_renewal_whose_answer_was_lost_can_be_repeated(client: Client, user: User) -> None:
+    token = log_in(client, user.email, PASSWORD).json()["refresh"]
+    first = refresh(client, token).json()["refresh"]
+    assert refresh(client, token).json()["refresh"] == first
+
+
+def test_a_replaced_token_that_is_sent_later_ends_the_session(client: Client, user: User) -> None:
+    before = metrics.refresh_tokens_reused_total._value.get()
+    token = log_in(client, user.email, PASSWORD).json()["refresh"]
+    newer = refresh(client, token).json()["refresh"]
+    Session.objects.update(rotated_at=timezone.now() - timedelta(seconds=11))
+    assert_problem(refresh(client, token), 401, "token_invalid")
+    assert_problem(refresh(client, newer), 401, "token_invalid")
+    assert metrics.refresh_tokens_reused_total._value.get() == before + 1
+
+
+def test_a_log_out_ends_one_session(client: Client, user: User) -> None:
+    token, other = (log_in(client, user.email, PASSWORD).json()["refresh"] for _ in range(2))
+    for _ in range(2):
+        answer = client.post("/api/v1/token/revoke", {"refresh": token}, content_type="application/json")
+        assert (answer.status_code, answer.content) == (204, b"")
+    assert_problem(refresh(client, token), 401, "token_invalid")
+    assert refresh(client, other).status_code == 200
+
+
+def test_a_token_without_a_session_is_refused(client: Client, user: User) -> None:
+    assert_problem(refresh(client, str(RefreshToken.for_user(user))), 401, "token_invalid")
+
+
+def test_a_login_deletes_the_expired_sessions_of_its_user(client: Client, user: User) -> None:
+    log_in(client, user.email, PASSWORD)
+    Session.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    log_in(client, user.email, PASSWORD)
+    assert Session.objects.count() == 1
 
 
 def test_an_access_token_is_not_accepted_as_a_refresh_token(client: Client, user: User) -> None:
@@ -122,8 +163,7 @@ def test_an_expired_refresh_token_is_reported_as_expired(client: Client, user: U
 
 @pytest.mark.parametrize("change", ["inactive", "deleted"])
 def test_an_inactive_or_deleted_account_gets_no_new_token(client: Client, user: User, change: str) -> None:
-    token = str(RefreshToken.for_user(user))
-    assert refresh(client, token).status_code == 200
+    token = refresh(client, sessions.begin(user).refresh).json()["refresh"]
     if change == "deleted":
         user.delete()
     else:
@@ -149,10 +189,15 @@ def test_a_refresh_token_whose_user_is_not_a_uuid_is_refused(client: Client) -> 
 def test_a_token_signed_by_an_unknown_key_is_refused(
     client: Client, user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert refresh(client, tokens.access_token(str(user.id), token_type="refresh")).status_code == 200
+    session = Session.objects.create(user=user, token_id="one", expires_at=timezone.now() + timedelta(days=1))
+
+    def token() -> str:
+        return tokens.access_token(str(user.id), token_type="refresh", sid=str(session.id), jti="one")
+
+    assert refresh(client, token()).status_code == 200
     monkeypatch.setattr(tokens, "KEY_ID", "unknown")
     assert key_ring().key_id != "unknown"
-    assert_problem(refresh(client, tokens.access_token(str(user.id), token_type="refresh")), 401, "token_invalid")
+    assert_problem(refresh(client, token()), 401, "token_invalid")
 
 
 @pytest.mark.parametrize("address", ADDRESSES)

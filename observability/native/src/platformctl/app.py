@@ -180,6 +180,8 @@ class Platform:
         """Create folders, secrets and configuration. Safe while the platform runs."""
         for folder in (self.paths.log, self.paths.run, self.paths.lib, self.paths.mail):
             folder.mkdir(parents=True, exist_ok=True)
+        # Mails contain names, addresses and orders of customers.
+        self.paths.mail.chmod(0o700)
         for backend in STATEFUL:
             account.ensure_private_folder(self.paths.lib / backend, self.account)
         for part in ("data", "logs", "tmp"):

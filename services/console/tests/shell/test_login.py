@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
+
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+from pytest_django import Settings
 
 from tests.conftest import PASSWORD
 
@@ -52,6 +55,22 @@ def test_five_wrong_passwords_lock_the_login_even_for_the_right_one(viewer: User
     assert refused.status_code == 429
     assert int(refused.headers["Retry-After"]) > 0
     assert "_auth_user_id" not in client.session
+
+
+def test_behind_a_proxy_an_attacker_does_not_lock_the_owner_out(viewer: User, settings: Settings) -> None:
+    settings.TRUSTED_PROXIES = (ip_network("127.0.0.0/8"),)
+    attacker, owner = ("1.1.1.1, 203.0.113.7", "198.51.100.9")
+    for _ in range(6):
+        refused = log_in(Client(headers={"x-forwarded-for": attacker}), viewer.username, "wrong")
+    assert refused == 429
+    assert log_in(Client(headers={"x-forwarded-for": "2.2.2.2, 203.0.113.7"}), viewer.username, PASSWORD) == 429
+    assert log_in(Client(headers={"x-forwarded-for": owner}), viewer.username, PASSWORD) == 302
+
+
+def test_without_a_trusted_proxy_the_header_is_ignored(viewer: User) -> None:
+    for number in range(6):
+        refused = log_in(Client(headers={"x-forwarded-for": f"1.1.1.{number}"}), viewer.username, "wrong")
+    assert refused == 429
 
 
 def test_wrong_passwords_for_one_name_do_not_lock_out_others(viewer: User, responder: User) -> None:

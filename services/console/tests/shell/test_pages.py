@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from django.core.management import call_command
 from django.test import Client
 from django_telemetry import context
 from pytest_django import Settings
@@ -29,6 +30,13 @@ def test_pages_load_only_our_own_files(viewer_client: Client) -> None:
 
 def test_errors_have_the_policy_too(viewer_client: Client) -> None:
     assert "Content-Security-Policy" in viewer_client.get("/nothing-here").headers
+
+
+def test_the_checks_for_a_deployment_pass(settings: Settings) -> None:
+    # As in production, which serves over HTTPS only.
+    settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = True
+    settings.SECURE_HSTS_SECONDS = 31536000
+    call_command("check", deploy=True, fail_level="WARNING")
 
 
 def test_pages_cannot_be_framed(viewer_client: Client) -> None:

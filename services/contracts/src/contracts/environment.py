@@ -5,6 +5,7 @@ Production refuses the defaults of development, and secrets that are short or ea
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -21,6 +22,7 @@ ENVIRONMENTS = ("development", "test", "drill", "production")
 DEVELOPMENT_SECRET_KEY = "development only, not a secret, refused in production"  # noqa: S105
 MIN_SECRET_LENGTH = 32
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 DBConfig = dj_database_url.DBConfig
 E = TypeVar("E")
 
@@ -100,6 +102,26 @@ def token_issuer() -> str:
 def token_audience() -> str:
     """JWT_AUDIENCE: all services share one audience."""
     return kinds.text("platform", shortest=1, longest=200, allowed="the aud of access tokens, 1 to 200 characters")
+
+
+def networks(default: str, meaning: str) -> tuple[Network, ...]:
+    """Networks in CIDR notation, separated by commas; empty for none."""
+    value: tuple[Network, ...] = variable(
+        _networks, default, allowed=f"{meaning}, in CIDR notation (10.0.0.0/8), separated by commas, or empty"
+    )
+    return value
+
+
+def trusted_proxies() -> tuple[Network, ...]:
+    """TRUSTED_PROXIES: the proxies whose X-Forwarded-For is believed; by default none."""
+    return networks("", "networks of the reverse proxies in front of this service")
+
+
+def _networks(value: str) -> tuple[Network, ...]:
+    try:
+        return tuple(ipaddress.ip_network(entry.strip()) for entry in value.split(",")) if value.strip() else ()
+    except ValueError:
+        raise ValidationError("not networks") from None
 
 
 def _hosts(value: str) -> tuple[str, ...]:

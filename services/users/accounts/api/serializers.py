@@ -22,19 +22,19 @@ class SignUpSerializer(StrictSerializer):
     email = StrictEmailField()
     password = StrictCharField(
         min_length=10, max_length=MAX_PASSWORD_LENGTH, trim_whitespace=False, write_only=True,
-        style={"input_type": "password"}, help_text="10 characters or more, and not a common one.",
+        style={"input_type": "password"},
+        help_text="10 characters or more, not a common one, and not similar to the address or the name.",
     )  # fmt: skip
     name = StrictCharField(max_length=200, trim_whitespace=False, normalise=text.name)
 
-    def validate_password(self, value: str) -> str:
-        """Apply Django's password validators."""
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Apply Django's password validators, which also compare with address and name."""
         try:
-            validate_password(value)
+            validate_password(attrs["password"], User(email=attrs["email"], name=attrs["name"]))
         except ValidationError as error:
-            raise serializers.ValidationError(
-                [serializers.ErrorDetail(item.messages[0], code=item.code) for item in error.error_list]
-            ) from None
-        return value
+            details = [serializers.ErrorDetail(item.messages[0], code=item.code) for item in error.error_list]
+            raise serializers.ValidationError({"password": details}) from None
+        return attrs
 
 
 class CredentialsSerializer(StrictSerializer):

@@ -85,6 +85,7 @@ KINDS: Mapping[str, Wrong] = {
     "broker": lambda _: urls("amqp", "amqps"),
     "token": lambda _: st.builds("{}{}{}".format, _WORD, st.sampled_from(" \n\tü\x7f"), _WORD),
     "tokens": lambda _: _WORD | _WORD.map("={}".format) | _WORD.map("{}=".format) | _WORD.map("orders=ü{}".format),
+    "networks": lambda _: _WORD | st.just("10.0.0.1/8") | _WORD.map("127.0.0.0/8,{}".format),
 }
 
 

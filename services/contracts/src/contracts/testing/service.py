@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import html
+import re
 from typing import ClassVar
 
 import pytest
+from django.core.management import call_command
 from django.test import Client
 
 from contracts.testing.bodies import assert_problem
@@ -64,3 +67,15 @@ class ServiceTests:
     def test_the_openapi_document_and_its_page_are_public(self) -> None:
         assert Client().get("/api/schema/").status_code == 200
         assert Client().get("/api/docs/").status_code == 200
+
+    def test_the_page_of_the_document_cannot_be_framed_and_has_no_inline_script(self) -> None:
+        page = Client().get("/api/docs/")
+        assert page["X-Frame-Options"] == "DENY"
+        assert "frame-ancestors 'none'" in page["Content-Security-Policy"]
+        assert "script-src 'self'" in page["Content-Security-Policy"]
+        assert not re.search(rb"<script(?![^>]*\bsrc=)", page.content), "the policy forbids inline scripts"
+        (script,) = re.findall(r'src="(/api/docs/[^"]*)"', page.content.decode())
+        assert b"SwaggerUIBundle" in Client().get(html.unescape(script)).content
+
+    def test_the_checks_for_a_deployment_pass(self) -> None:
+        call_command("check", deploy=True, fail_level="WARNING")
