@@ -12,7 +12,7 @@ from django_telemetry import _carrying
 from django_telemetry.context import carry, request_id, trace_ids, unit_of_work
 from django_telemetry.edges import timed_call
 
-from .harness import MemoryProcessor
+from .harness import Everything, MemoryProcessor
 
 
 class _Asking(threading.Thread):
@@ -63,6 +63,26 @@ def test_a_daemon_thread_belongs_to_no_work_unless_it_is_bound() -> None:
         bound.start()
         bound.join(10)
     assert found == [work.request_id]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_the_exception_that_ends_a_thread_is_reported_with_the_ids_and_without_the_values_of_its_work(
+    everything: Everything,
+) -> None:
+    planted = "".join(("hunter2", "planted"))
+
+    def fail(value: str) -> None:
+        raise ValueError(f"could not use {value}")
+
+    with unit_of_work("parent") as work:
+        work.received = lambda: ((), iter([planted]))
+        thread = threading.Thread(target=fail, args=(planted,))
+        thread.start()
+        thread.join(10)
+    text = everything.text()["errors"]
+    assert work.request_id in text
+    assert text.count('"exception"') == 1
+    everything.check(planted, said=("errors",))
 
 
 def test_spans_of_a_thread_are_children_of_the_work(spans: MemoryProcessor) -> None:

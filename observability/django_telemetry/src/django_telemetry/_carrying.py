@@ -19,6 +19,7 @@ from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 
 from ._work import current_work
+from .errors import capture_exception
 
 T = TypeVar("T")
 
@@ -43,7 +44,7 @@ def start(thread: threading.Thread) -> None:
         def carried() -> None:
             # Break the reference cycle between the thread and its run attribute, so that it is freed at once.
             thread.__dict__.pop("run", None)
-            within(context, run)
+            within(context, _reported, run)
 
         thread.run = carried  # type: ignore[method-assign]
     _start(thread)
@@ -60,6 +61,15 @@ def submit(pool: ThreadPoolExecutor, function: Callable[..., T], /, *args: Any, 
         return _submit(pool, within, context, function, *args, **kwargs)
     finally:
         otel_context.detach(token)
+
+
+def _reported(run: Callable[[], None]) -> None:
+    """Call ``run``; report its exception here, since threading's hook runs outside of the unit of work."""
+    try:
+        run()
+    except Exception as exc:
+        capture_exception(exc)
+        raise
 
 
 def within(context: Context, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:

@@ -27,13 +27,42 @@ def _vocabulary(urlconf: str) -> frozenset[str]:
 
     def visit(patterns: list[URLPattern | URLResolver]) -> None:
         for entry in patterns:
+            literal = _of_expression if hasattr(entry.pattern, "_regex") else _of_route
             for text in _texts(entry.pattern):
-                words.update(segment for segment in re.split(r"[/^$\\()?<>:]+", text) if _WORD.match(segment))
+                words.update(segment for segment in literal(text) if _WORD.match(segment))
             if isinstance(entry, URLResolver):
                 visit(entry.url_patterns)
 
     visit(get_resolver(urlconf).url_patterns)
     return frozenset(words)
+
+
+def _of_route(route: str) -> list[str]:
+    """The segments of a path() route that contain no converter."""
+    return [segment for segment in route.split("/") if "<" not in segment]
+
+
+# What separates words in a regular expression, what stands for other characters, and literal characters.
+_EXPRESSION = re.compile(
+    r"(?P<separator>/|[\^$|)]|\\[AZbB]|\(\?P<\w+>|\(\?P=\w+\)|\(\?(?:[:=!>]|<[=!]|[a-zA-Z-]+[:)])|\()"
+    r"|(?P<literal>\\[^A-Za-z0-9]|[^\\\[.*+?{])|(?P<other>\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\{[\d,]*\}|.)",
+    re.DOTALL,
+)
+
+
+def _of_expression(expression: str) -> list[str]:
+    """The words of a re_path() route that are literal from one separator to the next."""
+    words: list[str] = []
+    word: str | None = ""
+    for token in _EXPRESSION.finditer(expression):
+        if token.lastgroup == "separator":
+            words.append(word or "")
+            word = ""
+        elif token.lastgroup == "other":
+            word = None  # also a repetition: it makes the character before it optional
+        elif word is not None:
+            word += token.group()[-1]
+    return [*words, word or ""]
 
 
 def _texts(pattern: Any) -> set[str]:

@@ -32,7 +32,7 @@ from .redaction import (
     MAX_STACK,
     REDACTED,
     Budget,
-    is_denied,
+    is_hidden,
     redact_exception,
     redact_failure,
     redact_text,
@@ -198,7 +198,7 @@ def _add_extras(fields: dict[str, Any], given: Mapping[Any, Any], *, own: bool) 
         if key in _RECORD_ATTRIBUTES or (key == "request" and issubclass(type(value), HttpRequest)):
             continue
         name = encodable(text_of(key, _LONGEST_NAME)[:_LONGEST_NAME])
-        safe = REDACTED if is_denied(name) else redact_value(value, budget)
+        safe = REDACTED if is_hidden(name, value) else redact_value(value, budget)
         if _FIELD.match(name):
             if own or (name not in fields and not _is_reserved(name)):
                 fields[name] = safe

@@ -485,8 +485,8 @@ def _end_reduced(work: _HttpWork, elapsed: int) -> None:
 def _path(request: HttpRequest) -> str:
     """The path, with client-supplied segments masked."""
     match = request.resolver_match
-    if match is not None and not match.kwargs and not match.args:
-        return request.path_info  # contains only the route's own words
+    if match is not None and match.route == request.path_info[1:]:
+        return request.path_info  # a route without variable parts
     return safe_path(request.path_info, getattr(request, "urlconf", None))
 
 

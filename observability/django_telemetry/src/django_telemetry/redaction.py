@@ -60,9 +60,25 @@ _DENIED_PARTS = (
 )
 _SHORT = {"pan", "pwd", "cvc", "cvv", "ssn", "jwt"}  # whole words only: "pan" is part of "company"
 
+# Words that only contain a denied part.
+_OTHER_WORDS = re.compile(
+    r"secret(?:ar|ion|ing|e[sd]?(?![a-z]))|tokeni[sz]|(?:ob|pos)session|phone[tm]"
+    r"|(?<![a-z])(?:i|smart|micro|mega|head|ear|saxo|gramo|xylo|vibra)phone"
+)
+# Words of names whose numbers are counts, sizes and times.
+_MEASURES = frozenset(
+    {"tokens", "count", "counts", "total", "duration", "seconds", "ms", "size", "length", "limit", "max", "min"}
+    | {"usage", "used", "rate", "ttl", "timeout", "age", "attempts", "latency", "bytes", "budget"}
+)
+_NUMBER = re.compile(r"[+-]?\d{1,12}(?:\.\d{1,12})?\Z")
+_STATES = frozenset({"true", "false", "none", "null"})
+
 _JWT = r"\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*)?"
 _EMAIL = r"[A-Za-z0-9_.+%'-]{1,64}(?:@|%40)[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8}"
-_SCHEME = r"\b(?:[Bb]earer|[Bb]asic|[Tt]oken|[Dd]igest)\s+[A-Za-z0-9._~+/=-]{6,}"
+# After the words of ordinary language ("token missing"), only what doesn't look like another word.
+_SCHEME = (
+    r"\b(?:[Bb]earer|(?:[Bb]asic|[Tt]oken|[Dd]igest)(?=\s+(?:\S*[0-9=]|\S*[a-z][A-Z]|\S{20})))\s+[A-Za-z0-9._~+/=-]{6,}"
+)
 _USERINFO = r"(?<=://)[^/\s:@]{0,256}:[^/\s@]{1,256}(?=@)"
 _PREFIXED = (
     r"\b(?:tok|sk|pk|rk|ghp|gho|ghs|ghu|github_pat|glpat|xox[abprs]|AKIA|ASIA|AIza|SG|whsec)[_.-]?[A-Za-z0-9_-]{8,}"
@@ -77,7 +93,12 @@ _KEYED = re.compile(
     r"""(?ix)
     (?P<name>["']?[a-z0-9_.-]{0,40}?(?:NAMES)[a-z0-9_.-]{0,40}["']?\s*[=:]\s*)
     (?P<value>"[^"]{0,1024}"|'[^']{0,1024}'|(?:bearer|basic|token|digest)\s+\S+|[^\s,;&)}\]]+)
-    """.replace("NAMES", "|".join(part.replace("_", "[_-]?") for part in _DENIED_PARTS if part not in _SHORT))
+    """.replace(
+        "NAMES",
+        "|".join(
+            f"(?<![a-z]){part}(?![a-z])" if part in _SHORT else part.replace("_", "[_-]?") for part in _DENIED_PARTS
+        ),
+    )
 )
 # A cheap check, so that most strings skip the full patterns.
 _SUSPICIOUS = re.compile(
@@ -101,9 +122,20 @@ def _normal(name: str) -> str:
 @lru_cache(maxsize=4096)
 def is_denied(name: str) -> bool:
     """Whether the value under this name (of a header, query or JSON key) must not leave the process."""
-    normal = _normal(name)
+    normal = _OTHER_WORDS.sub("", _normal(name))
     words = set(re.split(r"[^a-z0-9]+", normal))
     return any((part in words) if part in _SHORT else (part in normal) for part in (*_DENIED_PARTS, *_extra_keys))
+
+
+def is_hidden(name: str, value: Any) -> bool:
+    """Whether ``value`` must not leave the process under this name. Counts, durations and truth values may."""
+    if not is_denied(name):
+        return False
+    if value is None or type(value) is bool or (type(value) is str and value.lower() in _STATES):
+        return False
+    if type(value) in (int, float) or (type(value) is str and _NUMBER.match(value)):
+        return _MEASURES.isdisjoint(word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name))
+    return True
 
 
 def _luhn(digits: str) -> bool:
@@ -116,13 +148,28 @@ def _luhn(digits: str) -> bool:
     return total % 10 == 0
 
 
+# Numbers by issuer and length, as cards have them: Visa, Mastercard, American Express, Diners, Discover, JCB, UnionPay,
+# Maestro. Ids of 18 or 19 digits (Snowflake) pass the checksum as often as any other number.
+_ISSUED = re.compile(
+    r"4(?:\d{12}|\d{15})|5[1-5]\d{14}|2(?:22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720)\d{12}|3[47]\d{13}"
+    r"|3(?:0[0-5]|[689]\d)\d{11}|(?:6011|64[4-9]\d|65\d\d)\d{12}|35(?:2[89]|[3-8]\d)\d{12}|62\d{14,17}"
+    r"|(?:5[0678]|6[037])\d{11,14}"
+)
+
+
 def _replace(match: re.Match[str]) -> str:
     text = match.group()
     digits = re.sub(r"[ -]", "", text)
-    # Order numbers and timestamps are digits too; only digits that pass the card checksum are a card number.
-    if digits.isdigit() and not _luhn(digits):
+    # Order numbers and timestamps are digits too.
+    if digits.isdigit() and not (_ISSUED.fullmatch(digits) and _luhn(digits)):
         return text
     return REDACTED
+
+
+def _replace_keyed(match: re.Match[str]) -> str:
+    name, value = match.group("name"), match.group("value")
+    bare = name.rstrip("=: \t\r\n").strip("\"'")
+    return name + REDACTED if is_hidden(bare, value.strip("\"'.")) else match.group()
 
 
 def redact_text(text: str, limit: int = MAX_MESSAGE) -> str:
@@ -134,7 +181,7 @@ def redact_text(text: str, limit: int = MAX_MESSAGE) -> str:
     if not _SUSPICIOUS.search(text):
         return text
     text = _PATTERN.sub(_replace, text)
-    return _KEYED.sub(lambda match: match.group("name") + REDACTED, text)
+    return _KEYED.sub(_replace_keyed, text)
 
 
 class Budget:
@@ -184,7 +231,7 @@ def _redacted(value: Any, budget: Budget, depth: int) -> Any:
     if issubclass(kind, Mapping):
         pairs = ((text_of(key, 256)[:256], item) for key, item in islice(value.items(), _MAX_ITEMS))
         return {
-            budget.text(name, 256): REDACTED if is_denied(name) else redact_value(item, budget, depth + 1)
+            budget.text(name, 256): REDACTED if is_hidden(name, item) else redact_value(item, budget, depth + 1)
             for name, item in pairs
         }
     if issubclass(kind, (list, tuple, set, frozenset)):
