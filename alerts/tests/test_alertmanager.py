@@ -319,6 +319,16 @@ SPECIAL: list[tuple[str, Labels, Labels]] = [
         {**telemetry("TelemetryLost", "orders"), "signal": "traces"},
     ),
     ("dropping: missing spans", telemetry("JaegerDropping", "jaeger"), telemetry("SpansMissing", "orders")),
+    (
+        "receiver: lost errors",
+        telemetry("ErrorReceiverDown", "error-receiver"),
+        {**telemetry("TelemetryLost", "orders"), "signal": "errors"},
+    ),
+    (
+        "elasticsearch: lost errors",
+        telemetry("ElasticsearchDown", "elasticsearch"),
+        telemetry("ErrorsLost", "error-receiver"),
+    ),
     ("lag: queue", telemetry("LogLag", "rsyslog"), telemetry("LogShipperQueue", "rsyslog")),
     ("lag: delivery", telemetry("LogLag", "rsyslog"), telemetry("LogsNotShipped", "rsyslog")),
     (

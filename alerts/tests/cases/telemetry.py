@@ -119,7 +119,7 @@ CASES = [
     ),
     *(
         Case("ScrapeFailing", f"{job} has an alert of its own", up(job, gauge((300, 0))), {290: 0})
-        for job in ("django", "rabbitmq", "toxiproxy", "jaeger")
+        for job in ("django", "rabbitmq", "toxiproxy", "jaeger", "errors")
     ),
     Case("ScrapeFailing", "it answers", up("postgres", gauge((300, 1))), {290: 0}),
     Case("TargetMissing", "one of them", _targets("orders-relay"), {60: 0, 115: 0, 120: 1}, TICKET),
@@ -318,6 +318,27 @@ CASES = [
         "none",
         {'otelcol_exporter_send_failed_spans_total{job="jaeger"}': counter((300, 0))},
         {290: 0},
+    ),
+    *_simple("ErrorReceiverDown", "up", 'job="errors"', 1, 0, 30, 1),
+    Case("ErrorReceiverDown", "something else is down", up("watchdog", gauge((300, 0))), {290: 0}),
+    *(
+        Case(
+            "ErrorsLost",
+            reason,
+            {f'error_events_lost_total{{job="errors", reason="{reason}"}}': counter((60, 0), (10, 1), (600, 0))},
+            {60: 0, 80: 1, 330: 1, 420: 0},
+            {"reason": reason, "root_service": "error-receiver", **TICKET},
+        )
+        for reason in ("queue_full", "refused", "shutdown")
+    ),
+    Case(
+        "ErrorsLost", "none", {'error_events_lost_total{job="errors", reason="refused"}': counter((300, 0))}, {290: 0}
+    ),
+    Case(
+        "ErrorsLost",
+        "what was lost long ago",
+        {'error_events_lost_total{job="errors", reason="refused"}': counter((400, 0), start=7)},
+        {390: 0},
     ),
     Case(
         "CardinalityNearCap",

@@ -34,6 +34,7 @@ DOWN = (
     "EdgeProxyDown",
     "ScrapingBroken",
     "ScrapeFailing",
+    "ErrorReceiverDown",
     "ElasticsearchDown",
     "JaegerDown",
 )
@@ -337,11 +338,12 @@ def _telemetry(catalogue: Catalogue) -> list[dict[str, Any]]:
         ),
         _rule(
             ['alertname=~"ElasticsearchDown|ElasticsearchReadOnly"'],
-            ['alertname=~"Jaeger.*|LogLag|LogShipperQueue|LogsNotShipped|SpansMissing|TelemetryLost"'],
+            ['alertname=~"ErrorsLost|Jaeger.*|LogLag|LogShipperQueue|LogsNotShipped|SpansMissing|TelemetryLost"'],
         ),
         _rule(['alertname="JaegerDown"'], ['alertname=~"JaegerDropping|SpansMissing|TelemetryLost|ScrapeFailing"']),
         # Jaeger refuses the spans of every service at once.
         _rule(['alertname="JaegerDropping"'], ['alertname=~"SpansMissing|TelemetryLost"', 'signal=~"|traces"']),
+        _rule(['alertname="ErrorReceiverDown"'], ['alertname="TelemetryLost"', 'signal="errors"']),
         # Where a service's lines have arrived before, it notices first, and for each service.
         _rule(['alertname="LogLag"'], ['alertname=~"LogShipperQueue|LogsNotShipped"']),
         _rule(['alertname="PostgresDown"'], ['alertname="ScrapeFailing"']),

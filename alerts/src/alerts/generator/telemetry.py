@@ -121,7 +121,7 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
         ),
         telemetry(
             "ScrapeFailing",
-            'up{job!~"django|rabbitmq|jaeger|toxiproxy"} == 0',
+            'up{job!~"django|rabbitmq|jaeger|toxiproxy|errors"} == 0',
             "1m",
             "A target can't be scraped",
             "{{ $labels.job }} at {{ $labels.instance }} doesn't respond.",
@@ -265,6 +265,23 @@ def alerts(catalogue: Catalogue, describer: Describer, t: Thresholds) -> Group:
             "Jaeger drops spans",
             "{{ $value | humanize }} spans per second are refused or can't be stored.",
             root="jaeger",
+        ),
+        telemetry(
+            "ErrorReceiverDown",
+            'up{job="errors"} == 0',
+            "30s",
+            "The receiver of errors is down",
+            "The receiver of errors doesn't respond: services keep a few errors, then drop them.",
+            root="error-receiver",
+        ),
+        telemetry(
+            "ErrorsLost",
+            "sum by (job, reason) (increase(error_events_lost_total[5m])) > 0",
+            "0s",
+            "Errors are lost on their way into the store",
+            "{{ $value | humanize }} error events of the last five minutes are not stored, "
+            "reason: {{ $labels.reason }}.",
+            root="error-receiver",
         ),
         telemetry(
             "CardinalityNearCap",

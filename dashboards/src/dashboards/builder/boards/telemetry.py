@@ -328,7 +328,7 @@ def _errors() -> list[AnyPanel]:
                 promql(per_second("error_requests_refused_total", "", "reason"), "{{reason}} refused"),
             ],
             unit="ops",
-            links=[links.runbook("TelemetryLost"), ELASTICSEARCH_LOGS],
+            links=[links.runbook("ErrorsLost"), links.runbook("ErrorReceiverDown"), ELASTICSEARCH_LOGS],
             dashed=".* refused",
             width=8,
         ),
