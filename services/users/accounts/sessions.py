@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
+from rest_framework_simplejwt import tokens
 from rest_framework_simplejwt.exceptions import ExpiredTokenError, TokenError
 
 from accounts import metrics
@@ -108,7 +109,7 @@ def _session(token: RefreshToken) -> Session | None:
         return None
 
 
-def _pair(token: RefreshToken) -> TokenPair:
+def _pair(token: tokens.RefreshToken) -> TokenPair:
     access = token.access_token
     # Other services have no use for it.
     access.payload.pop(SESSION_CLAIM, None)
