@@ -107,3 +107,18 @@ def test_loggers_of_the_project_apply_with_the_logs_signal_off(project: Project)
 def test_the_system_checks_pass_with_the_three_lines(project: Project) -> None:
     done = project.manage("check", "--tag", "telemetry", "--fail-level", "WARNING")
     assert done.returncode == 0, done.stderr
+
+
+def test_a_second_setup_keeps_the_handlers_and_runserver_reports_a_failure_once(project: Project) -> None:
+    program = (
+        "import logging\n"
+        "import django\n"
+        "django.setup()\n"
+        "django.setup()\n"
+        "loggers = [logging.getLogger(name) for name in ('django', 'django.server')]\n"
+        "print([logger.handlers for logger in loggers])\n"
+        "print([type(handler).__name__ for handler in logging.getLogger().handlers])\n"
+        "print(logging.getLogger('django.server').isEnabledFor(logging.ERROR))\n"
+    )
+    done = project.run("-c", program)
+    assert done.stdout.splitlines()[:3] == ["[[], []]", "['StdoutHandler']", "False"], done.stderr

@@ -58,6 +58,8 @@ def start(config: TelemetryConfig) -> None:
     if settings.LOGGING_CONFIG == "django_telemetry.logs.configure" and not logs.is_configured():
         # Django calls LOGGING_CONFIG only when LOGGING isn't empty.
         logs.configure(settings.LOGGING)
+        # Each django.setup() installs Django's own handlers first. With this it calls LOGGING_CONFIG again as well.
+        settings.LOGGING = settings.LOGGING or {"version": 1}
     if config.ignored:
         logger.warning("These environment variables have no effect on telemetry:\n  %s", "\n  ".join(config.ignored))
     if config.http == "stock":

@@ -401,7 +401,8 @@ _BASE_CONFIG: dict[str, Any] = {
         "django.request": {"level": "ERROR", "propagate": True},
         # The message repeats the Host header that the client sent; the access line has the 400.
         "django.security.DisallowedHost": {"level": "CRITICAL", "propagate": True},
-        "django.server": {"handlers": [], "level": "ERROR", "propagate": True},
+        # runserver's own access log: it repeats the query, without ids, and each 500 as an error of its own.
+        "django.server": {"handlers": [], "level": "CRITICAL", "propagate": True},
         # Logs each lost connection several times, with stack traces; the consumer logs it once.
         "pika": {"level": "CRITICAL"},
         "grpc._server": {"filters": ["not_said_yet"]},
