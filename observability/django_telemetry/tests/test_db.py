@@ -61,14 +61,14 @@ def test_a_query_creates_a_span_and_an_edge_sample(http: Client, spans: MemoryPr
 
 @pytest.mark.django_db
 def test_rows_are_counted_by_model_without_a_mixin(spans: MemoryProcessor) -> None:
-    with grown("django_model_inserts_total", 4, model="user"), unit_of_work("job"):
+    with grown("django_model_inserts_total", 4, model="auth.user"), unit_of_work("job"):
         User.objects.create(username="a")
         User.objects.bulk_create([User(username=name) for name in "bcd"])
-    with grown("django_model_updates_total", 4, model="user"):
+    with grown("django_model_updates_total", 4, model="auth.user"):
         User.objects.update(first_name="x")
-    with grown("django_model_deletes_total", 3, model="user"):
+    with grown("django_model_deletes_total", 3, model="auth.user"):
         User.objects.filter(username__in="abc").delete()
-    assert sample("django_model_deletes_total", model="permission") == 0
+    assert sample("django_model_deletes_total", model="auth.permission") == 0
 
 
 @pytest.mark.django_db(transaction=True)

@@ -98,17 +98,6 @@ def test_no_spans_are_an_empty_message() -> None:
     assert encode_spans([]) == b""
 
 
-def test_the_caches_stay_bounded() -> None:
-    from django_telemetry import encoding
-
-    seed = random.Random(2)
-    for number in range(encoding._MAX_CACHED * 2):
-        span = ReadableSpan("n", _context(seed), resource=Resource.get_empty(), attributes={f"k{number}": f"v{number}"})
-        encode_spans([span])
-    assert len(encoding._attributes_cache) <= encoding._MAX_CACHED
-    assert len(encoding._keys_cache) <= encoding._MAX_CACHED
-
-
 def _sent(spans: list[ReadableSpan]) -> dict[str, Any]:
     """The encoded spans by name."""
     request = ExportTraceServiceRequest.FromString(encode_spans(spans))

@@ -34,7 +34,7 @@ def test_copy_has_a_span_and_a_sample_and_counts_rows(spans: MemoryProcessor) ->
     kind = ContentType.objects.get_for_model(Permission)
     with (
         grown("dependency_call_duration_seconds_count", operation="COPY", outcome="ok", **LABELS),
-        grown("django_model_inserts_total", 2, model="permission"),
+        grown("django_model_inserts_total", 2, model="auth.permission"),
         unit_of_work("job"),
         connection.cursor() as cursor,
         _copy(cursor, "COPY auth_permission (name, content_type_id, codename) FROM STDIN") as copy,

@@ -31,7 +31,7 @@ def _urlconf(*patterns: Any) -> str:
     sys.modules[module.__name__] = module
     clear_url_caches()
     _url._vocabulary.cache_clear()
-    _url._masked.cache_clear()
+    _url._masked.known.clear()
     return module.__name__
 
 

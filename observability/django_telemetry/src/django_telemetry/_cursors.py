@@ -14,7 +14,10 @@ from time import perf_counter
 from typing import Any
 
 from django.conf import settings
+from prometheus_client import Counter
 
+from ._guard import guarded
+from ._plain import name_of
 from .metrics import observe
 
 _PACKAGE = "django_prometheus.db."
@@ -34,7 +37,7 @@ def counting_cursor(cursor_class: type[Any], alias: str, vendor: str) -> type[An
         try:
             return call(*args, **kwargs)
         except BaseException as exc:
-            errors_total.labels(alias, vendor, type(exc).__name__).inc()
+            _count_error(errors_total, alias, vendor, exc)
             raise
         finally:
             observe(took, perf_counter() - start, None)
@@ -50,6 +53,11 @@ def counting_cursor(cursor_class: type[Any], alias: str, vendor: str) -> type[An
             return timed(super().executemany, query, param_list, *args, **kwargs)
 
     return CursorWrapper
+
+
+@guarded("metrics")
+def _count_error(errors_total: Counter, alias: str, vendor: str, exc: BaseException) -> None:
+    errors_total.labels(alias, vendor, name_of(type(exc))).inc()
 
 
 def install() -> None:

@@ -22,7 +22,9 @@ from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar
 from prometheus_client.values import ValueClass
 
+from ._cache import SizedCache, size_of
 from ._fork import after_fork
+from ._guard import internal_error
 from .metrics import OVERFLOW, Family, overflow_total, series_limit
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "TRACE", "OPTIONS", "CONNECT", "PATCH"})
@@ -138,7 +140,7 @@ class HttpMetrics(Collector):
         self._exceptions_by_view = Family(metrics.exceptions_by_view)
         self._tallies: dict[Kind, _Tally] = {}
         self._lock = threading.Lock()
-        self._charsets: dict[str, str] = {}
+        self._charsets: SizedCache[str, str] = SizedCache()
         # In prometheus_client's multiprocess mode another process reads the values and can't trigger the flush.
         self._at_once = bool(ValueClass._multiprocess)
         self._read_before(metrics)
@@ -219,8 +221,7 @@ class HttpMetrics(Collector):
         charset = self._charsets.get(content_type)
         if charset is None:
             charset = str(response.charset)
-            if len(self._charsets) < 256:
-                self._charsets[content_type] = charset
+            self._charsets.keep(content_type, charset, size_of(charset))
         return charset
 
     def exception(self, request: HttpRequest, exc: Exception) -> None:
@@ -233,7 +234,10 @@ class HttpMetrics(Collector):
     def collect(self) -> Iterable[Metric]:
         """Flush the tallies into the families when the metrics are collected. Yields no family of its own."""
         for tally in list(self._tallies.values()):
-            self._flush(tally)
+            try:
+                self._flush(tally)
+            except Exception:  # requests of another kind are not affected
+                internal_error("metrics", "the samples of requests")
         return []
 
     def _flush(self, tally: _Tally) -> None:

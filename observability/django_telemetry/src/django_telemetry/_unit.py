@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from time import perf_counter_ns, time_ns
 from typing import Any
 
 from opentelemetry import trace
 from opentelemetry.trace import Link, SpanContext, SpanKind, StatusCode
 
+from ._guard import internal_error
 from ._work import Remembered, Work
 from .deadlines import Deadline
 from .tracing import Tracing, exception_event
@@ -46,7 +48,11 @@ class Unit:
         self._parent = parent
         self._links = links
         self._start_ns, self._start = time_ns(), perf_counter_ns()
-        span = tracing.start(name, kind, parent, self._start_ns, links)
+        try:
+            span = tracing.start(name, kind, parent, self._start_ns, links)
+        except Exception:
+            internal_error("traces", "the start of a unit of work")
+            span = trace.INVALID_SPAN
         self.context = span.get_span_context()
         self.recording = span.is_recording()
         self.work = Work(request_id, span, deadline, remember=tracing.remembers and not self.recording)
@@ -74,8 +80,25 @@ class Unit:
         """End the span. ``error`` is recorded as an exception event; ``text`` describes the status of a failed span.
 
         ``outer`` is the unsampled unit of work that contains this one, if any. Its outcome decides whether this one's
-        spans are exported.
+        spans are exported. Never raises; a span that can't be completed ends without its details.
         """
+        try:
+            self._end(elapsed, attributes, failed=failed, error=error, text=text, outer=outer)
+        except Exception:
+            internal_error("traces", "the end of a unit of work")
+            with suppress(Exception):
+                self.work.span.end(self._start_ns + elapsed)
+
+    def _end(
+        self,
+        elapsed: int,
+        attributes: dict[str, Any],
+        *,
+        failed: bool,
+        error: BaseException | None,
+        text: str | None,
+        outer: Work | None,
+    ) -> None:
         if self.recording:
             span = self.work.span
             span.set_attributes(attributes)

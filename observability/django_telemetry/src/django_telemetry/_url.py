@@ -12,6 +12,8 @@ from django.urls import LocalePrefixPattern, URLPattern, URLResolver, get_resolv
 from django.utils import translation
 from django.utils.functional import Promise
 
+from ._cache import sized_cache
+
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\Z", re.IGNORECASE | re.ASCII)
 _NUMBER = re.compile(r"\d{1,10}\Z", re.ASCII)
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.~-]*\Z", re.ASCII)
@@ -91,7 +93,7 @@ def safe_path(path: str, urlconf: str | None = None) -> str:
         return _mask(path, frozenset())
 
 
-@lru_cache(maxsize=1024)
+@sized_cache
 def _masked(path: str, urlconf: str) -> str:
     return _mask(path, _vocabulary(urlconf))
 
@@ -110,7 +112,7 @@ def foreign_segments(path: str, urlconf: str | None = None) -> list[str]:
     return [own for own, safe in zip(path.split("/", _MAX_SEGMENTS), shown, strict=False) if safe == HIDDEN]
 
 
-@lru_cache(maxsize=256)
+@sized_cache
 def safe_host(host: str) -> tuple[str, int | None] | None:
     """(address, port) of a Host header that ALLOWED_HOSTS accepts; None for any other, which is never recorded."""
     domain, port = split_domain_port(host)

@@ -11,13 +11,15 @@ from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.trace import Link, SpanContext, SpanKind
 
+from ._guard import internal_error
 from ._ids import accept_request_id, exemplar_of, format_traceparent, hex_ids, new_request_id, parse_traceparent
+from ._plain import exception_text, name_of
 from ._unit import Unit
 from ._work import Work, context_for, current_work
 from .deadlines import Deadline
 from .errors import capture_exception, isolated_scope
 from .metrics import Family, work_duration_seconds
-from .redaction import redact_failure
+from .redaction import MAX_MESSAGE, redact_failure
 from .tracing import get_tracing
 
 P = ParamSpec("P")
@@ -59,7 +61,11 @@ def span_context_of(stored: Mapping[str, str] | None) -> SpanContext | None:
     """The span context in a stored carrier or in message headers; None when there is none."""
     if not stored:
         return None
-    return parse_traceparent(stored.get("traceparent"), stored.get("tracestate"))
+    try:
+        return parse_traceparent(stored.get("traceparent"), stored.get("tracestate"))
+    except Exception:  # what was stored is no carrier
+        internal_error("traces", "a stored carrier")
+        return None
 
 
 @contextmanager
@@ -108,14 +114,18 @@ def unit_of_work(
         elapsed = unit.elapsed()
         failure = None if isinstance(error, _STOPS) else error
         if timed:
-            exemplar = exemplar_of(unit.context) if unit.recording else None
-            _durations[(name, "error" if failure is not None else "ok")].observe(elapsed / 1e9, exemplar)
+            try:
+                exemplar = exemplar_of(unit.context) if unit.recording else None
+                _durations[(name, "error" if failure is not None else "ok")].observe(elapsed / 1e9, exemplar)
+            except Exception:
+                internal_error("metrics", "the samples of a unit of work")
         _end(unit, elapsed, dict(attributes or {}), failure, outer)
 
 
 def _request_id(parent: Mapping[str, str] | None, outer: Work | None) -> str:
-    if parent and parent.get("x-request-id"):
-        return accept_request_id(parent["x-request-id"])
+    given = parent.get("x-request-id") if parent else None
+    if isinstance(given, str):
+        return accept_request_id(given)
     return outer.request_id if outer is not None else new_request_id()
 
 
@@ -126,7 +136,7 @@ def _end(
     if failure is not None:
         unit.work.keep()
         attributes["error.type"] = type(failure).__qualname__
-        text = redact_failure(f"{type(failure).__name__}: {failure}", 256)
+        text = redact_failure(f"{name_of(type(failure))}: {exception_text(failure, 2 * MAX_MESSAGE)}", 256)
     # Pass only an unsampled outer unit: otherwise the sampler has already decided for both.
     within = outer if outer is not None and outer.remembered is not None else None
     unit.end(elapsed, attributes, failed=failure is not None, error=failure, text=text, outer=within)

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from functools import lru_cache
+from contextlib import contextmanager, suppress
 from time import perf_counter_ns, time_ns
 from typing import Any
 
@@ -22,8 +21,11 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from . import _cursors, _database_errors, _procedures, _sql, orm
+from ._cache import SizedCache, sized_cache
+from ._guard import guarded, internal_error
 from ._ids import hex_ids
 from ._model_names import is_model_name
+from ._plain import exception_text
 from ._span import Template, finish
 from ._work import Remembered, current_work
 from .edges import ERROR, OK, REFUSED, TIMEOUT, declare, observe_call
@@ -36,10 +38,9 @@ OPERATIONS = ("SELECT", "INSERT", "UPDATE", "DELETE", "COPY", "CALL", "connect",
 _INTO_TABLE = re.compile(r"\bFROM\s+(?:STDIN|PROGRAM|\?)", re.IGNORECASE)
 _WRITES = frozenset({"INSERT", "UPDATE", "DELETE"})
 MAX_STATEMENT = 1024
-MAX_TEMPLATES = 512  # per connection
 
 
-@lru_cache(maxsize=2048)
+@sized_cache
 def describe(sql: str, dialect: str) -> tuple[str, str, str, str]:
     """(operation, summary, text, table): the verb, verb and table, the SQL without values, and the table.
 
@@ -93,7 +94,7 @@ def _outcome(exc: BaseException) -> str:
     """The edge outcome of a database exception. Django keeps the driver's exception as its cause."""
     cause = exc.__cause__ or exc
     name = type(cause).__name__
-    if name in _TIMEOUTS or "timeout" in str(cause)[:200]:
+    if name in _TIMEOUTS or "timeout" in exception_text(cause, 200)[:200]:
         return TIMEOUT
     if name in _REFUSALS or name in ("OperationalError", "InterfaceError"):
         return REFUSED
@@ -116,16 +117,20 @@ class StatementObserver(_procedures.Watcher):
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self._dependency = _SYSTEMS.get(connection.vendor, connection.vendor)
         self._attributes = connection_attributes(connection)
-        self._templates: dict[str, Template] = {}
+        self._templates: SizedCache[str, Template] = SizedCache()
 
     def __call__(self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
-        connection = context["connection"]
-        text = sql if type(sql) is str else _render(sql, connection)
-        operation, summary, statement, table = describe(text, _dialect(connection, text))
-        parent = trace.get_current_span().get_span_context()
-        # Outside of any unit of work (migrations, a shell) there is no trace to add a span to.
-        start_ns, start = time_ns(), perf_counter_ns()
-        span = get_tracing().start(summary, SpanKind.CLIENT, parent, start_ns) if parent.is_valid else None
+        try:
+            connection = context["connection"]
+            text = sql if type(sql) is str else _render(sql, connection)
+            operation, summary, statement, table = describe(text, _dialect(connection, text))
+            parent = trace.get_current_span().get_span_context()
+            # Outside of any unit of work (migrations, a shell) there is no trace to add a span to.
+            start_ns, start = time_ns(), perf_counter_ns()
+            span = get_tracing().start(summary, SpanKind.CLIENT, parent, start_ns) if parent.is_valid else None
+        except Exception:
+            internal_error("traces", "the start of a statement")
+            return execute(sql, params, many, context)
         error = None
         try:
             result = execute(sql, params, many, context)
@@ -168,7 +173,27 @@ class StatementObserver(_procedures.Watcher):
         elapsed: int,
         error: Exception | None,
     ) -> None:
-        """Record the edge sample and end the span. ``described``: operation, summary, text; times in nanoseconds."""
+        """Record the edge sample and end the span. ``described``: operation, summary, text; times in nanoseconds.
+
+        Never raises.
+        """
+        try:
+            self._emit(span, parent, described, start_ns, elapsed, error)
+        except Exception:
+            internal_error("traces", "the end of a statement")
+            if span is not None:
+                with suppress(Exception):
+                    span.end(start_ns + elapsed)
+
+    def _emit(
+        self,
+        span: Span | None,
+        parent: SpanContext,
+        described: tuple[str, str, str],
+        start_ns: int,
+        elapsed: int,
+        error: Exception | None,
+    ) -> None:
         operation, summary, statement = described
         outcome = OK
         if error is not None:
@@ -205,14 +230,13 @@ class StatementObserver(_procedures.Watcher):
             )
 
     def _template(self, operation: str, summary: str, statement: str, error: BaseException | None) -> Template:
-        """The template that all spans of a statement share; cached, bounded by MAX_TEMPLATES."""
+        """The template that all spans of a statement share."""
         template = self._templates.get(statement) if error is None else None
         if template is None:
             template = Template(summary, self._span_attributes(operation, summary, statement, error))
             if error is None:
-                if len(self._templates) >= MAX_TEMPLATES:
-                    self._templates.clear()
-                self._templates[statement] = template
+                # Its attributes, and later their encoded form.
+                self._templates.keep(statement, template, 3 * template.size)
         return template
 
     def _span_attributes(
@@ -259,9 +283,7 @@ def install() -> None:
         try:
             original(self)
         except Exception as exc:
-            elapsed = perf_counter_ns() - start
-            observe_call(dependency, "sql", "connect", _outcome(exc), elapsed / 1e9)
-            _failed_connect_span(self, exc, start_ns, start_ns + elapsed)
+            _failed_connect(self, exc, start_ns, perf_counter_ns() - start)
             raise
         observe_call(dependency, "sql", "connect", OK, (perf_counter_ns() - start) / 1e9)
 
@@ -269,8 +291,12 @@ def install() -> None:
     BaseDatabaseWrapper.connect = connect  # type: ignore[method-assign]
 
 
-def _failed_connect_span(connection: BaseDatabaseWrapper, exc: Exception, start_ns: int, end_ns: int) -> None:
-    """Record a span for a failed connect. A successful one has no span, but the trace must show a failure."""
+@guarded("traces")
+def _failed_connect(connection: BaseDatabaseWrapper, exc: Exception, start_ns: int, elapsed: int) -> None:
+    """Record a failed connect. A successful one has no span, but the trace must show a failure."""
+    dependency = _SYSTEMS.get(connection.vendor, connection.vendor)
+    observe_call(dependency, "sql", "connect", _outcome(exc), elapsed / 1e9)
+    end_ns = start_ns + elapsed
     parent = trace.get_current_span().get_span_context()
     if not parent.is_valid:
         return
@@ -326,7 +352,11 @@ class PoolCollector(Collector):
             ),
         }
         for alias, pool in list(pools.items()):
-            stats = pool.get_stats()
+            try:
+                stats = pool.get_stats()
+            except Exception:  # the other pools are not affected
+                internal_error("metrics", "the state of a connection pool")
+                continue
             size, idle = stats.get("pool_size", 0), stats.get("pool_available", 0)
             add = families["db_pool_connections"].add_metric  # type: ignore[attr-defined]
             add([alias, "used"], size - idle)

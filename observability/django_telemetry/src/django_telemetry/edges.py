@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from time import perf_counter_ns, time_ns
 from types import TracebackType
 from typing import Any
@@ -13,7 +13,9 @@ from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.trace import Span, SpanKind, StatusCode
 
+from ._guard import internal_error
 from ._ids import REQUEST_ID_HEADER, format_traceparent, hex_ids
+from ._plain import exception_text, name_of
 from ._work import Remembered, Work, context_with_span, current_work
 from .deadlines import current_deadline
 from .metrics import (
@@ -23,7 +25,7 @@ from .metrics import (
     dependency_retries_total,
     observe,
 )
-from .redaction import redact_failure
+from .redaction import MAX_MESSAGE, redact_failure
 from .tracing import exception_event, get_tracing
 
 OK, ERROR, TIMEOUT, REFUSED, REJECTED = OUTCOMES = ("ok", "error", "timeout", "refused", "rejected")
@@ -145,23 +147,30 @@ class Call:
         self._token: Any = None
         self._status = StatusCode.UNSET
         self._status_text: str | None = None
+        self._work: Work | None = None
         self.outcome = OK
         self.span: Span = trace.INVALID_SPAN
 
     def __enter__(self) -> Call:
-        self._work: Work | None = current_work()
+        self._start_ns = time_ns()
+        self._start = perf_counter_ns()
+        try:
+            self._begin()
+        except Exception:
+            internal_error("traces", "the start of a call")
+        return self
+
+    def _begin(self) -> None:
+        self._work = current_work()
         if self._parent is None:
             self._parent = trace.get_current_span()
         deadline = current_deadline()
         if deadline is not None:
             _deadlines[(self._dependency, self._protocol)].observe(deadline.remaining())
-        self._start_ns = time_ns()
-        self._start = perf_counter_ns()
         parent = self._parent.get_span_context()
         self.span = get_tracing().start(self._name, self._kind, parent, self._start_ns)
         if self._attach:
             self._token = otel_context.attach(context_with_span(self.span))
-        return self
 
     def set(self, key: str, value: Any) -> None:
         """Set an attribute of the call's span."""
@@ -204,13 +213,24 @@ class Call:
         elapsed = perf_counter_ns() - self._start
         if self._token is not None:
             otel_context.detach(self._token)
+        try:
+            self._end(exc, elapsed)
+        except Exception:
+            internal_error("traces", "the end of a call")
+            with suppress(Exception):
+                self.span.end(self._start_ns + elapsed)
+
+    def _end(self, exc: BaseException | None, elapsed: int) -> None:
         if exc is not None and self._status is not StatusCode.ERROR:
-            self.fail(outcome_of(exc), type(exc).__qualname__, str(exc))
+            self.fail(outcome_of(exc), name_of(type(exc)), exception_text(exc, 2 * MAX_MESSAGE))
         span = self.span
         context = span.get_span_context()
         recording = span.is_recording()
         ids = hex_ids(context) if recording else None
-        observe_call(self._dependency, self._protocol, self._operation, self.outcome, elapsed / 1e9, ids)
+        try:
+            observe_call(self._dependency, self._protocol, self._operation, self.outcome, elapsed / 1e9, ids)
+        except Exception:
+            internal_error("metrics", "the sample of a call")
         if recording:
             self._attributes["peer.service"] = self._dependency
             span.set_attributes(self._attributes)

@@ -16,6 +16,7 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status
 
+from ._cache import SizedCache
 from ._guard import report
 from ._span import LightSpan, Template
 
@@ -36,9 +37,8 @@ _IS_REMOTE = 0x200
 # Field tags: number << 3 | wire type (0 varint, 1 fixed64, 2 length-delimited, 5 fixed32).
 _SPAN_ATTRIBUTE, _SPAN_EVENT, _SPAN_LINK, _SPAN_STATUS, _SPAN_FLAGS = b"\x4a", b"\x5a", b"\x6a", b"\x7a", b"\x85\x01"
 
-_MAX_CACHED = 4096
-_attributes_cache: dict[tuple[str, str], bytes] = {}
-_keys_cache: dict[str, bytes] = {}
+_attributes_cache: SizedCache[tuple[str, str], bytes] = SizedCache()
+_keys_cache: SizedCache[str, bytes] = SizedCache()
 
 
 def _varint(value: int) -> bytes:
@@ -94,9 +94,8 @@ def _value(value: Any) -> bytes:
 def _key(key: str) -> bytes:
     encoded = _keys_cache.get(key)
     if encoded is None:
-        if len(_keys_cache) >= _MAX_CACHED:
-            _keys_cache.clear()
-        encoded = _keys_cache[key] = b"\x0a" + _text(key)
+        encoded = b"\x0a" + _text(key)
+        _keys_cache.keep(key, encoded, len(encoded))
     return encoded
 
 
@@ -111,9 +110,7 @@ def _attribute(key: str, value: Any) -> bytes:
         message = _key(key) + _wrap(b"\x12", b"\x0a" + _text(value))
         encoded = _size(len(message)) + message
         if len(value) <= 256:
-            if len(_attributes_cache) >= _MAX_CACHED:
-                _attributes_cache.clear()
-            _attributes_cache[pair] = encoded
+            _attributes_cache.keep(pair, encoded, len(encoded))
     return encoded
 
 

@@ -172,14 +172,22 @@ def enter_scope() -> Token[Scope | None] | None:
     """Start an isolation scope for a unit of work; pass the token to leave_scope(). Doesn't raise."""
     if not _enabled:
         return None
-    base = _isolation_scope.get()
-    # Without a scope (usually in a new thread) the SDK creates one on first access.
-    return _isolation_scope.set(_LazyScope(base) if base is not None else None)
+    try:
+        base = _isolation_scope.get()
+        # Without a scope (usually in a new thread) the SDK creates one on first access.
+        return _isolation_scope.set(_LazyScope(base) if base is not None else None)
+    except Exception:
+        internal_error("errors", "the start of a unit of work")
+        return None
 
 
 def leave_scope(token: Token[Scope | None] | None) -> None:
+    """End the scope of a unit of work. Doesn't raise."""
     if token is not None:
-        _isolation_scope.reset(token)
+        try:
+            _isolation_scope.reset(token)
+        except Exception:  # for example a token of another task's context
+            internal_error("errors", "the end of a unit of work")
 
 
 @contextmanager

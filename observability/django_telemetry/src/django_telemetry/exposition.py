@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import errno
 import gzip
 import hmac
@@ -11,14 +12,20 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from socketserver import ThreadingMixIn
 from typing import Any
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
 
 from ._fork import in_worker
+from ._guard import internal_error, report
+from ._plain import name_of
 from .conf import TelemetryConfig
 
 logger = logging.getLogger(__name__)
@@ -61,8 +68,7 @@ class _Handler(BaseHTTPRequestHandler):
             if not hmac.compare_digest(offered.encode(), f"Bearer {self.server.token}".encode()):
                 self._answer(401, b"A bearer token is needed.\n", "text/plain; charset=utf-8", authenticate=True)
                 return
-        encoder, content_type = choose_encoder(self.headers.get("Accept", ""))
-        body = encoder(self.server.registry)
+        body, content_type = expose(self.server.registry, self.headers.get("Accept", ""))
         if "gzip" in self.headers.get("Accept-Encoding", ""):
             self._answer(200, gzip.compress(body, 1), content_type, encoding="gzip")
         else:
@@ -83,6 +89,65 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         """Do nothing: a line per scrape is noise."""
+
+
+def expose(registry: CollectorRegistry, accept: str) -> tuple[bytes, str]:
+    """(body, content type) of a scrape. A collector, family or sample that fails doesn't cost the others."""
+    encoder, content_type = choose_encoder(accept)
+    try:
+        return encoder(registry), content_type
+    except Exception:
+        report("a scrape")
+    parts = [_encoded(encoder, family) for collector in _collectors(registry) for family in _families(collector)]
+    end = b"# EOF\n"
+    whole = b"".join(part.removesuffix(end) for part in parts)
+    return whole + (end if encoder(CollectorRegistry()).endswith(end) else b""), content_type
+
+
+def _collectors(registry: CollectorRegistry) -> list[Collector]:
+    with registry._lock:
+        return list(registry._collector_to_names)
+
+
+def _families(collector: Collector) -> list[Metric]:
+    try:
+        return list(collector.collect())
+    except Exception:
+        internal_error("metrics", f"the collector {name_of(type(collector))}")
+        return []
+
+
+class _Only:
+    """A registry with one family."""
+
+    def __init__(self, family: Metric) -> None:
+        self._family = family
+
+    def collect(self) -> list[Metric]:
+        return [self._family]
+
+
+def _encoded(encoder: Callable[[Any], bytes], family: Metric) -> bytes:
+    try:
+        return encoder(_Only(family))
+    except Exception:
+        internal_error("metrics", f"the metric {family.name}")
+    good = copy.copy(family)
+    good.samples = [sample for sample in family.samples if _is_encodable(encoder, family, sample)]
+    try:
+        return encoder(_Only(good))
+    except Exception:
+        return b""
+
+
+def _is_encodable(encoder: Callable[[Any], bytes], family: Metric, sample: Sample) -> bool:
+    alone = copy.copy(family)
+    alone.samples = [sample]
+    try:
+        encoder(_Only(alone))
+    except Exception:
+        return False
+    return True
 
 
 class MetricsServer:

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 import grpc
 from django.db import close_old_connections
 from opentelemetry import context as otel_context
-from opentelemetry.trace import Link, SpanKind
+from opentelemetry.trace import Link, SpanContext, SpanKind
 
 from . import _client_values, errors
+from ._guard import guarded, internal_error, report
 from ._ids import (
     REQUEST_ID_HEADER,
     accept_request_id,
@@ -24,6 +25,7 @@ from ._ids import (
     hex_ids,
     parse_traceparent,
 )
+from ._plain import name_of
 from ._unit import Unit
 from ._work import context_for
 from .conf import get_config
@@ -328,9 +330,7 @@ class _Rpc:
         self._server = server
         self._method = method
         self._kind = kind
-        trusted = "traceparent" in metadata and server.trust.allows(metadata.get("authorization"))
-        # A tracestate is free text and would be exported with the link.
-        remote = parse_traceparent(metadata.get("traceparent"), metadata.get("tracestate") if trusted else None)
+        remote, trusted = self._caller(metadata)
         left = context.time_remaining()
         timeout = server.request_timeout if left is None else min(left, server.request_timeout)
         self._unit = Unit(
@@ -354,8 +354,20 @@ class _Rpc:
         self._scope = errors.enter_scope()
         # Set now, so that an abort sends it too.
         self._announce()
-        close_old_connections()
+        _close_old_connections()
 
+    def _caller(self, metadata: dict[str, str]) -> tuple[SpanContext | None, bool]:
+        """The caller's span, and whether it may be the parent."""
+        try:
+            trusted = "traceparent" in metadata and self._server.trust.allows(metadata.get("authorization"))
+            # A tracestate is free text and would be exported with the link.
+            state = metadata.get("tracestate") if trusted else None
+            return parse_traceparent(metadata.get("traceparent"), state), trusted
+        except Exception:
+            internal_error("traces", "the caller of an RPC")
+            return None, False
+
+    @guarded("traces")
     def _announce(self) -> None:
         context, work = self._unit.context, self._unit.work
         pairs = [(REQUEST_ID_HEADER.lower(), work.request_id)]
@@ -364,10 +376,20 @@ class _Rpc:
         self.context.add_trailing(*pairs)
 
     def finish(self, exc: BaseException | None) -> None:
-        """End the span and the work, and write the samples and the access line."""
+        """End the span and the work, and write the samples and the access line. Never raises."""
+        elapsed = self._unit.elapsed()
+        _close_old_connections()
+        try:
+            self._emit(exc, elapsed)
+        except Exception:
+            internal_error("traces", "the end of an RPC")
+            self._unit.end(elapsed, {}, failed=exc is not None)
+        finally:
+            errors.leave_scope(self._scope)
+            otel_context.detach(self._token)
+
+    def _emit(self, exc: BaseException | None, elapsed: int) -> None:
         unit, server = self._unit, self._server
-        elapsed = unit.elapsed()
-        close_old_connections()
         code = self.context.status or (grpc.StatusCode.UNKNOWN if exc is not None else grpc.StatusCode.OK)
         # After an abort, the exception is only how grpc exits the handler.
         error = exc if self.context.status is None else None
@@ -381,20 +403,24 @@ class _Rpc:
             logger.error("%s failed.", self._method, exc_info=error)
             mark_as_said(error)
         about = self._about(code)
-        exemplar = exemplar_of(unit.context) if unit.sampled else None
-        labels = (self._kind, about["rpc.service"], about["rpc.method"])
-        server.handled[(*labels, code.name)].inc(1, exemplar)
-        server.handling[labels].observe(elapsed / 1e9, exemplar)
-        if server.access.enabled():
-            fields = {**about, "event.duration": elapsed, "event.outcome": "failure" if failed else "success"}
-            if error is not None:
-                fields["error.type"] = type(error).__qualname__
-            server.access.write(f"{self._method} {code.name}", fields, hex_ids(unit.context), sampled=unit.sampled)
+        try:
+            exemplar = exemplar_of(unit.context) if unit.sampled else None
+            labels = (self._kind, about["rpc.service"], about["rpc.method"])
+            server.handled[(*labels, code.name)].inc(1, exemplar)
+            server.handling[labels].observe(elapsed / 1e9, exemplar)
+        except Exception:
+            internal_error("metrics", "the samples of an RPC")
+        try:
+            if server.access.enabled():
+                fields = {**about, "event.duration": elapsed, "event.outcome": "failure" if failed else "success"}
+                if error is not None:
+                    fields["error.type"] = name_of(type(error))
+                server.access.write(f"{self._method} {code.name}", fields, hex_ids(unit.context), sampled=unit.sampled)
+        except Exception:
+            internal_error("logs", "the access line of an RPC")
         if failed:
-            about["error.type"] = type(error).__qualname__ if error is not None else code.name
+            about["error.type"] = name_of(type(error)) if error is not None else code.name
         unit.end(elapsed, about, failed=failed, error=error)
-        errors.leave_scope(self._scope)
-        otel_context.detach(self._token)
 
     def _about(self, code: grpc.StatusCode) -> dict[str, Any]:
         """The attributes that both the span and the access line have."""
@@ -406,6 +432,14 @@ class _Rpc:
             "rpc.grpc.status_code": code.value[0],
             "request.id": self._unit.work.request_id,
         }
+
+
+def _close_old_connections() -> None:
+    """Django's, for a handler's databases. A failure to close one must not fail the RPC."""
+    try:
+        close_old_connections()
+    except Exception:
+        report("closing old connections")
 
 
 def _behaviour(handler: Any) -> tuple[str, Any, Any]:

@@ -22,6 +22,7 @@ from opentelemetry.trace import SpanContext
 from pythonjsonlogger.orjson import OrjsonFormatter
 
 from . import errors
+from ._cache import SizedCache, size_of
 from ._guard import internal_error
 from ._ids import hex_ids, new_event_id
 from ._plain import encodable, name_of, text_of
@@ -42,8 +43,6 @@ from .writer import LineWriter
 
 ECS_VERSION = "8.11.0"
 ACCESS_LOGGER = "django_telemetry.access"
-# Kinds of access lines to cache; more only occur when a client requests invented paths.
-_MAX_KINDS = 1024
 # Memory of a queued access line without its path.
 _REQUEST_LINE_BYTES = 640
 
@@ -311,7 +310,8 @@ class AccessLog:
             "log.level": "info",
         }
         self._shared = orjson.dumps(shared)[:-1] + b","
-        self._kinds: dict[tuple[Any, ...], str] = {}
+        # A client that requests invented paths makes new ones.
+        self._kinds: SizedCache[tuple[Any, ...], str] = SizedCache()
         self._second = (0, "")
 
     def enabled(self) -> bool:
@@ -349,9 +349,7 @@ class AccessLog:
         if head is None:
             message, fields = self._kind(request)
             head = (self._shared + _dumps({**fields, "message": message})[1:-1]).decode()
-            if len(self._kinds) >= _MAX_KINDS:
-                self._kinds.clear()
-            self._kinds[key] = head
+            self._kinds.keep(key, head, size_of(head))
         second, fraction = divmod(start + duration, 1_000_000_000)
         known, shown = self._second
         if second != known:

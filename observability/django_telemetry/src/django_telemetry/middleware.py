@@ -22,6 +22,7 @@ from opentelemetry.trace import INVALID_SPAN, Link, Span, SpanContext, SpanKind,
 from opentelemetry.trace.propagation import _SPAN_KEY
 
 from . import _client_values, errors
+from ._cache import SizedCache
 from ._carrying import within
 from ._fork import notice
 from ._guard import guarded, internal_error
@@ -50,7 +51,6 @@ GetResponse = Callable[[HttpRequest], HttpResponseBase]
 AsyncGetResponse = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 
 _NO_PARENT = SpanContext(0, 0, is_remote=False)
-_MAX_TEMPLATES = 1024
 
 
 class _HttpWork(Work):
@@ -111,7 +111,8 @@ class TelemetryMiddleware:
         self._slow_default = config.slow_request * 1e9
         self._slow_routes = {route: seconds * 1e9 for route, seconds in config.slow_routes.items()}
         self._excluded = config.excluded_urls
-        self._templates: dict[tuple[Any, ...], Template] = {}
+        # A client that varies the Host header makes new ones.
+        self._templates: SizedCache[tuple[Any, ...], Template] = SizedCache()
         self._is_async = iscoroutinefunction(get_response)
         if self._is_async:
             markcoroutinefunction(self)
@@ -158,11 +159,7 @@ class TelemetryMiddleware:
             work = _HttpWork(request, new_request_id(), INVALID_SPAN, deadline, None, (), start, remember=False)
         work.owner = self
         work.token = otel_context.attach(context_for(work))
-        work.scope_token = None
-        try:
-            work.scope_token = errors.enter_scope()
-        except Exception:
-            internal_error("errors", "the start of a request")
+        work.scope_token = errors.enter_scope()
         return work
 
     def _start(self, request: HttpRequest, start: tuple[int, int]) -> _HttpWork:
@@ -243,12 +240,8 @@ class TelemetryMiddleware:
             request.__dict__[LOG_FIELDS] = log_fields(work.span.get_span_context(), work.request_id)
 
     def _leave(self, work: _HttpWork) -> None:
-        try:
-            errors.leave_scope(work.scope_token)
-        except Exception:
-            internal_error("errors", "the end of a request")
-        finally:
-            otel_context.detach(work.token)
+        errors.leave_scope(work.scope_token)
+        otel_context.detach(work.token)
 
     def _stream(self, work: _HttpWork, request: HttpRequest, response: StreamingHttpResponse) -> None:
         """Generate the body inside the work's context, and end the work when the response is closed."""
@@ -419,10 +412,8 @@ class TelemetryMiddleware:
         if error is not None:
             attributes["error.type"] = error
         template = Template("HTTP" if method == "_OTHER" else f"{method} {route}" if route else method, attributes)
-        if len(self._templates) >= _MAX_TEMPLATES:
-            self._templates.clear()  # a client varies the Host header
-        self._templates[key] = template
-        return template
+        # Its attributes, and later their encoded form.
+        return self._templates.keep(key, template, 3 * template.size)
 
     def _end_span(
         self,

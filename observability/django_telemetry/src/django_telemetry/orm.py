@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from django.apps import apps
@@ -17,6 +18,8 @@ from django.db import connections
 from django.db.migrations.executor import MigrationExecutor
 from django_prometheus.migrations import ExportMigrationsForDatabase
 from django_prometheus.models import model_deletes, model_inserts, model_updates
+
+from ._guard import internal_error
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +35,8 @@ def prepare() -> None:
         options = model._meta
         if not options.managed or options.proxy or _counts_itself(model):
             continue
-        table, name = options.db_table, options.model_name or options.label_lower
+        # With the app's label: two apps may have a model of the same name.
+        table, name = options.db_table, options.label_lower
         for verb, family in (("INSERT", model_inserts), ("UPDATE", model_updates), ("DELETE", model_deletes)):
             _counters[(verb, table)] = family.labels(name).inc
 
@@ -42,7 +46,14 @@ def _counts_itself(model: type[Any]) -> bool:
 
 
 def count(verb: str, table: str, cursor: Any, sql: str) -> None:
-    """Count the rows affected by a successful INSERT, UPDATE or DELETE."""
+    """Count the rows affected by a successful INSERT, UPDATE or DELETE. Never raises."""
+    try:
+        _count(verb, table, cursor, sql)
+    except Exception:
+        internal_error("metrics", "the rows of a statement")
+
+
+def _count(verb: str, table: str, cursor: Any, sql: str) -> None:
     counter = _counters.get((verb, table))
     if counter is None:
         return
@@ -52,6 +63,19 @@ def count(verb: str, table: str, cursor: Any, sql: str) -> None:
         rows = 1 + sql.count("), (") + sql.count(" UNION ALL ")
     if isinstance(rows, int) and rows > 0:
         counter(rows)
+
+
+def _export_migrations(alias: str) -> bool:
+    """Whether the migrations of one database could be read."""
+    try:
+        ExportMigrationsForDatabase(alias, MigrationExecutor(connections[alias]))
+        return True
+    except Exception as exc:
+        logger.debug("The migrations of database %s could not be read: %s", alias, type(exc).__name__)
+        return False
+    finally:
+        with suppress(Exception):
+            connections[alias].close()  # connections are per thread
 
 
 def watch_migrations() -> threading.Event:
@@ -65,16 +89,11 @@ def watch_migrations() -> threading.Event:
         pause = _FIRST_PAUSE
         apps.ready_event.wait()  # Django warns about queries before that
         while True:
-            try:
-                for alias in connections:
-                    ExportMigrationsForDatabase(alias, MigrationExecutor(connections[alias]))
-            except Exception as exc:
-                logger.debug("Migrations could not be read: %s", type(exc).__name__)
-                wait, pause = pause, min(pause * 2, _LONGEST_PAUSE)
-            else:
+            read = [_export_migrations(alias) for alias in connections]
+            if all(read):
                 wait, pause = _INTERVAL, _FIRST_PAUSE
-            finally:
-                connections.close_all()  # connections are per thread
+            else:
+                wait, pause = pause, min(pause * 2, _LONGEST_PAUSE)
             if stop.wait(wait):
                 return
 

@@ -6,11 +6,11 @@ import re
 import traceback
 from collections.abc import Iterable, Mapping
 from datetime import date, time
-from functools import lru_cache
 from itertools import islice
 from typing import Any
 
 from . import _database_errors
+from ._cache import sized_cache
 from ._guard import internal_error
 from ._plain import evaluated, exception_text, is_lazy, moment, name_of, text_of
 from ._work import current_work
@@ -112,14 +112,14 @@ def configure(extra_keys: Iterable[str]) -> None:
     """Add denied names, from TELEMETRY_REDACT_KEYS. A name is denied when it contains one of them."""
     global _extra_keys
     _extra_keys = tuple(_normal(key) for key in extra_keys)
-    is_denied.cache_clear()
+    is_denied.known.clear()
 
 
 def _normal(name: str) -> str:
     return name.lower().replace("-", "_")
 
 
-@lru_cache(maxsize=4096)
+@sized_cache
 def is_denied(name: str) -> bool:
     """Whether the value under this name (of a header, query or JSON key) must not leave the process."""
     normal = _OTHER_WORDS.sub("", _normal(name))

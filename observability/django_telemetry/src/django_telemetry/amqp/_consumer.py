@@ -20,7 +20,9 @@ from opentelemetry.trace import SpanKind
 from pika.adapters.blocking_connection import BlockingChannel, BlockingConnection
 
 from django_telemetry import _client_values, errors
+from django_telemetry._guard import internal_error
 from django_telemetry._ids import accept_request_id, exemplar_of, hex_ids
+from django_telemetry._plain import exception_text, name_of
 from django_telemetry._unit import Unit
 from django_telemetry._work import context_for
 from django_telemetry.conf import get_config
@@ -29,7 +31,7 @@ from django_telemetry.deadlines import Deadline
 from django_telemetry.edges import Call, DependencyError, declare
 from django_telemetry.logs import AccessLog
 from django_telemetry.metrics import Family, messages_dead_lettered_total, messaging_process_duration_seconds
-from django_telemetry.redaction import redact_failure
+from django_telemetry.redaction import MAX_MESSAGE, redact_failure
 from django_telemetry.retries import Backoff
 from django_telemetry.tracing import get_tracing
 
@@ -322,8 +324,15 @@ class Consumer:
         return unit
 
     def _finish(self, unit: Unit, message: Message, outcome: str, error: BaseException | None) -> None:
-        """End the span, and write the sample and the access line."""
+        """End the span, and write the sample and the access line. Never raises."""
         elapsed = unit.elapsed()
+        try:
+            self._emit(unit, message, outcome, error, elapsed)
+        except Exception:
+            internal_error("traces", "the end of a message")
+            unit.end(elapsed, {}, failed=error is not None)
+
+    def _emit(self, unit: Unit, message: Message, outcome: str, error: BaseException | None, elapsed: int) -> None:
         if error is not None or elapsed > self._slow * 1e9:
             unit.work.keep()
         exemplar = exemplar_of(unit.context) if unit.sampled else None
@@ -335,7 +344,7 @@ class Consumer:
             "messaging.rabbitmq.destination.routing_key": shown(message.routing_key),
         }
         if error is not None:
-            about["error.type"] = type(error).__qualname__
+            about["error.type"] = name_of(type(error))
         if self._access.enabled():
             fields = {
                 **about,
@@ -351,7 +360,9 @@ class Consumer:
             "messaging.message.body.size": len(message.body),
             "messaging.rabbitmq.delivery_count": message.delivery_count,
         }
-        text = redact_failure(f"{type(error).__name__}: {error}", 256) if error is not None else None
+        text = None
+        if error is not None:
+            text = redact_failure(f"{name_of(type(error))}: {exception_text(error, 2 * MAX_MESSAGE)}", 256)
         unit.end(elapsed, attributes, failed=error is not None, error=error, text=text)
 
 
