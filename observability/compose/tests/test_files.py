@@ -80,6 +80,39 @@ def test_docker_compose_accepts_the_file_alone_and_with_each_other_file() -> Non
         assert int(resolved[name]["mem_limit"]) == stack.megabytes(service["mem_limit"]) * 1024 * 1024, name
 
 
+@pytest.mark.parametrize("light", [(), ("-f", "docker-compose.light.yml")], ids=["full", "light"])
+def test_docker_compose_resolves_the_file_with_unusual_settings(light: tuple[str, ...]) -> None:
+    binary = stack.docker_compose()
+    if binary is None:
+        pytest.skip("no docker compose here: observability/compose/tools/build docker-compose")
+    unusual = {
+        "COMPOSE_PROJECT_NAME": "second",
+        "DOCKER_CONTAINERS": "/home/me/.local/share/docker/containers",
+        "DOCKER_SOCKET": "/run/user/1000/docker.sock",
+        "EMAIL_URL": "smtp://me:p$ss@mail:25",
+        "ES_JAVA_OPTS": "-Xms1g -Xmx1g",
+        "FILEBEAT_SCALE": "0",
+        "PROMETHEUS_PORT": "19090",
+        "SENTRY_DSN": "",
+        "SERVICE_VERSION": "",
+    }
+    command = (str(binary), "--profile", "drills", "-f", "docker-compose.yml", *light, "config", "--format", "json")
+    answer = run(*command, cwd=stack.ROOT, env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", **unusual})
+    assert (answer.returncode, answer.stderr) == (0, "")
+    resolved = json.loads(answer.stdout)
+    services = resolved["services"]
+    assert resolved["name"] == "second"
+    assert services["filebeat"]["scale"] == 0
+    for name in ("filebeat", "docker-socket-proxy"):
+        sources = {each["target"]: each["source"] for each in services[name]["volumes"]}
+        assert sources["/var/run/docker.sock"] == unusual["DOCKER_SOCKET"]
+    assert services["prometheus"]["ports"][0]["published"] == "19090"
+    assert services["notifications"]["environment"]["EMAIL_URL"] == unusual["EMAIL_URL"].replace("$", "$$")
+    # An empty variable is as if it were not set.
+    assert services["orders"]["image"] == "django-observability/orders:dev"
+    assert all("second-" in each for each in services["docker-socket-proxy"]["command"] if "/containers/" in each)
+
+
 def prometheus_image_promtool() -> Path:
     """promtool of the image's release."""
     tool = stack.built("promtool")

@@ -126,6 +126,18 @@ def test_the_light_stack_sums_to_at_most_four_and_a_half_gibibytes() -> None:
         assert not waits_for, f"{name} waits for {waits_for}, which the light stack has not"
 
 
+def test_the_documented_sums_are_those_of_the_limits() -> None:
+    light = stack.document("docker-compose.light.yml")["services"]
+    full = {name: stack.megabytes(service["mem_limit"]) for name, service in stack.started_by_up().items()}
+    small = {
+        name: stack.megabytes(light.get(name, {}).get("mem_limit", f"{limit}m"))
+        for name, limit in full.items()
+        if not light.get(name, {}).get("profiles")
+    }
+    page = (stack.ROOT / "docs" / "how-to" / "run-with-docker-compose.md").read_text()
+    assert f"| **sum of what stays** | **{sum(full.values())}** | **{sum(small.values())}** |" in page
+
+
 def test_mounted_files_exist() -> None:
     missing = [
         f"{name}: {source}"
