@@ -1,4 +1,4 @@
-"""A receiver for each test, on a free port, with a data stream of its own in the real Elasticsearch."""
+"""A receiver for each test, on a free port, with an index of its own in the real Elasticsearch."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ TEMPLATE = Path(__file__).parents[2] / "elasticsearch" / "index-templates" / "lo
 
 @dataclass
 class Search:
-    """A data stream of one test."""
+    """The index of one test."""
 
     url: str
     stream: str
 
     def documents(self) -> list[dict[str, Any]]:
-        """Everything in the stream, oldest first."""
+        """Everything in the index, oldest first."""
         requests.post(f"{self.url}/{self.stream}/_refresh?ignore_unavailable=true", timeout=10).raise_for_status()
         query = {"size": 500, "sort": ["@timestamp", "event.id"]}
         answer = requests.post(f"{self.url}/{self.stream}/_search?ignore_unavailable=true", json=query, timeout=10)
@@ -41,7 +41,7 @@ class Search:
 
     def wait_for(self, count: int) -> list[dict[str, Any]]:
         """Its documents, once there are so many."""
-        # Just after its creation a stream has no shard that answers: 503.
+        # Just after its creation an index has no shard that answers: 503.
         return eventually(
             self.documents,
             f"{count} documents",
@@ -77,19 +77,23 @@ class Running:
 
 
 @pytest.fixture(scope="session")
-def elasticsearch() -> str:
-    """The address of the real Elasticsearch, with this checkout's template for the streams of tests."""
+def elasticsearch() -> Iterator[str]:
+    """The address of the real Elasticsearch, with this checkout's template for the indices of tests."""
     url = os.environ["TEST_ELASTICSEARCH_URL"]
-    template = json.loads(TEMPLATE.read_text()) | {"index_patterns": ["logs-errorstest-*"]}
-    requests.put(f"{url}/_index_template/logs-errorstest", json=template, timeout=30).raise_for_status()
-    return url
+    template = json.loads(TEMPLATE.read_text()) | {"index_patterns": ["logs-errortests-*"]}
+    # A plain index: the native server has no API that deletes a data stream.
+    del template["data_stream"]
+    requests.put(f"{url}/_index_template/logs-errortests", json=template, timeout=30).raise_for_status()
+    yield url
+    requests.delete(f"{url}/_index_template/logs-errortests", timeout=30).raise_for_status()
 
 
 @pytest.fixture
 def search(elasticsearch: str) -> Iterator[Search]:
-    found = Search(elasticsearch, f"logs-errorstest-{uuid.uuid4().hex[:12]}")
+    found = Search(elasticsearch, f"logs-errortests-{uuid.uuid4().hex[:12]}")
     yield found
-    requests.delete(f"{elasticsearch}/_data_stream/{found.stream}", timeout=30)
+    url = f"{elasticsearch}/{found.stream}?ignore_unavailable=true"
+    requests.delete(url, timeout=30).raise_for_status()
 
 
 @pytest.fixture
