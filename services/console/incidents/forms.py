@@ -81,21 +81,27 @@ class SilenceForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         """Turn the chosen end into `ends_at`, and the scope into `matchers`."""
         data: dict[str, Any] = super().clean() or {}
-        now = timezone.now()
-        ends_at: datetime | None = None
-        if data.get("minutes") == "until":
-            ends_at = data.get("until")
-            if ends_at is None and "until" not in self.errors:
-                self.add_error("until", "Say until when.")
-        elif "minutes" in data:
-            ends_at = now + timedelta(minutes=int(data["minutes"]))
-        if ends_at is not None:
-            ends_at = ends_at.astimezone(UTC)
-            if ends_at <= now:
-                self.add_error("until", "This is in the past.")
-            elif ends_at - now > LONGEST_SILENCE:
-                self.add_error("until", f"At most {LONGEST_SILENCE.days} days.")
-            data["ends_at"] = ends_at
+        add_end(self, data, timezone.now())
         if "scope" in data:
             data["matchers"] = self.scopes[data["scope"]]
         return data
+
+
+def add_end(form: forms.Form, data: dict[str, Any], starts_at: datetime) -> None:
+    """Turn the chosen end of a silence (`minutes`, `until`) into `ends_at`, or report why it is none."""
+    ends_at: datetime | None = None
+    if data.get("minutes") == "until":
+        ends_at = data.get("until")
+        if ends_at is None and "until" not in form.errors:
+            form.add_error("until", "Say until when.")
+    elif "minutes" in data:
+        ends_at = starts_at + timedelta(minutes=int(data["minutes"]))
+    if ends_at is not None:
+        ends_at = ends_at.astimezone(UTC)
+        if ends_at <= timezone.now():
+            form.add_error("until", "This is in the past.")
+        elif ends_at <= starts_at:
+            form.add_error("until", "This is before the start.")
+        elif ends_at - starts_at > LONGEST_SILENCE:
+            form.add_error("until", f"At most {LONGEST_SILENCE.days} days.")
+        data["ends_at"] = ends_at

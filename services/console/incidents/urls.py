@@ -2,12 +2,16 @@
 
 from django.urls import path
 
-from incidents import evidence_views, hook, views
+from incidents import evidence_views, hook, silences, views
 
 urlpatterns = [
     path("", views.index, name="incidents"),
     path("incidents/now", views.now, name="incidents-now"),
     path("incidents/alertmanager", views.alertmanager_now, name="incidents-alertmanager"),
+    path("silences", silences.index, name="silences"),
+    path("silences/list", silences.listed, name="silences-list"),
+    path("silences/new", silences.add, name="silence-add"),
+    path("silences/<str:silence_id>/end", silences.end, name="silence-end"),
     path("incidents/budgets", views.budgets, name="incidents-budgets"),
     path("incidents/<uuid:uid>/", views.detail, name="incident"),
     path("incidents/<uuid:uid>/head", views.head, name="incident-head"),

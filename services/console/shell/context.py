@@ -6,6 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
+from django.utils import timezone
 
 from shell import links
 from shell.roles import is_responder
@@ -29,6 +30,9 @@ def shell(request: HttpRequest) -> dict[str, Any]:
     return {
         "navigation": NAVIGATION,
         "theme": theme if theme in THEMES else "",
+        # The name of the zone in which times are shown: UTC, CET.
+        "zone": timezone.localtime().tzname(),
+        "is_local": timezone.get_current_timezone_name() != "UTC",
         "is_responder": is_responder(user),
         "deeper": [(name, url) for name, url in deeper if url],
         "console_version": settings.ENV.service_version,

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode, urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.conf import settings
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import resolve_url
+from django.utils import timezone
 from django.utils.cache import patch_cache_control
 from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
@@ -33,6 +35,30 @@ class PagesMiddleware:
         if isinstance(response, HttpResponse) and not response.has_header("Content-Encoding"):
             show_unprintable(response)
         return response
+
+
+class ZoneMiddleware:
+    """Shows times in the zone of the cookie `timezone`, which the page sets; default: UTC.
+
+    Only for reading: the times of forms are in UTC, as their labels state.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if request.method not in ("GET", "HEAD") or (zone := _zone(request.COOKIES.get("timezone", ""))) is None:
+            return self.get_response(request)
+        with timezone.override(zone):
+            return self.get_response(request)
+
+
+def _zone(name: str) -> ZoneInfo | None:
+    """Return the zone of that name; None if there is none."""
+    try:
+        return ZoneInfo(name) if 0 < len(name) < 64 else None
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return None
 
 
 class LoginMiddleware(LoginRequiredMiddleware):

@@ -30,6 +30,7 @@ def places() -> list[dict[str, str]]:
     """Return pages, services, dashboards and runbooks, in this order, as JSON objects."""
     known = catalogue.load()
     found = [Place(title, "page", url) for _, title, url, _ in NAVIGATION]
+    found.append(Place("Silences", "page", "/silences"))
     found += [Place(name, "service", links.service(name)) for name in (*known.services, *known.external)]
     found += [Place(title, "dashboard", links.board(uid)) for uid, title in _boards(Path(settings.DASHBOARDS_DIR))]
     found += [Place(name, "runbook", links.runbook(name)) for name in runbooks.names()]

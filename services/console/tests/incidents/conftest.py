@@ -129,6 +129,10 @@ class AlertmanagerStub:
             return json_response("out of order", self.status)
         if (request.method, request.path) == ("GET", "/api/v2/alerts"):
             return json_response(self.alerts)
+        if (request.method, request.path) == ("GET", "/api/v2/silences"):
+            return json_response(
+                [{"id": key, "status": {"state": "active"}, **made} for key, made in self.silences.items()]
+            )
         if (request.method, request.path) == ("POST", "/api/v2/silences"):
             silence_id = f"silence-{len(self.silences) + 1}"
             self.silences[silence_id] = request.get_json()

@@ -302,3 +302,11 @@ def test_a_cause_without_a_page_is_not_a_link(viewer_client: Client, deliverer: 
     )
     assert 'href="/services/payments"' in known
     assert "/services/" not in unknown
+
+
+def test_an_incidents_times_follow_the_chosen_zone(viewer_client: Client, deliverer: Deliverer) -> None:
+    deliverer.send(alert(starts_at=datetime(2026, 11, 22, 12, 34, 56, tzinfo=UTC)))
+    path = f"/incidents/{the_incident().uid}/head"
+    assert re.search("2026-11-22 12:34:56</time> UTC", page(viewer_client, path))
+    viewer_client.cookies["timezone"] = "Europe/Berlin"
+    assert re.search("2026-11-22 13:34:56</time> CET", page(viewer_client, path))

@@ -89,3 +89,16 @@ def test_links_to_other_programs_are_shown_if_configured(viewer_client: Client, 
     assert "Grafana" not in viewer_client.get("/runbooks").content.decode()
     settings.GRAFANA_URL = "http://grafana.example:3000"
     assert 'href="http://grafana.example:3000"' in viewer_client.get("/runbooks").content.decode()
+
+
+def test_times_are_in_utc_unless_the_reader_chose_the_local_zone(viewer_client: Client) -> None:
+    assert 'data-zone-name="UTC"' in viewer_client.get("/runbooks").content.decode()
+    viewer_client.cookies["timezone"] = "Asia/Tokyo"
+    local = viewer_client.get("/runbooks").content.decode()
+    assert 'data-zone="local" data-zone-name="JST"' in local
+
+
+@pytest.mark.parametrize("name", ["Nowhere/City", "../../etc/passwd", "x" * 300, "é", "a\\0b"])
+def test_an_unknown_zone_is_utc(viewer_client: Client, name: str) -> None:
+    viewer_client.cookies["timezone"] = name
+    assert 'data-zone-name="UTC"' in viewer_client.get("/runbooks").content.decode()

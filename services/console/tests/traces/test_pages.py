@@ -138,7 +138,7 @@ def stored(durations: list[int]) -> Any:
 
     def answer(params: dict[str, Any]) -> list[object]:
         least = int(str(params.get("minDuration", "0us")).removesuffix("us"))
-        found = [
+        found: list[object] = [
             raw(
                 span("a", operation=f"took-{took}", duration=took, start=10**6 - at, trace_id=f"{at:032x}"),
                 trace_id=f"{at:032x}",

@@ -1,5 +1,7 @@
 // Numbers as Grafana writes them: units, automatic decimals, value mappings (packages/grafana-data/src/valueFormats).
 
+import { inZone } from "../shell/zone.js";
+
 const MINUTE = 60;
 const HOUR = 3600;
 const DAY = 86400;
@@ -116,9 +118,9 @@ export function mapping(value, config = {}) {
 
 const two = (number) => String(number).padStart(2, "0");
 
-// A moment (epoch milliseconds) in UTC, like everywhere in the console.
+// A moment (epoch milliseconds) in the shown zone.
 export function moment(ms, withDate = true) {
-  const time = new Date(ms);
+  const time = inZone(ms);
   const clock = `${two(time.getUTCHours())}:${two(time.getUTCMinutes())}:${two(time.getUTCSeconds())}`;
   const date = `${time.getUTCFullYear()}-${two(time.getUTCMonth() + 1)}-${two(time.getUTCDate())}`;
   return withDate ? `${date} ${clock}` : clock;
@@ -126,7 +128,7 @@ export function moment(ms, withDate = true) {
 
 // The same for an axis: as short as the span allows.
 export function tick(ms, span) {
-  const time = new Date(ms);
+  const time = inZone(ms);
   const clock = `${two(time.getUTCHours())}:${two(time.getUTCMinutes())}`;
   const day = `${two(time.getUTCMonth() + 1)}-${two(time.getUTCDate())}`;
   if (span <= 10 * MINUTE * 1000) return `${clock}:${two(time.getUTCSeconds())}`;

@@ -1,6 +1,7 @@
 // An incident's page: charts drawn from the JSON beside them, and keys for acting.
 
 import { mount, unmount } from "../shell/chart.js";
+import { inZone } from "../shell/zone.js";
 
 // htmx would copy style attributes from what it replaces, which the content security policy forbids.
 window.htmx.config.attributesToSettle = ["class"];
@@ -12,7 +13,7 @@ const formats = {
   share: (value) => `${+(value * 100).toPrecision(3)} %`,
 };
 const format = (unit) => formats[unit] ?? ((value) => `${+value.toPrecision(4)}`);
-const clock = (at) => new Date(at).toISOString().slice(11, 19);
+const clock = (at) => inZone(at).toISOString().slice(11, 19);
 
 function option({ unit, from, to, lines, marks }, colours) {
   const written = format(unit);

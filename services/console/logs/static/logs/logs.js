@@ -1,6 +1,7 @@
 // The logs page: histogram with drag, lines that open, live tail, keys.
 
 import { mount, unmount } from "../shell/chart.js";
+import { inZone, isLocal, zoneName } from "../shell/zone.js";
 import { dragTime } from "../traces/drag.js";
 
 const LEVELS = ["critical", "error", "warning", "info", "debug", "other"];
@@ -51,11 +52,11 @@ async function drawHistogram() {
     const colour = { critical: colours.series[3], error: colours.crit, warning: colours.warn, info: colours.series[0], debug: colours.muted, other: colours.line };
     return {
       grid: { left: 48, right: 12, top: 24, bottom: 22 },
-      useUTC: true,
+      useUTC: !isLocal(),
       legend: { top: 0, right: 0, itemHeight: 9, itemWidth: 12, data: names },
       tooltip: {
         trigger: "axis", axisPointer: { type: "shadow" },
-        formatter: (bars) => [`${new Date(bars[0].value[0]).toISOString().replace("T", " ").slice(0, 19)} UTC, ${width(found.step)}`, ...bars.filter((bar) => bar.value[1]).map((bar) => `${bar.seriesName}: ${bar.value[1]}`)].join("\n"),
+        formatter: (bars) => [`${inZone(bars[0].value[0]).toISOString().replace("T", " ").slice(0, 19)} ${zoneName()}, ${width(found.step)}`, ...bars.filter((bar) => bar.value[1]).map((bar) => `${bar.seriesName}: ${bar.value[1]}`)].join("\n"),
       },
       xAxis: { type: "time", min: found.from, max: found.to, axisLabel: { hideOverlap: true } },
       yAxis: { type: "value", minInterval: 1, splitNumber: 3 },

@@ -1,5 +1,7 @@
 // What every page does: theme, keyboard, palette, the time range's controls, notes for parts that didn't come.
 
+import { toggleZone } from "./zone.js";
+
 const html = document.documentElement;
 const one = (selector, within = document) => within.querySelector(selector);
 const all = (selector, within = document) => [...within.querySelectorAll(selector)];
@@ -186,6 +188,7 @@ document.addEventListener("click", (event) => {
   const target = event.target;
   for (const menu of all("details.menu[open]")) if (!menu.contains(target)) menu.open = false;
   if (target.closest("[data-theme-toggle]")) toggleTheme();
+  if (target.closest("[data-zone-toggle]")) toggleZone();
   const opener = target.closest("[data-open]");
   if (opener?.dataset.open === "palette") openPalette();
   else if (opener) one(`#${opener.dataset.open}`)?.showModal();

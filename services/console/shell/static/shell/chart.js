@@ -1,6 +1,7 @@
 // Charts by Apache ECharts, in the page's colours. The library loads with the first page that has a chart.
 
 import * as echarts from "../vendor/echarts/dist/echarts.esm.min.js";
+import { isLocal } from "./zone.js";
 
 export { echarts };
 
@@ -61,7 +62,7 @@ document.addEventListener("themechange", restyle);
 // Tooltips are drawn on the canvas: as HTML they would need inline styles, which the content security policy forbids.
 function complete(option) {
   const tooltip = option.tooltip ? { confine: true, ...option.tooltip, renderMode: "richText" } : option.tooltip;
-  return { ...option, animation: option.animation === true && !calm.matches, ...(tooltip && { tooltip }) };
+  return { useUTC: !isLocal(), ...option, animation: option.animation === true && !calm.matches, ...(tooltip && { tooltip }) };
 }
 
 const sizes = new ResizeObserver((entries) => {

@@ -1,6 +1,7 @@
 // The results of a search: the scatter plot, and choosing two traces to compare.
 
 import { mount } from "../shell/chart.js";
+import { inZone, isLocal, zoneName } from "../shell/zone.js";
 import { dragTime } from "./drag.js";
 import { duration } from "./model.js";
 
@@ -14,9 +15,9 @@ function draw(element) {
     legend: { top: 0, right: 0, itemHeight: 9, data: ["ok", "failed"] },
     tooltip: {
       trigger: "item",
-      formatter: ({ data }) => `${data.trace.name}\n${duration(data.value[1] * 1e6)} · ${data.trace.spans} spans${data.trace.errors ? ` · ${data.trace.errors} failed` : ""}\n${new Date(data.value[0]).toISOString().slice(11, 23)} UTC`,
+      formatter: ({ data }) => `${data.trace.name}\n${duration(data.value[1] * 1e6)} · ${data.trace.spans} spans${data.trace.errors ? ` · ${data.trace.errors} failed` : ""}\n${inZone(data.value[0]).toISOString().slice(11, 23)} ${zoneName()}`,
     },
-    useUTC: true,
+    useUTC: !isLocal(),
     xAxis: { type: "time", min: Number(element.dataset.from) * 1000, max: Number(element.dataset.to) * 1000, axisLabel: { hideOverlap: true } },
     yAxis: { type: "log", axisLabel: { formatter: (value) => duration(value * 1e6) }, splitLine: { show: true } },
     series: [

@@ -1,5 +1,6 @@
 // A trace's page: fetches the spans and the log lines, and ties the views to each other and to the address.
 
+import { inZone, zoneName } from "../shell/zone.js";
 import { renderDetails } from "./details.js";
 import { Flame } from "./flame.js";
 import { TraceModel, Viewport, duration, h } from "./model.js";
@@ -50,7 +51,7 @@ function showFacts(model) {
     h("strong", {}, duration(model.duration)),
     h("span", {}, `${model.size} span${model.size === 1 ? "" : "s"}`),
     model.errors ? h("span", { class: "badge badge-crit" }, `${model.errors} failed`) : h("span", { class: "badge badge-ok" }, "nothing failed"),
-    h("time", { class: "muted mono", datetime: new Date(model.startUs / 1000).toISOString() }, `${new Date(model.startUs / 1000).toISOString().replace("T", " ").slice(0, 23)} UTC`),
+    h("time", { class: "muted mono", datetime: new Date(model.startUs / 1000).toISOString() }, `${inZone(model.startUs / 1000).toISOString().replace("T", " ").slice(0, 23)} ${zoneName()}`),
     ...model.services.map((service, index) =>
       h("span", { class: `chip svc-${index % 8}` }, h("span", { class: "wf-dot" }), h("a", { href: `/services/${encodeURIComponent(service.name)}` }, service.name), h("span", { class: "muted" }, String(service.spans))),
     ),

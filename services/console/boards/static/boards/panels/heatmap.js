@@ -1,6 +1,7 @@
 // How durations are spread: a row for each bucket, stronger where more fell into it, single requests as points.
 
 import { mount } from "../../shell/chart.js";
+import { zoneName } from "../../shell/zone.js";
 import { h } from "../dom.js";
 import { interactive, nearest, timeAxis } from "../plot.js";
 import { format, moment, toNumber } from "../units.js";
@@ -107,7 +108,7 @@ function describe(data, time, bucket) {
   return h(
     "div",
     {},
-    h("p", { class: "board-tooltip-time mono" }, `${moment(data.times[at])} UTC`),
+    h("p", { class: "board-tooltip-time mono" }, `${moment(data.times[at])} ${zoneName()}`),
     h("p", {}, `${from} to ${boundOf(data, bucket)}: `, h("strong", {}, count > NO_COUNT ? `${format(count, "short")}/s` : "none")),
   );
 }

@@ -1,6 +1,7 @@
 // What state each series was in over time: a row for each, a bar for each state.
 
 import { colours, mount } from "../../shell/chart.js";
+import { zoneName } from "../../shell/zone.js";
 import { named, nameOf } from "../colours.js";
 import { h, linkList } from "../dom.js";
 import { interactive, timeAxis } from "../plot.js";
@@ -69,7 +70,7 @@ function describe(one, time, isPinned) {
   return h(
     "div",
     {},
-    h("p", { class: "board-tooltip-time mono" }, `${moment(time)} UTC`),
+    h("p", { class: "board-tooltip-time mono" }, `${moment(time)} ${zoneName()}`),
     h("p", {}, h("strong", {}, one.name), `: ${state ? display(state[2], one.config) : "nothing known"}`),
     state ? h("p", { class: "muted mono" }, `${moment(state[0], false)} – ${moment(state[1], false)}`) : null,
     isPinned ? linkList(one.links) : null,

@@ -1,6 +1,7 @@
 // Lines over time: with the points of single requests, what happened as lines across, and the list of series below.
 
 import { colours, mount } from "../../shell/chart.js";
+import { zoneName } from "../../shell/zone.js";
 import { named } from "../colours.js";
 import { h, linkList, swatch } from "../dom.js";
 import { eventColour, events, onEvents } from "../events.js";
@@ -231,7 +232,7 @@ class Graph {
     return h(
       "div",
       {},
-      h("p", { class: "board-tooltip-time mono" }, `${moment(this.data.times[at] ?? time)} UTC`),
+      h("p", { class: "board-tooltip-time mono" }, `${moment(this.data.times[at] ?? time)} ${zoneName()}`),
       ...this.eventsAt(x).map((event) => describeEvent(event, c, isPinned)),
       h(
         "table",
@@ -286,7 +287,7 @@ export function describeExemplar(one, config) {
   return h(
     "div",
     {},
-    h("p", { class: "board-tooltip-time mono" }, `${moment(one.time)} UTC`),
+    h("p", { class: "board-tooltip-time mono" }, `${moment(one.time)} ${zoneName()}`),
     h("p", {}, h("strong", {}, display(one.value, config)), ` one request: ${labels.join(", ")}`),
     h("p", { class: "mono muted" }, one.trace),
     h("p", { class: "muted" }, "Click to open its trace"),
