@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PLATFORMCTL := observability/native/bootstrap
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs restart reset probe test test-browser test-e2e test-alerts test-dashboards test-compose test-installation test-versions test-new-service lint new-service load drill drills bench generate lock docs docs-serve screenshots
+.PHONY: help up down status logs restart reset probe test test-browser test-e2e test-alerts test-dashboards test-compose test-installation test-versions test-new-service test-distributions lint new-service load drill drills bench generate lock docs docs-serve screenshots
 
 help: ## List these targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ test-versions: ## The library with each Python from 3.11 and each Django that th
 
 test-new-service: ## Add a service to a copy of this checkout, start it, find it in every signal (on ports of its own)
 	@$(PLATFORMCTL) test new-service
+
+test-distributions: ## Install and run it on a new machine of each Debian release (release=trixie; needs mmdebstrap, iproute2)
+	@RELEASE="$(release)" $(PLATFORMCTL) test distributions
 
 lint: ## Style, wording, types, shell scripts, workflows, generated files
 	@$(PLATFORMCTL) lint

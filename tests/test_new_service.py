@@ -22,6 +22,7 @@ import pytest
 import requests
 import yaml
 from contracts.events import EVENT_EXCHANGE, ORDER_CONFIRMED, encode
+from platform_testing.checkout import copy_checkout
 from platform_testing.polling import eventually
 from platformctl.app import Platform
 from platformctl.run.broker import ADMIN
@@ -93,11 +94,7 @@ def clone() -> Iterator[Clone]:
         _remove(made)
     root.mkdir(parents=True)
     try:
-        for name in _tracked():
-            (root / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, root / name, follow_symlinks=False)
-        for command in (["init", "--quiet"], ["add", "--all"]):
-            subprocess.run(["git", *command], cwd=root, check=True)
+        copy_checkout(ROOT, root)
         made.make("new-service", f"name={NAME}", f"app={APP}", "owner=checkout")
         made.make("generate")
         yield made
@@ -112,17 +109,6 @@ def _remove(clone: Clone) -> None:
         clone.make("reset")
     shutil.rmtree(state, ignore_errors=True)
     shutil.rmtree(clone.root)
-
-
-def _tracked() -> list[str]:
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    return [name for name in listed.split("\0") if (ROOT / name).is_file()]
 
 
 @dataclass(frozen=True)

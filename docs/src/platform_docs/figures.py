@@ -20,7 +20,7 @@ class UnknownFigure(LookupError):
 
 def known() -> dict[str, str]:
     """Name → text of every figure."""
-    return dict([*_drills(), *_benchmark(), *_platform()])
+    return dict([*_drills(), *_benchmark(), *_platform(), *_distributions()])
 
 
 def _drills() -> Iterator[tuple[str, str]]:
@@ -60,6 +60,13 @@ def _name(text: str) -> str:
 def _platform() -> Iterator[tuple[str, str]]:
     for figure in results.platform()["figures"]:
         yield f"platform.{figure['name']}", str(figure["measured"])
+
+
+def _distributions() -> Iterator[tuple[str, str]]:
+    for code_name, release in results.distributions().items():
+        for name in ("first_up_seconds", "second_clone_up_seconds", "up_seconds"):
+            if name in release:
+                yield f"distributions.{code_name}.{name}", str(release[name])
 
 
 def used(markdown: str) -> Iterator[str]:

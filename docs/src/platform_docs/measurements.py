@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from load.drills import score
@@ -37,11 +37,17 @@ _PLATFORM = """\
 
 From `docs/results/platform.yaml`.
 """
+_DISTRIBUTIONS = """\
+## Distributions
+
+From `docs/results/distributions.yaml`, written by `make test-distributions`: each release on a new machine that has no
+locale, no git identity and a /tmp of 16 MB. Builds and downloads were present, packages were not.
+"""
 
 
 def page() -> str:
     """The page."""
-    return "\n".join([_HEAD, *_drills(), *_cost(), *_platform()])
+    return "\n".join([_HEAD, *_drills(), *_cost(), *_platform(), *_distributions()])
 
 
 def _drills() -> Iterator[str]:
@@ -158,3 +164,37 @@ def _platform() -> Iterator[str]:
             for figure in document["figures"]
         ),
     )
+
+
+def _distributions() -> Iterator[str]:
+    releases = results.distributions().values()
+    yield _DISTRIBUTIONS
+    headings = ("", *(f"{release['name']}, {release['date']}" for release in releases))
+    seconds = (
+        ("first_up_seconds", "first `make up`, packages included, ready and probed"),
+        ("second_clone_up_seconds", "`make up` in a second clone"),
+        ("up_seconds", "`make up` again, without registries and IPv6"),
+    )
+    rows = [(what, *(_seconds(release.get(name)) for release in releases)) for name, what in seconds]
+    rows += [(f"tests of {suite}", *(_tests(release, suite) for release in releases)) for suite in _suites(releases)]
+    verdicts = dict.fromkeys(title for release in releases for title in release["verdicts"])
+    rows += [("note", *(str(release.get("note", "")) for release in releases))]
+    rows += [(title, *(_met(release["verdicts"].get(title)) for release in releases)) for title in verdicts]
+    packages = dict.fromkeys(name for release in releases for name in release["packages"])
+    rows += [(code(name), *(str(release["packages"].get(name, "–")) for release in releases)) for name in packages]
+    yield table(headings, rows)
+
+
+def _seconds(value: float | None) -> str:
+    return "–" if value is None else f"{value:g} s"
+
+
+def _suites(releases: Iterable[Mapping[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(suite for release in releases for suite in release.get("tests", {})))
+
+
+def _tests(release: Mapping[str, Any], suite: str) -> str:
+    found = release.get("tests", {}).get(suite)
+    if found is None:
+        return "–"
+    return f"{found['passed']} passed" + (f", **{found['failed']} failed**" if found["failed"] else "")

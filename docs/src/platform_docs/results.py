@@ -17,6 +17,7 @@ from platform_docs.repository import DOCS, ROOT
 DRILLS = ROOT / "load" / "drills" / "results"
 BENCHMARK = ROOT / "observability" / "django_telemetry" / "benchmarks" / "results.json"
 PLATFORM = DOCS / "results" / "platform.yaml"
+DISTRIBUTIONS = DOCS / "results" / "distributions.yaml"
 GOALS = DOCS / "results" / "goals.yaml"
 
 
@@ -81,4 +82,10 @@ def benchmark() -> Mapping[str, Any]:
 def platform() -> Mapping[str, Any]:
     """What was measured by hand."""
     found: Mapping[str, Any] = yaml.safe_load(PLATFORM.read_text())
+    return found
+
+
+def distributions() -> Mapping[str, Any]:
+    """Code name → what was seen on a new machine of that release."""
+    found: Mapping[str, Any] = yaml.safe_load(DISTRIBUTIONS.read_text())
     return found

@@ -91,6 +91,8 @@ def all_suites(platform: Platform) -> list[Suite]:
         Suite(END_TO_END, "tests", ("backends", "services"), alone=True),
         # Starts a platform of its own, from a copy.
         Suite("new-service", "tests", arguments=("-m", "new_service"), alone=True, usual=False),
+        # Starts a platform of its own on each distribution, beside this one.
+        Suite("distributions", "observability/native", arguments=("-m", "fresh_machine"), alone=True, usual=False),
         *(
             Suite(
                 f"{name}-browser",
