@@ -13,7 +13,7 @@ from platformctl.install.locations import GO_TOOLS
 @pytest.mark.parametrize("tool", GO_TOOLS)
 def test_a_go_tool_has_the_version_that_is_pinned(root: Path, tool: str) -> None:
     module = (root / "observability" / "native" / "tools" / tool / "go.mod").read_text()
-    package = re.findall(r"^tool (\S+)$", module, re.MULTILINE)[0]
+    package = re.findall(r"^(?:tool |\t)([^\s()]+)$", module, re.MULTILINE)[0]
     required = dict(re.findall(r"^\s*(\S+) (v\S+)", module, re.MULTILINE))
     owner = max((name for name in required if package.startswith(f"{name}/")), key=len)
     assert required[owner] == versions.load(root)[f"{tool.replace('-', '_').upper()}_VERSION"]

@@ -35,7 +35,7 @@ from platformctl.secret_store import SecretStore
 from platformctl.settings import Settings
 
 # Backends keep their state here, owned by the system account.
-STATEFUL = ("postgres", "rabbitmq", "elasticsearch", "prometheus", "alertmanager")
+STATEFUL = ("postgres", "rabbitmq", "elasticsearch", "prometheus", "prometheus-3", "alertmanager")
 # These stop last, because the others still need them while they stop. All other backends stop before them.
 STORES = ("postgres", "rabbitmq", "epmd", "elasticsearch")
 # Seconds that `down` gives each phase; less than 15 in all, its own work included.
@@ -107,7 +107,9 @@ class Platform:
             ports.check_free(wanted, self.paths.instance)
             distribution = distributions.this_machine(self.paths.root)
             database.check_version(self.paths.lib / "postgres", distribution)
-            Installation(steps(self.paths, self.catalogue, uv, distribution), self.paths.cache, console).run()
+            Installation(
+                steps(self.paths, self.settings, self.catalogue, uv, distribution), self.paths.cache, console
+            ).run()
             Locations(self.paths).link_system_programs(distribution)
             account.ensure_account(self.account)
             self._prepare()

@@ -75,6 +75,8 @@ class Settings:
     traffic_users: int = kinds.integer(2, 1, 50)
     environment: str = kinds.choice("development", ("development", "test", "drill", "production"))
     service_version: str = kinds.text("dev")
+    # The major version: 2 is the distribution's, 3 is built from source, as is the Alertmanager beside it.
+    prometheus: str = kinds.choice("2", ("2", "3"))
     logs_retention_days: int = kinds.integer(7, 1, 365)
     traces_retention_days: int = kinds.integer(3, 1, 365)
     errors_retention_days: int = kinds.integer(30, 1, 365)

@@ -106,6 +106,10 @@ EXAMPLE_HEAD = f"""\
 # The release in every signal. With docker compose also the images' tag: letters, digits, "_", "." and "-", no "+".
 #SERVICE_VERSION=dev
 
+# {NATIVE_ONLY}: 2 runs the distribution's Prometheus and Alertmanager; 3 builds the releases that docker compose
+# runs (some minutes, once). Each major version keeps its own samples.
+#PROMETHEUS=2
+
 # {NATIVE_ONLY}: off stops background traffic. With docker compose: up --scale traffic=0.
 #TRAFFIC=on
 

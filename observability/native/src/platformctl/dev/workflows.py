@@ -12,13 +12,9 @@ import sys
 from rich.console import Console
 
 from platformctl.app import Platform
+from platformctl.dev import tools
 from platformctl.errors import InstallError
-from platformctl.install.gotools import GoTool, GoToolchain
 from platformctl.install.locations import Locations
-from platformctl.install.plan import Installation
-from platformctl.paths import Paths
-
-TYPICAL_BUILD_SECONDS = 15
 
 
 def main() -> int:
@@ -28,7 +24,7 @@ def main() -> int:
         return 0
     console = Console(soft_wrap=True)
     try:
-        _install(paths, console)
+        tools.build(paths, ["actionlint"], console)
     except InstallError as error:
         console.print(str(error), markup=False, highlight=False)
         return 1
@@ -40,12 +36,6 @@ def main() -> int:
         "",
     ]
     return subprocess.run([*command, *map(str, workflows)], cwd=paths.root, check=False).returncode
-
-
-def _install(paths: Paths, console: Console) -> None:
-    tool = GoTool(paths, "actionlint", TYPICAL_BUILD_SECONDS)
-    if not tool.is_done():
-        Installation([GoToolchain(paths, Locations(paths).uv), tool], paths.cache, console).run()
 
 
 if __name__ == "__main__":

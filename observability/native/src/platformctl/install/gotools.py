@@ -43,16 +43,40 @@ class GoToolchain(Step):
             )
 
 
+# Of a build on two cores.
+TYPICAL_SECONDS = {
+    "actionlint": 15,
+    "alertmanager": 120,
+    "jaeger": 400,
+    "process-compose": 45,
+    "prometheus": 240,
+    "toxiproxy": 15,
+}
+# The variable of a tool's source that holds its version. Prometheus's is the module's with other numbers.
+VERSION_VARIABLES = {
+    "actionlint": "github.com/rhysd/actionlint.version",
+    "alertmanager": "github.com/prometheus/common/version.Version",
+    "jaeger": "github.com/jaegertracing/jaeger/internal/version.latestVersion",
+    "process-compose": "github.com/f1bonacc1/process-compose/src/config.Version",
+    "toxiproxy": "github.com/Shopify/toxiproxy/v2.Version",
+}
+# Prometheus finds its targets in files: the clients of all clouds would double the build's time.
+TAGS = {"prometheus": "remove_all_sd"}
+# Folders that a module embeds and doesn't contain, because they are built by npm: an empty page takes their place.
+MISSING_PAGES = {"alertmanager": ("ui/app/dist/elm", "ui/app/dist/mantine")}
+EMPTY_PAGE = "<!doctype html><title>Without pages</title><p>This build has the API only.\n"
+
+
 class GoTool(Step):
-    """Builds one tool in the cache from its committed module."""
+    """Builds the programs of one tool in the cache from its committed module."""
 
     needs = ("go",)
 
-    def __init__(self, paths: Paths, tool: str, typical_seconds: float) -> None:
+    def __init__(self, paths: Paths, tool: str) -> None:
         self.name = tool
         self._version = versions.load(paths.root)[f"{tool.replace('-', '_').upper()}_VERSION"]
         self.title = f"{tool} {self._version} (go build)"
-        self.typical_seconds = typical_seconds
+        self.typical_seconds = TYPICAL_SECONDS[tool]
         self._paths = paths
         self._module = Locations(paths).go_module(tool)
         self._target = Locations(paths).go_tool(tool)
@@ -79,33 +103,62 @@ class GoTool(Step):
         }
         with Staging(self._target) as folder:
             shell.run([str(go), "mod", "download"], environment=environment, folder=self._module)
-            self._packages = self._count_packages(go, environment)
+            module = self._module
+            if self.name in MISSING_PAGES:
+                module = self._with_pages(go, shell, environment, folder / "module")
+            programs = self._programs()
+            self._packages = self._count_packages(go, environment, module)
             self._compiled = shell.count_lines
-            options = ["-v", "-trimpath", "-ldflags", self._linker_flags(), "-o", str(folder / self.name)]
-            shell.run([str(go), "build", *options, self._package()], environment=environment, folder=self._module)
+            # A module with several programs names each by its folder; the tool's own name is the file's otherwise.
+            output = folder if len(programs) > 1 else folder / self.name
+            options = ["-v", "-trimpath", *self._tags(), "-ldflags", self._linker_flags(), "-o", str(output)]
+            shell.run([str(go), "build", *options, *programs], environment=environment, folder=module)
+            shutil.rmtree(folder / "module", ignore_errors=True)
 
     def progress(self) -> float | None:
         """Compiled packages as a share of all. Linking, at the end, isn't counted."""
         return min(self._compiled() / self._packages, 1.0) if self._compiled and self._packages else None
 
-    def _count_packages(self, go: Path, environment: Mapping[str, str]) -> int:
-        command = [str(go), "list", "-deps", self._package()]
+    def _with_pages(self, go: Path, shell: Shell, environment: Mapping[str, str], folder: Path) -> Path:
+        """A copy of the committed module that builds a copy of the tool's source, with a page for each missing one."""
+        folder.mkdir()
+        for name in ("go.mod", "go.sum"):
+            shutil.copy(self._module / name, folder)
+        source = self._programs()[0].partition("/cmd/")[0]
+        # Verified against go.sum when it was downloaded.
+        listed = [str(go), "list", "-m", "-f", "{{.Dir}}", source]
+        found = subprocess.run(
+            listed, cwd=self._module, env=os.environ | environment, capture_output=True, text=True, check=False
+        )
+        if found.returncode != 0:
+            raise InstallError(f"Go doesn't find the source of {self.name}", detail=found.stderr.splitlines())
+        shutil.copytree(found.stdout.strip(), folder / "source")
+        for pages in MISSING_PAGES[self.name]:
+            page = folder / "source" / pages / "index.html"
+            page.parent.mkdir(parents=True)
+            page.write_text(EMPTY_PAGE)
+        shell.run([str(go), "mod", "edit", f"-replace={source}=./source"], environment=environment, folder=folder)
+        return folder
+
+    def _count_packages(self, go: Path, environment: Mapping[str, str], module: Path) -> int:
+        command = [str(go), "list", "-deps", *self._tags(), *self._programs()]
         answer = subprocess.run(
-            command, cwd=self._module, env=os.environ | environment, capture_output=True, text=True, check=False
+            command, cwd=module, env=os.environ | environment, capture_output=True, text=True, check=False
         )
         return len(answer.stdout.splitlines())
 
-    def _package(self) -> str:
-        return re.findall(r"^tool (\S+)$", (self._module / "go.mod").read_text(), re.MULTILINE)[0]
+    def _tags(self) -> list[str]:
+        return ["-tags", TAGS[self.name]] if self.name in TAGS else []
+
+    def _programs(self) -> list[str]:
+        """The packages of the module's `tool` lines."""
+        text = (self._module / "go.mod").read_text()
+        block = re.search(r"^tool \((.*?)^\)", text, re.MULTILINE | re.DOTALL)
+        return block[1].split() if block else re.findall(r"^tool (\S+)$", text, re.MULTILINE)
 
     def _linker_flags(self) -> str:
-        variable = {
-            "actionlint": "github.com/rhysd/actionlint.version",
-            "jaeger": "github.com/jaegertracing/jaeger/internal/version.latestVersion",
-            "process-compose": "github.com/f1bonacc1/process-compose/src/config.Version",
-            "toxiproxy": "github.com/Shopify/toxiproxy/v2.Version",
-        }[self.name]
-        return f"-s -w -X {variable}={self._version}"
+        variable = VERSION_VARIABLES.get(self.name)
+        return f"-s -w -X {variable}={self._version}" if variable else "-s -w"
 
 
 def find_go(paths: Paths) -> Path | None:

@@ -14,7 +14,7 @@ from platformctl.install import versions
 from platformctl.install.distributions import Distribution
 from platformctl.paths import Paths
 
-GO_TOOLS = ("jaeger", "process-compose", "toxiproxy", "actionlint")
+GO_TOOLS = ("jaeger", "process-compose", "toxiproxy", "actionlint", "prometheus", "alertmanager")
 
 
 @dataclass(frozen=True)

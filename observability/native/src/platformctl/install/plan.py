@@ -23,24 +23,28 @@ from platformctl.install.elasticsearch import Elasticsearch
 from platformctl.install.gotools import GoTool, GoToolchain
 from platformctl.install.steps import Clock, Shell, Step
 from platformctl.paths import Paths
+from platformctl.settings import Settings
 
 SECONDS_BETWEEN_REPORTS = 15.0
 # Below this share of a build the rate is not meaningful yet.
 LEAST_TELLING_PROGRESS = 0.1
 # One build uses both cores; downloads and apt run beside it.
 AT_ONCE = 3
+# Built if the settings ask for Prometheus 3.
+UPSTREAM = ("prometheus", "alertmanager")
 
 
-def steps(paths: Paths, catalogue: Catalogue, uv: Path, distribution: Distribution) -> list[Step]:
+def steps(paths: Paths, settings: Settings, catalogue: Catalogue, uv: Path, distribution: Distribution) -> list[Step]:
     """Every step, in the order in which they are shown. Jaeger first, because it takes longest."""
     return [
         GoToolchain(paths, uv),
-        GoTool(paths, "jaeger", 400),
+        GoTool(paths, "jaeger"),
         DebianPackages(paths, distribution),
         Elasticsearch(paths),
         *(Assets(paths, service) for service in catalogue.services.values() if service.assets),
-        GoTool(paths, "process-compose", 45),
-        GoTool(paths, "toxiproxy", 15),
+        GoTool(paths, "process-compose"),
+        GoTool(paths, "toxiproxy"),
+        *(GoTool(paths, tool) for tool in UPSTREAM if settings.prometheus == "3"),
     ]
 
 

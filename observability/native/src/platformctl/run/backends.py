@@ -236,14 +236,16 @@ class Backends:
 
     def prometheus(self) -> Process:
         port = self._port("PROMETHEUS_PORT")
+        # Prometheus 2 can't read what 3 has written.
+        folder = "prometheus-3" if self.settings.prometheus == "3" else "prometheus"
         return Process(
             name="prometheus",
             group=Group.BACKEND,
             configuration="prometheus",
             command=self.account.command(
-                "prometheus",
+                self._monitoring("prometheus", packaged="prometheus"),
                 f"--config.file={self.paths.etc / 'prometheus' / 'prometheus.yml'}",
-                f"--storage.tsdb.path={self.paths.lib / 'prometheus'}",
+                f"--storage.tsdb.path={self.paths.lib / folder}",
                 f"--storage.tsdb.retention.time={self.settings.metrics_retention_days}d",
                 "--storage.tsdb.retention.size=2GB",
                 "--enable-feature=exemplar-storage",
@@ -266,7 +268,7 @@ class Backends:
             group=Group.BACKEND,
             configuration="alertmanager",
             command=self.account.command(
-                "prometheus-alertmanager",
+                self._monitoring("alertmanager", packaged="prometheus-alertmanager"),
                 f"--config.file={self.paths.etc / 'alertmanager' / 'alertmanager.yml'}",
                 f"--storage.path={self.paths.lib / 'alertmanager'}",
                 f"--web.listen-address={HOST}:{port}",
@@ -278,6 +280,10 @@ class Backends:
             ports={"ALERTMANAGER_PORT": port},
             url=f"http://{HOST}:{port}/api/v2/alerts",
         )
+
+    def _monitoring(self, tool: str, *, packaged: str) -> str:
+        """The program that is built if the settings ask for Prometheus 3, otherwise the distribution's."""
+        return str(Locations(self.paths).go_tool(tool) / tool) if self.settings.prometheus == "3" else packaged
 
     def watchdog(self) -> Process:
         port = self._port("WATCHDOG_PORT")
