@@ -17,9 +17,21 @@ for case in CASES:
     BY_ALERT[case.alert, case.step].append(case)
 
 
-@pytest.mark.parametrize(("alert", "step"), sorted(BY_ALERT), ids=lambda value: str(value))
+each_alert = pytest.mark.parametrize(("alert", "step"), sorted(BY_ALERT), ids=lambda value: str(value))
+
+
+@each_alert
 def test_the_rule_fires_when_it_should_and_only_then(alert: str, step: int, tmp_path: Path) -> None:
     held, words = promtool.run(BY_ALERT[alert, step], promtool.rules_for(alert), tmp_path)
+    assert held, f"{alert}:\n{words}"
+
+
+@each_alert
+def test_the_rule_is_the_same_in_prometheus_3(alert: str, step: int, tmp_path: Path) -> None:
+    program = promtool.of_prometheus_3()
+    if not program.is_file():
+        pytest.skip("not built here: python -m platformctl.dev.tools prometheus")
+    held, words = promtool.run(BY_ALERT[alert, step], promtool.rules_for(alert), tmp_path, str(program))
     assert held, f"{alert}:\n{words}"
 
 

@@ -123,7 +123,7 @@ CASES = [
         "DatabaseLocks",
         "a session waits in every sample",
         together(blocked(gauge((60, 0), (240, 2))), blocked(gauge((300, 0)), "users")),
-        {60: 0, 75: 0, 90: 1},
+        {60: 0, 70: 0, 90: 1},
         INVENTORY,
     ),
     Case(

@@ -172,7 +172,7 @@ _CONSUMERS = [
             acks(counter((360, 1)), "payments.order-cancelled"),
         ),
         # The last acknowledgement leaves the window at 120 s.
-        {60: 0, 130: 0, 145: 1},
+        {60: 0, 125: 0, 145: 1},
         OWN,
     ),
     Case(
@@ -363,10 +363,10 @@ _OUTBOX = [
         "EventsNotPublished",
         "orders are placed, the relay publishes nothing",
         together(placed(counter((300, 0.5))), published(counter((60, 0.5), (240, 0)))),
-        {60: 0, 130: 0, 145: 1},
+        {60: 0, 125: 0, 145: 1},
         {"service": "orders", "root_service": "orders"},
     ),
-    Case("EventsNotPublished", "the relay's series are missing", placed(counter((300, 0.5))), {20: 0, 60: 1}),
+    Case("EventsNotPublished", "the relay's series are missing", placed(counter((300, 0.5))), {15: 0, 60: 1}),
     Case(
         "EventsNotPublished",
         "a single order",

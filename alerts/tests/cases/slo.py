@@ -1,5 +1,5 @@
-"""Error budgets. Steps of minutes, since the windows are hours and days: each alert has the coarsest that its short
-window and its `for` allow."""
+"""Error budgets. Long steps, since the windows are hours and days: each alert has the coarsest of which its shortest
+window holds two, and that its `for` allows."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ FAST, STEADY, SLOW, LASTS = (
     "ErrorBudgetBurnsSlowly",
     "ErrorBudgetJustLasts",
 )
-STEPS = {FAST: MINUTE, STEADY: MINUTE, SLOW: 20 * MINUTE, LASTS: HOUR}
+STEPS = {FAST: 30, STEADY: 30, SLOW: 20 * MINUTE, LASTS: HOUR}
 VIEW = views()["place-order"]
 
 
 def orders(
-    status: str, *phases: tuple[float, float], step: int = MINUTE, method: str = "POST", view: str = VIEW
+    status: str, *phases: tuple[float, float], step: int = STEPS[FAST], method: str = "POST", view: str = VIEW
 ) -> dict[str, str]:
     """Answers of the order journey."""
     series = f'{RESPONSES}{{service="orders", view="{view}", method="{method}", status="{status}"}}'
@@ -33,8 +33,10 @@ def timing(slow_from: float, until: float, share: float) -> dict[str, str]:
     """One request a second; from `slow_from` on a share of them takes longer than a second."""
     labels = f'service="orders", view="{VIEW}", method="POST"'
     return {
-        f'{LATENCY}_bucket{{{labels}, le="1.0"}}': counter((slow_from, 1), (until - slow_from, 1 - share), step=MINUTE),
-        f"{LATENCY}_count{{{labels}}}": counter((until, 1), step=MINUTE),
+        f'{LATENCY}_bucket{{{labels}, le="1.0"}}': counter(
+            (slow_from, 1), (until - slow_from, 1 - share), step=STEPS[FAST]
+        ),
+        f"{LATENCY}_count{{{labels}}}": counter((until, 1), step=STEPS[FAST]),
     }
 
 
@@ -42,9 +44,9 @@ def delays(late_from: float, until: float, share: float) -> dict[str, str]:
     """One mail a second; from `late_from` on a share of them goes out after half a minute."""
     return {
         'order_mail_delay_seconds_bucket{service="notifications", le="30.0"}': counter(
-            (late_from, 1), (until - late_from, 1 - share), step=MINUTE
+            (late_from, 1), (until - late_from, 1 - share), step=STEPS[FAST]
         ),
-        'order_mail_delay_seconds_count{service="notifications"}': counter((until, 1), step=MINUTE),
+        'order_mail_delay_seconds_count{service="notifications"}': counter((until, 1), step=STEPS[FAST]),
     }
 
 
@@ -193,23 +195,23 @@ CASES = [
         timing(HOUR, 3 * HOUR, 0.33),
         {HOUR: 0, HOUR + 20 * MINUTE: 0, HOUR + 32 * MINUTE: 1},
         {"journey": "place-order", "slo": "latency"},
-        step=MINUTE,
+        step=STEPS[FAST],
     ),
-    Case(FAST, "a tenth of the orders is slow", timing(HOUR, 3 * HOUR, 0.1), {3 * HOUR: 0}, step=MINUTE),
+    Case(FAST, "a tenth of the orders is slow", timing(HOUR, 3 * HOUR, 0.1), {3 * HOUR: 0}, step=STEPS[FAST]),
     Case(
         FAST,
         "half of the mails are late",
         delays(HOUR, 3 * HOUR, 0.5),
         {HOUR: 0, HOUR + 12 * MINUTE: 0, HOUR + 24 * MINUTE: 1},
         {"journey": "order-mail", "slo": "delay", "service": "notifications", "root_service": "notifications"},
-        step=MINUTE,
+        step=STEPS[FAST],
     ),
     Case(
         FAST,
         "the service starts again: no failures come out of that",
         together(orders("201", (HOUR, 1), (HOUR, -1)), orders("503", (HOUR, 0.001), (HOUR, 0))),
         {HOUR + 5 * MINUTE: 0, 2 * HOUR: 0},
-        step=MINUTE,
+        step=STEPS[FAST],
     ),
     *(
         Case(alert, "no series", {"up": counter((2 * HOUR, 0), step=STEPS[alert])}, {2 * HOUR: 0}, step=STEPS[alert])

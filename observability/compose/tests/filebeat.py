@@ -10,7 +10,6 @@ import os
 import queue
 import re
 import secrets
-import socket
 import socketserver
 import struct
 import subprocess
@@ -26,6 +25,7 @@ from typing import Any
 import requests
 from platform_testing.http import StubServer, json_response
 from platform_testing.polling import eventually
+from platform_testing.ports import free_port
 from werkzeug import Request, Response
 
 from tests import stack
@@ -191,7 +191,7 @@ class _Connection(socketserver.StreamRequestHandler):
         while data:
             assert data[:2] == b"2J", data[:2]
             (size,) = struct.unpack(">I", data[6:10])
-            found.append(self._event(data[2:10], lambda size, rest=data[10:]: rest[:size]))  # type: ignore[misc]
+            found.append(self._event(data[2:10], lambda size, rest=data[10:]: rest[:size]))
             data = data[10 + size :]
         return found
 
@@ -221,14 +221,6 @@ def with_root_page(elasticsearch: str) -> Iterator[str]:
 
     with StubServer(answer) as server:
         yield server.url
-
-
-def free_port() -> int:
-    """A port on which nothing listens."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        port: int = listening.getsockname()[1]
-        return port
 
 
 @dataclass

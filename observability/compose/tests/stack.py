@@ -13,7 +13,8 @@ from typing import Any
 
 import catalogue
 import yaml
-from platformctl.paths import repository_root
+from platformctl.install.locations import Locations
+from platformctl.paths import Paths, repository_root
 from platformctl.settings import DEFAULT_CACHE
 
 ROOT = repository_root()
@@ -126,6 +127,11 @@ def built(tool: str) -> Path:
     module = ROOT / "observability" / "compose" / "tools" / tool
     pins = hashlib.sha256((module / "go.mod").read_bytes() + (module / "go.sum").read_bytes()).hexdigest()[:10]
     return Path(os.environ.get("CACHE_DIR") or DEFAULT_CACHE) / tool / pins / tool
+
+
+def go_tool(tool: str) -> Path:
+    """The folder of a tool that `python -m platformctl.dev.tools` builds; it may not exist yet."""
+    return Locations(Paths(ROOT, Path(os.environ.get("CACHE_DIR") or DEFAULT_CACHE))).go_tool(tool)
 
 
 def docker_compose() -> Path | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -18,6 +17,7 @@ from pathlib import Path
 import catalogue
 import pytest
 from platform_compose import secrets
+from platform_testing.ports import free_port
 
 from tests import stack
 from tests.dockerfile import Builder, Stage
@@ -64,13 +64,6 @@ def system_python(folder: Path) -> Path:
     link.parent.mkdir()
     link.symlink_to(found)
     return link
-
-
-def free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        port: int = listening.getsockname()[1]
-        return port
 
 
 def get(url: str) -> tuple[int, str]:

@@ -15,6 +15,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from platform_testing.ports import free_port
 from platformctl.install.locations import Locations
 from platformctl.paths import Paths
 from platformctl.settings import DEFAULT_CACHE
@@ -37,13 +38,6 @@ PROTOCOL_VERSION = 3 << 16
 
 def as_user(*command: str) -> list[str]:
     return ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", *command]
-
-
-def free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        port: int = listening.getsockname()[1]
-        return port
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,7 @@ import yaml
 from platform_compose import __main__ as commands
 from platform_compose import generated, kibana_setup, search_setup, secrets
 from platform_compose.search_users import USERS, roles, secret_name
+from platformctl.install import versions
 from platformctl.install.locations import Locations
 from platformctl.paths import Paths
 from platformctl.run.environment import ERRORS_KEY
@@ -115,9 +116,9 @@ def test_docker_compose_resolves_the_file_with_unusual_settings(light: tuple[str
 
 def prometheus_image_promtool() -> Path:
     """promtool of the image's release."""
-    tool = stack.built("promtool")
+    tool = stack.go_tool("prometheus") / "promtool"
     if not tool.is_file():
-        pytest.skip("no promtool 3 here: observability/compose/tools/build promtool")
+        pytest.skip("no promtool 3 here: python -m platformctl.dev.tools prometheus")
     return tool
 
 
@@ -130,14 +131,12 @@ def test_promtool_accepts_the_mounted_prometheus_files(tmp_path: Path, version: 
     assert re.search(r"SUCCESS: \d{2,} rules found", checked.stdout), checked.stdout
 
 
-def test_the_promtool_that_is_built_has_the_images_release() -> None:
-    # Prometheus 3.5 as a Go module is v0.305.
-    module = (OBSERVABILITY / "compose" / "tools" / "promtool" / "go.mod").read_text()
-    (minor,) = re.findall(r"github.com/prometheus/prometheus v0\.3(\d\d)\.\d+", module)
-    (image,) = re.findall(
-        r"^PROMETHEUS_IMAGE=.*:v3\.(\d+)\.", (OBSERVABILITY / "versions.env").read_text(), re.MULTILINE
-    )
-    assert int(minor) == int(image)
+def test_the_programs_that_are_built_have_the_images_releases() -> None:
+    pinned = versions.load(stack.ROOT)
+    # Prometheus 3.13 as a Go module is v0.313.
+    minor, patch = re.fullmatch(r"v0\.3(\d\d)\.(\d+)", pinned["PROMETHEUS_VERSION"]).groups()  # type: ignore[union-attr]
+    assert pinned["PROMETHEUS_IMAGE"] == f"prom/prometheus:v3.{minor}.{patch}"
+    assert pinned["ALERTMANAGER_IMAGE"] == f"prom/alertmanager:{pinned['ALERTMANAGER_VERSION']}"
 
 
 def test_amtool_accepts_the_mounted_alertmanager_files(tmp_path: Path) -> None:

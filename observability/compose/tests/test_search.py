@@ -11,7 +11,6 @@ import json
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -33,6 +32,7 @@ from platform_errors.elasticsearch import Connection
 from platform_errors.store import Store as ErrorStore
 from platform_retention.elasticsearch import ERRORS, Policy, Retention
 from platform_testing.polling import eventually
+from platform_testing.ports import free_port
 from platformctl.install.locations import Locations, system_java_home
 from platformctl.paths import Paths
 from platformctl.settings import DEFAULT_CACHE
@@ -67,13 +67,6 @@ class Server:
 
     def call(self, user: str, method: str, path: str, body: Any = None) -> requests.Response:
         return requests.request(method, f"{self.address(user)}{path}", json=body, timeout=15)
-
-
-def free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        port: int = listening.getsockname()[1]
-        return port
 
 
 def wait_until_ready(what: str, is_ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Path) -> None:

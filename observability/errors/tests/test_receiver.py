@@ -23,6 +23,7 @@ from platform_errors.incoming import LARGEST_BODY_BYTES
 from platform_errors.store import MOST_QUEUED_BYTES, RETRY_AFTER_SECONDS, Store
 from platform_testing.http import StubServer
 from platform_testing.polling import eventually
+from platform_testing.ports import free_port
 from sentry_sdk.envelope import Envelope
 from werkzeug import Response
 
@@ -30,12 +31,6 @@ from .conftest import AUTH, KEY, Running, Search
 from .events import TRACE, envelope, event
 
 MEBIBYTE = 1024 * 1024
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def test_an_error_is_stored_under_its_event_id_with_its_trace_and_release(running: Running, search: Search) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import sys
 import threading
 import time
@@ -16,6 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 from platform_testing.polling import eventually
+from platform_testing.ports import free_port
 from platformctl.errors import PlatformError, ProcessFailed
 from platformctl.install.locations import Locations
 from platformctl.paths import Paths
@@ -63,11 +63,6 @@ def python(name: str, code: str, **options: object) -> Process:
 
 def sleeper(name: str, **options: object) -> Process:
     return Process(name, Group.SERVICE, ("sleep", "300"), **options)  # type: ignore[arg-type]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])
 
 
 def test_lines_arrive_in_the_log_as_they_were_written(start: Start, tmp_path: Path) -> None:
