@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 from django.urls import LocalePrefixPattern, URLPattern, URLResolver, get_resolver
+from django.urls.resolvers import RegexPattern
 from django.utils import translation
 from django.utils.functional import Promise
 
@@ -29,7 +30,7 @@ def _vocabulary(urlconf: str) -> frozenset[str]:
 
     def visit(patterns: list[URLPattern | URLResolver]) -> None:
         for entry in patterns:
-            literal = _of_expression if hasattr(entry.pattern, "_regex") else _of_route
+            literal = _of_expression if isinstance(entry.pattern, RegexPattern) else _of_route
             for text in _texts(entry.pattern):
                 words.update(segment for segment in literal(text) if _WORD.match(segment))
             if isinstance(entry, URLResolver):
