@@ -98,24 +98,25 @@ class Shipping:
 
 
 @pytest.fixture
-def stream() -> Iterator[str]:
-    """A data stream of Elasticsearch with the platform's mappings, which no dashboard and no alert reads."""
+def index() -> Iterator[str]:
+    """An index of Elasticsearch with the platform's mappings, which no dashboard and no alert reads.
+
+    No data stream: the server from Maven can create one, and has no call to delete it.
+    """
     url = os.environ.get("TEST_ELASTICSEARCH_URL")
     if not url:
         pytest.skip("needs Elasticsearch: make up, then platformctl env tests")
     name = f"logs-filebeat_test-{uuid.uuid4().hex[:8]}"
-    template = json.loads((OBSERVABILITY / "elasticsearch/index-templates/logs-django.json").read_text())
-    template |= {"index_patterns": [f"{name}*"], "priority": 900}
-    requests.put(f"{url}/_index_template/{name}", json=template, timeout=TIMEOUT_SECONDS).raise_for_status()
+    template = json.loads((OBSERVABILITY / "elasticsearch/index-templates/logs-django.json").read_text())["template"]
+    requests.put(f"{url}/{name}", json=template, timeout=TIMEOUT_SECONDS).raise_for_status()
     yield f"{url}/{name}"
-    for path in ("_data_stream", "_index_template"):
-        requests.delete(f"{url}/{path}/{name}", timeout=TIMEOUT_SECONDS)
+    requests.delete(f"{url}/{name}", timeout=TIMEOUT_SECONDS).raise_for_status()
 
 
-def stored(stream: str) -> list[dict[str, Any]]:
-    """The documents of the data stream, each with its id as `_id`."""
-    requests.post(f"{stream}/_refresh", timeout=TIMEOUT_SECONDS)
-    found = requests.get(f"{stream}/_search?size=1000", timeout=TIMEOUT_SECONDS)
+def stored(index: str) -> list[dict[str, Any]]:
+    """The documents of the index, each with its id as `_id`."""
+    requests.post(f"{index}/_refresh", timeout=TIMEOUT_SECONDS)
+    found = requests.get(f"{index}/_search?size=1000", timeout=TIMEOUT_SECONDS)
     hits = found.json()["hits"]["hits"] if found.status_code == 200 else []
     return [{**hit["_source"], "_id": hit["_id"]} for hit in hits]
 
@@ -138,14 +139,14 @@ def shipping(request: pytest.FixtureRequest, binary: Path, folder: Path) -> Iter
         arrived: Callable[[], list[dict[str, Any]]]
         options: tuple[str, ...] = ()
         if is_light:
-            stream = request.getfixturevalue("stream")
-            url, _, index = stream.rpartition("/")
+            place = request.getfixturevalue("index")
+            url, _, index = place.rpartition("/")
             environment = {
                 "ELASTICSEARCH_URL": context.enter_context(with_root_page(url)),
                 "ELASTICSEARCH_PASSWORD": "unused",
             }
             options = ("-E", f"output.elasticsearch.index={index}")
-            arrived = lambda: stored(stream)  # noqa: E731
+            arrived = lambda: stored(place)  # noqa: E731
         else:
             logstash = context.enter_context(LogstashInput().listening())
             environment = {"LOGSTASH_HOST": logstash.address}
