@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from accounts import keys
-from accounts.tokens import RefreshToken
+from accounts import keys, sessions
+from accounts.models import User
 from contracts.testing import tokens
 from contracts.testing.bodies import assert_problem
 from cryptography.hazmat.primitives import serialization
@@ -64,9 +64,9 @@ def test_the_jwks_is_public_and_cacheable_and_has_only_public_members(client: Cl
 @pytest.mark.django_db
 @pytest.mark.usefixtures("_fresh_ring")
 def test_after_a_rotation_tokens_of_the_previous_key_are_still_accepted(
-    client: Client, settings: Settings, tmp_path: Path, user: object
+    client: Client, settings: Settings, tmp_path: Path, user: User
 ) -> None:
-    old = str(RefreshToken.for_user(user))  # type: ignore[type-var]
+    old = sessions.begin(user).refresh
     old_id = keys.key_ring().key_id
     previous, new = tmp_path / "previous.pem", tmp_path / "new.pem"
     previous.write_bytes(public_pem(tokens.private_key()))
