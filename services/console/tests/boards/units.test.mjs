@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { meaning, nameOf } from "../../boards/static/boards/colours.js";
-import { automaticDecimals, display, format, mapping, moment, tick } from "../../boards/static/boards/units.js";
+import { meaning, nameOf } from "./static/boards/colours.js";
+import { automaticDecimals, display, format, mapping, moment, tick } from "./static/boards/units.js";
 
 test("seconds take the unit that fits", () => {
   const written = [0, 1.5e-7, 2.5e-5, 0.0123, 0.5, 1.234, 59.9, 90, 5400, 172800].map((value) => format(value, "s"));
