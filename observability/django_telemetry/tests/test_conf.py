@@ -198,6 +198,7 @@ _ODD = (
 
 @given(st.dictionaries(st.sampled_from(_STANDARD), st.one_of(st.sampled_from(_ODD), st.text(max_size=30)), max_size=8))
 @example({"SENTRY_DSN": "http://wrong", "SENTRY_SPOTLIGHT": "1"})
+@example({"SENTRY_DSN": "http://k@host"})
 @example({"OTEL_LINK_ATTRIBUTE_COUNT_LIMIT": "wrong"})
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_combination_of_standard_variables_refuses_the_start(

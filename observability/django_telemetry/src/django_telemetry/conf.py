@@ -302,9 +302,16 @@ def _spotlight(raw: str) -> str:
 
 def _dsn(raw: str) -> str:
     parts = urlsplit(raw)
-    if parts.scheme not in ("http", "https") or not parts.hostname or not parts.username:
+    project = parts.path.rpartition("/")[2]
+    _ = parts.port  # ValueError for a wrong one
+    # The SDK's rules, which would raise when it is set up: a host, a key and a numeric project.
+    if parts.scheme not in ("http", "https") or not parts.hostname or not parts.username or not _is_whole(project):
         raise ValueError(raw)
     return raw
+
+
+def _is_whole(text: str) -> bool:
+    return text.isascii() and text.isdigit()
 
 
 def _slow(raw: str) -> tuple[float, Mapping[str, float]]:
