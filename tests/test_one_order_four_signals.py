@@ -414,7 +414,7 @@ def test_an_exception_is_stored_with_its_trace_id_and_its_release(
     expect(bool({"OperationalError", "LockNotAvailable"} & exceptions), "the lock timeout", found.source, errors)
     actual = (found["service.name"], found["service.node.name"], found["service.version"], found.id)
     expected = ("notifications", "notifications-consumer", platform.settings.service_version, found["event.id"])
-    expect(actual == expected, expected, actual, errors)
+    expect(actual == expected, str(expected), actual, errors)
     expect(len(found["error.grouping_key"]) == 32, "the key of its group", found["error.grouping_key"], errors)
     logged = eventually(
         lambda: elasticsearch.logs(trace__id=trace_id, service__name="notifications"),

@@ -16,7 +16,7 @@ from platformctl.install.locations import Locations
 from series import Case
 
 RULES = FOLDER / "rules"
-TIMEOUT_SECONDS = 120
+TIMEOUT_SECONDS = 400
 _SELECTOR = re.compile(r"\b([a-z_]+)\{([^{}]*)\}")
 _EQUAL = re.compile(r'[a-z_]+="[^"]*"')
 _RECORDED = re.compile(r"\b[a-z_]+(?::[a-z0-9_]+)+\b")

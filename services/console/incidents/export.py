@@ -194,11 +194,12 @@ def _logs(scene: Scene) -> Iterable[str]:
 
 def _errors(scene: Scene, address: str) -> Iterable[str]:
     for group in errors.find(scene).groups:
-        url = urljoin(address, links.trace(group.latest.trace_id)) if group.latest.trace_id else ""
+        latest = group.latest
+        url = urljoin(address, links.trace(latest.trace_id)) if latest.trace_id else ""
         trace = f" ([trace]({url}))" if url else ""
         new = "new, " if group.is_new else f"{group.before} before, "
-        where = f" in {code(group.culprit)}" if group.culprit else ""
-        yield f"- {escape(group.service)}: {code(group.title)}{where}: {new}{group.after} since{trace}"
+        where = f" in {code(latest.culprit)}" if latest.culprit else ""
+        yield f"- {escape(latest.service)}: {code(latest.title)}{where}: {new}{group.after} since{trace}"
 
 
 def _timeline(incident: Incident) -> Iterable[str]:

@@ -11,6 +11,7 @@ from backends import elasticsearch, error_store, jaeger, prometheus
 from django.contrib.auth.models import User
 from django.test import Client
 from incidents import actions
+from incidents.evidence import errors
 from incidents.export import code, escape
 from incidents.reconciler import Reconciler
 from markdown_it import MarkdownIt
@@ -71,6 +72,24 @@ def test_the_export_contains_the_whole_incident(
         f"http://testserver/incidents/{uid}/",
     ):
         assert expected in text, f"{expected!r} is not in the export:\n{text}"
+
+
+def test_the_export_names_errors_with_their_place_and_trace(
+    monkeypatch: pytest.MonkeyPatch, viewer_client: Client, deliverer: Deliverer
+) -> None:
+    latest = error_store.event(
+        {
+            "service": {"name": "orders"},
+            "error": {"type": "KeyError", "grouping_name": "KeyError: no sku", "culprit": "ordering.prices in total"},
+            "trace": {"id": "a" * 32},
+        }
+    )
+    found = errors.Errors((errors.Group(before=0, after=3, latest=latest),), 0)
+    monkeypatch.setattr(errors, "find", lambda scene: found)
+    deliverer.send(alert("ServiceErrors", service="orders", dependency=None))
+    (line,) = [line for line in exported(viewer_client).splitlines() if "KeyError" in line]
+    assert line.startswith("- orders: `KeyError")
+    assert line.endswith(f"in `ordering.prices in total`: new, 3 since ([trace](http://testserver/traces/{'a' * 32}))")
 
 
 def test_text_from_users_and_alerts_stays_text(viewer_client: Client, responder: User, deliverer: Deliverer) -> None:

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 
-def refusal(headers: Mapping[str, str], allowed: Collection[str] = ()) -> str | None:
-    """Return why a request with these headers (of any case-insensitive mapping) is refused; None if it isn't.
+class Headers(Protocol):
+    """The headers of a request, by names in any case."""
+
+    def get(self, name: str, /) -> Any:
+        """Return the header's value; None without it."""
+
+
+def refusal(headers: Headers, allowed: Collection[str] = ()) -> str | None:
+    """Return why a request with these headers is refused; None if it isn't.
 
     A page in a browser reaches servers on loopback, by their own address or by a name of the page's domain that
     resolves to it (DNS rebinding). The page's name then is in `Host`, and its origin in `Origin`. Addresses and names
