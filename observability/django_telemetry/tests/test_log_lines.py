@@ -199,3 +199,13 @@ def test_a_formatter_that_fails_costs_the_details_but_not_the_line(
     assert "_Broken" in report["error.stack_trace"] or "in format" in report["error.stack_trace"]
     assert first["message"] == second["message"] == "order for %s"
     assert "planted-client" not in capfd.readouterr().err
+
+
+def test_ids_given_to_a_line_outside_of_any_work_are_its_ids(output: Output) -> None:
+    given = {"trace.id": "0af7651916cd43dd8448eb211c80319c", "request.id": "5f1ab3c4-2cf3-4cb1-b689-48ff6f515422"}
+    output.log("refused", extra=given)
+    output.log("refused", extra={"trace.id": "not an id", "request.id": "a b"})
+    first, second = output.new_lines()
+    assert {name: first[name] for name in given} == given
+    assert not given.keys() & second.keys()
+    assert (second["labels.trace_id"], second["labels.request_id"]) == ("not an id", "a b")

@@ -49,7 +49,7 @@ _REQUEST_LINE_BYTES = 640
 _ORJSON_OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS | orjson.OPT_APPEND_NEWLINE
 _LEVELS = {level: logging.getLevelName(level).lower() for level in (10, 20, 30, 40, 50)}
 _RECORD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-# The fields of every line. The ids of a line outside of any unit of work belong to it too: they are never an extra's.
+# The fields of every line: an extra never replaces them.
 _ENVELOPE = (
     "@timestamp",
     "message",
@@ -66,6 +66,13 @@ _ENVELOPE = (
     "span.id",
     "request.id",
 )
+# The ids of a unit of work. A line outside of any has none, but its writer may know them, as a server that refuses
+# a request before the application sees it does.
+_IDS = {
+    "trace.id": re.compile("[0-9a-f]{32}"),
+    "span.id": re.compile("[0-9a-f]{16}"),
+    "request.id": re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
+}
 # The name of an ECS or semantic-convention field.
 _FIELD = re.compile(r"[A-Za-z_][\w-]*(?:\.[\w-]+)+\Z", re.ASCII)
 _LONGEST_NAME = 128
@@ -199,7 +206,7 @@ def _add_extras(fields: dict[str, Any], given: Mapping[Any, Any], *, own: bool) 
         name = encodable(text_of(key, _LONGEST_NAME)[:_LONGEST_NAME])
         safe = REDACTED if is_hidden(name, value) else redact_value(value, budget)
         if _FIELD.match(name):
-            if own or (name not in fields and not _is_reserved(name)):
+            if own or (name not in fields and (not _is_reserved(name) or _is_id(name, value))):
                 fields[name] = safe
                 continue
             if fields.get(name) == safe:
@@ -209,6 +216,10 @@ def _add_extras(fields: dict[str, Any], given: Mapping[Any, Any], *, own: bool) 
         while label in fields:
             label += "_"
         fields[label] = safe if isinstance(safe, str) else _dumps(safe).decode()
+
+
+def _is_id(name: str, value: Any) -> bool:
+    return name in _IDS and type(value) is str and _IDS[name].fullmatch(value) is not None
 
 
 def _is_reserved(name: str) -> bool:
