@@ -20,12 +20,14 @@ for case in CASES:
 each_alert = pytest.mark.parametrize(("alert", "step"), sorted(BY_ALERT), ids=lambda value: str(value))
 
 
+@pytest.mark.timeout(450)  # promtool's own limit comes first
 @each_alert
 def test_the_rule_fires_when_it_should_and_only_then(alert: str, step: int, tmp_path: Path) -> None:
     held, words = promtool.run(BY_ALERT[alert, step], promtool.rules_for(alert), tmp_path)
     assert held, f"{alert}:\n{words}"
 
 
+@pytest.mark.timeout(450)  # promtool's own limit comes first
 @each_alert
 def test_the_rule_is_the_same_in_prometheus_3(alert: str, step: int, tmp_path: Path) -> None:
     program = promtool.of_prometheus_3()

@@ -116,7 +116,8 @@ def test_a_process_exits_in_time_with_a_stdout_without_a_reader(
 ) -> None:
     started = program(server, stdout=subprocess.PIPE, OTEL_EXPORTER_OTLP_ENDPOINT=hanging)
     report = started.report()
-    assert report["slowest"] < 0.5, f"a request took {report['slowest']:.3f} s while stdout was full"
+    # A request that waited for the full stdout would wait for ever; a busy machine takes a second now and then.
+    assert report["slowest"] < 5, f"a request took {report['slowest']:.3f} s while stdout was full"
     logs = report["counts"]["logs"]
     assert logs["made"] == 3000
     assert logs["made"] == logs["delivered"] + sum(logs["lost"].values()) + logs["waiting"]
